@@ -1,0 +1,168 @@
+CREATE TABLE "accounts" (
+	"id" text PRIMARY KEY NOT NULL,
+	"owner_id" text NOT NULL,
+	"open_id" text,
+	"label" text,
+	"status" text NOT NULL,
+	"status_reason" text,
+	"status_changed_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"account_type" text NOT NULL,
+	"attested_at" timestamp with time zone NOT NULL,
+	"attestation_version" text NOT NULL,
+	"age_confirmed_at" timestamp with time zone NOT NULL,
+	"scopes" text[] NOT NULL,
+	"username" text,
+	"display_name" text,
+	"follower_count" bigint,
+	"is_verified" boolean,
+	"profile_fetched_at" timestamp with time zone,
+	"profile_due_at" timestamp with time zone,
+	"authorized_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"connected_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"disconnected_at" timestamp with time zone,
+	"expiry_announced_days" integer
+);
+--> statement-breakpoint
+CREATE TABLE "api_keys" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"secret_hash" text NOT NULL,
+	"scopes" text[] NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp with time zone,
+	"revoked_at" timestamp with time zone,
+	"last_used_at" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "authorization_requests" (
+	"state_hash" text PRIMARY KEY NOT NULL,
+	"session_id" text NOT NULL,
+	"browser_hash" text NOT NULL,
+	"sealed_verifier" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp with time zone NOT NULL,
+	"consumed_at" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "avatars" (
+	"account_id" text PRIMARY KEY NOT NULL,
+	"content_type" text NOT NULL,
+	"etag" text NOT NULL,
+	"picture" "bytea" NOT NULL,
+	"fetched_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "connect_sessions" (
+	"id" text PRIMARY KEY NOT NULL,
+	"secret_hash" text NOT NULL,
+	"owner_id" text NOT NULL,
+	"return_url" text NOT NULL,
+	"completion" text NOT NULL,
+	"account_type" text,
+	"age_confirmed_at" timestamp with time zone,
+	"attestation_version" text,
+	"label" text,
+	"tier" text,
+	"reconnect_account_id" text,
+	"status" text NOT NULL,
+	"error" text,
+	"account_id" text,
+	"sealed_code" text,
+	"sealed_verifier" text,
+	"confirm_hash" text,
+	"attempt_id" text,
+	"lease_until" timestamp with time zone,
+	"created_by" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp with time zone NOT NULL,
+	"completed_at" timestamp with time zone,
+	CONSTRAINT "connect_sessions_secret_hash_unique" UNIQUE("secret_hash")
+);
+--> statement-breakpoint
+CREATE TABLE "events" (
+	"seq" bigint GENERATED ALWAYS AS IDENTITY (sequence name "events_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"xid" "xid8" DEFAULT pg_current_xact_id() NOT NULL,
+	"id" text NOT NULL,
+	"type" text NOT NULL,
+	"account_id" text,
+	"data" jsonb NOT NULL,
+	"occurred_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "events_xid_seq_pk" PRIMARY KEY("xid","seq"),
+	CONSTRAINT "events_id_unique" UNIQUE("id")
+);
+--> statement-breakpoint
+CREATE TABLE "gates" (
+	"name" text PRIMARY KEY NOT NULL,
+	"reason" text,
+	"failures" integer DEFAULT 0 NOT NULL,
+	"closed_until" timestamp with time zone DEFAULT '-infinity' NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "notices" (
+	"body_hash" text PRIMARY KEY NOT NULL,
+	"event" text NOT NULL,
+	"open_id" text,
+	"said_at" timestamp with time zone NOT NULL,
+	"content" jsonb NOT NULL,
+	"received_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"settled_at" timestamp with time zone,
+	"outcome" text
+);
+--> statement-breakpoint
+CREATE TABLE "owners" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tier" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "revocations" (
+	"id" text PRIMARY KEY NOT NULL,
+	"account_id" text NOT NULL,
+	"reason" text NOT NULL,
+	"sealed_grant" text NOT NULL,
+	"access_expires_at" timestamp with time zone NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "token_sets" (
+	"account_id" text PRIMARY KEY NOT NULL,
+	"generation" integer NOT NULL,
+	"sealed_access_token" text NOT NULL,
+	"sealed_refresh_token" text NOT NULL,
+	"access_expires_at" timestamp with time zone NOT NULL,
+	"refresh_expires_at" timestamp with time zone,
+	"lifetime_seconds" integer NOT NULL,
+	"refreshed_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"saved_attempt_id" text NOT NULL,
+	"attempt_id" text,
+	"lease_until" timestamp with time zone,
+	"unsettled_attempts" integer DEFAULT 0 NOT NULL,
+	"rejected_at" timestamp with time zone,
+	"failures" integer DEFAULT 0 NOT NULL,
+	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"due_at" timestamp with time zone,
+	"last_read_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "vault_keys" (
+	"key_id" text PRIMARY KEY NOT NULL,
+	"sealed_canary" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+ALTER TABLE "accounts" ADD CONSTRAINT "accounts_owner_id_owners_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."owners"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "authorization_requests" ADD CONSTRAINT "authorization_requests_session_id_connect_sessions_id_fk" FOREIGN KEY ("session_id") REFERENCES "public"."connect_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "avatars" ADD CONSTRAINT "avatars_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "token_sets" ADD CONSTRAINT "token_sets_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE UNIQUE INDEX "accounts_open_id_live" ON "accounts" USING btree ("open_id") WHERE status <> 'disconnected';--> statement-breakpoint
+CREATE INDEX "accounts_owner" ON "accounts" USING btree ("owner_id","id");--> statement-breakpoint
+CREATE INDEX "accounts_profile_due" ON "accounts" USING btree ("profile_due_at") WHERE profile_due_at is not null;--> statement-breakpoint
+CREATE INDEX "authorization_requests_session" ON "authorization_requests" USING btree ("session_id");--> statement-breakpoint
+CREATE INDEX "authorization_requests_expiry" ON "authorization_requests" USING btree ("expires_at");--> statement-breakpoint
+CREATE INDEX "connect_sessions_expiry" ON "connect_sessions" USING btree ("expires_at");--> statement-breakpoint
+CREATE INDEX "notices_unsettled" ON "notices" USING btree ("received_at") WHERE settled_at is null;--> statement-breakpoint
+CREATE INDEX "revocations_due" ON "revocations" USING btree ("next_attempt_at");--> statement-breakpoint
+CREATE INDEX "token_sets_due" ON "token_sets" USING btree ("due_at") WHERE due_at is not null;

@@ -1,0 +1,285 @@
+// The environment, once: every variable with its sentence, its default and its check. A bad value stops the start with the
+// variable's name and never its value, because half of them are secrets. `.env.example` is generated from here.
+import { isIP } from 'node:net'
+import { z } from 'zod'
+
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+)
+
+const isLoopback = (hostname: string) => hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+
+const origin = (sentence: string) =>
+  z
+    .string()
+    .refine((text) => URL.canParse(text), sentence)
+    .transform((text) => new URL(text))
+    .refine((url) => url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '', sentence)
+    .refine((url) => url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)), sentence)
+    .transform((url) => url.origin)
+
+const secret = z
+  .string()
+  .min(8, 'is too short to be a secret')
+  .max(512, 'is too long')
+  .refine((text) => !/^(.)\1*$/.test(text) && !/changeme|change-me|example|your[-_ ]/i.test(text), 'is an example value')
+
+const wholeNumber = (from: number, to: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number from ${from} to ${to}`)
+    .transform(Number)
+    .refine((value) => value >= from && value <= to, `must be a whole number from ${from} to ${to}`)
+
+const tierLimits = z.string().transform((text, check) => {
+  const limits = new Map<string, number>()
+  for (const item of text.split(',')) {
+    const match = /^([a-z0-9_-]{1,32}):(\d{1,6})$/.exec(item.trim())
+    if (!match?.[1] || limits.has(match[1])) {
+      check.addIssue({ code: 'custom', message: 'must read TIER:LIMIT,TIER:LIMIT' })
+      return z.NEVER
+    }
+    limits.set(match[1], Number(match[2]))
+  }
+  return limits
+})
+
+const webhookTargets = z.string().transform((text, check) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+    .map((item) => {
+      const [url = '', ...secrets] = item.split('|')
+      const target = URL.canParse(url) ? new URL(url) : undefined
+      const usable =
+        target !== undefined &&
+        (target.protocol === 'https:' || (target.protocol === 'http:' && isLoopback(target.hostname))) &&
+        secrets.length >= 1 &&
+        secrets.length <= 2 &&
+        secrets.every((text) => /^(whsec_)?[A-Za-z0-9+/]{32,88}={0,2}$/.test(text))
+      if (!usable)
+        check.addIssue({
+          code: 'custom',
+          message: 'must read URL|SECRET[|OLD_SECRET] with https URLs and base64 secrets of 24 to 64 bytes',
+        })
+      return { url, secrets }
+    }),
+)
+
+const returnUrls = list.refine(
+  (urls) =>
+    urls.every((text) => {
+      if (!URL.canParse(text)) return false
+      const url = new URL(text)
+      return (
+        url.search === '' &&
+        url.hash === '' &&
+        (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)))
+      )
+    }),
+  'must hold absolute https URLs (http on loopback) without query or fragment',
+)
+
+const scopes = list.refine(
+  (names) => names.length > 0 && names.every((name) => /^[a-z0-9._]{3,64}$/.test(name)),
+  'must hold scope names separated by commas',
+)
+
+/** The variables in the order of the contract (§1). The description is the sentence in `.env.example`. */
+export const variables = z.object({
+  HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on'),
+  PORT: wholeNumber(0, 65535).default(3000).describe('Port to listen on'),
+  PUBLIC_URL: origin('must be an origin such as https://oauth.example.com; http only on loopback')
+    .optional()
+    .describe(
+      'Origin that browsers reach; redirect_uri is PUBLIC_URL/callback. Must be https unless the host is loopback. Unset: http://127.0.0.1:PORT',
+    ),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/.+/, 'must read postgres://USER:PASSWORD@HOST:PORT/DATABASE')
+    .optional()
+    .describe('PostgreSQL. Unset: embedded PostgreSQL under DATA_DIR, which serves one machine'),
+  DATA_DIR: z.string().min(1).default('.data').describe('Embedded database, spill files, generated development key'),
+  TIKTOK_CLIENT_KEY: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{4,128}$/, 'must be the client key of your TikTok app')
+    .describe('Client key of your TikTok app (required)'),
+  TIKTOK_CLIENT_SECRET: secret.describe('Client secret of your TikTok app (required)'),
+  TIKTOK_CLIENT_SECRET_PREVIOUS: secret.optional().describe('Accepted for webhook signatures while the secret is being changed'),
+  TIKTOK_AUTH_BASE_URL: origin('must be an https origin; http only on loopback')
+    .default('https://www.tiktok.com')
+    .describe("TikTok's authorize page; the simulator's URL for development"),
+  TIKTOK_API_BASE_URL: origin('must be an https origin; http only on loopback')
+    .default('https://open.tiktokapis.com')
+    .describe("TikTok's API; the simulator's URL for development"),
+  TIKTOK_SCOPES: scopes
+    .default(['user.info.basic', 'user.info.profile', 'user.info.stats', 'video.upload'])
+    .describe('Scopes that are asked for'),
+  TIKTOK_REQUIRED_SCOPES: scopes.default(['user.info.basic', 'video.upload']).describe('A grant without these is refused'),
+  TIKTOK_PKCE: z
+    .enum(['off', 's256', 's256-hex'])
+    .default('off')
+    .describe('off, s256 (RFC 7636) or s256-hex (TikTok desktop apps hash to hex instead)'),
+  VAULT_KEYS: z
+    .string()
+    .optional()
+    .describe(
+      'k2:BASE64,k1:BASE64, 32 bytes each, the first is primary; make one with `cli vault keygen`. Required when DATABASE_URL is set (or VAULT_KEYS_FILE)',
+    ),
+  VAULT_KEYS_FILE: z.string().min(1).optional().describe('A file that holds what VAULT_KEYS would'),
+  ALLOWED_RETURN_URLS: returnUrls
+    .default([])
+    .describe('Comma list of where people may be sent back to; exact match of origin + path'),
+  TIER_LIMITS: tierLimits
+    .default(
+      new Map([
+        ['free', 1],
+        ['creator', 3],
+        ['business', 10],
+      ]),
+    )
+    .describe('How many accounts an owner of each tier may connect'),
+  DEFAULT_TIER: z.string().min(1).default('free').describe('Tier of an owner nobody has told us about'),
+  TIER_SERVICE_URL: z
+    .string()
+    .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must be an http or https URL')
+    .optional()
+    .describe('Optional: GET URL/OWNER_ID answers {"tier":"creator"} or {"account_limit":7} and decides instead'),
+  TIER_SERVICE_TOKEN: secret.optional().describe('Bearer token for the tier service'),
+  UPLOAD_LIMIT_PER_DAY: wholeNumber(1, 1000).default(20).describe('Uploads per TikTok account in any 24 hours'),
+  SPILL_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Where token answers wait, sealed, until the database has them. Unset: DATA_DIR/spill'),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\/.+/, 'must read redis://HOST:PORT')
+    .optional()
+    .describe('Optional: rate limits shared by all replicas'),
+  EVENT_WEBHOOKS: webhookTargets.default([]).describe('Optional: comma list of URL|SECRET[|OLD_SECRET] for signed events'),
+  TRUSTED_PROXIES: list
+    .refine((items) => items.every((item) => isIP(item.split('/')[0] ?? '') !== 0), 'must hold addresses or CIDR ranges')
+    .default([])
+    .describe('Addresses whose forwarded headers count; none by default'),
+  RATE_LIMIT_PER_MINUTE: wholeNumber(1, 10_000_000)
+    .default(6000)
+    .describe('Requests per key and minute; failed authentication per address, a hundredth of it'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('How much is logged'),
+})
+
+/** What the rest of the service is told; secrets are here and nowhere else. */
+export type Config = ReturnType<typeof loadConfig>
+
+/** One sentence per bad variable; it names the variable and what would be right, never what was there. */
+export class ConfigError extends Error {
+  readonly problems: string[]
+  constructor(problems: string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/**
+ * @param env such as process.env; an empty string counts as unset, because that is how compose files and CI unset things
+ * @throws ConfigError naming every bad or missing variable
+ */
+export function loadConfig(env: Record<string, string | undefined>) {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => name in variables.shape && value !== undefined && value !== ''),
+  )
+  const parsed = variables.safeParse(given)
+  const problems = new Map<string, string>()
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      const name = String(issue.path[0])
+      const sentence =
+        given[name] === undefined
+          ? 'is missing'
+          : issue.code === 'custom' || issue.code === 'too_small' || issue.code === 'invalid_format'
+            ? issue.message
+            : 'is not an allowed value'
+      if (!problems.has(name)) problems.set(name, `${name} ${sentence}`)
+    }
+    throw new ConfigError([...problems.values()])
+  }
+  const v = parsed.data
+  if (v.DATABASE_URL && !v.VAULT_KEYS && !v.VAULT_KEYS_FILE) {
+    problems.set(
+      'VAULT_KEYS',
+      'VAULT_KEYS is missing: with DATABASE_URL set, tokens outlive this machine and need a key that does too (make one with `npm run --silent cli -- vault keygen`)',
+    )
+  }
+  if (v.VAULT_KEYS && v.VAULT_KEYS_FILE) problems.set('VAULT_KEYS_FILE', 'VAULT_KEYS_FILE and VAULT_KEYS are both set: keep one')
+  if (!v.PUBLIC_URL && !isLoopback(v.HOST))
+    problems.set('PUBLIC_URL', 'PUBLIC_URL is missing: HOST is not loopback, so browsers need to be told where we are')
+  if (!v.TIER_LIMITS.has(v.DEFAULT_TIER)) problems.set('DEFAULT_TIER', 'DEFAULT_TIER is not one of the tiers in TIER_LIMITS')
+  for (const scope of v.TIKTOK_REQUIRED_SCOPES) {
+    if (!v.TIKTOK_SCOPES.includes(scope))
+      problems.set('TIKTOK_REQUIRED_SCOPES', 'TIKTOK_REQUIRED_SCOPES holds a scope that TIKTOK_SCOPES does not ask for')
+  }
+  if (problems.size > 0) throw new ConfigError([...problems.values()])
+
+  return {
+    host: v.HOST,
+    port: v.PORT,
+    publicUrl: v.PUBLIC_URL ?? `http://127.0.0.1:${v.PORT}`,
+    databaseUrl: v.DATABASE_URL,
+    dataDir: v.DATA_DIR,
+    tiktok: {
+      clientKey: v.TIKTOK_CLIENT_KEY,
+      clientSecret: v.TIKTOK_CLIENT_SECRET,
+      webhookSecrets: v.TIKTOK_CLIENT_SECRET_PREVIOUS
+        ? [v.TIKTOK_CLIENT_SECRET, v.TIKTOK_CLIENT_SECRET_PREVIOUS]
+        : [v.TIKTOK_CLIENT_SECRET],
+      authBaseUrl: v.TIKTOK_AUTH_BASE_URL,
+      apiBaseUrl: v.TIKTOK_API_BASE_URL,
+      scopes: v.TIKTOK_SCOPES as readonly string[],
+      requiredScopes: v.TIKTOK_REQUIRED_SCOPES as readonly string[],
+      pkce: v.TIKTOK_PKCE,
+    },
+    vaultKeys: v.VAULT_KEYS,
+    vaultKeysFile: v.VAULT_KEYS_FILE,
+    allowedReturnUrls: v.ALLOWED_RETURN_URLS as readonly string[],
+    tiers: {
+      limits: v.TIER_LIMITS as ReadonlyMap<string, number>,
+      defaultTier: v.DEFAULT_TIER,
+      serviceUrl: v.TIER_SERVICE_URL,
+      serviceToken: v.TIER_SERVICE_TOKEN,
+    },
+    uploadLimitPerDay: v.UPLOAD_LIMIT_PER_DAY,
+    spillDir: v.SPILL_DIR ?? `${v.DATA_DIR}/spill`,
+    redisUrl: v.REDIS_URL,
+    eventWebhooks: v.EVENT_WEBHOOKS as readonly { url: string; secrets: string[] }[],
+    trustedProxies: v.TRUSTED_PROXIES as readonly string[],
+    rateLimitPerMinute: v.RATE_LIMIT_PER_MINUTE,
+    logLevel: v.LOG_LEVEL,
+    /** __Host- cookies and HSTS need https; on a loopback http PUBLIC_URL browsers would drop them (S04). */
+    secureCookies: (v.PUBLIC_URL ?? 'http:').startsWith('https:'),
+  } as const
+}
+
+/** @returns the text of `.env.example`: every variable, a sentence each, commented out unless required */
+export function envExample(): string {
+  const lines = ['# Every variable of the service, a sentence each. Generated from src/config.ts: `npm run docs`.', '']
+  for (const [name, schema] of Object.entries(variables.shape)) {
+    const fallback = schema.safeParse(undefined)
+    const shown = fallback.success && fallback.data !== undefined ? plain(fallback.data) : ''
+    const required = !fallback.success
+    lines.push(`# ${schema.description}`, `${required ? '' : '# '}${name}=${shown}`, '')
+  }
+  return lines.join('\n')
+}
+
+function plain(value: unknown): string {
+  if (value instanceof Map) return [...value].map(([key, limit]) => `${key}:${limit}`).join(',')
+  return Array.isArray(value) ? value.join(',') : String(value)
+}

@@ -1,0 +1,241 @@
+// The tables. Everything sealed is text that only the vault can open; everything that decides by time is a timestamptz
+// written and compared by the database's own clock, so that a replica with a wrong clock cannot hurt (F29).
+// `token_reads` and `timeline` are partitioned by day and therefore made by hand in a custom migration.
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  boolean,
+  customType,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core'
+
+const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
+const bytes = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
+const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
+
+export const owners = pgTable('owners', {
+  id: text('id').primaryKey(),
+  /** null: DEFAULT_TIER decides */
+  tier: text('tier'),
+  createdAt: at('created_at').notNull().defaultNow(),
+  updatedAt: at('updated_at').notNull().defaultNow(),
+})
+
+export const accounts = pgTable(
+  'accounts',
+  {
+    id: text('id').primaryKey(),
+    ownerId: text('owner_id')
+      .notNull()
+      .references(() => owners.id),
+    /** null once disconnected: a tombstone keeps no personal data */
+    openId: text('open_id'),
+    label: text('label'),
+    status: text('status', { enum: ['active', 'reauthorization_required', 'disconnected'] }).notNull(),
+    statusReason: text('status_reason'),
+    statusChangedAt: at('status_changed_at').notNull().defaultNow(),
+    accountType: text('account_type').notNull(),
+    attestedAt: at('attested_at').notNull(),
+    attestationVersion: text('attestation_version').notNull(),
+    ageConfirmedAt: at('age_confirmed_at').notNull(),
+    scopes: text('scopes').array().notNull(),
+    username: text('username'),
+    displayName: text('display_name'),
+    followerCount: bigint('follower_count', { mode: 'number' }),
+    isVerified: boolean('is_verified'),
+    profileFetchedAt: at('profile_fetched_at'),
+    /** when the background looks at the profile again */
+    profileDueAt: at('profile_due_at'),
+    /** when the present grant was given; an older authorization.removed is ignored (S53) */
+    authorizedAt: at('authorized_at').notNull().defaultNow(),
+    connectedAt: at('connected_at').notNull().defaultNow(),
+    disconnectedAt: at('disconnected_at'),
+    /** the smallest "days left" for which account.expiring was announced in this grant */
+    expiryAnnouncedDays: integer('expiry_announced_days'),
+  },
+  (table) => [
+    // One TikTok account belongs to one owner (S10).
+    uniqueIndex('accounts_open_id_live').on(table.openId).where(sql`status <> 'disconnected'`),
+    index('accounts_owner').on(table.ownerId, table.id),
+    index('accounts_profile_due').on(table.profileDueAt).where(sql`profile_due_at is not null`),
+  ],
+)
+
+export const avatars = pgTable('avatars', {
+  accountId: text('account_id')
+    .primaryKey()
+    .references(() => accounts.id, { onDelete: 'cascade' }),
+  contentType: text('content_type').notNull(),
+  etag: text('etag').notNull(),
+  picture: bytes('picture').notNull(),
+  fetchedAt: at('fetched_at').notNull().defaultNow(),
+})
+
+/** Tokens live apart, so that no profile or quota write can race a token write. Erased rows are deleted rows. */
+export const tokenSets = pgTable(
+  'token_sets',
+  {
+    accountId: text('account_id')
+      .primaryKey()
+      .references(() => accounts.id, { onDelete: 'cascade' }),
+    /** counts the token sets of this account; every write but a reseal raises it by one */
+    generation: integer('generation').notNull(),
+    sealedAccessToken: text('sealed_access_token').notNull(),
+    sealedRefreshToken: text('sealed_refresh_token').notNull(),
+    accessExpiresAt: at('access_expires_at').notNull(),
+    refreshExpiresAt: at('refresh_expires_at'),
+    /** expires_in as TikTok said it; 0 when it said nonsense */
+    lifetimeSeconds: integer('lifetime_seconds').notNull(),
+    refreshedAt: at('refreshed_at').notNull().defaultNow(),
+    /** the attempt whose answer made this generation: a repeat after a lost database answer recognises itself */
+    savedAttemptId: text('saved_attempt_id').notNull(),
+    /** the claim: who holds it and until when */
+    attemptId: text('attempt_id'),
+    leaseUntil: at('lease_until'),
+    /** attempts that were sent, or may have been, and whose outcome nobody knows */
+    unsettledAttempts: integer('unsettled_attempts').notNull().default(0),
+    /** TikTok answered invalid_grant for this generation; grace runs from here (S45) */
+    rejectedAt: at('rejected_at'),
+    failures: integer('failures').notNull().default(0),
+    /** no refresh before this, whoever asks */
+    nextAttemptAt: at('next_attempt_at').notNull().defaultNow(),
+    /** when the background refreshes; null: never (the person has to act). Leases and waits move it, so one index finds all work */
+    dueAt: at('due_at'),
+    /** coarse (an hour): tells warm accounts from cold ones without a write per read */
+    lastReadAt: at('last_read_at').notNull().defaultNow(),
+  },
+  (table) => [index('token_sets_due').on(table.dueAt).where(sql`due_at is not null`)],
+)
+
+export const connectSessions = pgTable(
+  'connect_sessions',
+  {
+    id: text('id').primaryKey(),
+    secretHash: text('secret_hash').notNull().unique(),
+    ownerId: text('owner_id').notNull(),
+    returnUrl: text('return_url').notNull(),
+    completion: text('completion', { enum: ['confirm', 'callback'] }).notNull(),
+    accountType: text('account_type'),
+    ageConfirmedAt: at('age_confirmed_at'),
+    attestationVersion: text('attestation_version'),
+    label: text('label'),
+    tier: text('tier'),
+    reconnectAccountId: text('reconnect_account_id'),
+    status: text('status', {
+      enum: ['pending', 'authorizing', 'awaiting_completion', 'exchanging', 'completed', 'failed'],
+    }).notNull(),
+    error: text('error'),
+    accountId: text('account_id'),
+    sealedCode: text('sealed_code'),
+    sealedVerifier: text('sealed_verifier'),
+    confirmHash: text('confirm_hash'),
+    attemptId: text('attempt_id'),
+    leaseUntil: at('lease_until'),
+    createdBy: text('created_by').notNull(),
+    createdAt: at('created_at').notNull().defaultNow(),
+    expiresAt: at('expires_at').notNull(),
+    completedAt: at('completed_at'),
+  },
+  (table) => [index('connect_sessions_expiry').on(table.expiresAt)],
+)
+
+/** One row per visit of /authorize: a fresh state each time, so that a prefetch or a link preview spends nothing (S01, S14). */
+export const authorizationRequests = pgTable(
+  'authorization_requests',
+  {
+    stateHash: text('state_hash').primaryKey(),
+    sessionId: text('session_id')
+      .notNull()
+      .references(() => connectSessions.id, { onDelete: 'cascade' }),
+    browserHash: text('browser_hash').notNull(),
+    sealedVerifier: text('sealed_verifier'),
+    createdAt: at('created_at').notNull().defaultNow(),
+    expiresAt: at('expires_at').notNull(),
+    consumedAt: at('consumed_at'),
+  },
+  (table) => [
+    index('authorization_requests_session').on(table.sessionId),
+    index('authorization_requests_expiry').on(table.expiresAt),
+  ],
+)
+
+export const apiKeys = pgTable('api_keys', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull(),
+  secretHash: text('secret_hash').notNull(),
+  scopes: text('scopes').array().notNull(),
+  createdAt: at('created_at').notNull().defaultNow(),
+  expiresAt: at('expires_at'),
+  revokedAt: at('revoked_at'),
+  lastUsedAt: at('last_used_at'),
+})
+
+/** The outbox and the feed. `xid` orders it: a row is shown once every transaction before its own has ended, so no reader skips one. */
+export const events = pgTable(
+  'events',
+  {
+    seq: bigint('seq', { mode: 'number' }).generatedAlwaysAsIdentity(),
+    xid: xid8('xid').notNull().default(sql`pg_current_xact_id()`),
+    id: text('id').notNull().unique(),
+    type: text('type').notNull(),
+    accountId: text('account_id'),
+    data: jsonb('data').notNull(),
+    occurredAt: at('occurred_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.xid, table.seq] })],
+)
+
+/** Grants that are to die at TikTok and have not yet: disconnects while TikTok was away, grants we refused, late refreshes. */
+export const revocations = pgTable(
+  'revocations',
+  {
+    id: text('id').primaryKey(),
+    accountId: text('account_id').notNull(),
+    reason: text('reason').notNull(),
+    /** access and refresh token in one seal, bound to this row's id */
+    sealedGrant: text('sealed_grant').notNull(),
+    accessExpiresAt: at('access_expires_at').notNull(),
+    attempts: integer('attempts').notNull().default(0),
+    nextAttemptAt: at('next_attempt_at').notNull().defaultNow(),
+    createdAt: at('created_at').notNull().defaultNow(),
+  },
+  (table) => [index('revocations_due').on(table.nextAttemptAt)],
+)
+
+/** What every replica knows about TikTok's token endpoint: closed until, and why (F09, F10, F19). One row. */
+export const gates = pgTable('gates', {
+  name: text('name').primaryKey(),
+  reason: text('reason'),
+  failures: integer('failures').notNull().default(0),
+  closedUntil: at('closed_until').notNull().default(sql`'-infinity'`),
+})
+
+/** One canary per key id: tells a wrong key under a known id before anything is written with it (S20). */
+export const vaultKeys = pgTable('vault_keys', {
+  keyId: text('key_id').primaryKey(),
+  sealedCanary: text('sealed_canary').notNull(),
+  createdAt: at('created_at').notNull().defaultNow(),
+})
+
+/** TikTok's notices, kept before they are answered. The hash of the body makes a replay a no-op (S52). */
+export const notices = pgTable(
+  'notices',
+  {
+    bodyHash: text('body_hash').primaryKey(),
+    event: text('event').notNull(),
+    openId: text('open_id'),
+    saidAt: at('said_at').notNull(),
+    content: jsonb('content').notNull(),
+    receivedAt: at('received_at').notNull().defaultNow(),
+    settledAt: at('settled_at'),
+    outcome: text('outcome'),
+  },
+  (table) => [index('notices_unsettled').on(table.receivedAt).where(sql`settled_at is null`)],
+)

@@ -1,0 +1,29 @@
+// Everything we announce: name and payload. The feed, the push and the outbox all speak these; payloads carry ids and
+// codes, never a token.
+import { z } from 'zod'
+
+const about = { account_id: z.string(), owner_id: z.string() }
+
+export const eventPayloads = {
+  'account.connected': z.strictObject({ ...about, scopes: z.array(z.string()), missing_scopes: z.array(z.string()) }),
+  'account.reconnected': z.strictObject({ ...about, scopes: z.array(z.string()), missing_scopes: z.array(z.string()) }),
+  'account.reauthorization_required': z.strictObject({ ...about, reason: z.string() }),
+  'account.recovered': z.strictObject({ ...about }),
+  'account.expiring': z.strictObject({ ...about, reauthorize_by: z.iso.datetime(), days_left: z.int() }),
+  'account.disconnected': z.strictObject({ ...about, reason: z.string() }),
+  'upload_quota.exhausted': z.strictObject({ ...about, next_slot_at: z.iso.datetime().nullable() }),
+} as const
+
+export type EventType = keyof typeof eventPayloads
+export const eventTypes = Object.keys(eventPayloads) as [EventType, ...EventType[]]
+
+/** One announced change, as the feed and the push show it. */
+export const ServiceEvent = z
+  .object({
+    id: z.string().describe('`evt_…`; the same over all deliveries of this event'),
+    type: z.enum(eventTypes),
+    occurred_at: z.iso.datetime(),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: 'ServiceEvent' })
+export type ServiceEvent = z.infer<typeof ServiceEvent>

@@ -1,0 +1,198 @@
+// What operators see: one line of log per thing that happened, and the metrics. Both are allow-lists. pino's redaction
+// reaches one level only, so nothing is passed on that is not named here; a token cannot be logged by mistake.
+import pino from 'pino'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Config } from './config.ts'
+import { ServiceError } from './errors.ts'
+
+/** Every field a log line may carry. Ids, codes, counts and durations; never free text from outside. */
+export interface Facts {
+  accountId?: string
+  actor?: string
+  attemptId?: string
+  code?: string
+  count?: number
+  degraded?: boolean
+  durationMs?: number
+  error?: unknown
+  event?: string
+  eventId?: string
+  generation?: number
+  keyId?: string
+  logId?: string | undefined
+  method?: string
+  migrations?: number
+  name?: string
+  outcome?: string
+  ownerId?: string
+  port?: number
+  reason?: string
+  requestId?: string
+  retryAfterSeconds?: number
+  route?: string
+  sessionId?: string
+  signal?: string
+  status?: number
+  target?: string
+  uploadId?: string
+  url?: string
+  version?: string
+}
+
+const allowed: ReadonlySet<string> = new Set<keyof Facts>([
+  'accountId',
+  'actor',
+  'attemptId',
+  'code',
+  'count',
+  'degraded',
+  'durationMs',
+  'error',
+  'event',
+  'eventId',
+  'generation',
+  'keyId',
+  'logId',
+  'method',
+  'migrations',
+  'name',
+  'outcome',
+  'ownerId',
+  'port',
+  'reason',
+  'requestId',
+  'retryAfterSeconds',
+  'route',
+  'sessionId',
+  'signal',
+  'status',
+  'target',
+  'uploadId',
+  'url',
+  'version',
+])
+
+/** An event in the past tense plus facts: `log.info('token refreshed', { accountId })`. */
+export interface Log {
+  fatal(event: string, facts?: Facts): void
+  error(event: string, facts?: Facts): void
+  warn(event: string, facts?: Facts): void
+  info(event: string, facts?: Facts): void
+  debug(event: string, facts?: Facts): void
+  trace(event: string, facts?: Facts): void
+}
+
+/** Our own sentences may be shown; a foreign message may quote what it choked on (PostgreSQL and undici do), so it is not. */
+export function describeError(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { type: typeof error }
+  const code = 'code' in error && /^[A-Z0-9_]{1,64}$/i.test(String(error.code)) ? String(error.code) : undefined
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  return {
+    type: error.name,
+    ...(code === undefined ? {} : { code }),
+    ...(error instanceof ServiceError ? { message: error.message } : {}),
+    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
+    stack: frames.slice(0, 8).map((line) => line.trim()),
+  }
+}
+
+/** @param destination where lines go; standard output when not given */
+export function createLog(level: Config['logLevel'], destination?: pino.DestinationStream): Log {
+  const logger = pino(
+    { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    destination ?? pino.destination({ dest: 1, sync: true }),
+  )
+  const write =
+    (name: keyof Log) =>
+    (event: string, facts: Facts = {}) => {
+      if (!logger.isLevelEnabled(name)) return
+      const shown: Record<string, unknown> = {}
+      for (const [key, value] of Object.entries(facts)) {
+        if (value !== undefined && allowed.has(key)) shown[key] = key === 'error' ? describeError(value) : value
+      }
+      logger[name](shown, event)
+    }
+  return {
+    fatal: write('fatal'),
+    error: write('error'),
+    warn: write('warn'),
+    info: write('info'),
+    debug: write('debug'),
+    trace: write('trace'),
+  }
+}
+
+/** What became of a refresh; the values of the `outcome` label of `token_refreshes_total`. */
+export const refreshOutcomes = [
+  'refreshed',
+  'yielded',
+  'sibling_won',
+  'transient',
+  'ambiguous',
+  'rejected',
+  'client_refused',
+  'discarded',
+] as const
+export type RefreshOutcomeLabel = (typeof refreshOutcomes)[number]
+
+export type Metrics = ReturnType<typeof createMetrics>
+
+/** One registry per process part, so that several services can live in one test process. No ids and no free text as labels (S63). */
+export function createMetrics() {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Counter<L>({ name, help, labelNames, registers })
+  const gauge = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Gauge<L>({ name, help, labelNames, registers })
+
+  const metrics = {
+    registry,
+    requests: counter('http_requests_total', 'Requests answered', ['method', 'route', 'status']),
+    requestSeconds: new Histogram({
+      name: 'http_request_duration_seconds',
+      help: 'From the first byte of a request to the last of its answer',
+      labelNames: ['method', 'route'] as const,
+      buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      registers,
+    }),
+    vended: counter(
+      'tokens_vended_total',
+      'Access tokens handed out; degraded: TikTok could not be reached, the present one still had time',
+      ['degraded'],
+    ),
+    refreshes: counter('token_refreshes_total', 'Refreshes by outcome', ['outcome']),
+    refreshSeconds: new Histogram({
+      name: 'token_refresh_duration_seconds',
+      help: 'From the claim of a token set to its record',
+      buckets: [0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12],
+      registers,
+    }),
+    leasesRunOut: counter('refresh_leases_run_out_total', 'Claims on a token set whose earlier holder never settled'),
+    exactlyOnceViolations: counter(
+      'exactly_once_violation_total',
+      'Observed double spends of a refresh token; anything but 0 is a bug',
+    ),
+    unsavedTokens: gauge('unsaved_tokens', 'Token answers held in memory because the database did not take them yet'),
+    spillFiles: gauge('spill_files', 'Sealed token answers on disk that the database does not have yet'),
+    spillFailures: counter('spill_write_failures_total', 'Token answers that could not be written to disk before being recorded'),
+    dueBacklog: gauge('refresh_due_backlog', 'Token sets whose refresh is due (counted up to a bound)'),
+    oldestDueSeconds: gauge('refresh_oldest_due_age_seconds', 'How long the most overdue token set has been waiting'),
+    gateClosed: gauge('tiktok_gate_closed', '1 while refreshes are held back because TikTok refuses our client or is down', [
+      'reason',
+    ]),
+    exchanges: counter('code_exchanges_total', 'Code exchanges by outcome', ['outcome']),
+    revocations: counter('revocations_total', 'Revocations at TikTok by outcome', ['outcome']),
+    notices: counter('tiktok_notices_total', "TikTok's webhook notices by outcome", ['outcome']),
+    poolsReplaced: counter(
+      'database_pools_replaced_total',
+      'Connection pools given up after a dead connection or a missed deadline',
+    ),
+    loopFailures: counter('background_failures_total', 'Background rounds that threw', ['loop']),
+  }
+  for (const outcome of refreshOutcomes) metrics.refreshes.inc({ outcome }, 0)
+  metrics.vended.inc({ degraded: 'false' }, 0)
+  metrics.vended.inc({ degraded: 'true' }, 0)
+  return metrics
+}
