@@ -1,0 +1,39 @@
+/**
+ * The simulator's own clock. Every expiry follows it, so a test can let half a year pass in one call. Webhooks do not:
+ * their receiver checks them against its own, unmoved clock.
+ */
+import { z } from 'zod'
+
+export const ClockChange = z
+  .strictObject({ advance_seconds: z.number().optional(), offset_seconds: z.number().optional() })
+  .refine((change) => (change.advance_seconds === undefined) !== (change.offset_seconds === undefined), {
+    message: 'give either advance_seconds or offset_seconds',
+  })
+export type ClockChange = z.infer<typeof ClockChange>
+
+export class Clock {
+  #offsetMs = 0
+
+  /** Milliseconds since 1970, as the simulator sees it. */
+  now(): number {
+    return Date.now() + this.#offsetMs
+  }
+
+  advance(seconds: number): void {
+    this.#offsetMs += seconds * 1000
+  }
+
+  /** How far ahead of the machine's clock; 0 brings the present back. */
+  setOffset(seconds: number): void {
+    this.#offsetMs = seconds * 1000
+  }
+
+  change(change: ClockChange): void {
+    if (change.advance_seconds !== undefined) this.advance(change.advance_seconds)
+    else this.setOffset(change.offset_seconds ?? 0)
+  }
+
+  report() {
+    return { now: new Date(this.now()).toISOString(), offset_seconds: this.#offsetMs / 1000 }
+  }
+}

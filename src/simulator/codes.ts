@@ -1,0 +1,56 @@
+/** Authorization codes: what each stands for, used once, within ten minutes. */
+import { createHash, randomBytes } from 'node:crypto'
+import type { Clock } from './clock.ts'
+import type { Person } from './people.ts'
+import type { Settings } from './settings.ts'
+
+export interface Authorization {
+  readonly person: Person
+  readonly asked: readonly string[]
+  readonly scopes: readonly string[]
+  readonly redirectUri: string
+  readonly codeChallenge: string | undefined
+}
+
+/** TikTok does not say how long its codes live; ten minutes is what its Business API says. */
+const lifeMs = 10 * 60_000
+
+export class Codes {
+  readonly #clock: Clock
+  readonly #codes = new Map<string, { authorization: Authorization; expiresAt: number; used: boolean }>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  issue(authorization: Authorization): string {
+    // The star, the exclamation mark and the region are what real codes look like: not safe in a URL unencoded.
+    const code = `${randomBytes(45).toString('base64url')}*1!6431.u1`
+    this.#codes.set(code, { authorization, expiresAt: this.#clock.now() + lifeMs, used: false })
+    return code
+  }
+
+  /** @returns what the code stands for, the first time; the code is spent then, whatever becomes of the exchange */
+  spend(code: string): Authorization | undefined {
+    const record = this.#codes.get(code)
+    if (!record || record.used) return undefined
+    record.used = true
+    return this.#clock.now() < record.expiresAt ? record.authorization : undefined
+  }
+
+  /** Whose code it is, without spending it. */
+  personOf(code: string): Person | undefined {
+    return this.#codes.get(code)?.authorization.person
+  }
+}
+
+/**
+ * Whether the verifier belongs to the challenge. RFC 7636 §4.2 encodes the hash as base64url, TikTok's desktop page as
+ * lower-case hex; an app that demands no PKCE is believed in either.
+ */
+export function challengeMatches(mode: Settings['pkce'], challenge: string, verifier: string): boolean {
+  if (!/^[A-Za-z0-9\-._~]{43,128}$/.test(verifier)) return false
+  const hash = createHash('sha256').update(verifier)
+  const encoding = mode === 's256-hex' || (mode === 'off' && challenge.length === 64) ? 'hex' : 'base64url'
+  return hash.digest(encoding) === challenge
+}

@@ -1,0 +1,196 @@
+/** `/_sim`: everything a test or a bench can ask of the simulator and tell it, over HTTP. */
+import { z } from 'zod'
+import { decideByScript, ScriptedDecision } from './authorize.ts'
+import { ClockChange } from './clock.ts'
+import { FaultScript } from './faults.ts'
+import { type Grant, type Grants, sha256, type TokenSet } from './grants.ts'
+import { NewPerson, type Person, PersonChange } from './people.ts'
+import { type RemovalReason, removeApp } from './revoke.ts'
+import { Settings, scopes } from './settings.ts'
+import { Notice } from './webhooks.ts'
+import { type Answer, bearerOf, json, type Request } from './wire.ts'
+import type { World } from './world.ts'
+
+/** The client key is in every open_id, so it stays what it was at the start. */
+export const SettingsChange = Settings.omit({ client_key: true }).partial()
+export type SettingsChange = z.infer<typeof SettingsChange>
+
+export const Crowd = z.strictObject({
+  count: z.number().int().min(1).max(1_000_000),
+  prefix: z
+    .string()
+    .regex(/^[a-z0-9_-]{1,40}$/)
+    .default('crowd'),
+  scopes: z.array(z.enum(scopes)).default(['user.info.basic', 'user.info.profile', 'user.info.stats', 'video.upload']),
+  /** Life of the first access token, when it should differ from the rest. */
+  access_expires_in: z.number().int().min(0).optional(),
+})
+export type Crowd = z.input<typeof Crowd>
+
+export type IssuedGrant = TokenSet & { person: string }
+
+const Removal = z.strictObject({ reason: z.literal([0, 1, 2, 3, 4, 5]).default(1) })
+const Shrunk = z.strictObject({ scopes: z.array(z.enum(scopes)) })
+
+type Handler = (world: World, request: Request, id: string) => Answer
+
+const handlers: Record<string, Handler> = {
+  'GET health': () => json(200, { status: 'ok' }),
+  'GET clock': ({ clock }) => json(200, clock.report()),
+  'POST clock': ({ clock }, request) => {
+    clock.change(read(ClockChange, request))
+    return json(200, clock.report())
+  },
+  'GET settings': ({ settings }) => json(200, settings),
+  'POST settings': (world, request) => json(200, changeSettings(world, read(SettingsChange, request))),
+  'POST authorize': (world, request) => {
+    const decided = decideByScript(world, read(ScriptedDecision, request))
+    return json('redirect_to' in decided ? 200 : 400, decided)
+  },
+  'GET people': (world) => json(200, { people: Array.from(world.people.shown(), (person) => describePerson(world, person)) }),
+  'POST people': (world, request) => json(201, describePerson(world, world.people.add(read(NewPerson, request)))),
+  'GET people/:id': (world, _request, id) => withPerson(world, id, (person) => describePerson(world, person)),
+  'PATCH people/:id': (world, request, id) => {
+    const change = read(PersonChange, request)
+    return withPerson(world, id, (person) => describePerson(world, world.people.change(person, change)))
+  },
+  'POST people/:id/remove-app': (world, request, id) => {
+    const reason: RemovalReason = read(Removal, request).reason
+    return withPerson(world, id, (person) => ({ removed: removeApp(world, person, reason) }))
+  },
+  'POST people/:id/scopes': (world, request, id) => {
+    const shrunk = read(Shrunk, request)
+    return withPerson(world, id, (person) => {
+      for (const grant of world.grants.ofPerson(person)) grant.scopes = shrunk.scopes
+      return describePerson(world, person)
+    })
+  },
+  'GET grants': (world, request) => {
+    const openId = request.query.get('open_id')
+    const person = openId === null ? undefined : world.people.findByOpenId(openId)
+    const grants = openId === null ? world.grants.all() : person ? world.grants.ofPerson(person) : []
+    return list(
+      'grants',
+      request,
+      mapped(grants, (grant) => describeGrant(world.grants, grant, request.query.has('reveal'))),
+    )
+  },
+  'POST grants': (world, request) => list('', request, issueToCrowd(world, read(Crowd, request))),
+  'GET refresh-tokens': (world, request) => describeRefreshToken(world, request.query.get('token') ?? ''),
+  'GET stats': ({ stats }) => json(200, stats.report()),
+  'POST stats/reset': ({ stats }) => {
+    stats.reset()
+    return json(200, stats.report())
+  },
+  'GET faults': ({ faults }) => json(200, { faults: faults.list() }),
+  'POST faults': ({ faults }, request) => json(201, faults.add(read(FaultScript, request))),
+  'DELETE faults': ({ faults }) => {
+    faults.clear()
+    return json(200, { faults: [] })
+  },
+  'DELETE faults/:id': ({ faults }, _request, id) => (faults.remove(id) ? json(200, {}) : nothingHere()),
+  'GET webhooks': ({ webhooks }) => json(200, { deliveries: webhooks.deliveries() }),
+  'POST webhooks': ({ webhooks }, request) => json(202, { deliveries: webhooks.send(read(Notice, request)) }),
+}
+
+export function control(world: World, request: Request, token: string | undefined): Answer {
+  if (token !== undefined && bearerOf(request) !== token) return json(401, { error: 'the control token is missing or wrong' })
+  const [resource = '', id = '', action] = request.path.slice('/_sim/'.length).split('/')
+  const exact = handlers[`${request.method} ${[resource, id].filter(Boolean).join('/')}`]
+  const withId = handlers[`${request.method} ${[resource, ':id', action].filter(Boolean).join('/')}`]
+  const handler = action === undefined && exact ? exact : id !== '' ? withId : undefined
+  if (!handler) return nothingHere()
+  try {
+    return handler(world, request, decodeURIComponent(id))
+  } catch (error) {
+    if (error instanceof z.ZodError) return json(400, { error: z.prettifyError(error) })
+    if (error instanceof SyntaxError) return json(400, { error: 'the body is not JSON' })
+    throw error
+  }
+}
+
+export function changeSettings(world: World, change: SettingsChange): Settings {
+  const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
+  return Object.assign(world.settings, given)
+}
+
+/** Lazily, one grant per step, so that a hundred thousand can be streamed. */
+export function* issueToCrowd(world: World, crowd: Crowd): Generator<IssuedGrant> {
+  const { count, prefix, scopes, access_expires_in: accessExpiresIn } = Crowd.parse(crowd)
+  const options = accessExpiresIn === undefined ? {} : { accessExpiresIn }
+  for (let made = 0; made < count; made += 1) {
+    const person = world.people.addToCrowd(prefix)
+    yield { person: person.id, ...world.grants.issue(person, scopes, options) }
+  }
+}
+
+export function describeGrant(grants: Grants, grant: Grant, reveal: boolean) {
+  return {
+    open_id: grant.person.openId,
+    person: grant.person.id,
+    scope: grant.scopes.join(','),
+    created_at: new Date(grant.createdAt).toISOString(),
+    rotations: grant.rotations,
+    refresh_expires_at: new Date(grant.refreshExpiresAt).toISOString(),
+    refresh_token_sha256: sha256(grant.refreshToken),
+    ...(reveal && { refresh_token: grant.refreshToken }),
+    access_tokens: grant.accessTokens.map((accessToken) => ({
+      sha256: sha256(accessToken),
+      expires_in: grants.expiresIn(accessToken),
+      ...(reveal && { access_token: accessToken }),
+    })),
+  }
+}
+
+function describePerson(world: World, person: Person) {
+  const { id, openId, displayName, username, about, mayConnect } = person
+  const grants = world.grants.ofPerson(person).map((grant) => describeGrant(world.grants, grant, false))
+  return { id, open_id: openId, display_name: displayName, username, about, may_connect: mayConnect, grants }
+}
+
+function describeRefreshToken({ grants }: World, refreshToken: string): Answer {
+  const record = grants.refreshTokenRecord(refreshToken)
+  if (!record) return nothingHere()
+  const { grant, live, presented, processed } = record
+  return json(200, { open_id: grant.person.openId, live: live && !grant.ended, presented, processed })
+}
+
+function read<Schema extends z.ZodType>(schema: Schema, request: Request): z.output<Schema> {
+  return schema.parse(request.body.length === 0 ? {} : JSON.parse(request.body.toString()))
+}
+
+function withPerson(world: World, id: string, describe: (person: Person) => object): Answer {
+  const person = world.people.find(id) ?? world.people.findByOpenId(id)
+  return person ? json(200, describe(person)) : nothingHere()
+}
+
+function nothingHere(): Answer {
+  return json(404, { error: 'nothing here; the control API is described in docs/simulator.md' })
+}
+
+/** As lines of JSON for `?format=ndjson`, else as one JSON text: an object with that name, or a bare array without one. */
+function list(name: string, request: Request, items: Iterable<object>): Answer {
+  const lines = request.query.get('format') === 'ndjson' || (request.headers.accept ?? '').includes('application/x-ndjson')
+  const headers = { 'content-type': lines ? 'application/x-ndjson' : 'application/json', 'cache-control': 'no-store' }
+  const [open, separator, close] = lines ? ['', '\n', '\n'] : name ? [`{"${name}":[`, ',', ']}'] : ['[', ',', ']']
+  return { status: 200, headers, body: pieces(items, open, separator, close) }
+}
+
+/** Five hundred items to a piece: a write for each would take longer than making them. */
+function* pieces(items: Iterable<object>, open: string, separator: string, close: string): Generator<string> {
+  let piece = open
+  let count = 0
+  for (const item of items) {
+    piece += count === 0 ? JSON.stringify(item) : separator + JSON.stringify(item)
+    count += 1
+    if (count % 500 === 0) {
+      yield piece
+      piece = ''
+    }
+  }
+  yield piece + close
+}
+
+function* mapped<From, To>(items: Iterable<From>, change: (item: From) => To): Generator<To> {
+  for (const item of items) yield change(item)
+}

@@ -1,0 +1,115 @@
+/**
+ * Scripted misfortune. A call to TikTok is described first (which route, about whom, how it would be processed) and then
+ * carried out here, where a fault may delay it, keep it from being processed, or spoil the answer.
+ */
+import { z } from 'zod'
+import type { Person } from './people.ts'
+import { type FaultRoute, faultRoutes } from './settings.ts'
+import type { Answer } from './wire.ts'
+
+/** One call to a route that can be broken. */
+export interface Call {
+  /** How this route words its failures. */
+  readonly shape: 'oauth' | 'api' | 'plain'
+  readonly routes: readonly FaultRoute[]
+  readonly subject: { readonly person?: Person | undefined; readonly refreshToken?: string | undefined }
+  /** Does what was asked for, once, and says how TikTok would answer. */
+  readonly process: () => Answer
+}
+
+const milliseconds = z.number().int().min(0).max(600_000)
+
+export const FaultScript = z.strictObject({
+  route: z.enum(faultRoutes),
+  /** How many calls it meets; 1 unless said. */
+  times: z.union([z.number().int().min(1), z.literal('always')]).default(1),
+  /** Only calls about this person or with this token. */
+  match: z
+    .strictObject({ person: z.string().optional(), open_id: z.string().optional(), refresh_token: z.string().optional() })
+    .default({}),
+  /** Wait before and after the call is processed. */
+  before_ms: milliseconds.default(0),
+  after_ms: milliseconds.default(0),
+  /** Whether TikTok does what was asked for. Unless said: not when the fault is a refusal, otherwise yes. */
+  process: z.boolean().optional(),
+  /** A failure in the words of the route. */
+  error: z.string().optional(),
+  status: z.number().int().min(200).max(599).optional(),
+  /** Replaces the answer; anything but a string is sent as JSON. */
+  body: z.unknown().optional(),
+  headers: z.record(z.string(), z.string()).default({}),
+  content_type: z.string().optional(),
+  /** Answer 307 to here. */
+  redirect: z.string().optional(),
+  /** Changes to the answer's fields: of the token set, of the user, or of the data. */
+  omit: z.array(z.string()).default([]),
+  set: z.record(z.string(), z.unknown()).default({}),
+  /** End the answer after so many bytes, as if that were all. */
+  cut_at_bytes: z.number().int().min(0).optional(),
+  /** Fill the answer with spaces up to this size: still good JSON. */
+  size_bytes: z.number().int().min(1).max(4_000_000_000).optional(),
+  /** Send one byte per interval. */
+  drip_ms: milliseconds.min(1).optional(),
+  /** Break the connection: before processing, after it, or in the middle of the answer. */
+  reset: z.enum(['before', 'after', 'mid_body']).optional(),
+})
+export type FaultScript = z.input<typeof FaultScript>
+
+export interface Fault extends z.output<typeof FaultScript> {
+  readonly id: string
+  readonly process: boolean
+  /** Calls met so far. */
+  hits: number
+}
+
+export class Faults {
+  #faults: Fault[] = []
+  #count = 0
+
+  add(script: FaultScript): Fault {
+    const parsed = FaultScript.parse(script)
+    this.#count += 1
+    const fault = { ...parsed, process: parsed.process ?? !isRefusal(parsed), id: `fault-${this.#count}`, hits: 0 }
+    this.#faults.push(fault)
+    return fault
+  }
+
+  list(): readonly Fault[] {
+    return this.#faults
+  }
+
+  remove(id: string): boolean {
+    const before = this.#faults.length
+    this.#faults = this.#faults.filter((fault) => fault.id !== id)
+    return this.#faults.length < before
+  }
+
+  clear(): void {
+    this.#faults = []
+  }
+
+  /** @returns the oldest fault meant for this call, one use of it spent */
+  take(call: Call): Fault | undefined {
+    if (this.#faults.length === 0) return undefined
+    const fault = this.#faults.find((candidate) => hasUsesLeft(candidate) && isMeantFor(candidate, call))
+    if (fault) fault.hits += 1
+    return fault
+  }
+}
+
+function isRefusal({ error, redirect, reset, status = 200 }: z.output<typeof FaultScript>): boolean {
+  return error !== undefined || redirect !== undefined || reset === 'before' || status >= 300
+}
+
+function hasUsesLeft({ times, hits }: Fault): boolean {
+  return times === 'always' || hits < times
+}
+
+function isMeantFor({ route, match }: Fault, { routes, subject }: Call): boolean {
+  return (
+    routes.includes(route) &&
+    (match.person === undefined || match.person === subject.person?.id) &&
+    (match.open_id === undefined || match.open_id === subject.person?.openId) &&
+    (match.refresh_token === undefined || match.refresh_token === subject.refreshToken)
+  )
+}

@@ -1,0 +1,202 @@
+/**
+ * What a person has allowed the app, and the token pairs made from it. A grant has one live refresh token; each refresh
+ * replaces it, and every token that ever lived is remembered, so that its reuse is noticed.
+ */
+import { hash, randomBytes } from 'node:crypto'
+import type { Clock } from './clock.ts'
+import type { Person } from './people.ts'
+import { lifetimesInSeconds, type Settings } from './settings.ts'
+import type { Stats } from './stats.ts'
+
+export interface Grant {
+  readonly person: Person
+  /** What was asked for and what was allowed. */
+  readonly asked: readonly string[]
+  scopes: readonly string[]
+  readonly createdAt: number
+  /** Set once: a rotated refresh token does not live longer than the first would have. */
+  readonly refreshExpiresAt: number
+  refreshToken: string
+  accessTokens: string[]
+  rotations: number
+  /** True once the person or the app has withdrawn it; no token of it works from then on. */
+  ended: boolean
+}
+
+export interface RefreshTokenRecord {
+  readonly grant: Grant
+  presented: number
+  processed: number
+  processedAt: number | undefined
+  /** False once replaced. */
+  live: boolean
+}
+
+interface AccessTokenRecord {
+  readonly grant: Grant
+  readonly expiresAt: number
+}
+
+/** The token endpoint's success, as TikTok writes it. */
+export interface TokenSet {
+  access_token: string
+  expires_in: number
+  open_id: string
+  refresh_token: string
+  refresh_expires_in: number
+  scope: string
+  token_type: 'Bearer'
+}
+
+export class Grants {
+  readonly #clock: Clock
+  readonly #settings: Settings
+  readonly #stats: Stats
+  readonly #live = new Map<Person, Set<Grant>>()
+  readonly #refreshTokens = new Map<string, RefreshTokenRecord>()
+  readonly #accessTokens = new Map<string, AccessTokenRecord>()
+
+  constructor(clock: Clock, settings: Settings, stats: Stats) {
+    this.#clock = clock
+    this.#settings = settings
+    this.#stats = stats
+  }
+
+  /** A new grant with its first token pair. Earlier grants of the same person stay as they are. */
+  issue(
+    person: Person,
+    scopes: readonly string[],
+    options: { asked?: readonly string[]; accessExpiresIn?: number } = {},
+  ): TokenSet {
+    const lifetimes = lifetimesInSeconds(this.#settings.lifetimes)
+    const now = this.#clock.now()
+    const grant: Grant = {
+      person,
+      asked: options.asked ?? scopes,
+      scopes,
+      createdAt: now,
+      refreshExpiresAt: now + lifetimes.refresh * 1000,
+      refreshToken: '',
+      accessTokens: [],
+      rotations: 0,
+      ended: false,
+    }
+    const grants = this.#live.get(person) ?? new Set()
+    this.#live.set(person, grants.add(grant))
+    this.#giveRefreshToken(grant)
+    return this.#answer(grant, options.accessExpiresIn ?? lifetimes.access)
+  }
+
+  /** @returns the new pair, or undefined for a refresh token that is unknown, replaced, revoked or expired */
+  refresh(refreshToken: string): TokenSet | undefined {
+    const record = this.#refreshTokens.get(refreshToken)
+    if (record) this.#countPresented(refreshToken, record)
+    if (!record?.live || record.grant.ended || this.#clock.now() >= record.grant.refreshExpiresAt) {
+      this.#stats.count('refreshes_refused')
+      return undefined
+    }
+    const { grant } = record
+    const { rotation, old_access_token, lifetimes } = this.#settings
+    record.processed += 1
+    record.processedAt = this.#clock.now()
+    this.#stats.count('refreshes_processed')
+    this.#stats.atLeast('max_processed_per_refresh_token', record.processed)
+
+    if (rotation === 'strict') record.live = false
+    if (rotation !== 'none') this.#giveRefreshToken(grant)
+    grant.rotations += 1
+    this.#forgetAccessTokens(grant, old_access_token === 'dies')
+    return this.#answer(grant, lifetimesInSeconds(lifetimes).access)
+  }
+
+  /** @returns the grant behind a working access token */
+  byAccessToken(accessToken: string | undefined): Grant | undefined {
+    const record = accessToken === undefined ? undefined : this.#accessTokens.get(accessToken)
+    return record && this.#clock.now() < record.expiresAt ? record.grant : undefined
+  }
+
+  refreshTokenRecord(refreshToken: string): RefreshTokenRecord | undefined {
+    return this.#refreshTokens.get(refreshToken)
+  }
+
+  ofPerson(person: Person): Grant[] {
+    return [...(this.#live.get(person) ?? [])]
+  }
+
+  *all(): Generator<Grant> {
+    for (const grants of this.#live.values()) yield* grants
+  }
+
+  /** Ends every grant of this person: at TikTok an app is allowed or not, there are no single connections. */
+  removeApp(person: Person): number {
+    const grants = this.ofPerson(person)
+    for (const grant of grants) {
+      grant.ended = true
+      this.#forgetAccessTokens(grant, true)
+    }
+    this.#live.delete(person)
+    return grants.length
+  }
+
+  expiresIn(accessToken: string): number {
+    return secondsUntil(this.#accessTokens.get(accessToken)?.expiresAt ?? 0, this.#clock.now())
+  }
+
+  #giveRefreshToken(grant: Grant): void {
+    grant.refreshToken = `rft.${opaque()}`
+    this.#refreshTokens.set(grant.refreshToken, { grant, presented: 0, processed: 0, processedAt: undefined, live: true })
+  }
+
+  #answer(grant: Grant, expiresIn: number): TokenSet {
+    const now = this.#clock.now()
+    const accessToken = `act.${opaque()}`
+    grant.accessTokens.push(accessToken)
+    this.#accessTokens.set(accessToken, { grant, expiresAt: now + expiresIn * 1000 })
+    return {
+      access_token: accessToken,
+      expires_in: expiresIn,
+      open_id: grant.person.openId,
+      refresh_token: grant.refreshToken,
+      refresh_expires_in: secondsUntil(grant.refreshExpiresAt, now),
+      scope: grant.scopes.join(','),
+      token_type: 'Bearer',
+    }
+  }
+
+  #forgetAccessTokens(grant: Grant, livingToo: boolean): void {
+    const now = this.#clock.now()
+    grant.accessTokens = grant.accessTokens.filter((accessToken) => {
+      const stays = !livingToo && now < (this.#accessTokens.get(accessToken)?.expiresAt ?? 0)
+      if (!stays) this.#accessTokens.delete(accessToken)
+      return stays
+    })
+  }
+
+  #countPresented(refreshToken: string, record: RefreshTokenRecord): void {
+    record.presented += 1
+    this.#stats.atLeast('max_presented_per_refresh_token', record.presented)
+    const { processedAt, presented, grant } = record
+    if (processedAt === undefined || this.#settings.rotation !== 'strict') return
+    this.#stats.doubleSpend(() => ({
+      open_id: grant.person.openId,
+      person: grant.person.id,
+      refresh_token_sha256: sha256(refreshToken),
+      processed_at: new Date(processedAt).toISOString(),
+      presented_at: new Date(this.#clock.now()).toISOString(),
+      presented,
+    }))
+  }
+}
+
+export function sha256(text: string): string {
+  return hash('sha256', text)
+}
+
+/** TikTok's tokens carry an exclamation mark and a region after it; a client that mangles it should find out here. */
+function opaque(): string {
+  return `${randomBytes(42).toString('base64url')}!6431.u1`
+}
+
+function secondsUntil(time: number, now: number): number {
+  return Math.max(0, Math.floor((time - now) / 1000))
+}

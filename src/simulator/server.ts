@@ -1,0 +1,163 @@
+/**
+ * TikTok, offline: the authorize page, the token endpoint and the API of the real one, from one address, plus a control
+ * API under `/_sim`. Start it inside a test, or by itself with `cli simulator`.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { decideByScript, type ParameterError, type ScriptedDecision, showConsent, takeConsent } from './authorize.ts'
+import { avatarCall } from './avatars.ts'
+import type { Clock } from './clock.ts'
+import { type Crowd, changeSettings, control, type IssuedGrant, issueToCrowd, type SettingsChange } from './control.ts'
+import type { Call, Faults } from './faults.ts'
+import type { Grants } from './grants.ts'
+import type { People } from './people.ts'
+import { perform } from './perform.ts'
+import { type RemovalReason, removeApp, revokeCall } from './revoke.ts'
+import { defaultSettings, type Lifetimes, type Settings } from './settings.ts'
+import type { Stats } from './stats.ts'
+import { tokenCall } from './token.ts'
+import { uploadCall } from './upload.ts'
+import { userInfoCall } from './user-info.ts'
+import type { Webhooks } from './webhooks.ts'
+import { type Answer, BodyTooLarge, json, type Request, readRequest, send } from './wire.ts'
+import { createWorld, type World } from './world.ts'
+
+export interface SimulatorOptions {
+  host?: string | undefined
+  /** 0, the default, takes any free port. */
+  port?: number | undefined
+  clientKey?: string | undefined
+  clientSecret?: string | undefined
+  lifetimes?: Lifetimes | undefined
+  /** Compared byte by byte; undefined allows any. */
+  redirectUris?: string[] | undefined
+  /** What the app demands; a challenge that is sent is verified in any mode. */
+  pkce?: Settings['pkce'] | undefined
+  webhookUrl?: string | undefined
+  latencyMs?: number | undefined
+  /** Asked for as a bearer token at `/_sim`. */
+  controlToken?: string | undefined
+  /** Anything else that can be set, by its name at `POST /_sim/settings`. */
+  settings?: SettingsChange | undefined
+}
+
+/** A running simulator; the handles do what the control API does, without the way through HTTP. */
+export interface Simulator {
+  /** For TIKTOK_AUTH_BASE_URL and TIKTOK_API_BASE_URL alike. */
+  readonly url: string
+  readonly clientKey: string
+  readonly clientSecret: string
+  readonly clock: Clock
+  readonly people: People
+  readonly grants: Grants
+  readonly faults: Faults
+  readonly stats: Stats
+  readonly webhooks: Webhooks
+  readonly settings: Readonly<Settings>
+  changeSettings(change: SettingsChange): void
+  authorize(decision: ScriptedDecision): { redirect_to: string } | ParameterError
+  issueGrants(crowd: Crowd): IssuedGrant[]
+  /** By the person's id or open_id. @returns how many grants ended */
+  removeApp(person: string, reason?: RemovalReason): number
+  close(): Promise<void>
+}
+
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const closing = new AbortController()
+  const world = createWorld(settingsFrom(options), closing.signal)
+  changeSettings(world, options.settings ?? {})
+  const server = createServer({ keepAliveTimeout: 65_000 }, (incoming, response) => {
+    serve(world, options.controlToken, incoming, response).catch((error) => apologise(response, error))
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  const findPerson = (id: string) => world.people.find(id) ?? world.people.findByOpenId(id)
+  return {
+    ...world,
+    url: `http://${options.host ?? '127.0.0.1'}:${port}`,
+    clientKey: world.settings.client_key,
+    clientSecret: world.settings.client_secret,
+    changeSettings: (change) => void changeSettings(world, change),
+    authorize: (decision) => decideByScript(world, decision),
+    issueGrants: (crowd) => [...issueToCrowd(world, crowd)],
+    removeApp: (id, reason = 1) => {
+      const person = findPerson(id)
+      return person ? removeApp(world, person, reason) : 0
+    },
+    close: async () => {
+      closing.abort()
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeAllConnections()
+      await closed
+      await world.webhooks.settled()
+    },
+  }
+}
+
+function settingsFrom(options: SimulatorOptions): Settings {
+  return {
+    ...defaultSettings,
+    client_key: options.clientKey ?? defaultSettings.client_key,
+    client_secret: options.clientSecret ?? defaultSettings.client_secret,
+    lifetimes: options.lifetimes ?? defaultSettings.lifetimes,
+    redirect_uris: options.redirectUris ?? null,
+    pkce: options.pkce ?? defaultSettings.pkce,
+    webhook_url: options.webhookUrl ?? null,
+    latency_ms: options.latencyMs ?? defaultSettings.latency_ms,
+  }
+}
+
+async function serve(world: World, controlToken: string | undefined, incoming: IncomingMessage, response: ServerResponse) {
+  const request = await readRequest(incoming)
+  if (request.path.startsWith('/_sim/')) return send(response, control(world, request, controlToken))
+  world.stats.count('requests')
+  const call = callFor(world, request)
+  if (call) return perform(world, call, response)
+  send(response, pageFor(world, request))
+}
+
+/** The routes that can be scripted to fail. */
+function callFor(world: World, request: Request): Call | undefined {
+  switch (request.path) {
+    case '/v2/oauth/token/':
+      return tokenCall(world, request)
+    case '/v2/oauth/revoke/':
+      return revokeCall(world, request)
+    case '/v2/user/info/':
+      return userInfoCall(world, request)
+    case '/v2/post/publish/inbox/video/init/':
+      return uploadCall(world, request)
+    default:
+      return avatarCall(world, request)
+  }
+}
+
+function pageFor(world: World, request: Request): Answer {
+  switch (`${request.method} ${request.path}`) {
+    case 'GET /v2/auth/authorize/':
+    case 'GET /v2/auth/authorize':
+      return showConsent(world, request)
+    case 'POST /v2/auth/authorize/':
+      return takeConsent(world, request)
+    default:
+      return json(404, {
+        error: 'not_found',
+        error_description: 'The simulator has no such route; TikTok ends its paths in a slash.',
+      })
+  }
+}
+
+function apologise(response: ServerResponse, error: unknown): void {
+  const stopped = error instanceof Error && error.name === 'AbortError'
+  if (stopped || response.headersSent || response.destroyed) {
+    response.destroy()
+  } else if (error instanceof BodyTooLarge) {
+    send(response, json(413, { error: 'the body is too large' }, { connection: 'close' }))
+  } else {
+    console.error('the simulator failed', error)
+    send(response, json(500, { error: 'the simulator failed; this is a bug in it' }))
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * What the app's page in TikTok's portal would say, and how TikTok behaves where its documentation leaves a choice.
+ * Everything here can be changed while the simulator runs.
+ */
+import { z } from 'zod'
+
+export const scopes = [
+  'user.info.basic',
+  'user.info.profile',
+  'user.info.stats',
+  'video.list',
+  'video.upload',
+  'video.publish',
+] as const
+export type Scope = (typeof scopes)[number]
+
+/** The routes that can be slowed or broken. `token` means both grants; `exchange` and `refresh` one each. */
+export const faultRoutes = ['token', 'exchange', 'refresh', 'revoke', 'user_info', 'avatar', 'upload'] as const
+export type FaultRoute = (typeof faultRoutes)[number]
+
+const milliseconds = z.number().min(0).max(600_000)
+const span = /^(\d+)([smhd])\/(\d+)([smhd])$/
+export type Lifetimes = `${number}${'s' | 'm' | 'h' | 'd'}/${number}${'s' | 'm' | 'h' | 'd'}`
+
+export const Settings = z.strictObject({
+  client_key: z.string().min(1),
+  client_secret: z.string().min(1),
+  /** Access and refresh token. TikTok's pages of November 2026 say 2h/180d, everything before 24h/365d. */
+  lifetimes: z.custom<Lifetimes>((value) => typeof value === 'string' && span.test(value), 'must look like 2h/180d'),
+  /** Scopes enabled on the app; asking for another one ends on TikTok's error page. */
+  app_scopes: z.array(z.enum(scopes)),
+  /** Registered redirect URIs, compared byte by byte. null: any. */
+  redirect_uris: z.array(z.string()).max(10).nullable(),
+  /** What the app demands. A challenge that is sent is verified in any mode. */
+  pkce: z.enum(['off', 's256', 's256-hex']),
+  /** `strict` as documented; `overlap`: the old refresh token goes on working; `none`: the same one comes back. */
+  rotation: z.enum(['strict', 'overlap', 'none']),
+  /** Whether the access token that a refresh replaces lives until its expiry. */
+  old_access_token: z.enum(['lives', 'dies']),
+  /** Which failures come in an HTTP 200: TikTok is seen to do so at its OAuth endpoints. */
+  errors_in_200: z.enum(['oauth', 'all', 'none']),
+  webhook_url: z.url().nullable(),
+  /** Wait before the second delivery; it doubles from there. */
+  webhook_retry_ms: milliseconds,
+  /** Answer this much later: everywhere, or per route. */
+  latency_ms: z.union([milliseconds, z.partialRecord(z.enum(faultRoutes), milliseconds)]),
+  avatar_seconds: z.number().int().min(1),
+  /** TikTok documents 600 in a sliding minute; off unless set, so that a benchmark can run. */
+  user_info_per_minute: z.number().int().min(1).nullable(),
+  /** TikTok documents 5 in any 24 hours; off unless set. */
+  pending_shares_per_day: z.number().int().min(0).nullable(),
+})
+export type Settings = z.infer<typeof Settings>
+
+export const defaultSettings: Settings = {
+  client_key: 'awsimulator00001',
+  client_secret: 'SimulatorSecretNotForProduction1',
+  lifetimes: '2h/180d',
+  app_scopes: [...scopes],
+  redirect_uris: null,
+  pkce: 'off',
+  rotation: 'strict',
+  old_access_token: 'lives',
+  errors_in_200: 'oauth',
+  webhook_url: null,
+  webhook_retry_ms: 500,
+  latency_ms: 0,
+  avatar_seconds: 7200,
+  user_info_per_minute: null,
+  pending_shares_per_day: null,
+}
+
+/** @returns seconds of life for a new access token and for a new grant's refresh token */
+export function lifetimesInSeconds(lifetimes: Lifetimes): { access: number; refresh: number } {
+  const [, accessCount, accessUnit, refreshCount, refreshUnit] = span.exec(lifetimes) ?? []
+  return { access: seconds(accessCount, accessUnit), refresh: seconds(refreshCount, refreshUnit) }
+}
+
+export function latencyMs(settings: Settings, routes: readonly FaultRoute[]): number {
+  const { latency_ms: latency } = settings
+  if (typeof latency === 'number') return latency
+  return routes.reduce((longest, route) => Math.max(longest, latency[route] ?? 0), 0)
+}
+
+const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+function seconds(count = '0', unit = 's'): number {
+  return Number(count) * (unitSeconds[unit] ?? 1)
+}

@@ -1,0 +1,65 @@
+/**
+ * What happened, counted, so that a test can say "the refresh token was spent once" and not only "the client looked happy".
+ */
+const counters = {
+  requests: 0,
+  refreshes_processed: 0,
+  refreshes_refused: 0,
+  exchanges: 0,
+  exchange_refused: 0,
+  client_tokens: 0,
+  revocations: 0,
+  revocations_refused: 0,
+  user_infos: 0,
+  user_infos_refused: 0,
+  avatars: 0,
+  avatars_refused: 0,
+  uploads: 0,
+  uploads_refused: 0,
+  faults_applied: 0,
+  max_processed_per_refresh_token: 0,
+  max_presented_per_refresh_token: 0,
+  double_spend_count: 0,
+}
+export type Counter = keyof typeof counters
+
+export interface DoubleSpend {
+  open_id: string
+  person: string
+  refresh_token_sha256: string
+  processed_at: string
+  presented_at: string
+  /** How many times this token has been presented by then, the first included. */
+  presented: number
+}
+
+/** Further double spends are only counted: a client gone wild should not fill the memory. */
+const maxDoubleSpendsKept = 1000
+
+export class Stats {
+  #counts = { ...counters }
+  #doubleSpends: DoubleSpend[] = []
+
+  count(counter: Counter): void {
+    this.#counts[counter] += 1
+  }
+
+  atLeast(counter: Counter, value: number): void {
+    if (value > this.#counts[counter]) this.#counts[counter] = value
+  }
+
+  /** A refresh token came back after it had been exchanged for a new pair. `describe` is called only while details are kept. */
+  doubleSpend(describe: () => DoubleSpend): void {
+    this.#counts.double_spend_count += 1
+    if (this.#doubleSpends.length < maxDoubleSpendsKept) this.#doubleSpends.push(describe())
+  }
+
+  report() {
+    return { ...this.#counts, double_spends: [...this.#doubleSpends] }
+  }
+
+  reset(): void {
+    this.#counts = { ...counters }
+    this.#doubleSpends = []
+  }
+}

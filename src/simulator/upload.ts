@@ -1,0 +1,40 @@
+/** The first step of a draft upload, so that a demo can show what a vended token is for. */
+import { randomBytes } from 'node:crypto'
+import type { Call } from './faults.ts'
+import { type Answer, apiFailure, apiSuccess, bearerOf, type Request } from './wire.ts'
+import type { World } from './world.ts'
+
+const dayMs = 86_400_000
+
+export function uploadCall(world: World, request: Request): Call {
+  const grant = world.grants.byAccessToken(bearerOf(request))
+  return {
+    shape: 'api',
+    routes: ['upload'],
+    subject: { person: grant?.person },
+    process: () => startUpload(world, request),
+  }
+}
+
+function startUpload(world: World, request: Request): Answer {
+  const grant = world.grants.byAccessToken(bearerOf(request))
+  const refuse = (code: string, message: string) => {
+    world.stats.count('uploads_refused')
+    return apiFailure(world.settings, code, message)
+  }
+  if (!grant) return refuse('access_token_invalid', 'The access token is invalid or not found in the request.')
+  if (!grant.scopes.includes('video.upload')) {
+    return refuse('scope_not_authorized', 'The user did not authorize the scope required for completing this request.')
+  }
+  const { person } = grant
+  const now = world.clock.now()
+  person.pendingShares = person.pendingShares.filter((time) => time > now - dayMs)
+  const limit = world.settings.pending_shares_per_day
+  if (limit !== null && person.pendingShares.length >= limit) {
+    return refuse('spam_risk_too_many_pending_share', 'There are too many pending shares in the last 24 hours.')
+  }
+  person.pendingShares.push(now)
+  world.stats.count('uploads')
+  const publishId = `v_inbox_file~v2.${randomBytes(8).readBigUInt64BE()}`
+  return apiSuccess({ publish_id: publishId, upload_url: `${request.origin}/upload/${publishId}` })
+}

@@ -1,0 +1,116 @@
+/**
+ * TikTok's notices to the app: signed, sent at once, tried again for a while when the answer is not 200. Their times are
+ * the machine's, not the simulator's clock's, because the receiver compares them with its own.
+ */
+import { createHmac } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { z } from 'zod'
+import type { Settings } from './settings.ts'
+
+export const Notice = z.strictObject({
+  event: z.string(),
+  user_openid: z.string().optional(),
+  /** Sent as JSON inside a string; a string is taken as that JSON. */
+  content: z.union([z.string(), z.record(z.string(), z.unknown())]).default({}),
+  /** Unix seconds; now, unless said. */
+  create_time: z.number().int().optional(),
+  /** Unix seconds in the signature; now, unless said. */
+  t: z.number().int().optional(),
+  /** Sign with the wrong secret, or not at all. */
+  signature: z.enum(['forged', 'missing']).optional(),
+  /** Deliver the same bytes so many times, as an at-least-once sender may. */
+  times: z.number().int().min(1).max(100).default(1),
+})
+export type Notice = z.input<typeof Notice>
+
+export interface Delivery {
+  event: string
+  body: string
+  signature: string | undefined
+  /** The status of each answer so far; 0 where nobody answered. */
+  statuses: number[]
+  state: 'sending' | 'delivered' | 'given_up' | 'no_url'
+}
+
+/** TikTok goes on for 72 hours; here the receiver should notice within a test. */
+const maxAttempts = 6
+const maxDeliveriesKept = 1000
+
+export class Webhooks {
+  readonly #settings: Settings
+  readonly #closing: AbortSignal
+  readonly #deliveries: Delivery[] = []
+  readonly #underway = new Set<Promise<void>>()
+
+  constructor(settings: Settings, closing: AbortSignal) {
+    this.#settings = settings
+    this.#closing = closing
+  }
+
+  /** Starts sending and does not wait; `settled` does. */
+  send(notice: Notice): Delivery[] {
+    const { times, signature, ...parts } = Notice.parse(notice)
+    const nowSeconds = Math.floor(Date.now() / 1000)
+    const body = JSON.stringify({
+      client_key: this.#settings.client_key,
+      event: parts.event,
+      create_time: parts.create_time ?? nowSeconds,
+      user_openid: parts.user_openid,
+      content: typeof parts.content === 'string' ? parts.content : JSON.stringify(parts.content),
+    })
+    const secret = signature === 'forged' ? 'not-the-client-secret' : this.#settings.client_secret
+    const header = signature === 'missing' ? undefined : signatureHeader(secret, parts.t ?? nowSeconds, body)
+    return Array.from({ length: times }, () => this.#start(parts.event, body, header))
+  }
+
+  deliveries(): readonly Delivery[] {
+    return this.#deliveries
+  }
+
+  /** Resolves when nothing is on its way any more, delivered or given up. */
+  async settled(): Promise<void> {
+    while (this.#underway.size > 0) await Promise.all(this.#underway)
+  }
+
+  #start(event: string, body: string, signature: string | undefined): Delivery {
+    const url = this.#settings.webhook_url
+    const delivery: Delivery = { event, body, signature, statuses: [], state: url ? 'sending' : 'no_url' }
+    this.#deliveries.push(delivery)
+    if (this.#deliveries.length > maxDeliveriesKept) this.#deliveries.shift()
+    if (!url) return delivery
+    const sending = this.#deliver(url, delivery).finally(() => this.#underway.delete(sending))
+    this.#underway.add(sending)
+    return delivery
+  }
+
+  async #deliver(url: string, delivery: Delivery): Promise<void> {
+    let waitMs = this.#settings.webhook_retry_ms
+    while (!this.#closing.aborted) {
+      const status = await this.#post(url, delivery)
+      delivery.statuses.push(status)
+      if (status === 200) delivery.state = 'delivered'
+      else if (delivery.statuses.length === maxAttempts) delivery.state = 'given_up'
+      if (delivery.state !== 'sending') return
+      await pause(waitMs, undefined, { signal: this.#closing }).catch(() => undefined)
+      waitMs *= 2
+    }
+    delivery.state = 'given_up'
+  }
+
+  async #post(url: string, { body, signature }: Delivery): Promise<number> {
+    const headers: Record<string, string> = { 'content-type': 'application/json' }
+    if (signature !== undefined) headers['TikTok-Signature'] = signature
+    const signal = AbortSignal.any([this.#closing, AbortSignal.timeout(10_000)])
+    try {
+      const response = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'manual' })
+      await response.arrayBuffer()
+      return response.status
+    } catch {
+      return 0
+    }
+  }
+}
+
+export function signatureHeader(clientSecret: string, t: number, body: string): string {
+  return `t=${t},s=${createHmac('sha256', clientSecret).update(`${t}.${body}`).digest('hex')}`
+}
