@@ -3,7 +3,7 @@
  * A request that is wrong ends on TikTok's own error page, and the app never hears of it.
  */
 import { z } from 'zod'
-import { consentPage, errorPage } from './pages.ts'
+import { consentPage, errorPage } from './consent-page.ts'
 import type { Person } from './people.ts'
 import { type Answer, html, type Request, redirect } from './wire.ts'
 import type { World } from './world.ts'
@@ -43,9 +43,10 @@ const sessionCookie = 'tiktok_simulator_session'
 export function showConsent(world: World, request: Request): Answer {
   const checked = checkAuthorizationRequest(world, request.query)
   if ('errorType' in checked) return html(400, errorPage(checked))
-  const known = checked.disableAutoAuth ? undefined : rememberedDecision(world, request, checked)
+  const signedIn = personSignedIn(world, request)
+  const known = checked.disableAutoAuth ? undefined : rememberedDecision(world, signedIn, checked)
   if (known) return redirect(302, decide(world, checked, known))
-  return html(200, consentPage(world, checked, request.query.toString()))
+  return html(200, consentPage(world, checked, request.query.toString(), signedIn))
 }
 
 export function takeConsent(world: World, request: Request): Answer {
@@ -112,12 +113,15 @@ function decide(world: World, request: AuthorizationRequest, { person, declined,
 }
 
 /** Somebody signed in who has been asked all this before is not asked again; that is TikTok's default. */
-function rememberedDecision(world: World, request: Request, asked: AuthorizationRequest): Decision | undefined {
-  const cookie = new RegExp(`(?:^|; )${sessionCookie}=([^;]+)`).exec(request.headers.cookie ?? '')?.[1]
-  const person = world.people.find(cookie ?? '')
+function rememberedDecision(world: World, person: Person | undefined, asked: AuthorizationRequest): Decision | undefined {
   const grant = person && world.grants.ofPerson(person).at(-1)
   if (!grant || !asked.scopes.every((scope) => grant.asked.includes(scope))) return undefined
   return { person, declined: asked.scopes.filter((scope) => !grant.scopes.includes(scope)), denied: false }
+}
+
+function personSignedIn(world: World, { headers }: Request): Person | undefined {
+  const [, id] = new RegExp(`(?:^|; )${sessionCookie}=([^;]+)`).exec(headers.cookie ?? '') ?? []
+  return world.people.find(id ?? '')
 }
 
 /** Registered URIs are compared byte by byte; without a list anything goes that could have been registered, http included. */

@@ -1,6 +1,7 @@
 /** Authorization codes: what each stands for, used once, within ten minutes. */
-import { createHash, randomBytes } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Clock } from './clock.ts'
+import { newCode } from './opaque.ts'
 import type { Person } from './people.ts'
 import type { Settings } from './settings.ts'
 
@@ -24,8 +25,7 @@ export class Codes {
   }
 
   issue(authorization: Authorization): string {
-    // The star, the exclamation mark and the region are what real codes look like: not safe in a URL unencoded.
-    const code = `${randomBytes(45).toString('base64url')}*1!6431.u1`
+    const code = newCode()
     this.#codes.set(code, { authorization, expiresAt: this.#clock.now() + lifeMs, used: false })
     return code
   }
@@ -50,7 +50,6 @@ export class Codes {
  */
 export function challengeMatches(mode: Settings['pkce'], challenge: string, verifier: string): boolean {
   if (!/^[A-Za-z0-9\-._~]{43,128}$/.test(verifier)) return false
-  const hash = createHash('sha256').update(verifier)
   const encoding = mode === 's256-hex' || (mode === 'off' && challenge.length === 64) ? 'hex' : 'base64url'
-  return hash.digest(encoding) === challenge
+  return hash('sha256', verifier, encoding) === challenge
 }

@@ -2,8 +2,9 @@
  * What a person has allowed the app, and the token pairs made from it. A grant has one live refresh token; each refresh
  * replaces it, and every token that ever lived is remembered, so that its reuse is noticed.
  */
-import { hash, randomBytes } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Clock } from './clock.ts'
+import { newAccessToken, newRefreshToken } from './opaque.ts'
 import type { Person } from './people.ts'
 import { lifetimesInSeconds, type Settings } from './settings.ts'
 import type { Stats } from './stats.ts'
@@ -143,13 +144,13 @@ export class Grants {
   }
 
   #giveRefreshToken(grant: Grant): void {
-    grant.refreshToken = `rft.${opaque()}`
+    grant.refreshToken = newRefreshToken()
     this.#refreshTokens.set(grant.refreshToken, { grant, presented: 0, processed: 0, processedAt: undefined, live: true })
   }
 
   #answer(grant: Grant, expiresIn: number): TokenSet {
     const now = this.#clock.now()
-    const accessToken = `act.${opaque()}`
+    const accessToken = newAccessToken()
     grant.accessTokens.push(accessToken)
     this.#accessTokens.set(accessToken, { grant, expiresAt: now + expiresIn * 1000 })
     return {
@@ -190,11 +191,6 @@ export class Grants {
 
 export function sha256(text: string): string {
   return hash('sha256', text)
-}
-
-/** TikTok's tokens carry an exclamation mark and a region after it; a client that mangles it should find out here. */
-function opaque(): string {
-  return `${randomBytes(42).toString('base64url')}!6431.u1`
 }
 
 function secondsUntil(time: number, now: number): number {

@@ -10,6 +10,7 @@ import type { Clock } from './clock.ts'
 import { type Crowd, changeSettings, control, type IssuedGrant, issueToCrowd, type SettingsChange } from './control.ts'
 import type { Call, Faults } from './faults.ts'
 import type { Grants } from './grants.ts'
+import { home, removeAppByButton } from './home-page.ts'
 import type { People } from './people.ts'
 import { perform } from './perform.ts'
 import { type RemovalReason, removeApp, revokeCall } from './revoke.ts'
@@ -142,12 +143,15 @@ function pageFor(world: World, request: Request): Answer {
       return showConsent(world, request)
     case 'POST /v2/auth/authorize/':
       return takeConsent(world, request)
+    case 'GET /':
+      return home(world)
     default:
-      return json(404, {
-        error: 'not_found',
-        error_description: 'The simulator has no such route; TikTok ends its paths in a slash.',
-      })
+      return removeAppByButton(world, request) ?? notFound()
   }
+}
+
+function notFound(): Answer {
+  return json(404, { error: 'not_found', error_description: 'No such route here. At TikTok paths end in a slash.' })
 }
 
 function apologise(response: ServerResponse, error: unknown): void {

@@ -23,6 +23,8 @@ const span = /^(\d+)([smhd])\/(\d+)([smhd])$/
 export type Lifetimes = `${number}${'s' | 'm' | 'h' | 'd'}/${number}${'s' | 'm' | 'h' | 'd'}`
 
 export const Settings = z.strictObject({
+  /** As the consent page names it. */
+  app_name: z.string().min(1),
   client_key: z.string().min(1),
   client_secret: z.string().min(1),
   /** Access and refresh token. TikTok's pages of November 2026 say 2h/180d, everything before 24h/365d. */
@@ -53,6 +55,7 @@ export const Settings = z.strictObject({
 export type Settings = z.infer<typeof Settings>
 
 export const defaultSettings: Settings = {
+  app_name: 'An app under test',
   client_key: 'awsimulator00001',
   client_secret: 'SimulatorSecretNotForProduction1',
   lifetimes: '2h/180d',

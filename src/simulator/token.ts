@@ -1,10 +1,10 @@
 /**
  * The token endpoint. Strict about form encoding, since TikTok is; a failure is a flat object and usually an HTTP 200.
  */
-import { randomBytes } from 'node:crypto'
 import { challengeMatches } from './codes.ts'
 import type { Call } from './faults.ts'
 import type { TokenSet } from './grants.ts'
+import { newClientToken } from './opaque.ts'
 import { type Answer, json, oauthFailure, type Request } from './wire.ts'
 import type { World } from './world.ts'
 
@@ -93,8 +93,7 @@ function otherGrant(world: World, form: URLSearchParams): Answer {
     return oauthFailure(world.settings, 'unsupported_grant_type', 'The grant type is not supported.')
   }
   world.stats.count('client_tokens')
-  const accessToken = `clt.${randomBytes(42).toString('base64url')}`
-  return json(200, { access_token: accessToken, expires_in: 7200, token_type: 'Bearer' })
+  return json(200, { access_token: newClientToken(), expires_in: 7200, token_type: 'Bearer' })
 }
 
 function tokenAnswer(tokenSet: TokenSet): Answer {
