@@ -56,6 +56,8 @@ export function takeConsent(world: World, request: Request): Answer {
   const person = world.people.find(form.get('person') ?? '')
   if (!person) return html(400, errorPage({ errorType: 'person', errCode: undefined }))
 
+  if (!isTarget(world, person)) return html(400, errorPage({ errorType: 'non_sandbox_target', errCode: undefined }))
+
   // A page sends the boxes that stayed ticked; a script names what it declines, and need not know the scopes.
   const ticked = form.getAll('allow')
   const declined = form.has('boxes')
@@ -74,6 +76,7 @@ export function decideByScript(world: World, script: ScriptedDecision): { redire
   if ('errorType' in checked) return checked
   const person = world.people.find(script.person) ?? world.people.findByOpenId(script.person)
   if (!person) return { errorType: 'person', errCode: undefined }
+  if (!isTarget(world, person)) return { errorType: 'non_sandbox_target', errCode: undefined }
   return { redirect_to: decide(world, checked, { person, declined: script.decline ?? [], denied: script.deny ?? false }) }
 }
 
@@ -117,6 +120,10 @@ function rememberedDecision(world: World, person: Person | undefined, asked: Aut
   const grant = person && world.grants.ofPerson(person).at(-1)
   if (!grant || !asked.scopes.every((scope) => grant.asked.includes(scope))) return undefined
   return { person, declined: asked.scopes.filter((scope) => !grant.scopes.includes(scope)), denied: false }
+}
+
+function isTarget({ settings }: World, { id }: Person): boolean {
+  return settings.sandbox_targets?.includes(id) ?? true
 }
 
 function personSignedIn(world: World, { headers }: Request): Person | undefined {

@@ -53,7 +53,7 @@ function drawFace(hue: number, size: number): Buffer {
   const hair = colour((hue + 160) % 360, 0.35, 0.22)
   const shirt = colour((hue + 40) % 360, 0.5, 0.35)
   const ink: Colour = [35, 28, 34]
-  const curve = ((hue % 5) - 1) / 12 // how wide they smile
+  const curve = (0.3 + (hue % 4)) / 28 // how wide they smile
 
   // Coordinates run from -1 to 1, so that every size shows the same face.
   const paint = (x: number, y: number): Colour => {

@@ -4,8 +4,9 @@ import { decideByScript, ScriptedDecision } from './authorize.ts'
 import { ClockChange } from './clock.ts'
 import { FaultScript } from './faults.ts'
 import { type Grant, type Grants, sha256, type TokenSet } from './grants.ts'
+import { list } from './listing.ts'
 import { NewPerson, type Person, PersonChange } from './people.ts'
-import { type RemovalReason, removeApp } from './revoke.ts'
+import { removeApp } from './revoke.ts'
 import { Settings, scopes } from './settings.ts'
 import { Notice } from './webhooks.ts'
 import { type Answer, bearerOf, json, type Request } from './wire.ts'
@@ -29,7 +30,7 @@ export type Crowd = z.input<typeof Crowd>
 
 export type IssuedGrant = TokenSet & { person: string }
 
-const Removal = z.strictObject({ reason: z.literal([0, 1, 2, 3, 4, 5]).default(1) })
+const Removal = z.strictObject({ reason: z.literal([0, 1, 2, 3, 4, 5]).default(1), notify: z.boolean().default(true) })
 const Shrunk = z.strictObject({ scopes: z.array(z.enum(scopes)) })
 
 type Handler = (world: World, request: Request, id: string) => Answer
@@ -55,8 +56,8 @@ const handlers: Record<string, Handler> = {
     return withPerson(world, id, (person) => describePerson(world, world.people.change(person, change)))
   },
   'POST people/:id/remove-app': (world, request, id) => {
-    const reason: RemovalReason = read(Removal, request).reason
-    return withPerson(world, id, (person) => ({ removed: removeApp(world, person, reason) }))
+    const { reason, notify } = read(Removal, request)
+    return withPerson(world, id, (person) => ({ removed: removeApp(world, person, reason, notify) }))
   },
   'POST people/:id/scopes': (world, request, id) => {
     const shrunk = read(Shrunk, request)
@@ -66,9 +67,9 @@ const handlers: Record<string, Handler> = {
     })
   },
   'GET grants': (world, request) => {
-    const openId = request.query.get('open_id')
-    const person = openId === null ? undefined : world.people.findByOpenId(openId)
-    const grants = openId === null ? world.grants.all() : person ? world.grants.ofPerson(person) : []
+    const whose = request.query.get('open_id') ?? request.query.get('person')
+    const person = whose === null ? undefined : findPerson(world, whose)
+    const grants = whose === null ? world.grants.all() : person ? world.grants.ofPerson(person) : []
     return list(
       'grants',
       request,
@@ -110,8 +111,8 @@ export function control(world: World, request: Request, token: string | undefine
 }
 
 export function changeSettings(world: World, change: SettingsChange): Settings {
-  const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
-  return Object.assign(world.settings, given)
+  const given = Object.entries(SettingsChange.parse(change)).filter(([, value]) => value !== undefined)
+  return Object.assign(world.settings, Object.fromEntries(given))
 }
 
 /** Lazily, one grant per step, so that a hundred thousand can be streamed. */
@@ -151,8 +152,8 @@ function describePerson(world: World, person: Person) {
 function describeRefreshToken({ grants }: World, refreshToken: string): Answer {
   const record = grants.refreshTokenRecord(refreshToken)
   if (!record) return nothingHere()
-  const { grant, live, presented, processed } = record
-  return json(200, { open_id: grant.person.openId, live: live && !grant.ended, presented, processed })
+  const { grant, presented, processed } = record
+  return json(200, { open_id: grant.person.openId, live: grants.isLive(refreshToken), presented, processed })
 }
 
 function read<Schema extends z.ZodType>(schema: Schema, request: Request): z.output<Schema> {
@@ -160,35 +161,16 @@ function read<Schema extends z.ZodType>(schema: Schema, request: Request): z.out
 }
 
 function withPerson(world: World, id: string, describe: (person: Person) => object): Answer {
-  const person = world.people.find(id) ?? world.people.findByOpenId(id)
+  const person = findPerson(world, id)
   return person ? json(200, describe(person)) : nothingHere()
+}
+
+export function findPerson({ people }: World, idOrOpenId: string): Person | undefined {
+  return people.find(idOrOpenId) ?? people.findByOpenId(idOrOpenId)
 }
 
 function nothingHere(): Answer {
   return json(404, { error: 'nothing here; the control API is described in docs/simulator.md' })
-}
-
-/** As lines of JSON for `?format=ndjson`, else as one JSON text: an object with that name, or a bare array without one. */
-function list(name: string, request: Request, items: Iterable<object>): Answer {
-  const lines = request.query.get('format') === 'ndjson' || (request.headers.accept ?? '').includes('application/x-ndjson')
-  const headers = { 'content-type': lines ? 'application/x-ndjson' : 'application/json', 'cache-control': 'no-store' }
-  const [open, separator, close] = lines ? ['', '\n', '\n'] : name ? [`{"${name}":[`, ',', ']}'] : ['[', ',', ']']
-  return { status: 200, headers, body: pieces(items, open, separator, close) }
-}
-
-/** Five hundred items to a piece: a write for each would take longer than making them. */
-function* pieces(items: Iterable<object>, open: string, separator: string, close: string): Generator<string> {
-  let piece = open
-  let count = 0
-  for (const item of items) {
-    piece += count === 0 ? JSON.stringify(item) : separator + JSON.stringify(item)
-    count += 1
-    if (count % 500 === 0) {
-      yield piece
-      piece = ''
-    }
-  }
-  yield piece + close
 }
 
 function* mapped<From, To>(items: Iterable<From>, change: (item: From) => To): Generator<To> {

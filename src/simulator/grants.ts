@@ -92,7 +92,7 @@ export class Grants {
   refresh(refreshToken: string): TokenSet | undefined {
     const record = this.#refreshTokens.get(refreshToken)
     if (record) this.#countPresented(refreshToken, record)
-    if (!record?.live || record.grant.ended || this.#clock.now() >= record.grant.refreshExpiresAt) {
+    if (!record || !this.isLive(refreshToken)) {
       this.#stats.count('refreshes_refused')
       return undefined
     }
@@ -114,6 +114,12 @@ export class Grants {
   byAccessToken(accessToken: string | undefined): Grant | undefined {
     const record = accessToken === undefined ? undefined : this.#accessTokens.get(accessToken)
     return record && this.#clock.now() < record.expiresAt ? record.grant : undefined
+  }
+
+  /** Whether TikTok would still exchange this refresh token for a new pair. */
+  isLive(refreshToken: string): boolean {
+    const record = this.#refreshTokens.get(refreshToken)
+    return record?.live && !record.grant.ended && this.#clock.now() < record.grant.refreshExpiresAt
   }
 
   refreshTokenRecord(refreshToken: string): RefreshTokenRecord | undefined {

@@ -1,9 +1,7 @@
-/**
- * Who has an account at the simulated TikTok: a fixed cast, each member interesting to a client in a way of their own,
- * and anyone a test adds.
- */
+/** Who has an account at the simulated TikTok: the cast, and anyone a test adds. */
 import { hash } from 'node:crypto'
 import { z } from 'zod'
+import { cast, type Part } from './cast.ts'
 
 export interface Person {
   readonly id: string
@@ -45,95 +43,6 @@ export type PersonChange = z.infer<typeof PersonChange>
 
 export const NewPerson = PersonChange.extend({ id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/) })
 export type NewPerson = z.infer<typeof NewPerson>
-
-type Part = Partial<Omit<Person, 'openId' | 'unionId' | 'pendingShares' | 'id'>> & { about: string }
-
-const cast: Record<string, Part> = {
-  mara: {
-    displayName: 'Mara Cooks',
-    username: 'maracooks',
-    bio: 'Weeknight dinners under 20 minutes',
-    followerCount: 48_210,
-    followingCount: 312,
-    likesCount: 1_204_553,
-    videoCount: 418,
-    hue: 18,
-    about: 'An ordinary creator. Start here.',
-  },
-  jonas: {
-    displayName: 'Jonas Lindqvist',
-    username: 'jonaslindqvist',
-    bio: 'Mountains, mostly.',
-    isVerified: true,
-    followerCount: 4_812_337,
-    followingCount: 96,
-    likesCount: 98_100_442,
-    videoCount: 1204,
-    hue: 205,
-    about: 'Has the verified badge and millions of followers.',
-  },
-  brightlane: {
-    displayName: 'Bright Lane Ceramics',
-    username: 'brightlane.ceramics',
-    bio: 'Handmade in small batches. Shop opens Fridays.',
-    followerCount: 12_930,
-    followingCount: 41,
-    likesCount: 220_871,
-    videoCount: 163,
-    hue: 262,
-    about: 'A shop. TikTok does not say that it is one.',
-  },
-  newcomer: {
-    displayName: 'user8041777263915',
-    username: 'user8041777263915',
-    hue: 96,
-    about: 'Joined today: no followers, no videos, no bio.',
-  },
-  noura: {
-    displayName: 'نورة الحسيني ✨',
-    username: 'noura.alh',
-    bio: 'رسم وخط عربي',
-    followerCount: 87_402,
-    followingCount: 530,
-    likesCount: 2_650_118,
-    videoCount: 377,
-    hue: 330,
-    about: 'A name written from right to left.',
-  },
-  zsofia: {
-    displayName: '👩🏽‍🚀 Zsófia Ærøskøbing-Nguyễn 東京',
-    username: 'zsofia_aeroskobing_nguyen',
-    bio: 'Line one\nline two <b>not bold</b> & "quoted"',
-    followerCount: 1_999,
-    followingCount: 1_999,
-    likesCount: 40_004,
-    videoCount: 52,
-    hue: 175,
-    about: 'A long name with joined emoji, accents and Chinese; a bio with line breaks and markup.',
-  },
-  quiet: {
-    displayName: 'Quiet Account',
-    username: 'quiet',
-    followerCount: 7,
-    followingCount: 3,
-    likesCount: 12,
-    videoCount: 2,
-    hue: 48,
-    about: 'TikTok leaves fields out: no username, union_id or larger pictures, even with every scope.',
-    leavesOut: ['username', 'union_id', 'avatar_url_100', 'avatar_large_url', 'profile_deep_link', 'bio_description'],
-  },
-  barred: {
-    displayName: 'Barred From Apps',
-    username: 'barredfromapps',
-    followerCount: 210,
-    followingCount: 190,
-    likesCount: 3_310,
-    videoCount: 24,
-    hue: 0,
-    about: 'May not connect to other apps: consent comes back as an error.',
-    mayConnect: false,
-  },
-}
 
 export class People {
   readonly #clientKey: string

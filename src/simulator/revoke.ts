@@ -27,18 +27,24 @@ export function revokeCall(world: World, request: Request): Call {
   }
 }
 
-/** Ends all grants and tells the app by webhook. By the time the notice arrives the tokens are dead already. */
-export function removeApp(world: World, person: Person, reason: RemovalReason): number {
+/**
+ * Ends all grants and tells the app by webhook. By the time the notice arrives the tokens are dead already.
+ *
+ * @param notify false: the notice is lost on its way
+ * @returns how many grants ended
+ */
+export function removeApp(world: World, person: Person, reason: RemovalReason, notify = true): number {
   const removed = world.grants.removeApp(person)
-  if (removed > 0) world.webhooks.send({ event: 'authorization.removed', user_openid: person.openId, content: { reason } })
+  if (removed > 0 && notify)
+    world.webhooks.send({ event: 'authorization.removed', user_openid: person.openId, content: { reason } })
   return removed
 }
 
 function revoke(world: World, accessToken: string | undefined): Answer {
   if (!accessToken) return refuse(world, 'invalid_request', 'The token is missing.')
   const grant = world.grants.byAccessToken(accessToken)
-  // TikTok says nothing about a token that is dead already; a refusal is what makes a client think.
-  if (!grant) return refuse(world, 'invalid_request', 'The token is invalid or expired.')
+  const { revoke_dead_token: ifDead } = world.settings
+  if (!grant) return ifDead === 'ok' ? json(200, {}) : refuse(world, ifDead, 'The token is invalid or expired.')
   world.stats.count('revocations')
   removeApp(world, grant.person, 5)
   return json(200, {})

@@ -7,20 +7,28 @@ import type { AddressInfo } from 'node:net'
 import { decideByScript, type ParameterError, type ScriptedDecision, showConsent, takeConsent } from './authorize.ts'
 import { avatarCall } from './avatars.ts'
 import type { Clock } from './clock.ts'
-import { type Crowd, changeSettings, control, type IssuedGrant, issueToCrowd, type SettingsChange } from './control.ts'
+import {
+  type Crowd,
+  changeSettings,
+  control,
+  findPerson,
+  type IssuedGrant,
+  issueToCrowd,
+  type SettingsChange,
+} from './control.ts'
 import type { Call, Faults } from './faults.ts'
 import type { Grants } from './grants.ts'
 import { home, removeAppByButton } from './home-page.ts'
 import type { People } from './people.ts'
 import { perform } from './perform.ts'
 import { type RemovalReason, removeApp, revokeCall } from './revoke.ts'
-import { defaultSettings, type Lifetimes, type Settings } from './settings.ts'
+import { defaultSettings, type Lifetimes, Settings } from './settings.ts'
 import type { Stats } from './stats.ts'
 import { tokenCall } from './token.ts'
-import { uploadCall } from './upload.ts'
+import { initRoute, takeVideo, uploadCall } from './upload.ts'
 import { userInfoCall } from './user-info.ts'
 import type { Webhooks } from './webhooks.ts'
-import { type Answer, BodyTooLarge, json, type Request, readRequest, send } from './wire.ts'
+import { type Answer, BodyTooLarge, CallerGone, json, type Request, readRequest, send } from './wire.ts'
 import { createWorld, type World } from './world.ts'
 
 export interface SimulatorOptions {
@@ -75,17 +83,17 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve)
   })
   const { port } = server.address() as AddressInfo
-  const findPerson = (id: string) => world.people.find(id) ?? world.people.findByOpenId(id)
+  const host = options.host ?? '127.0.0.1'
   return {
     ...world,
-    url: `http://${options.host ?? '127.0.0.1'}:${port}`,
+    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
     clientKey: world.settings.client_key,
     clientSecret: world.settings.client_secret,
     changeSettings: (change) => void changeSettings(world, change),
     authorize: (decision) => decideByScript(world, decision),
     issueGrants: (crowd) => [...issueToCrowd(world, crowd)],
     removeApp: (id, reason = 1) => {
-      const person = findPerson(id)
+      const person = findPerson(world, id)
       return person ? removeApp(world, person, reason) : 0
     },
     close: async () => {
@@ -99,7 +107,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 }
 
 function settingsFrom(options: SimulatorOptions): Settings {
-  return {
+  return Settings.parse({
     ...defaultSettings,
     client_key: options.clientKey ?? defaultSettings.client_key,
     client_secret: options.clientSecret ?? defaultSettings.client_secret,
@@ -108,7 +116,7 @@ function settingsFrom(options: SimulatorOptions): Settings {
     pkce: options.pkce ?? defaultSettings.pkce,
     webhook_url: options.webhookUrl ?? null,
     latency_ms: options.latencyMs ?? defaultSettings.latency_ms,
-  }
+  })
 }
 
 async function serve(world: World, controlToken: string | undefined, incoming: IncomingMessage, response: ServerResponse) {
@@ -129,7 +137,7 @@ function callFor(world: World, request: Request): Call | undefined {
       return revokeCall(world, request)
     case '/v2/user/info/':
       return userInfoCall(world, request)
-    case '/v2/post/publish/inbox/video/init/':
+    case initRoute:
       return uploadCall(world, request)
     default:
       return avatarCall(world, request)
@@ -146,7 +154,7 @@ function pageFor(world: World, request: Request): Answer {
     case 'GET /':
       return home(world)
     default:
-      return removeAppByButton(world, request) ?? notFound()
+      return removeAppByButton(world, request) ?? takeVideo(world, request) ?? notFound()
   }
 }
 
@@ -155,7 +163,7 @@ function notFound(): Answer {
 }
 
 function apologise(response: ServerResponse, error: unknown): void {
-  const stopped = error instanceof Error && error.name === 'AbortError'
+  const stopped = error instanceof CallerGone || (error instanceof Error && error.name === 'AbortError')
   if (stopped || response.headersSent || response.destroyed) {
     response.destroy()
   } else if (error instanceof BodyTooLarge) {

@@ -33,12 +33,16 @@ export const Settings = z.strictObject({
   app_scopes: z.array(z.enum(scopes)),
   /** Registered redirect URIs, compared byte by byte. null: any. */
   redirect_uris: z.array(z.string()).max(10).nullable(),
+  /** Ids of the people a sandbox app may connect; anyone else sees an error page. null: not a sandbox. */
+  sandbox_targets: z.array(z.string()).nullable(),
   /** What the app demands. A challenge that is sent is verified in any mode. */
   pkce: z.enum(['off', 's256', 's256-hex']),
   /** `strict` as documented; `overlap`: the old refresh token goes on working; `none`: the same one comes back. */
   rotation: z.enum(['strict', 'overlap', 'none']),
   /** Whether the access token that a refresh replaces lives until its expiry. */
   old_access_token: z.enum(['lives', 'dies']),
+  /** What revoking a dead token is answered with; TikTok does not say. */
+  revoke_dead_token: z.enum(['invalid_grant', 'invalid_request', 'ok']),
   /** Which failures come in an HTTP 200: TikTok is seen to do so at its OAuth endpoints. */
   errors_in_200: z.enum(['oauth', 'all', 'none']),
   webhook_url: z.url().nullable(),
@@ -61,9 +65,11 @@ export const defaultSettings: Settings = {
   lifetimes: '2h/180d',
   app_scopes: [...scopes],
   redirect_uris: null,
+  sandbox_targets: null,
   pkce: 'off',
   rotation: 'strict',
   old_access_token: 'lives',
+  revoke_dead_token: 'invalid_grant',
   errors_in_200: 'oauth',
   webhook_url: null,
   webhook_retry_ms: 500,

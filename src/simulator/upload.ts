@@ -1,23 +1,36 @@
-/** The first step of a draft upload, so that a demo can show what a vended token is for. */
+/** A draft upload as far as a demo needs it, to show what a vended token is for: init, the bytes, the notice that it arrived. */
 import { randomBytes } from 'node:crypto'
 import type { Call } from './faults.ts'
+import type { Grant } from './grants.ts'
 import { type Answer, apiFailure, apiSuccess, bearerOf, type Request } from './wire.ts'
 import type { World } from './world.ts'
 
+export const initRoute = '/v2/post/publish/inbox/video/init/'
+const videoRoute = /^\/upload\/(v_inbox_file~v2\.\d+)$/
 const dayMs = 86_400_000
 
 export function uploadCall(world: World, request: Request): Call {
-  const grant = world.grants.byAccessToken(bearerOf(request))
+  const grant = () => world.grants.byAccessToken(bearerOf(request))
   return {
     shape: 'api',
     routes: ['upload'],
-    subject: { person: grant?.person },
-    process: () => startUpload(world, request),
+    subject: { person: grant()?.person },
+    process: () => startUpload(world, request.origin, grant()),
   }
 }
 
-function startUpload(world: World, request: Request): Answer {
-  const grant = world.grants.byAccessToken(bearerOf(request))
+/** The bytes themselves are thrown away. @returns undefined for another path */
+export function takeVideo(world: World, request: Request): Answer | undefined {
+  const [, publishId] = videoRoute.exec(request.path) ?? []
+  const person = world.uploads.get(publishId ?? '')
+  if (request.method !== 'PUT' || publishId === undefined || person === undefined) return undefined
+  world.uploads.delete(publishId)
+  const content = { publish_id: publishId, publish_type: 'INBOX_SHARE' }
+  world.webhooks.send({ event: 'post.publish.inbox_delivered', user_openid: person.openId, content })
+  return { status: 201, headers: {}, body: '' }
+}
+
+function startUpload(world: World, origin: string, grant: Grant | undefined): Answer {
   const refuse = (code: string, message: string) => {
     world.stats.count('uploads_refused')
     return apiFailure(world.settings, code, message)
@@ -36,5 +49,6 @@ function startUpload(world: World, request: Request): Answer {
   person.pendingShares.push(now)
   world.stats.count('uploads')
   const publishId = `v_inbox_file~v2.${randomBytes(8).readBigUInt64BE()}`
-  return apiSuccess({ publish_id: publishId, upload_url: `${request.origin}/upload/${publishId}` })
+  world.uploads.set(publishId, person)
+  return apiSuccess({ publish_id: publishId, upload_url: `${origin}/upload/${publishId}` })
 }

@@ -74,17 +74,13 @@ function profile(world: World, origin: string, person: Person, fields: readonly 
   return Object.fromEntries(sent.map((field) => [field, sources[field]?.()]))
 }
 
-/** When each user info of the last minute came in, per world. */
-const recentCalls = new WeakMap<World, number[]>()
-
 /** A sliding minute over the whole app; TikTok does not say whether it counts per app or per user. */
-function rateExceeded(world: World): boolean {
-  const limit = world.settings.user_info_per_minute
+function rateExceeded({ settings, clock, userInfoTimes }: World): boolean {
+  const limit = settings.user_info_per_minute
   if (limit === null) return false
-  const now = world.clock.now()
-  const recent = (recentCalls.get(world) ?? []).filter((time) => time > now - 60_000)
-  recentCalls.set(world, recent)
-  if (recent.length >= limit) return true
-  recent.push(now)
+  const now = clock.now()
+  while ((userInfoTimes[0] ?? now) <= now - 60_000) userInfoTimes.shift()
+  if (userInfoTimes.length >= limit) return true
+  userInfoTimes.push(now)
   return false
 }

@@ -26,8 +26,9 @@ export interface Answer {
 const maxBodyBytes = 1024 * 1024
 
 export class BodyTooLarge extends Error {}
+export class CallerGone extends Error {}
 
-/** @throws BodyTooLarge above one megabyte */
+/** @throws BodyTooLarge above one megabyte, a video excepted, which is not kept; CallerGone before the end of the body */
 export async function readRequest(incoming: IncomingMessage): Promise<Request> {
   const target = incoming.url ?? '/'
   const queryStart = target.indexOf('?')
@@ -145,15 +146,19 @@ const nothing = Buffer.alloc(0)
 function readBody(incoming: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
+    const keep = incoming.method !== 'PUT'
     let bytes = 0
     incoming.on('data', (chunk: Buffer) => {
+      if (!keep) return
       bytes += chunk.length
       if (bytes > maxBodyBytes) reject(new BodyTooLarge())
       else chunks.push(chunk)
     })
     incoming.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
-    incoming.on('error', reject)
-    incoming.on('close', () => reject(new Error('the caller hung up before its request was complete')))
+    incoming.on('error', () => reject(new CallerGone()))
+    incoming.on('close', () => {
+      if (!incoming.complete) reject(new CallerGone())
+    })
   })
 }
 

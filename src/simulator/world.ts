@@ -3,7 +3,7 @@ import { Clock } from './clock.ts'
 import { Codes } from './codes.ts'
 import { Faults } from './faults.ts'
 import { Grants } from './grants.ts'
-import { People } from './people.ts'
+import { People, type Person } from './people.ts'
 import type { Settings } from './settings.ts'
 import { Stats } from './stats.ts'
 import { Webhooks } from './webhooks.ts'
@@ -17,6 +17,10 @@ export interface World {
   readonly grants: Grants
   readonly faults: Faults
   readonly webhooks: Webhooks
+  /** Whose upload has begun, by publish id. */
+  readonly uploads: Map<string, Person>
+  /** When each user info of the last minute came in, while they are limited. */
+  readonly userInfoTimes: number[]
   /** Fires when the simulator closes; whatever waits should stop waiting. */
   readonly closing: AbortSignal
 }
@@ -33,6 +37,8 @@ export function createWorld(settings: Settings, closing: AbortSignal): World {
     grants: new Grants(clock, settings, stats),
     faults: new Faults(),
     webhooks: new Webhooks(settings, closing),
+    uploads: new Map(),
+    userInfoTimes: [],
     closing,
   }
 }

@@ -1,0 +1,92 @@
+/** The simulator as a program of its own, for anyone whose tests are not in this repository or this language. */
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { startSimulator } from './server.ts'
+import { defaultSettings, type Lifetimes, type Settings } from './settings.ts'
+
+const usage = `simulator: TikTok's login, token endpoint, user info and webhooks, offline
+
+  --port N              4500; 0 takes any free port
+  --host ADDRESS        127.0.0.1
+  --client-key KEY      ${defaultSettings.client_key}
+  --client-secret TEXT  ${defaultSettings.client_secret}
+  --app-name TEXT       as the consent page names the app
+  --lifetimes A/R       access and refresh token: 2h/180d (default), 24h/365d, or any such as 90s/1h
+  --redirect-uri URI    registered redirect URI, may be repeated; any is accepted without it
+  --pkce MODE           what the app demands: off (default), s256, s256-hex
+  --webhook-url URL     where TikTok's notices go
+  --latency-ms N        answer this much later
+  --control-token TEXT  bearer token that /_sim asks for; open without it
+  --help
+`
+
+const options = {
+  port: { type: 'string', default: '4500' },
+  host: { type: 'string' },
+  'client-key': { type: 'string' },
+  'client-secret': { type: 'string' },
+  'app-name': { type: 'string' },
+  lifetimes: { type: 'string' },
+  'redirect-uri': { type: 'string', multiple: true },
+  pkce: { type: 'string' },
+  'webhook-url': { type: 'string' },
+  'latency-ms': { type: 'string', default: '0' },
+  'control-token': { type: 'string' },
+  help: { type: 'boolean', default: false },
+} as const
+
+/**
+ * Runs until SIGINT or SIGTERM.
+ *
+ * @param argv what follows the command's name
+ * @throws TypeError for an unknown option, Error for a value that does not fit
+ */
+export async function runSimulator(argv: string[]): Promise<void> {
+  const { values } = parseArgs({ args: argv, options })
+  if (values.help) {
+    process.stdout.write(usage)
+    return
+  }
+  const appName = values['app-name']
+  const simulator = await startSimulator({
+    host: values.host,
+    port: Number(values.port),
+    clientKey: values['client-key'],
+    clientSecret: values['client-secret'],
+    // Checked, with all the other settings, by their schema.
+    lifetimes: values.lifetimes as Lifetimes | undefined,
+    pkce: values.pkce as Settings['pkce'] | undefined,
+    redirectUris: values['redirect-uri'],
+    webhookUrl: values['webhook-url'],
+    latencyMs: Number(values['latency-ms']),
+    controlToken: values['control-token'],
+    settings: appName === undefined ? {} : { app_name: appName },
+  }).catch((error: unknown) => {
+    throw error instanceof z.ZodError ? new Error(z.prettifyError(error), { cause: error }) : error
+  })
+  process.stdout.write(greeting(simulator))
+
+  const stopped = Promise.withResolvers<void>()
+  process.once('SIGINT', stopped.resolve)
+  process.once('SIGTERM', stopped.resolve)
+  await stopped.promise
+  await simulator.close()
+}
+
+function greeting({ url, clientKey, clientSecret }: { url: string; clientKey: string; clientSecret: string }): string {
+  const redirectUri = encodeURIComponent('http://127.0.0.1:3000/callback')
+  const query = `client_key=${clientKey}&response_type=code&scope=user.info.basic,video.upload&redirect_uri=${redirectUri}&state=abc`
+  return `TikTok simulator at ${url}
+
+  TIKTOK_AUTH_BASE_URL=${url}
+  TIKTOK_API_BASE_URL=${url}
+  TIKTOK_CLIENT_KEY=${clientKey}
+  TIKTOK_CLIENT_SECRET=${clientSecret}
+
+People and what they connected: ${url}/
+Try it without a browser; the answer says where TikTok would send Mara's:
+
+  curl -s ${url}/_sim/authorize -d '{"person":"mara","authorize_url":"${url}/v2/auth/authorize/?${query}"}'
+
+`
+}
