@@ -1,0 +1,98 @@
+// Reading what TikTok's servers (or something in front of them) sent back. Nothing here trusts a status, a length or a word.
+import { type BrokenReason, type CallOutcome, headerOf } from './call.ts'
+
+export type Answered = Extract<CallOutcome, { kind: 'answered' }>
+
+/** Why nobody can tell whether TikTok acted. */
+export type AmbiguousReason = BrokenReason | 'server_error' | 'redirect'
+
+/** A rate limit that does not say how long: TikTok's windows are one minute wide (/docs/en/tiktok-api-v2-rate-limit). */
+const defaultRetryAfterSeconds = 60
+const maxRetryAfterSeconds = 3600
+
+/** @returns the JSON object in the body; 'cut_body' when it begins like one and does not end; 'foreign_body' for anything else */
+export function readObject(body: Buffer): Record<string, unknown> | 'cut_body' | 'foreign_body' {
+  const text = body.toString('utf8').trim()
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : 'foreign_body'
+  } catch {
+    return text === '' || text.startsWith('{') ? 'cut_body' : 'foreign_body'
+  }
+}
+
+/**
+ * TikTok has two shapes for a failure, and each was seen where the other is documented: flat `"error": "invalid_grant"`
+ * (/doc/oauth-error-handling) and `"error": {"code": "access_token_invalid"}`, which says "ok" on success
+ * (/doc/tiktok-api-v2-error-handling).
+ *
+ * @returns undefined when the answer does not say that it failed; 'unknown' when it does in words we cannot read
+ */
+export function errorCodeOf(answer: Record<string, unknown>): string | undefined {
+  const { error } = answer
+  const code = isObject(error) ? (error.code ?? 'unknown') : error
+  if (code === undefined || code === null || code === '' || code === 'ok') return undefined
+  return typeof code === 'string' && /^[a-z0-9_.-]{1,64}$/i.test(code) ? code : 'unknown'
+}
+
+export const isRateLimit = (status: number, code?: string) => status === 429 || code === 'rate_limit_exceeded'
+
+/**
+ * @returns whole seconds from 1 to 3600. A date is measured against the answer's own `Date` header, so that a wrong clock of ours
+ *   does not stretch the wait (RFC 9110 §10.2.3).
+ */
+export function retryAfterSeconds({ headers }: Answered): number | undefined {
+  const text = headerOf(headers, 'retry-after')?.trim()
+  if (!text) return undefined
+  // Date.parse reads a date into almost anything ("-5" too): only HTTP's own form gets there.
+  const date = text.endsWith(' GMT') ? Date.parse(text) : Number.NaN
+  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : (date - answeredAt(headers)) / 1000
+  return Number.isNaN(seconds) ? undefined : Math.min(Math.max(Math.ceil(seconds), 1), maxRetryAfterSeconds)
+}
+
+export const throttledForSeconds = (answered: Answered) => retryAfterSeconds(answered) ?? defaultRetryAfterSeconds
+
+/** TikTok's support asks for it. In the body of either shape, or in a header (observed). */
+export function logIdOf({ headers }: Answered, answer?: Record<string, unknown>): { logId?: string } {
+  const inError = isObject(answer?.error) ? answer.error.log_id : undefined
+  const logId = [answer?.log_id, inError, headerOf(headers, 'x-tt-logid')].find(
+    (id): id is string => typeof id === 'string' && /^[\w-]{1,128}$/.test(id),
+  )
+  return logId === undefined ? {} : { logId }
+}
+
+/** @returns why an answer is not one, from its status; `otherwise` when its status was fine or a refusal without words */
+export function troubleOf(
+  answered: Answered,
+  otherwise: AmbiguousReason,
+  answer?: Record<string, unknown>,
+): { reason: AmbiguousReason; retryAfterSeconds?: number; logId?: string } {
+  const { status } = answered
+  const reason = status >= 500 ? 'server_error' : status >= 300 && status < 400 ? 'redirect' : otherwise
+  const wait = retryAfterSeconds(answered)
+  return { reason, ...(wait !== undefined && { retryAfterSeconds: wait }), ...logIdOf(answered, answer) }
+}
+
+/**
+ * TikTok's sentence about a failure, fit for a log line: one line, bounded, and without anything that could be a secret, be it
+ * one we sent or a long run of token characters.
+ */
+export function describe(sentence: unknown, secretsSent: readonly string[]): { description?: string } {
+  if (typeof sentence !== 'string' || sentence === '') return {}
+  let text = sentence.slice(0, 2000)
+  for (const secret of secretsSent) if (secret !== '') text = text.replaceAll(secret, '…')
+  text = text
+    .replace(/\p{C}+/gu, ' ')
+    .replace(/\b(act|rft|clt)[.!]\S+/g, '…')
+    .replace(/[\w!*.~+/=%-]{24,}/g, '…')
+    .trim()
+  return { description: text.slice(0, 200) }
+}
+
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function answeredAt(headers: Answered['headers']): number {
+  const stated = Date.parse(headerOf(headers, 'date') ?? '')
+  return Number.isNaN(stated) ? Date.now() : stated
+}

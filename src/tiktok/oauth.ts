@@ -1,0 +1,90 @@
+// TikTok's OAuth, in the words of RFC 6749. TikTok says client_key where the RFC says client_id and joins scopes with commas
+// (§3.3: spaces). Translated here, once.
+import { type AmbiguousReason, errorCodeOf, readObject } from './answer.ts'
+import type { NotSentReason, Send } from './call.ts'
+import { type Blame, type ClientError, judgeToken, type TokenAnswer } from './token-answer.ts'
+
+export interface App {
+  authBaseUrl: string
+  apiBaseUrl: string
+  clientKey: string
+  clientSecret: string
+}
+
+export type RevokeAnswer =
+  | { kind: 'revoked' }
+  /** Believable of an access token that has not expired; TikTok does not document what it says of one that has. Refresh first. */
+  | { kind: 'already_gone' }
+  | { kind: 'client_refused'; error: ClientError; blame: Blame; description?: string; logId?: string }
+  | { kind: 'unavailable'; reason: NotSentReason | AmbiguousReason | 'throttled'; retryAfterSeconds?: number; logId?: string }
+
+export interface AuthorizationRequest {
+  state: string
+  redirectUri: string
+  scopes: readonly string[]
+  codeChallenge?: string | undefined
+}
+
+export interface CodeExchange {
+  code: string
+  redirectUri: string
+  codeVerifier?: string | undefined
+}
+
+/** @see RFC 6749 §4.1.1; /doc/login-kit-web */
+export function authorizationUrl({ authBaseUrl, clientKey }: App, request: AuthorizationRequest): string {
+  const url = new URL('/v2/auth/authorize/', authBaseUrl)
+  url.search = new URLSearchParams({
+    client_key: clientKey,
+    scope: request.scopes.join(','),
+    response_type: 'code',
+    redirect_uri: request.redirectUri,
+    state: request.state,
+    // Always show the consent page: otherwise TikTok silently sends back the account that was used last, and a second one
+    // cannot be connected.
+    disable_auto_auth: '1',
+    ...(request.codeChallenge !== undefined && { code_challenge: request.codeChallenge, code_challenge_method: 'S256' }),
+  }).toString()
+  return url.href
+}
+
+/** @see RFC 6749 §4.1.3. A code is used once: only `not_sent` allows the same one again. */
+export async function exchangeCode(
+  app: App,
+  send: Send,
+  { code, redirectUri, codeVerifier }: CodeExchange,
+): Promise<TokenAnswer> {
+  const grant = { grant_type: 'authorization_code', code, redirect_uri: redirectUri }
+  const form = { ...clientOf(app), ...grant, ...(codeVerifier !== undefined && { code_verifier: codeVerifier }) }
+  const outcome = await send({ url: new URL('/v2/oauth/token/', app.apiBaseUrl), method: 'POST', form })
+  return judgeToken(outcome, { exchange: true, secrets: [code, codeVerifier ?? '', app.clientSecret] })
+}
+
+/** @see RFC 6749 §6. TikTok kills the old refresh token when it issues a new one. */
+export async function refresh(app: App, send: Send, refreshToken: string): Promise<TokenAnswer> {
+  const form = { ...clientOf(app), grant_type: 'refresh_token', refresh_token: refreshToken }
+  const outcome = await send({ url: new URL('/v2/oauth/token/', app.apiBaseUrl), method: 'POST', form })
+  return judgeToken(outcome, { exchange: false, secrets: [refreshToken, app.clientSecret] })
+}
+
+/** Takes the app off the person's list at TikTok: every token of this person and app dies, not only this one. */
+export async function revoke(app: App, send: Send, accessToken: string): Promise<RevokeAnswer> {
+  const form = { ...clientOf(app), token: accessToken }
+  const outcome = await send({ url: new URL('/v2/oauth/revoke/', app.apiBaseUrl), method: 'POST', form })
+  if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.reason }
+
+  const answer = readObject(outcome.body)
+  const code = typeof answer === 'object' ? errorCodeOf(answer) : undefined
+  // The documented success is `{}`; an empty body has the same nothing to say.
+  const saidNothing = code === undefined && (typeof answer === 'object' || outcome.body.length === 0)
+  if (saidNothing && outcome.status >= 200 && outcome.status < 300) return { kind: 'revoked' }
+  // What was to be gone is gone (RFC 7009 §2.2).
+  if (code === 'invalid_grant' || code === 'invalid_token' || code === 'access_token_invalid') return { kind: 'already_gone' }
+
+  const judged = judgeToken(outcome, { exchange: false, secrets: [accessToken, app.clientSecret] })
+  if (judged.kind === 'client_refused') return judged
+  if (judged.kind === 'throttled') return { ...judged, kind: 'unavailable', reason: 'throttled' }
+  return judged.kind === 'ambiguous' ? { ...judged, kind: 'unavailable' } : { kind: 'unavailable', reason: 'foreign_body' }
+}
+
+const clientOf = ({ clientKey, clientSecret }: App) => ({ client_key: clientKey, client_secret: clientSecret })

@@ -1,0 +1,120 @@
+// Who the person is at TikTok: as much as the granted scopes open, and no more than we show.
+import { z } from 'zod'
+import {
+  type AmbiguousReason,
+  type Answered,
+  errorCodeOf,
+  isObject,
+  isRateLimit,
+  logIdOf,
+  readObject,
+  throttledForSeconds,
+  troubleOf,
+} from './answer.ts'
+import type { NotSentReason, Send } from './call.ts'
+import type { App } from './oauth.ts'
+
+/** null: not granted, not sent, or nonsense. Any field may be missing from a good answer (seen live). */
+export interface TikTokUser {
+  openId: string | null
+  displayName: string | null
+  /** Signed and short-lived: fetch the picture now or not at all. */
+  avatarUrl: string | null
+  username: string | null
+  /** The verified badge; it says nothing about the account's type. */
+  isVerified: boolean | null
+  followerCount: number | null
+}
+
+export type UserInfoAnswer =
+  | { kind: 'ok'; user: TikTokUser; logId?: string }
+  /** TikTok does not take this access token (any more). Whether the grant lives, only a refresh can tell. */
+  | { kind: 'token_invalid'; logId?: string }
+  /** The token is good, the question is not: a scope is missing or a field is unknown. Asking again changes nothing. */
+  | { kind: 'refused'; error: 'scope_not_granted' | 'bad_request'; logId?: string }
+  | { kind: 'throttled'; retryAfterSeconds: number }
+  | { kind: 'unavailable'; reason: NotSentReason | AmbiguousReason; retryAfterSeconds?: number; logId?: string }
+
+/** /doc/tiktok-api-v2-get-user-info, less what nobody here shows; moved between scopes by /bulletin/user-info-scope-migration. */
+const fieldsOfScope = {
+  'user.info.basic': ['open_id', 'display_name', 'avatar_url'],
+  'user.info.profile': ['username', 'is_verified'],
+  'user.info.stats': ['follower_count'],
+} as const
+
+/**
+ * Asks who the holder of this access token is.
+ *
+ * @param scopes those granted: a single field outside them fails the whole request
+ */
+export async function userInfo(app: App, send: Send, accessToken: string, scopes: readonly string[]): Promise<UserInfoAnswer> {
+  const fields = Object.entries(fieldsOfScope).flatMap(([scope, names]) => (scopes.includes(scope) ? names : []))
+  if (fields.length === 0) return { kind: 'refused', error: 'scope_not_granted' }
+
+  const url = new URL('/v2/user/info/', app.apiBaseUrl)
+  url.searchParams.set('fields', fields.join(','))
+  const outcome = await send({ url, method: 'GET', headers: { authorization: `Bearer ${accessToken}` } })
+  if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.reason }
+
+  const answer = readObject(outcome.body)
+  if (typeof answer !== 'object') return withoutWords(outcome, answer)
+  const code = errorCodeOf(answer)
+  if (code !== undefined) return judgeError(outcome, answer, code)
+
+  const user = isObject(answer.data) ? User.safeParse(answer.data.user) : undefined
+  if (!user?.success) return withoutWords(outcome, 'foreign_body', answer)
+  return { kind: 'ok', user: user.data, ...logIdOf(outcome, answer) }
+}
+
+const line = (maxLength: number) =>
+  z
+    .string()
+    .transform((text) => text.replace(/\p{Cc}+/gu, ' ').trim())
+    .pipe(z.string().min(1).max(maxLength))
+    .nullable()
+    .catch(null)
+
+const User = z
+  .object({
+    open_id: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,128}$/)
+      .nullable()
+      .catch(null),
+    display_name: line(200),
+    avatar_url: z
+      .url({ protocol: /^https?$/ })
+      .max(2048)
+      .nullable()
+      .catch(null),
+    username: line(100),
+    is_verified: z.boolean().nullable().catch(null),
+    follower_count: z.int().nonnegative().nullable().catch(null),
+  })
+  .transform(
+    (user): TikTokUser => ({
+      openId: user.open_id,
+      displayName: user.display_name,
+      avatarUrl: user.avatar_url,
+      username: user.username,
+      isVerified: user.is_verified,
+      followerCount: user.follower_count,
+    }),
+  )
+
+function judgeError(outcome: Answered, answer: Record<string, unknown>, code: string): UserInfoAnswer {
+  const logId = logIdOf(outcome, answer)
+  if (isRateLimit(outcome.status, code)) return { kind: 'throttled', retryAfterSeconds: throttledForSeconds(outcome) }
+  if (code === 'access_token_invalid') return { kind: 'token_invalid', ...logId }
+  if (code === 'scope_not_authorized' || code === 'scope_permission_missed')
+    return { kind: 'refused', error: 'scope_not_granted', ...logId }
+  if (code === 'invalid_params' || code === 'invalid_param') return { kind: 'refused', error: 'bad_request', ...logId }
+  // A code of TikTok's that we do not know under a 401 is about the token all the same; a 401 without one may be a proxy's.
+  if (outcome.status === 401) return { kind: 'token_invalid', ...logId }
+  return withoutWords(outcome, code === 'internal_error' ? 'server_error' : 'foreign_body', answer)
+}
+
+function withoutWords(outcome: Answered, otherwise: AmbiguousReason, answer?: Record<string, unknown>): UserInfoAnswer {
+  if (isRateLimit(outcome.status)) return { kind: 'throttled', retryAfterSeconds: throttledForSeconds(outcome) }
+  return { kind: 'unavailable', ...troubleOf(outcome, otherwise, answer) }
+}
