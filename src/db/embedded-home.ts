@@ -1,0 +1,81 @@
+// Where the embedded PostgreSQL lives, and as whom it runs. PostgreSQL refuses to run as root; started by root, it runs
+// as an account that is there already, and that account has to be able to reach its files.
+import { execFile } from 'node:child_process'
+import { chmod, mkdir, mkdtemp, realpath, rmdir, stat, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+
+export interface Account {
+  uid: number
+  gid: number
+}
+
+/** @returns undefined: ourselves. For root: whom the data belong to; for new data `postgres`, or `nobody` where there is none */
+export async function accountFor(data: string): Promise<Account | undefined> {
+  if (process.getuid?.() !== 0) return undefined
+  const owner = await stat(data).catch(() => undefined)
+  if (owner && owner.uid !== 0) return { uid: owner.uid, gid: owner.gid }
+  for (const name of ['postgres', 'nobody']) {
+    const [uid, gid] = await Promise.all(['-u', '-g'].map((flag) => runAs(undefined, 'id', [flag, name]).catch(() => '')))
+    if (uid && gid) return { uid: Number(uid), gid: Number(gid) }
+  }
+  throw new Error('PostgreSQL does not run as root: start the service as another user, or set DATABASE_URL')
+}
+
+/**
+ * @returns the directory for everything of this server: `dataDir/postgres`, or what that links to. Below a directory that
+ * the server's account may not enter, such as /root, new data are placed elsewhere and linked, and the log says where.
+ */
+export async function findHome(dataDir: string, account: Account | undefined, log: (message: string) => void): Promise<string> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const home = join(resolve(dataDir), 'postgres')
+  await mkdir(home, { recursive: true, mode: account ? 0o711 : 0o700 })
+  const place = await realpath(home)
+  if (!account || (await mayEnter(account, place))) return place
+
+  // DATA_DIR is ours: others may pass through it, what lies in it stays closed to them.
+  await chmod(dataDir, (await stat(dataDir)).mode | 0o011)
+  if (await mayEnter(account, place)) return place
+
+  const isEmpty = await rmdir(home).then(
+    () => true,
+    () => false,
+  )
+  const who = `the account with uid ${account.uid}, as which PostgreSQL runs when root starts it,`
+  if (!isEmpty)
+    throw new Error(`${place} cannot be reached by ${who} any more: open the directories above it, or set DATABASE_URL`)
+  const elsewhere = await makeDirectory(['/var/lib', tmpdir()])
+  await chmod(elsewhere, 0o711)
+  await symlink(elsewhere, home)
+  log(`${home} cannot be reached by ${who} so the embedded database is kept in ${elsewhere}`)
+  return elsewhere
+}
+
+/** Runs a program to its end. @returns what it printed, trimmed @throws Error with what it complained about */
+export async function runAs(account: Account | undefined, program: string, args: string[]): Promise<string> {
+  const options = { ...account, cwd: '/', env: environment(), windowsHide: true }
+  const { stdout } = await promisify(execFile)(program, args, options)
+  return stdout.trim()
+}
+
+/** PG* would talk to PostgreSQL's programs behind our back; messages are read, so they have to be in English. */
+export function environment(): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('PG') && !name.startsWith('LC_'))
+  return { ...Object.fromEntries(own), LC_ALL: 'C' }
+}
+
+function mayEnter(account: Account, directory: string): Promise<boolean> {
+  return runAs(account, '/bin/sh', ['-c', 'cd "$1"', 'may-enter', directory]).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function makeDirectory(places: string[]): Promise<string> {
+  for (const place of places) {
+    const made = await mkdtemp(join(place, 'tiktok-oauth-service-postgres-')).catch(() => undefined)
+    if (made) return made
+  }
+  throw new Error(`No directory could be made in ${places.join(' or ')}: set DATA_DIR to a place that every user can reach`)
+}
