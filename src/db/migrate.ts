@@ -1,0 +1,99 @@
+// Brings a database up to the migrations in drizzle/, however many processes start on it at once (F48).
+//
+// Drizzle's own migrator takes no lock, and its transaction is one of postgres.js's, which can end the process when the
+// connection dies. So the files and the table are Drizzle's, and running them is ours: a lock held by the connection that
+// migrates, and each migration sent as one message, which PostgreSQL runs as one transaction.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { type Db, isPostgresError } from './client.ts'
+import { type Connection, openConnection, type Sql } from './connection.ts'
+import { faultOf } from './fault.ts'
+
+export interface MigrateOptions {
+  folder?: string
+  /** how long to wait for a server that is still starting */
+  waitMs?: number
+  /** called with what is being waited for */
+  onWait?: (reason: string) => void
+}
+
+const drizzleFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
+/** Any number will do, as long as it never changes and nobody else uses it on this database. */
+const lockKey = 7_214_000
+
+/**
+ * @returns how many migrations this call applied; 0 when a neighbour did it, or there was nothing to do
+ * @throws the server's error; migrations before the failing one stay applied, of the failing one nothing does
+ */
+export async function migrate(url: string, options: MigrateOptions = {}): Promise<{ applied: number }> {
+  const { folder = drizzleFolder, waitMs = 15_000, onWait = () => {} } = options
+  const migrations = readMigrationFiles({ migrationsFolder: folder })
+  const connection = await connectPatiently(url, waitMs, onWait)
+  const { sql } = connection
+  try {
+    const isPending = async () => {
+      const applied = await appliedAt(sql)
+      return migrations.filter(({ folderMillis }) => !applied.has(folderMillis))
+    }
+    if ((await isPending()).length === 0) return { applied: 0 }
+
+    const [lock] = await sql`select pg_try_advisory_lock(${lockKey}) as held`
+    if (!lock?.held) {
+      onWait('another process is migrating the database')
+      await sql`select pg_advisory_lock(${lockKey})`
+    }
+    await sql.unsafe(`
+      create schema if not exists drizzle;
+      create table if not exists drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`)
+    const pending = await isPending() // what was pending before the lock may have been done by its last holder
+    for (const { sql: statements, hash, folderMillis } of pending) {
+      const record = `insert into drizzle.__drizzle_migrations (hash, created_at) values ('${hash}', ${folderMillis})`
+      await sql.unsafe([...statements, record].join('\n;\n'))
+    }
+    return { applied: pending.length }
+  } finally {
+    await connection.close() // the lock goes with it
+  }
+}
+
+/** Whether the database has every migration this code was written for; it may have more, during a rollout. */
+export async function migrationsApplied(db: Db, folder = drizzleFolder): Promise<boolean> {
+  const journal = JSON.parse(await readFile(join(folder, 'meta', '_journal.json'), 'utf8')) as { entries: { when: number }[] }
+  const applied = await db.run('migrations_applied', appliedAt)
+  return journal.entries.every(({ when }) => applied.has(when))
+}
+
+/** Migrations are told apart by the time at which they were generated, as Drizzle does. */
+async function appliedAt(sql: Sql): Promise<Set<number>> {
+  try {
+    const rows = await sql<{ created_at: number }[]>`select created_at from drizzle.__drizzle_migrations`
+    return new Set(rows.map((row) => row.created_at))
+  } catch (error) {
+    if (isPostgresError(error) && error.code === '42P01') return new Set() // undefined_table: nothing has been migrated yet
+    throw error
+  }
+}
+
+async function connectPatiently(url: string, waitMs: number, onWait: (reason: string) => void): Promise<Connection> {
+  const giveUpAtMs = performance.now() + waitMs
+  // No statement timeout: a migration may take as long as it has to.
+  const options = {
+    url,
+    applicationName: 'tiktok-oauth-service migrate',
+    synchronousCommit: 'on',
+    statementTimeoutMs: 0,
+  } as const
+  for (;;) {
+    try {
+      return await openConnection(options, 5_000)
+    } catch (error) {
+      // Wrong credentials or no such database stay wrong; a server that starts, restarts or is full will come.
+      if (faultOf(error) === undefined || performance.now() > giveUpAtMs) throw error
+      onWait('the database does not take connections yet')
+    }
+    await pause(250)
+  }
+}
