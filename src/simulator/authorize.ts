@@ -1,26 +1,10 @@
-/**
- * The authorization request: checked as TikTok checks it, shown to the person, answered by a redirect to the app.
- * A request that is wrong ends on TikTok's own error page, and the app never hears of it.
- */
+/** The authorize page: a good request is shown to the person, and their decision takes the browser back to the app. */
 import { z } from 'zod'
+import { type AuthorizationRequest, checkAuthorizationRequest, type ParameterError } from './authorization-request.ts'
 import { consentPage, errorPage } from './consent-page.ts'
-import type { Person } from './people.ts'
+import type { Person } from './person.ts'
 import { type Answer, html, type Request, redirect } from './wire.ts'
 import type { World } from './world.ts'
-
-export interface AuthorizationRequest {
-  readonly redirectUri: string
-  readonly state: string
-  readonly scopes: readonly string[]
-  readonly codeChallenge: string | undefined
-  readonly disableAutoAuth: boolean
-}
-
-/** What TikTok's error page says: the parameter to correct, and a number where one has been seen. */
-export interface ParameterError {
-  readonly errorType: string
-  readonly errCode: number | undefined
-}
 
 /** A person's answer on the consent page. */
 export interface Decision {
@@ -80,29 +64,6 @@ export function decideByScript(world: World, script: ScriptedDecision): { redire
   return { redirect_to: decide(world, checked, { person, declined: script.decline ?? [], denied: script.deny ?? false }) }
 }
 
-export function checkAuthorizationRequest(world: World, query: URLSearchParams): AuthorizationRequest | ParameterError {
-  const { settings } = world
-  const only = (name: string) => (query.getAll(name).length === 1 ? (query.get(name) ?? '') : '')
-  const wrong = (errorType: string, errCode?: number): ParameterError => ({ errorType, errCode })
-
-  if (only('client_key') !== settings.client_key) return wrong('client_key', 10003)
-  if (only('response_type') !== 'code') return wrong('response_type')
-  const redirectUri = only('redirect_uri')
-  if (!redirectUriAllowed(settings.redirect_uris, redirectUri)) return wrong('redirect_uri', 10006)
-  const scopes = [...new Set(only('scope').split(','))]
-  const enabled: readonly string[] = settings.app_scopes
-  if (!scopes.every((scope) => enabled.includes(scope))) return wrong('scope', 10004)
-  if (only('state') === '') return wrong('state')
-
-  const codeChallenge = query.has('code_challenge') ? only('code_challenge') : undefined
-  if (codeChallenge === '' || (codeChallenge === undefined && settings.pkce !== 'off')) return wrong('code_challenge', 10007)
-  const challengeMethod = query.get('code_challenge_method')
-  if ((codeChallenge !== undefined || challengeMethod !== null) && challengeMethod !== 'S256') {
-    return wrong('code_challenge_method', 10008)
-  }
-  return { redirectUri, state: only('state'), scopes, codeChallenge, disableAutoAuth: query.get('disable_auto_auth') === '1' }
-}
-
 function decide(world: World, request: AuthorizationRequest, { person, declined, denied }: Decision): string {
   const back = (parameters: Record<string, string>) => callbackUrl(request, parameters)
   if (denied) return back({ error: 'access_denied', error_description: 'User declined the authorization' })
@@ -129,13 +90,6 @@ function isTarget({ settings }: World, { id }: Person): boolean {
 function personSignedIn(world: World, { headers }: Request): Person | undefined {
   const [, id] = new RegExp(`(?:^|; )${sessionCookie}=([^;]+)`).exec(headers.cookie ?? '') ?? []
   return world.people.find(id ?? '')
-}
-
-/** Registered URIs are compared byte by byte; without a list anything goes that could have been registered, http included. */
-function redirectUriAllowed(registered: readonly string[] | null, redirectUri: string): boolean {
-  if (registered) return registered.includes(redirectUri)
-  const url = URL.parse(redirectUri)
-  return (url?.protocol === 'https:' || url?.protocol === 'http:') && redirectUri.length < 512 && !/[?#]/.test(redirectUri)
 }
 
 function callbackUrl({ redirectUri, state }: AuthorizationRequest, parameters: Record<string, string>): string {

@@ -4,7 +4,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { crc32, deflateSync } from 'node:zlib'
 import type { Call } from './faults.ts'
-import type { Person } from './people.ts'
+import type { Person } from './person.ts'
 import { type Answer, json, type Request } from './wire.ts'
 import type { World } from './world.ts'
 

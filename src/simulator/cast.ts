@@ -1,5 +1,5 @@
 /** The people who are always there, each interesting to a client in a way of their own. */
-import type { Person } from './people.ts'
+import type { Person } from './person.ts'
 
 /** What is said of a person; the rest is nothing, zero, or made from the id. */
 export type Part = Partial<Omit<Person, 'openId' | 'unionId' | 'pendingShares' | 'id'>> & { about: string }

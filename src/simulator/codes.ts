@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { newCode } from './opaque.ts'
-import type { Person } from './people.ts'
+import type { Person } from './person.ts'
 import type { Settings } from './settings.ts'
 
 export interface Authorization {

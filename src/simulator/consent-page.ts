@@ -1,8 +1,8 @@
 /** What a person sees in the middle of an authorization: who am I, what do I allow, yes or no. And the page for when it is wrong. */
-import type { AuthorizationRequest, ParameterError } from './authorize.ts'
+import type { AuthorizationRequest, ParameterError } from './authorization-request.ts'
 import { avatarUrl } from './avatars.ts'
 import { inWords, type Markup, markup, page } from './page.ts'
-import type { Person } from './people.ts'
+import type { Person } from './person.ts'
 import type { Scope } from './settings.ts'
 import type { World } from './world.ts'
 

@@ -3,7 +3,7 @@
  * carried out here, where a fault may delay it, keep it from being processed, or spoil the answer.
  */
 import { z } from 'zod'
-import type { Person } from './people.ts'
+import type { Person } from './person.ts'
 import { type FaultRoute, faultRoutes } from './settings.ts'
 import type { Answer } from './wire.ts'
 

@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { newAccessToken, newRefreshToken } from './opaque.ts'
-import type { Person } from './people.ts'
+import type { Person } from './person.ts'
 import { lifetimesInSeconds, type Settings } from './settings.ts'
 import type { Stats } from './stats.ts'
 
@@ -119,7 +119,7 @@ export class Grants {
   /** Whether TikTok would still exchange this refresh token for a new pair. */
   isLive(refreshToken: string): boolean {
     const record = this.#refreshTokens.get(refreshToken)
-    return record?.live && !record.grant.ended && this.#clock.now() < record.grant.refreshExpiresAt
+    return record?.live === true && !record.grant.ended && this.#clock.now() < record.grant.refreshExpiresAt
   }
 
   refreshTokenRecord(refreshToken: string): RefreshTokenRecord | undefined {

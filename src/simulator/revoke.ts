@@ -1,6 +1,6 @@
 /** Revocation, by the app or by the person: either way every grant of that person to this app ends. */
 import type { Call } from './faults.ts'
-import type { Person } from './people.ts'
+import type { Person } from './person.ts'
 import { malformed, readForm, refuseClient } from './token.ts'
 import { type Answer, json, oauthFailure, type Request } from './wire.ts'
 import type { World } from './world.ts'

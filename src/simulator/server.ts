@@ -4,7 +4,8 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { decideByScript, type ParameterError, type ScriptedDecision, showConsent, takeConsent } from './authorize.ts'
+import type { ParameterError } from './authorization-request.ts'
+import { decideByScript, type ScriptedDecision, showConsent, takeConsent } from './authorize.ts'
 import { avatarCall } from './avatars.ts'
 import type { Clock } from './clock.ts'
 import {

@@ -2,7 +2,7 @@
 import { avatarUrl } from './avatars.ts'
 import type { Call } from './faults.ts'
 import type { Grant } from './grants.ts'
-import type { Person } from './people.ts'
+import type { Person } from './person.ts'
 import { type Answer, apiFailure, apiSuccess, bearerOf, type Request } from './wire.ts'
 import type { World } from './world.ts'
 

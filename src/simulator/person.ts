@@ -1,0 +1,43 @@
+/** An account at the simulated TikTok, and what may be said about it from outside. */
+import { z } from 'zod'
+
+export interface Person {
+  readonly id: string
+  readonly openId: string
+  readonly unionId: string
+  displayName: string
+  username: string
+  bio: string
+  isVerified: boolean
+  followerCount: number
+  followingCount: number
+  likesCount: number
+  videoCount: number
+  /** Colour of the generated picture, 0 to 359 degrees. */
+  readonly hue: number
+  /** What meeting this person teaches, for the tester who chooses. */
+  readonly about: string
+  /** Fields that TikTok does not send for this person, whatever the scopes. */
+  readonly leavesOut: readonly string[]
+  /** False: TikTok lets nobody connect this account, consent or not. */
+  readonly mayConnect: boolean
+  /** Made in bulk, so not shown on pages. */
+  readonly inCrowd: boolean
+  /** When each draft was put into the inbox and not posted yet. */
+  pendingShares: number[]
+}
+
+export const PersonChange = z.strictObject({
+  display_name: z.string().optional(),
+  username: z.string().optional(),
+  bio: z.string().optional(),
+  is_verified: z.boolean().optional(),
+  follower_count: z.number().int().min(0).optional(),
+  following_count: z.number().int().min(0).optional(),
+  likes_count: z.number().int().min(0).optional(),
+  video_count: z.number().int().min(0).optional(),
+})
+export type PersonChange = z.infer<typeof PersonChange>
+
+export const NewPerson = PersonChange.extend({ id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/) })
+export type NewPerson = z.infer<typeof NewPerson>
