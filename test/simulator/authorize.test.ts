@@ -1,0 +1,137 @@
+import t from 'tap'
+import { authorizeUrl, connect, consent, redirectUri, simulatorFor } from './app.ts'
+
+t.test('consent brings a code, the granted scopes and the state back to the app', async (t) => {
+  const simulator = await simulatorFor(t)
+  const page = await fetch(authorizeUrl(simulator))
+  t.equal(page.status, 200)
+  const text = await page.text()
+  for (const words of ['TikTok simulator', 'Mara Cooks', 'Authorize', 'Deny', 'video.upload']) t.match(text, words)
+
+  const answer = await fetch(authorizeUrl(simulator), { method: 'POST', body: 'person=mara', redirect: 'manual' })
+  t.equal(answer.status, 303)
+  const location = answer.headers.get('location') ?? ''
+  t.ok(location.startsWith(`${redirectUri}?code=`))
+  t.match(location, /%2A1%216431\.u1&scopes=user\.info\.basic%2C/, 'star, exclamation mark and commas arrive encoded')
+  const back = new URL(location).searchParams
+  t.match(back.get('code'), /\*1!6431\.u1$/)
+  t.equal(back.get('state'), 'state-1')
+})
+
+t.test('a person can untick every scope but the basics', async (t) => {
+  const simulator = await simulatorFor(t)
+  const ticked = 'boxes=shown&person=mara&allow=video.upload'
+  const answer = await fetch(authorizeUrl(simulator), { method: 'POST', body: ticked, redirect: 'manual' })
+  t.equal(new URL(answer.headers.get('location') ?? '').searchParams.get('scopes'), 'user.info.basic,video.upload')
+
+  const scripted = consent(simulator, 'mara', {}, ['user.info.basic', 'user.info.stats'])
+  t.equal(scripted.get('scopes'), 'user.info.basic,user.info.profile,video.upload')
+})
+
+t.test('a person who denies, and one who may not connect, come back with an error and no code', async (t) => {
+  const simulator = await simulatorFor(t)
+  const answer = await fetch(authorizeUrl(simulator), { method: 'POST', body: 'person=mara&decision=deny', redirect: 'manual' })
+  const denied = new URL(answer.headers.get('location') ?? '').searchParams
+  t.equal(denied.get('error'), 'access_denied')
+  t.ok(denied.get('error_description'))
+  t.equal(denied.get('state'), 'state-1')
+  t.notOk(denied.has('code'))
+
+  const barred = consent(simulator, 'barred')
+  t.equal(barred.get('error'), 'access_denied')
+  t.notOk(barred.has('code'))
+})
+
+t.test('a wrong request ends on the error page and the app is never called', async (t) => {
+  const simulator = await simulatorFor(t, { redirectUris: [redirectUri], pkce: 's256' })
+  const pkce = { code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' }
+  const cases: [string, Record<string, string | undefined>][] = [
+    ['client_key', { client_key: 'sbsomebodyelse' }],
+    ['client_key', { client_key: undefined, client_id: simulator.clientKey }],
+    ['response_type', { response_type: 'token' }],
+    ['redirect_uri', { redirect_uri: `${redirectUri}/` }],
+    ['redirect_uri', { redirect_uri: 'http://localhost:3000/callback' }],
+    ['scope', { scope: 'user.info.basic video.upload' }],
+    ['scope', { scope: 'user.info.basic,user.info.email' }],
+    ['scope', { scope: '' }],
+    ['state', { state: undefined }],
+    ['code_challenge', { code_challenge: undefined, code_challenge_method: undefined }],
+    ['code_challenge_method', { code_challenge_method: 'plain' }],
+    ['code_challenge_method', { code_challenge_method: undefined }],
+  ]
+  for (const [errorType, changes] of cases) {
+    const url = authorizeUrl(simulator, { ...pkce, ...changes })
+    for (const method of ['GET', 'POST']) {
+      const answer = await fetch(url, { method, redirect: 'manual' })
+      t.equal(answer.status, 400, `${method} ${JSON.stringify(changes)}`)
+      t.match(await answer.text(), `error_type=${errorType}<`)
+    }
+    t.match(simulator.authorize({ authorize_url: url, person: 'mara' }), { errorType })
+  }
+  t.equal((await fetch(authorizeUrl(simulator, pkce))).status, 200)
+  const twice = `${authorizeUrl(simulator, pkce)}&redirect_uri=https://elsewhere.example/`
+  t.equal((await fetch(twice)).status, 400, 'a parameter given twice')
+})
+
+t.test('only what could be registered is a redirect URI when none is registered', async (t) => {
+  const simulator = await simulatorFor(t)
+  const wrong = [
+    'javascript:alert(1)',
+    '/callback',
+    'https://app.example/cb?a=1',
+    'https://app.example/cb#x',
+    `https://a/${'x'.repeat(600)}`,
+  ]
+  for (const redirect_uri of wrong) t.equal((await fetch(authorizeUrl(simulator, { redirect_uri }))).status, 400, redirect_uri)
+})
+
+t.test('a sandbox lets its target users in and nobody else', async (t) => {
+  const simulator = await simulatorFor(t, { settings: { sandbox_targets: ['jonas'] } })
+  t.match(consent(simulator, 'jonas').get('code'), /./)
+  const authorize_url = authorizeUrl(simulator)
+  t.match(simulator.authorize({ authorize_url, person: 'mara' }), { errorType: 'non_sandbox_target' })
+  const answer = await fetch(authorize_url, { method: 'POST', body: 'person=mara', redirect: 'manual' })
+  t.match(await answer.text(), 'non_sandbox_target')
+})
+
+t.test('somebody signed in who allowed all this before is sent back without a page, unless disable_auto_auth=1', async (t) => {
+  const simulator = await simulatorFor(t)
+  const visit = (changes: Record<string, string>, cookie = '') =>
+    fetch(authorizeUrl(simulator, changes), { redirect: 'manual', headers: { cookie } })
+  const first = await fetch(authorizeUrl(simulator), { method: 'POST', body: 'person=jonas', redirect: 'manual' })
+  const cookie = (first.headers.get('set-cookie') ?? '').split(';')[0] ?? ''
+  t.equal((await visit({}, cookie)).status, 200, 'signed in, but never connected: the page comes')
+
+  await connect(simulator, 'jonas')
+  const silent = await visit({}, cookie)
+  t.equal(silent.status, 302)
+  t.ok(new URL(silent.headers.get('location') ?? '').searchParams.has('code'))
+  t.equal((await visit({ disable_auto_auth: '0' }, cookie)).status, 302)
+  t.equal((await visit({ disable_auto_auth: '1' }, cookie)).status, 200)
+  t.equal((await visit({})).status, 200, 'another browser')
+  t.equal((await visit({ scope: 'user.info.basic,video.list' }, cookie)).status, 200, 'a scope never asked for before')
+
+  simulator.removeApp('jonas')
+  t.equal((await visit({}, cookie)).status, 200, 'after the app was removed')
+})
+
+t.test('names and parameters cannot become markup on a page', async (t) => {
+  const simulator = await simulatorFor(t, { settings: { app_name: '<script>1</script>' } })
+  simulator.people.add({ id: 'mallory', display_name: '<img src=x onerror=alert(1)>' })
+  const page = await (await fetch(authorizeUrl(simulator, { state: '"><script>2</script>' }))).text()
+  t.notMatch(page, /<script/)
+  t.notMatch(page, /<img src=x/)
+  t.match(page, '&#60;img src=x')
+})
+
+t.test('the front page lists people and takes the app back from one', async (t) => {
+  const simulator = await simulatorFor(t)
+  const tokens = await connect(simulator, 'noura')
+  const front = await (await fetch(simulator.url)).text()
+  t.match(front, 'action="/people/noura/remove-app"')
+  t.notMatch(front, 'action="/people/mara/remove-app"')
+
+  const pressed = await fetch(`${simulator.url}/people/noura/remove-app`, { method: 'POST', redirect: 'manual' })
+  t.equal(pressed.status, 303)
+  t.notOk(simulator.grants.isLive(String(tokens.refresh_token)))
+})
