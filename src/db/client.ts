@@ -208,7 +208,7 @@ export function openDb(options: DbOptions): Db {
       return closing
     },
     get state() {
-      return { inFlight: places.taken, waiting: places.waiting, idleConnections: idle.length, ...counts }
+      return { inFlight: places.taken, waiting: places.waiting, idleConnections: idle.filter(isGood).length, ...counts }
     },
   }
 }
