@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import postgres from 'postgres'
+import t, { type Test } from 'tap'
+import { openDb } from '../../src/db/client.ts'
+import { migrate, migrationsApplied } from '../../src/db/migrate.ts'
+import { emptyDatabase, freshDatabase } from '../postgres.ts'
+import { eventually } from '../rig/eventually.ts'
+import { startProxy } from '../rig/proxy.ts'
+
+const drizzleFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
+const journal = JSON.parse(await readFile(join(drizzleFolder, 'meta', '_journal.json'), 'utf8')) as { entries: { tag: string }[] }
+const count = journal.entries.length
+
+/** A migrations folder of the test's own: each text is one migration. */
+async function migrations(t: Test, ...texts: string[]): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
+  t.teardown(() => rm(folder, { recursive: true }))
+  await cp(join(drizzleFolder, 'meta'), join(folder, 'meta'), { recursive: true })
+  const entries = texts.map((_, idx) => ({ idx, version: '7', when: 1_700_000_000_000 + idx, tag: `${idx}`, breakpoints: true }))
+  await writeFile(join(folder, 'meta', '_journal.json'), JSON.stringify({ version: '7', dialect: 'postgresql', entries }))
+  await Promise.all(texts.map((text, idx) => writeFile(join(folder, `${idx}.sql`), text)))
+  return folder
+}
+
+function connect(t: Test, url: string): postgres.Sql {
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  t.teardown(() => sql.end())
+  return sql
+}
+
+const appliedTimes = (sql: postgres.Sql) =>
+  sql`select created_at, count(*)::int as times from drizzle.__drizzle_migrations group by created_at`
+
+t.test('an empty database gets every migration, and the next start finds nothing to do', async (t) => {
+  const { url } = await emptyDatabase(t)
+  t.same(await migrate(url), { applied: count })
+  const startedAtMs = performance.now()
+  t.same(await migrate(url), { applied: 0 })
+  t.comment(`nothing to do, connection included: ${Math.round(performance.now() - startedAtMs)} ms`)
+  const sql = connect(t, url)
+  t.equal((await appliedTimes(sql)).length, count)
+})
+
+t.test('F48: three processes start on an empty database and each migration runs once', async (t) => {
+  const { url } = await emptyDatabase(t)
+  const script = `import { migrate } from ${JSON.stringify(new URL('../../src/db/migrate.ts', import.meta.url).href)}
+    process.stdout.write(String((await migrate(process.env.DATABASE_URL)).applied))`
+  const start = (): ChildProcess =>
+    spawn(process.execPath, ['--input-type=module', '-e', script], {
+      env: { PATH: process.env.PATH, DATABASE_URL: url },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+  const outcomes = await Promise.all(
+    [start(), start(), start()].map(async (child) => {
+      const [[exitCode], applied] = await Promise.all([once(child, 'exit'), child.stdout && text(child.stdout)])
+      return { exitCode, applied: Number(applied) }
+    }),
+  )
+  t.same(
+    outcomes.map(({ exitCode }) => exitCode),
+    [0, 0, 0],
+  )
+  t.same(outcomes.map(({ applied }) => applied).sort(), [0, 0, count])
+  for (const { times } of await appliedTimes(connect(t, url))) t.equal(times, 1)
+})
+
+t.test('ten times three starters at once never fail', async (t) => {
+  for (let round = 0; round < 10; round++) {
+    const { url } = await emptyDatabase(t)
+    const applied = await Promise.all([migrate(url), migrate(url), migrate(url)])
+    t.same(applied.map((outcome) => outcome.applied).sort(), [0, 0, count])
+  }
+})
+
+t.test('who comes second waits for who came first, and says so', async (t) => {
+  const { url } = await emptyDatabase(t)
+  const folder = await migrations(t, 'select pg_sleep(0.3);\n--> statement-breakpoint\ncreate table once (n int)')
+  const reasons: string[] = []
+  const first = migrate(url, { folder })
+  const sql = connect(t, url)
+  await eventually(
+    'the first one holds the lock',
+    async () => (await sql`select from pg_locks where locktype = 'advisory'`).length > 0,
+  )
+  t.same(await migrate(url, { folder, onWait: (reason) => reasons.push(reason) }), { applied: 0 })
+  t.same(await first, { applied: 1 })
+  t.same(reasons, ['another process is migrating the database'])
+})
+
+t.test('a migration that fails leaves nothing of itself behind, and what came before it stays', async (t) => {
+  const { url } = await emptyDatabase(t)
+  const broken = 'create table half (n int);\n--> statement-breakpoint\nselect 1 / 0'
+  await t.rejects(migrate(url, { folder: await migrations(t, 'create table whole (n int)', broken) }), { code: '22012' })
+  const sql = connect(t, url)
+  t.match(await sql`select to_regclass('whole')::text as whole, to_regclass('half')::text as half`, [
+    { whole: 'whole', half: null },
+  ])
+  const mended = await migrations(t, 'create table whole (n int)', 'create table half (n int)')
+  t.same(await migrate(url, { folder: mended }), { applied: 1 }, 'the mended one goes on where it stopped')
+})
+
+t.test('a starter whose connection is cut mid-migration fails, and the next one finds the lock free', async (t) => {
+  const { url } = await emptyDatabase(t)
+  const proxy = await startProxy(t, url)
+  const folder = await migrations(t, 'create table slow (n int);\n--> statement-breakpoint\nselect pg_sleep(0.5)')
+  const cutOff = migrate(proxy.url, { folder })
+  const sql = connect(t, url)
+  await eventually('it is at it', async () => (await sql`select from pg_locks where locktype = 'advisory'`).length > 0)
+  const failed = t.rejects(cutOff)
+  await proxy.cut()
+  await failed
+  await migrate(url, { folder })
+  t.match(await appliedTimes(sql), [{ times: 1 }])
+})
+
+t.test('a server that is still starting is waited for, wrong credentials are not', async (t) => {
+  const { url } = await emptyDatabase(t)
+  const proxy = await startProxy(t, url)
+  await proxy.cut()
+  const reasons: string[] = []
+  const waiting = migrate(proxy.url, { onWait: (reason) => reasons.push(reason) })
+  await eventually('it waits', () => reasons.length > 0)
+  await proxy.resume()
+  t.same(await waiting, { applied: count })
+  t.match(reasons, ['the database does not take connections yet'])
+
+  const wrong = new URL(url)
+  wrong.password = 'wrong'
+  await t.rejects(migrate(wrong.href), { code: '28P01' })
+})
+
+t.test('a server that never comes is given up', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  const { port } = taken.address() as { port: number }
+  taken.close()
+  await t.rejects(migrate(`postgres://nobody@127.0.0.1:${port}/none`, { waitMs: 300 }), { code: 'ECONNREFUSED' })
+})
+
+t.test('readiness knows whether every migration is there', async (t) => {
+  const fresh = openDb({ url: (await freshDatabase(t)).url })
+  const empty = openDb({ url: (await emptyDatabase(t)).url })
+  t.teardown(() => Promise.all([fresh.close(), empty.close()]))
+  t.equal(await migrationsApplied(fresh), true)
+  t.equal(await migrationsApplied(empty), false)
+  t.equal(await migrationsApplied(fresh, await migrations(t, 'select 1')), false)
+})
