@@ -49,7 +49,11 @@ const handlers: Record<string, Handler> = {
     return json('redirect_to' in decided ? 200 : 400, decided)
   },
   'GET people': (world) => json(200, { people: Array.from(world.people.shown(), (person) => describePerson(world, person)) }),
-  'POST people': (world, request) => json(201, describePerson(world, world.people.add(read(NewPerson, request)))),
+  'POST people': (world, request) => {
+    const newcomer = read(NewPerson, request)
+    if (world.people.find(newcomer.id)) return json(409, { error: 'there is somebody by this id already' })
+    return json(201, describePerson(world, world.people.add(newcomer)))
+  },
   'GET people/:id': (world, _request, id) => withPerson(world, id, (person) => describePerson(world, person)),
   'PATCH people/:id': (world, request, id) => {
     const change = read(PersonChange, request)

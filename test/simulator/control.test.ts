@@ -1,0 +1,122 @@
+import { createHash } from 'node:crypto'
+import t from 'tap'
+import { authorizeUrl, connect, exchange, postForm, refresh, sim, simulatorFor, userInfo } from './app.ts'
+
+t.test('a script authorizes without a browser', async (t) => {
+  const simulator = await simulatorFor(t)
+  const authorize_url = authorizeUrl(simulator)
+  const decided = await sim(simulator, 'POST', 'authorize', { authorize_url, person: 'mara', decline: ['user.info.stats'] })
+  const back = new URL(String(decided.body.redirect_to)).searchParams
+  const { body } = await exchange(simulator, back.get('code') ?? '')
+  t.equal(body.scope, 'user.info.basic,user.info.profile,video.upload')
+
+  const denied = await sim(simulator, 'POST', 'authorize', { authorize_url, person: 'mara', deny: true })
+  t.match(denied.body, { redirect_to: /error=access_denied/ })
+  const wrong = await sim(simulator, 'POST', 'authorize', {
+    authorize_url: authorizeUrl(simulator, { scope: 'x' }),
+    person: 'mara',
+  })
+  t.match(wrong, { status: 400, body: { errorType: 'scope' } })
+})
+
+t.test('the clock is stepped, set back and shown', async (t) => {
+  const simulator = await simulatorFor(t)
+  const { access_token } = await connect(simulator, 'mara')
+  t.match((await sim(simulator, 'POST', 'clock', { advance_seconds: 7199 })).body, { offset_seconds: 7199 })
+  t.equal((await userInfo(simulator, access_token)).status, 200)
+  await sim(simulator, 'POST', 'clock', { advance_seconds: 2 })
+  t.equal((await userInfo(simulator, access_token)).status, 401)
+  await sim(simulator, 'POST', 'clock', { offset_seconds: 0 })
+  t.equal((await userInfo(simulator, access_token)).status, 200)
+  t.match((await sim(simulator, 'GET', 'clock')).body, { offset_seconds: 0, now: new Date().toISOString().slice(0, 15) })
+  t.equal((await sim(simulator, 'POST', 'clock', {})).status, 400)
+})
+
+t.test('grants show which refresh token is the live one, by hash, or itself when asked to reveal', async (t) => {
+  const simulator = await simulatorFor(t)
+  const first = await connect(simulator, 'mara')
+  await connect(simulator, 'jonas')
+  const second = (await refresh(simulator, first.refresh_token)).body
+  const liveHash = createHash('sha256').update(String(second.refresh_token)).digest('hex')
+  const shown = await sim(simulator, 'GET', `grants?open_id=${first.open_id}`)
+  t.match(shown.body, { grants: [{ person: 'mara', rotations: 1, refresh_token_sha256: liveHash }] })
+  t.notMatch(JSON.stringify(shown.body), /rft\.|act\./)
+  const revealed = await sim(simulator, 'GET', 'grants?person=mara&reveal=1')
+  t.match(revealed.body, {
+    grants: [{ refresh_token: second.refresh_token, access_tokens: [{ access_token: first.access_token }, {}] }],
+  })
+  t.match((await sim(simulator, 'GET', 'grants')).body, { grants: [{}, {}] })
+  t.strictSame((await sim(simulator, 'GET', 'grants?open_id=nobody')).body, { grants: [] })
+
+  const history = async (token: unknown) => (await sim(simulator, 'GET', `refresh-tokens?token=${token}`)).body
+  t.match(await history(first.refresh_token), { live: false, presented: 1, processed: 1 })
+  t.match(await history(second.refresh_token), { live: true, presented: 0, processed: 0, open_id: first.open_id })
+})
+
+t.test('stats name every double spend and start over when told', async (t) => {
+  const simulator = await simulatorFor(t)
+  const { refresh_token, open_id } = await connect(simulator, 'mara')
+  await refresh(simulator, refresh_token)
+  await refresh(simulator, refresh_token)
+  await refresh(simulator, 'rft.never-issued')
+  const { body } = await sim(simulator, 'GET', 'stats')
+  t.match(body, { refreshes_processed: 1, refreshes_refused: 2, double_spend_count: 1 })
+  t.match(body.double_spends, [
+    {
+      open_id,
+      person: 'mara',
+      refresh_token_sha256: createHash('sha256').update(String(refresh_token)).digest('hex'),
+      processed_at: /Z$/,
+      presented_at: /Z$/,
+      presented: 2,
+    },
+  ])
+  t.match((await sim(simulator, 'POST', 'stats/reset')).body, { refreshes_processed: 0, double_spends: [] })
+  await refresh(simulator, refresh_token)
+  t.equal(simulator.stats.report().double_spend_count, 1, 'what was spent before the reset stays spent')
+})
+
+t.test('a hundred thousand grants are made at once, and each works', async (t) => {
+  const simulator = await simulatorFor(t)
+  const crowd = { count: 100_000, prefix: 'load', scopes: ['user.info.basic', 'video.upload'], access_expires_in: 60 }
+  const response = await fetch(`${simulator.url}/_sim/grants?format=ndjson`, { method: 'POST', body: JSON.stringify(crowd) })
+  const lines = (await response.text()).trimEnd().split('\n')
+  t.equal(lines.length, 100_000)
+  const last = JSON.parse(lines.at(-1) ?? '')
+  t.match(last, { person: 'load-100000', expires_in: 60, refresh_expires_in: 15_552_000, scope: 'user.info.basic,video.upload' })
+  t.match((await refresh(simulator, last.refresh_token)).body, { open_id: last.open_id, expires_in: 7200 })
+  t.notMatch(await (await fetch(simulator.url)).text(), 'load-1', 'a crowd stays off the pages')
+
+  const more = await sim(simulator, 'POST', 'grants', { count: 2, prefix: 'load' })
+  t.match(more.body, [{ person: 'load-100001' }, { person: 'load-100002' }])
+  t.match(simulator.issueGrants({ count: 1 }), [{ person: 'crowd-1', access_token: /^act/ }])
+})
+
+t.test('settings are shown and changed, but neither unknown ones nor the client key', async (t) => {
+  const simulator = await simulatorFor(t)
+  const changed = await sim(simulator, 'POST', 'settings', { lifetimes: '24h/365d', pkce: 's256' })
+  t.match(changed, { status: 200, body: { lifetimes: '24h/365d', pkce: 's256', rotation: 'strict' } })
+  t.match(await connect(simulator, 'mara').catch((error: Error) => error), { message: /code_challenge/ })
+  for (const wrong of [{ lifetimes: 'forever' }, { client_key: 'x' }, { pkse: 'off' }]) {
+    t.equal((await sim(simulator, 'POST', 'settings', wrong)).status, 400)
+  }
+})
+
+t.test('the control token guards /_sim and nothing else', async (t) => {
+  const simulator = await simulatorFor(t, { controlToken: 'let-me-in' })
+  t.equal((await sim(simulator, 'GET', 'stats')).status, 401)
+  const headers = { authorization: 'Bearer let-me-in' }
+  t.equal((await fetch(`${simulator.url}/_sim/stats`, { headers })).status, 200)
+  t.equal((await fetch(authorizeUrl(simulator))).status, 200)
+})
+
+t.test('what does not exist is said so, and what is not JSON too', async (t) => {
+  const simulator = await simulatorFor(t)
+  t.equal((await sim(simulator, 'GET', 'health')).status, 200)
+  for (const path of ['nothing', 'people/nobody', 'toString', 'faults/x/y'])
+    t.equal((await sim(simulator, 'GET', path)).status, 404, path)
+  t.equal((await fetch(`${simulator.url}/_sim/faults`, { method: 'POST', body: '{' })).status, 400)
+  t.equal((await postForm(simulator, '/v2/oauth/token', {})).status, 404, 'without the slash')
+  const tooLarge = { method: 'POST', body: 'x'.repeat(1_100_000) }
+  t.equal((await fetch(`${simulator.url}/_sim/faults`, tooLarge)).status, 413)
+})
