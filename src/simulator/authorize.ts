@@ -39,7 +39,6 @@ export function takeConsent(world: World, request: Request): Answer {
   const form = new URLSearchParams(request.body.toString())
   const person = world.people.find(form.get('person') ?? '')
   if (!person) return html(400, errorPage({ errorType: 'person', errCode: undefined }))
-
   if (!isTarget(world, person)) return html(400, errorPage({ errorType: 'non_sandbox_target', errCode: undefined }))
 
   // A page sends the boxes that stayed ticked; a script names what it declines, and need not know the scopes.
@@ -58,7 +57,7 @@ export function decideByScript(world: World, script: ScriptedDecision): { redire
   if (!url) return { errorType: 'authorize_url', errCode: undefined }
   const checked = checkAuthorizationRequest(world, url.searchParams)
   if ('errorType' in checked) return checked
-  const person = world.people.find(script.person) ?? world.people.findByOpenId(script.person)
+  const person = world.people.findByEither(script.person)
   if (!person) return { errorType: 'person', errCode: undefined }
   if (!isTarget(world, person)) return { errorType: 'non_sandbox_target', errCode: undefined }
   return { redirect_to: decide(world, checked, { person, declined: script.decline ?? [], denied: script.deny ?? false }) }

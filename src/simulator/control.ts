@@ -46,7 +46,8 @@ const handlers: Record<string, Handler> = {
   'POST settings': (world, request) => json(200, changeSettings(world, read(SettingsChange, request))),
   'POST authorize': (world, request) => {
     const decided = decideByScript(world, read(ScriptedDecision, request))
-    return json('redirect_to' in decided ? 200 : 400, decided)
+    if ('redirect_to' in decided) return json(200, decided)
+    return json(400, { error: 'param_error', error_type: decided.errorType, errCode: decided.errCode })
   },
   'GET people': (world) => json(200, { people: Array.from(world.people.shown(), (person) => describePerson(world, person)) }),
   'POST people': (world, request) => {
@@ -72,7 +73,7 @@ const handlers: Record<string, Handler> = {
   },
   'GET grants': (world, request) => {
     const whose = request.query.get('open_id') ?? request.query.get('person')
-    const person = whose === null ? undefined : findPerson(world, whose)
+    const person = whose === null ? undefined : world.people.findByEither(whose)
     const grants = whose === null ? world.grants.all() : person ? world.grants.ofPerson(person) : []
     return list(
       'grants',
@@ -106,7 +107,7 @@ export function control(world: World, request: Request, token: string | undefine
   const handler = action === undefined && exact ? exact : id !== '' ? withId : undefined
   if (!handler) return nothingHere()
   try {
-    return handler(world, request, decodeURIComponent(id))
+    return handler(world, request, id)
   } catch (error) {
     if (error instanceof z.ZodError) return json(400, { error: z.prettifyError(error) })
     if (error instanceof SyntaxError) return json(400, { error: 'the body is not JSON' })
@@ -165,12 +166,8 @@ function read<Schema extends z.ZodType>(schema: Schema, request: Request): z.out
 }
 
 function withPerson(world: World, id: string, describe: (person: Person) => object): Answer {
-  const person = findPerson(world, id)
+  const person = world.people.findByEither(id)
   return person ? json(200, describe(person)) : nothingHere()
-}
-
-export function findPerson({ people }: World, idOrOpenId: string): Person | undefined {
-  return people.find(idOrOpenId) ?? people.findByOpenId(idOrOpenId)
 }
 
 function nothingHere(): Answer {

@@ -85,7 +85,7 @@ export class Grants {
     const grants = this.#live.get(person) ?? new Set()
     this.#live.set(person, grants.add(grant))
     this.#giveRefreshToken(grant)
-    return this.#answer(grant, options.accessExpiresIn ?? lifetimes.access)
+    return this.#answer(grant, options.accessExpiresIn ?? lifetimes.access, now)
   }
 
   /** @returns the new pair, or undefined for a refresh token that is unknown, replaced, revoked or expired */
@@ -98,16 +98,17 @@ export class Grants {
     }
     const { grant } = record
     const { rotation, old_access_token, lifetimes } = this.#settings
+    const now = this.#clock.now()
     record.processed += 1
-    record.processedAt = this.#clock.now()
+    record.processedAt = now
     this.#stats.count('refreshes_processed')
     this.#stats.atLeast('max_processed_per_refresh_token', record.processed)
 
     if (rotation === 'strict') record.live = false
     if (rotation !== 'none') this.#giveRefreshToken(grant)
     grant.rotations += 1
-    this.#forgetAccessTokens(grant, old_access_token === 'dies')
-    return this.#answer(grant, lifetimesInSeconds(lifetimes).access)
+    this.#forgetAccessTokens(grant, old_access_token === 'dies', now)
+    return this.#answer(grant, lifetimesInSeconds(lifetimes).access, now)
   }
 
   /** @returns the grant behind a working access token */
@@ -139,7 +140,7 @@ export class Grants {
     const grants = this.ofPerson(person)
     for (const grant of grants) {
       grant.ended = true
-      this.#forgetAccessTokens(grant, true)
+      this.#forgetAccessTokens(grant, true, this.#clock.now())
     }
     this.#live.delete(person)
     return grants.length
@@ -154,8 +155,7 @@ export class Grants {
     this.#refreshTokens.set(grant.refreshToken, { grant, presented: 0, processed: 0, processedAt: undefined, live: true })
   }
 
-  #answer(grant: Grant, expiresIn: number): TokenSet {
-    const now = this.#clock.now()
+  #answer(grant: Grant, expiresIn: number, now: number): TokenSet {
     const accessToken = newAccessToken()
     grant.accessTokens.push(accessToken)
     this.#accessTokens.set(accessToken, { grant, expiresAt: now + expiresIn * 1000 })
@@ -170,8 +170,7 @@ export class Grants {
     }
   }
 
-  #forgetAccessTokens(grant: Grant, livingToo: boolean): void {
-    const now = this.#clock.now()
+  #forgetAccessTokens(grant: Grant, livingToo: boolean, now: number): void {
     grant.accessTokens = grant.accessTokens.filter((accessToken) => {
       const stays = !livingToo && now < (this.#accessTokens.get(accessToken)?.expiresAt ?? 0)
       if (!stays) this.#accessTokens.delete(accessToken)

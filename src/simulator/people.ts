@@ -27,6 +27,10 @@ export class People {
     return this.#byOpenId.get(openId)
   }
 
+  findByEither(idOrOpenId: string): Person | undefined {
+    return this.#byId.get(idOrOpenId) ?? this.#byOpenId.get(idOrOpenId)
+  }
+
   add({ id, ...change }: NewPerson): Person {
     const person = this.#admit(id, { about: 'Added by a test.' })
     return this.change(person, change)

@@ -58,11 +58,21 @@ function failure({ settings }: World, { shape }: Call, error: string, status: nu
 
 function editFields({ omit, set }: Fault, body: string): string {
   if (omit.length === 0 && Object.keys(set).length === 0) return body
-  const answer = JSON.parse(body) as Record<string, unknown>
+  const answer = jsonObject(body)
+  if (!answer) return body
   const fields = innermost(answer)
   for (const name of omit) delete fields[name]
   Object.assign(fields, set)
   return JSON.stringify(answer)
+}
+
+function jsonObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** The token set is flat; a user is inside `data.user`, an upload inside `data`. */

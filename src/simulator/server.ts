@@ -8,15 +8,7 @@ import type { ParameterError } from './authorization-request.ts'
 import { decideByScript, type ScriptedDecision, showConsent, takeConsent } from './authorize.ts'
 import { avatarCall } from './avatars.ts'
 import type { Clock } from './clock.ts'
-import {
-  type Crowd,
-  changeSettings,
-  control,
-  findPerson,
-  type IssuedGrant,
-  issueToCrowd,
-  type SettingsChange,
-} from './control.ts'
+import { type Crowd, changeSettings, control, type IssuedGrant, issueToCrowd, type SettingsChange } from './control.ts'
 import type { Call, Faults } from './faults.ts'
 import type { Grants } from './grants.ts'
 import { home, removeAppByButton } from './home-page.ts'
@@ -79,12 +71,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const server = createServer({ keepAliveTimeout: 65_000 }, (incoming, response) => {
     serve(world, options.controlToken, incoming, response).catch((error) => apologise(response, error))
   })
+  const { host = '127.0.0.1' } = options
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve)
+    server.listen(options.port ?? 0, host, resolve)
   })
   const { port } = server.address() as AddressInfo
-  const host = options.host ?? '127.0.0.1'
   return {
     ...world,
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
@@ -94,7 +86,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     authorize: (decision) => decideByScript(world, decision),
     issueGrants: (crowd) => [...issueToCrowd(world, crowd)],
     removeApp: (id, reason = 1) => {
-      const person = findPerson(world, id)
+      const person = world.people.findByEither(id)
       return person ? removeApp(world, person, reason) : 0
     },
     close: async () => {

@@ -16,7 +16,7 @@ t.test('a script authorizes without a browser', async (t) => {
     authorize_url: authorizeUrl(simulator, { scope: 'x' }),
     person: 'mara',
   })
-  t.match(wrong, { status: 400, body: { errorType: 'scope' } })
+  t.match(wrong, { status: 400, body: { error: 'param_error', error_type: 'scope' } })
 })
 
 t.test('the clock is stepped, set back and shown', async (t) => {
@@ -113,7 +113,7 @@ t.test('the control token guards /_sim and nothing else', async (t) => {
 t.test('what does not exist is said so, and what is not JSON too', async (t) => {
   const simulator = await simulatorFor(t)
   t.equal((await sim(simulator, 'GET', 'health')).status, 200)
-  for (const path of ['nothing', 'people/nobody', 'toString', 'faults/x/y'])
+  for (const path of ['nothing', 'people/nobody', 'toString', 'faults/x/y', 'people/%'])
     t.equal((await sim(simulator, 'GET', path)).status, 404, path)
   t.equal((await fetch(`${simulator.url}/_sim/faults`, { method: 'POST', body: '{' })).status, 400)
   t.equal((await postForm(simulator, '/v2/oauth/token', {})).status, 404, 'without the slash')
