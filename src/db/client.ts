@@ -202,7 +202,7 @@ export function openDb(options: DbOptions): Db {
 
   return {
     run: (name, work, statementOptions) => guarded(name, ({ sql }) => work(sql), statementOptions),
-    orm: (name, work, statementOptions) => guarded(name, ({ orm }) => work(orm), statementOptions),
+    orm: (name, work, statementOptions) => guarded(name, async ({ orm }) => work(await orm()), statementOptions),
     close: () => {
       closing ??= shutDown()
       return closing
