@@ -30,7 +30,7 @@ export async function launch(
     const lastWords = await ready(server, log)
     if (lastWords === undefined) return { server, port }
     // Somebody took the port between our look and its bind, or a killed server's memory is still being given back.
-    const passing = /could not (bind|create any)|Address already in use|shared memory block/.test(lastWords)
+    const passing = /could not bind|could not create any TCP|shared memory block/.test(lastWords)
     if (!passing || tries === 5) throw new Error(`The embedded PostgreSQL does not start:\n${lastWords}`)
     await pause(200)
   }

@@ -63,13 +63,19 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   const data = join(cluster, 'data')
   const ownerFile = join(home, 'owner.pid')
 
-  if (await exists(cluster)) await makeWay(data, ownerFile, log)
-  else await makeCluster(cluster, binaries, account, throwaway)
+  if (!(await exists(cluster))) await makeCluster(cluster, binaries, account, throwaway)
   const password = (await readFile(join(cluster, 'password'), 'utf8')).trim()
+  await claim(data, ownerFile, log)
+  const disown = async () => {
+    owned.delete(ownerFile)
+    await rm(ownerFile, { force: true })
+  }
 
   const allSettings = { ...usualSettings, ...(throwaway ? throwawaySettings : {}), ...settings }
-  const { server, port } = await launch(binaries.postgres, data, allSettings, account, log)
-  await writeFile(ownerFile, `${process.pid}\n`)
+  const { server, port } = await launch(binaries.postgres, data, allSettings, account, log).catch(async (error) => {
+    await disown()
+    throw error
+  })
   const dismiss = watchOver(server, account)
 
   let stopping: Promise<void> | undefined
@@ -80,7 +86,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   return {
     url: `postgres://${superuser}:${password}@127.0.0.1:${port}/postgres`,
     stop() {
-      stopping ??= shutDown(server, binaries, data).finally(() => rm(ownerFile, { force: true }))
+      stopping ??= shutDown(server, binaries, data).finally(disown)
       return stopping
     },
   }
@@ -108,31 +114,49 @@ async function makeCluster(cluster: string, binaries: Binaries, account: Account
   }
 }
 
-/** A server whose owner lives is theirs; one that was left behind is stopped, so that ours can start. */
-async function makeWay(data: string, ownerFile: string, log: (message: string) => void): Promise<void> {
+/** Owner files of this process: after a restart in a container the number in a stale one may well be our own. */
+const owned = new Set<string>()
+/** Between claiming the data and the server's own postmaster.pid lies a moment; this is generous. */
+const startingMs = 5_000
+
+/**
+ * Makes this process the owner of the data. What a living owner has is theirs; a server that was left behind is stopped.
+ * Of two that claim at the same moment and both get through, PostgreSQL's own lock lets one start.
+ */
+async function claim(data: string, ownerFile: string, log: (message: string) => void): Promise<void> {
   const pidFile = join(data, 'postmaster.pid')
   const serverPid = await readPid(pidFile)
-  if (serverPid === undefined) return
-  if (!(await isPostgres(serverPid))) {
-    // Left by a crash. PostgreSQL sees that itself, unless the number belongs to some other process by now.
-    if (isAlive(serverPid)) await rm(pidFile, { force: true })
-    return
-  }
+  const isRunning = serverPid !== undefined && (await isPostgres(serverPid))
   const ownerPid = await readPid(ownerFile)
-  if (ownerPid !== undefined && isAlive(ownerPid)) throw inUse(data, ownerPid)
+  if (ownerPid !== undefined && (ownerPid === process.pid ? owned.has(ownerFile) : isAlive(ownerPid))) {
+    const isStarting = Date.now() - (await stat(ownerFile)).mtimeMs < startingMs
+    if (isRunning || isStarting) throw inUse(data, ownerPid)
+  }
 
-  log(`stopping the PostgreSQL that a killed process left running (process ${serverPid})`)
-  process.kill(serverPid, 'SIGINT')
+  if (isRunning) await stopLeftover(serverPid, data, pidFile, log)
+  // PostgreSQL sees by itself that the file was left by a crash, unless its number belongs to some other process by now.
+  else if (serverPid !== undefined && isAlive(serverPid)) await rm(pidFile, { force: true })
+
+  await rm(ownerFile, { force: true })
+  await writeFile(ownerFile, `${process.pid}\n`, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'EEXIST' ? inUse(data) : error
+  })
+  owned.add(ownerFile)
+}
+
+async function stopLeftover(pid: number, data: string, pidFile: string, log: (message: string) => void): Promise<void> {
+  log(`stopping the PostgreSQL that a killed process left running (process ${pid})`)
+  process.kill(pid, 'SIGINT')
   const giveUpAtMs = Date.now() + 15_000
-  while ((await readPid(pidFile)) === serverPid) {
-    if (Date.now() > giveUpAtMs) throw inUse(data, serverPid)
+  while ((await readPid(pidFile)) === pid) {
+    if (Date.now() > giveUpAtMs) throw inUse(data, pid)
     await pause(20)
   }
 }
 
-function inUse(data: string, pid: number): Error {
+function inUse(data: string, pid?: number): Error {
   return new Error(
-    `The database in ${data} is in use by process ${pid}: stop that first, or give this one another DATA_DIR, or give both the same DATABASE_URL`,
+    `The database in ${data} is in use by ${pid === undefined ? 'another process' : `process ${pid}`}: stop that first, or give this one another DATA_DIR, or give both the same DATABASE_URL`,
   )
 }
 
