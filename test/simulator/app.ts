@@ -39,7 +39,12 @@ export function consent(simulator: Simulator, person: string, changes: Record<st
   return new URL(decided.redirect_to).searchParams
 }
 
-export function postForm(simulator: Simulator, path: string, fields: Record<string, string>): Promise<Reply> {
+export function postForm(
+  simulator: Simulator,
+  path: string,
+  fields: Record<string, string>,
+  signal?: AbortSignal,
+): Promise<Reply> {
   const form = { client_key: simulator.clientKey, client_secret: simulator.clientSecret, ...fields }
   return reply(
     fetch(simulator.url + path, {
@@ -47,6 +52,7 @@ export function postForm(simulator: Simulator, path: string, fields: Record<stri
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams(form).toString(),
       redirect: 'manual',
+      ...(signal && { signal }),
     }),
   )
 }
@@ -56,8 +62,9 @@ export function exchange(simulator: Simulator, code: string, fields: Record<stri
   return postForm(simulator, '/v2/oauth/token/', form)
 }
 
-export function refresh(simulator: Simulator, refreshToken: unknown): Promise<Reply> {
-  return postForm(simulator, '/v2/oauth/token/', { grant_type: 'refresh_token', refresh_token: String(refreshToken) })
+export function refresh(simulator: Simulator, refreshToken: unknown, signal?: AbortSignal): Promise<Reply> {
+  const form = { grant_type: 'refresh_token', refresh_token: String(refreshToken) }
+  return postForm(simulator, '/v2/oauth/token/', form, signal)
 }
 
 export function revoke(simulator: Simulator, accessToken: unknown): Promise<Reply> {
