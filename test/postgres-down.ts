@@ -1,5 +1,5 @@
 // Runs after the tests (.taprc): stops the PostgreSQL of this run and waits until nothing is left of it.
-import { access, readFile, rm } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type RunningServer, serverFile } from './postgres.ts'
 
@@ -7,7 +7,6 @@ const file = serverFile(process.ppid)
 const text = await readFile(file, 'utf8').catch(() => undefined)
 if (text !== undefined) {
   const { keeperPid, dataDir } = JSON.parse(text) as RunningServer
-  await rm(file)
   process.kill(keeperPid, 'SIGTERM')
   const giveUpAtMs = Date.now() + 15_000
   while (await isThere(dataDir)) {

@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url'
 import { type RunningServer, serverFile } from './postgres.ts'
 
 if (!process.env.TEST_DATABASE_URL) {
-  const runnerPid = process.ppid
+  const file = serverFile(process.ppid)
   // Tap's loaders and coverage are for tests, and the keeper outlives this script.
   const { NODE_OPTIONS: _, ...env } = process.env
-  const keeper = fork(fileURLToPath(new URL('rig/postgres-keeper.ts', import.meta.url)), [String(runnerPid)], {
+  const keeper = fork(fileURLToPath(new URL('rig/postgres-keeper.ts', import.meta.url)), [String(process.ppid), file], {
     detached: true,
     execArgv: [],
     env,
@@ -19,7 +19,6 @@ if (!process.env.TEST_DATABASE_URL) {
     keeper.once('message', (message) => resolve(message as RunningServer))
     keeper.once('exit', (code) => reject(new Error(`the tests' PostgreSQL did not start (exit code ${code})`)))
   })
-  const file = serverFile(runnerPid)
   await mkdir(dirname(file), { recursive: true })
   await writeFile(file, JSON.stringify(running), { mode: 0o600 })
   keeper.disconnect()

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
 import type { RunningServer } from '../postgres.ts'
 
-const runnerPid = Number(process.argv[2])
+const [runnerPid, serverFile = ''] = process.argv.slice(2)
 const dataDir = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-test-'))
 const settings = { max_connections: '300', shared_buffers: '256MB' }
 const postgres = await startEmbeddedPostgres({ dataDir, throwaway: true, settings })
@@ -16,6 +16,7 @@ async function end(): Promise<void> {
   if (ending) return
   ending = true
   await postgres.stop()
+  await rm(serverFile, { force: true })
   await rm(dataDir, { recursive: true })
   process.exit()
 }
@@ -24,7 +25,7 @@ process.on('SIGTERM', end)
 process.on('SIGINT', end)
 setInterval(() => {
   try {
-    process.kill(runnerPid, 0)
+    process.kill(Number(runnerPid), 0)
   } catch {
     void end()
   }
