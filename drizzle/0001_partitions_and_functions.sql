@@ -98,7 +98,7 @@ CREATE FUNCTION connect_account(
 	p_owner text, p_account text, p_generation integer, p_open_id text, p_reconnect text, p_limit integer, p_label text,
 	p_account_type text, p_attested_at timestamptz, p_attestation_version text, p_scopes text[], p_missing_scopes text[],
 	p_sealed_access text, p_sealed_refresh text, p_access_expires_at timestamptz, p_refresh_expires_at timestamptz, p_lifetime integer,
-	p_attempt text, p_session text, p_event text, p_event2 text, p_actor text
+	p_attempt text, p_session text, p_actor text
 ) RETURNS TABLE (outcome text, account_id text) LANGUAGE plpgsql AS $$
 DECLARE
 	present record;
@@ -168,11 +168,11 @@ BEGIN
 		attempt_id = NULL, lease_until = NULL WHERE s.id = p_session;
 	INSERT INTO timeline (account_id, kind, generation, attempt_id, actor)
 	VALUES (p_account, CASE WHEN p_generation = 1 THEN 'connected' ELSE 'reconnected' END, p_generation, p_attempt, p_actor);
-	INSERT INTO events (id, type, account_id, data)
-	VALUES (p_event, CASE WHEN p_generation = 1 THEN 'account.connected' ELSE 'account.reconnected' END, p_account,
+	INSERT INTO events (type, account_id, data)
+	VALUES (CASE WHEN p_generation = 1 THEN 'account.connected' ELSE 'account.reconnected' END, p_account,
 		jsonb_build_object('account_id', p_account, 'owner_id', p_owner, 'scopes', to_jsonb(p_scopes), 'missing_scopes', to_jsonb(p_missing_scopes)));
 	IF was_down THEN
-		INSERT INTO events (id, type, account_id, data) VALUES (p_event2, 'account.recovered', p_account, jsonb_build_object('account_id', p_account, 'owner_id', p_owner));
+		INSERT INTO events (type, account_id, data) VALUES ('account.recovered', p_account, jsonb_build_object('account_id', p_account, 'owner_id', p_owner));
 	END IF;
 	RETURN QUERY SELECT 'connected', p_account;
 END $$;

@@ -228,10 +228,13 @@ export function loadConfig(env: Record<string, string | undefined>) {
   }
   if (problems.size > 0) throw new ConfigError([...problems.values()])
 
+  const publicUrl = v.PUBLIC_URL ?? `http://127.0.0.1:${v.PORT}`
   return {
     host: v.HOST,
     port: v.PORT,
-    publicUrl: v.PUBLIC_URL ?? `http://127.0.0.1:${v.PORT}`,
+    publicUrl,
+    /** what TikTok's portal has to list, byte for byte */
+    redirectUri: `${publicUrl}/callback`,
     databaseUrl: v.DATABASE_URL,
     dataDir: v.DATA_DIR,
     tiktok: {
@@ -263,7 +266,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
     rateLimitPerMinute: v.RATE_LIMIT_PER_MINUTE,
     logLevel: v.LOG_LEVEL,
     /** __Host- cookies and HSTS need https; on a loopback http PUBLIC_URL browsers would drop them (S04). */
-    secureCookies: (v.PUBLIC_URL ?? 'http:').startsWith('https:'),
+    secureCookies: publicUrl.startsWith('https:'),
   } as const
 }
 

@@ -98,10 +98,13 @@ export function describeError(error: unknown): Record<string, unknown> {
 
 /** @param destination where lines go; standard output when not given */
 export function createLog(level: Config['logLevel'], destination?: pino.DestinationStream): Log {
-  const logger = pino(
-    { level, base: undefined, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
-    destination ?? pino.destination({ dest: 1, sync: true }),
-  )
+  const options: pino.LoggerOptions = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+  }
+  const logger = pino(options, destination ?? pino.destination({ dest: 1, sync: true }))
   const write =
     (name: keyof Log) =>
     (event: string, facts: Facts = {}) => {

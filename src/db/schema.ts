@@ -183,7 +183,7 @@ export const events = pgTable(
   {
     seq: bigint('seq', { mode: 'number' }).generatedAlwaysAsIdentity(),
     xid: xid8('xid').notNull().default(sql`pg_current_xact_id()`),
-    id: text('id').notNull().unique(),
+    id: text('id').notNull().unique().default(sql`'evt_' || replace(gen_random_uuid()::text, '-', '')`),
     type: text('type').notNull(),
     accountId: text('account_id'),
     data: jsonb('data').notNull(),
@@ -199,8 +199,11 @@ export const revocations = pgTable(
     id: text('id').primaryKey(),
     accountId: text('account_id').notNull(),
     reason: text('reason').notNull(),
-    /** access and refresh token in one seal, bound to this row's id */
-    sealedGrant: text('sealed_grant').notNull(),
+    /** what the tokens are sealed for: of a disconnected account as they stood in its token set, so that nothing had to be opened */
+    subject: text('subject').notNull(),
+    generation: integer('generation').notNull(),
+    sealedAccessToken: text('sealed_access_token').notNull(),
+    sealedRefreshToken: text('sealed_refresh_token').notNull(),
     accessExpiresAt: at('access_expires_at').notNull(),
     attempts: integer('attempts').notNull().default(0),
     nextAttemptAt: at('next_attempt_at').notNull().defaultNow(),
@@ -239,3 +242,50 @@ export const notices = pgTable(
   },
   (table) => [index('notices_unsettled').on(table.receivedAt).where(sql`settled_at is null`)],
 )
+
+// ---- Upload slots ---------------------------------------------------------------------------------------------------
+// A slot is not a row: it is taken by every upload whose hold has not ended, and `reserve_upload` counts those under a lock
+// per TikTok account. Neither table refers to accounts: TikTok counts per person, so a disconnect, a reconnect or an erased
+// account must not empty the window.
+
+/** Every reservation and what became of it; purged a week after its hold ended. */
+export const uploads = pgTable(
+  'uploads',
+  {
+    id: text('id').primaryKey(),
+    accountId: text('account_id').notNull(),
+    /** SHA-256 of the open_id: the same for every account of ours that this person ever was, and no personal data */
+    tiktokUser: bytes('tiktok_user').notNull(),
+    idempotencyKey: text('idempotency_key').notNull(),
+    ttlSeconds: integer('ttl_seconds').notNull(),
+    reservedBy: text('reserved_by').notNull(),
+    reservedAt: at('reserved_at').notNull(),
+    expiresAt: at('expires_at').notNull(),
+    /** while this is ahead, a slot is taken: first the expiry, from a commit on 24 hours, from a release on nothing */
+    heldUntil: at('held_until').notNull(),
+    committedAt: at('committed_at'),
+    /** committed after its expiry, when its slot may have been given away: the one way past the limit */
+    late: boolean('late').notNull().default(false),
+    publishId: text('publish_id'),
+    releasedAt: at('released_at'),
+    tiktokError: text('tiktok_error'),
+  },
+  (table) => [
+    uniqueIndex('uploads_idempotency_key').on(table.accountId, table.idempotencyKey),
+    index('uploads_held').on(table.tiktokUser, table.heldUntil),
+    index('uploads_purge').using('brin', table.reservedAt),
+  ],
+)
+
+/** What TikTok said about uploads of one of its accounts, and what was announced; only for those it said something about. */
+export const uploadGates = pgTable('upload_gates', {
+  tiktokUser: bytes('tiktok_user').primaryKey(),
+  /** TikTok's refusal, believed over our counter: no slot before this */
+  closedUntil: at('closed_until').notNull().default(sql`'-infinity'`),
+  closedBy: text('closed_by'),
+  /** refusals without an upload in between; each doubles the wait */
+  refusals: integer('refusals').notNull().default(0),
+  refusedAt: at('refused_at'),
+  /** the next_slot_at of the last announced exhaustion; null once a slot was had without taking the last one */
+  exhaustedUntil: at('exhausted_until'),
+})

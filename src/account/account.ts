@@ -1,0 +1,205 @@
+// An account as callers see it (contract §4): whose it is, what it looks like, what was granted and how it is doing.
+import { z } from 'zod'
+import { type AccountRow, findAccount, listAccounts, readTimeline, setLabel } from '../db/accounts.ts'
+import { findAvatar } from '../db/profiles.ts'
+import type { AccountStatus } from '../db/token-sets.ts'
+import { ServiceError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { accountTypes } from './attestation.ts'
+import { AccountHealth, healthOf } from './health.ts'
+import { quotasOf, UploadQuota } from './quota.ts'
+
+export const accountStatuses = ['active', 'reauthorization_required', 'disconnected'] as const
+export const statusReasons = [
+  'refresh_token_rejected',
+  'refresh_outcome_unknown',
+  'refresh_token_expired',
+  'removed_by_user',
+  'tiktok_account_deleted',
+  'age_changed',
+  'tiktok_account_banned',
+  'required_scope_removed',
+  'disconnected_by_owner',
+] as const
+
+const nullableTime = z.iso.datetime().nullable()
+
+export const Account = z
+  .object({
+    id: z.string(),
+    owner_id: z.string(),
+    open_id: z.string().nullable().describe('The person at TikTok, for this app; null once disconnected'),
+    label: z.string().nullable(),
+    status: z.enum(accountStatuses),
+    status_reason: z.enum(statusReasons).nullable(),
+    profile: z.object({
+      username: z.string().nullable().describe('The @handle; null without user.info.profile'),
+      display_name: z.string().nullable(),
+      avatar_url: z.url().nullable().describe("Our own copy: TikTok's URLs die within hours"),
+      follower_count: z.int().nullable().describe('null without user.info.stats'),
+      is_verified: z.boolean().nullable().describe("TikTok's verified badge, which says nothing about the account type"),
+      fetched_at: nullableTime,
+    }),
+    account_type: z.object({
+      value: z.enum(accountTypes),
+      source: z.literal('self_attested'),
+      attested_at: z.iso.datetime(),
+      wording: z.string(),
+    }),
+    age_confirmed_at: z.iso.datetime(),
+    scopes: z.array(z.string()),
+    missing_scopes: z.array(z.string()),
+    token: z
+      .object({
+        generation: z.int(),
+        expires_at: z.iso.datetime(),
+        refresh_expires_at: nullableTime,
+        refreshed_at: z.iso.datetime(),
+      })
+      .nullable()
+      .describe('About the token, never the token; null once disconnected'),
+    health: AccountHealth,
+    upload_quota: UploadQuota,
+    connected_at: z.iso.datetime(),
+    disconnected_at: nullableTime,
+  })
+  .meta({
+    id: 'Account',
+    examples: [
+      {
+        id: 'acc_01k9z3m8r000000000000000',
+        owner_id: 'user_42',
+        open_id: '7e1a0000-0000-4000-8000-000000000001',
+        label: 'Main shop',
+        status: 'active',
+        status_reason: null,
+        profile: {
+          username: 'fakechef',
+          display_name: 'Fake Chef',
+          avatar_url: 'https://oauth.example.com/accounts/acc_01k9z3m8r000000000000000/avatar',
+          follower_count: 1234,
+          is_verified: false,
+          fetched_at: '2026-11-22T12:00:01.000Z',
+        },
+        account_type: { value: 'creator', source: 'self_attested', attested_at: '2026-11-22T12:00:00.000Z', wording: '2026-11' },
+        age_confirmed_at: '2026-11-22T12:00:00.000Z',
+        scopes: ['user.info.basic', 'user.info.profile', 'video.upload'],
+        missing_scopes: ['user.info.stats'],
+        token: {
+          generation: 7,
+          expires_at: '2026-11-22T14:00:00.000Z',
+          refresh_expires_at: '2027-05-21T12:00:00.000Z',
+          refreshed_at: '2026-11-22T12:00:00.000Z',
+        },
+        health: {
+          verdict: 'healthy',
+          reasons: [],
+          reauthorize_by: '2027-05-21T12:00:00.000Z',
+          checked_at: '2026-11-22T12:00:02.000Z',
+        },
+        upload_quota: { limit: 20, used: 3, reserved: 1, remaining: 16, window_seconds: 86_400, next_slot_at: null },
+        connected_at: '2026-11-22T12:00:00.000Z',
+        disconnected_at: null,
+      },
+    ],
+  })
+export type Account = z.infer<typeof Account>
+
+/** @throws ServiceError account_not_found */
+export async function getAccount(parts: Parts, id: string): Promise<Account> {
+  const row = await findAccount(parts.db, id)
+  if (!row) throw notFound()
+  const [account] = await toAccounts(parts, [row])
+  if (!account) throw notFound()
+  return account
+}
+
+/** One page, oldest first. @returns nextCursor null on the last page */
+export async function pageOfAccounts(
+  parts: Parts,
+  filter: { ownerId?: string | undefined; status?: AccountStatus | undefined; limit: number; cursor?: string | undefined },
+): Promise<{ accounts: Account[]; nextCursor: string | null }> {
+  const { ownerId = null, status = null, limit, cursor = null } = filter
+  const rows = await listAccounts(parts.db, { ownerId, status, after: cursor, limit: limit + 1 })
+  const page = rows.slice(0, limit)
+  const last = page.at(-1)
+  return { accounts: await toAccounts(parts, page), nextCursor: rows.length > limit && last ? last.id : null }
+}
+
+/** @throws ServiceError account_not_found | account_disconnected */
+export async function labelAccount(parts: Parts, id: string, label: string | null, actor: string): Promise<Account> {
+  const changed = await setLabel(parts.db, id, label, actor)
+  const account = await getAccount(parts, id)
+  if (!changed) throw new ServiceError('account_disconnected', 'A disconnected account keeps no label; connect it anew.')
+  return account
+}
+
+/** @throws ServiceError account_not_found: no such account, or no picture of it */
+export async function pictureOf(parts: Parts, id: string): Promise<{ contentType: string; etag: string; picture: Buffer }> {
+  const avatar = await findAvatar(parts.db, id)
+  if (!avatar) throw new ServiceError('account_not_found', 'There is no picture of this account.')
+  return avatar
+}
+
+/** Why an account is in its state, newest first. @throws ServiceError account_not_found */
+export async function timelineOf(parts: Parts, id: string, page: { before?: Date | undefined; limit: number }) {
+  const rows = await readTimeline(parts.db, id, page.before ?? null, page.limit + 1)
+  if (rows.length === 0 && !(await findAccount(parts.db, id))) throw notFound()
+  const entries = rows.slice(0, page.limit)
+  const last = entries.at(-1)
+  return { entries, nextCursor: rows.length > page.limit && last ? last.at.toISOString() : null }
+}
+
+async function toAccounts(parts: Parts, rows: AccountRow[]): Promise<Account[]> {
+  const quotas = await quotasOf(
+    parts,
+    rows.map((row) => row.id),
+  )
+  return rows.map((row) => toAccount(parts, row, quotas))
+}
+
+function toAccount({ config }: Parts, row: AccountRow, quotas: ReadonlyMap<string, UploadQuota>): Account {
+  const missingScopes = row.status === 'disconnected' ? [] : config.tiktok.scopes.filter((scope) => !row.scopes.includes(scope))
+  const quota = quotas.get(row.id)
+  if (!quota) throw new Error('Every account has a quota')
+  return {
+    id: row.id,
+    owner_id: row.ownerId,
+    open_id: row.openId,
+    label: row.label,
+    status: row.status,
+    status_reason: statusReasons.find((reason) => reason === row.statusReason) ?? null,
+    profile: {
+      username: row.username,
+      display_name: row.displayName,
+      avatar_url: row.hasAvatar ? `${config.publicUrl}/accounts/${row.id}/avatar` : null,
+      follower_count: row.followerCount,
+      is_verified: row.isVerified,
+      fetched_at: row.profileFetchedAt?.toISOString() ?? null,
+    },
+    account_type: {
+      value: row.accountType === 'business' ? 'business' : 'creator',
+      source: 'self_attested',
+      attested_at: row.attestedAt.toISOString(),
+      wording: row.attestationVersion,
+    },
+    age_confirmed_at: row.ageConfirmedAt.toISOString(),
+    scopes: row.scopes,
+    missing_scopes: missingScopes,
+    token:
+      row.generation === null || row.accessExpiresAt === null || row.refreshedAt === null
+        ? null
+        : {
+            generation: row.generation,
+            expires_at: row.accessExpiresAt.toISOString(),
+            refresh_expires_at: row.refreshExpiresAt?.toISOString() ?? null,
+            refreshed_at: row.refreshedAt.toISOString(),
+          },
+    health: healthOf(row, missingScopes),
+    upload_quota: quota,
+    connected_at: row.connectedAt.toISOString(),
+    disconnected_at: row.disconnectedAt?.toISOString() ?? null,
+  }
+}
+
+const notFound = () => new ServiceError('account_not_found', 'Check the account id: this service never made it.')

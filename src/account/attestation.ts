@@ -1,0 +1,30 @@
+// What a person says about their account because TikTok does not: no endpoint open to this app tells the account type or the
+// age (tiktok-api §6). Stored with time and wording version, and shown as what it is: self-attested.
+import { ServiceError } from '../errors.ts'
+
+export const accountTypes = ['creator', 'business'] as const
+export type AccountType = (typeof accountTypes)[number]
+
+/** Names the wording people agreed to; a changed sentence on the page needs a new version. */
+export const attestationVersion = '2026-11'
+
+/**
+ * @throws ServiceError account_type_not_supported: personal accounts and anything else
+ * @throws ServiceError age_not_confirmed: said no, as opposed to not having been asked yet
+ */
+export function checkAttestation(given: { accountType?: string | undefined; ageConfirmed?: boolean | undefined }): {
+  accountType: AccountType | null
+  ageConfirmed: boolean
+} {
+  const accountType = given.accountType === undefined ? null : accountTypes.find((type) => type === given.accountType)
+  if (accountType === undefined) {
+    throw new ServiceError(
+      'account_type_not_supported',
+      'Only Creator and Business accounts can be connected; the person can switch the type in TikTok and come back.',
+    )
+  }
+  if (given.ageConfirmed === false) {
+    throw new ServiceError('age_not_confirmed', 'The person has to confirm being 18 or older before an account can be connected.')
+  }
+  return { accountType, ageConfirmed: given.ageConfirmed === true }
+}

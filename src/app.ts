@@ -1,0 +1,156 @@
+// The composition root: builds every part once, hands it on, and takes it down in the opposite order.
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { type Background, startBackground } from './background/background.ts'
+import { type Config, ConfigError } from './config.ts'
+import { openDb } from './db/client.ts'
+import { startEmbeddedPostgres } from './db/embedded.ts'
+import { migrate } from './db/migrate.ts'
+import { ensurePartitions } from './db/partitions.ts'
+import { Flights } from './flights.ts'
+import { buildServer } from './http/server.ts'
+import { type Parts, type Timings, timings } from './parts.ts'
+import { watchKeyring } from './readiness.ts'
+import { createLog, createMetrics, type Log } from './telemetry.ts'
+import { createTikTok } from './tiktok/client.ts'
+import { replaySpills } from './token/replay.ts'
+import { generateVaultKey, type Keyring, parseKeyring } from './vault/keyring.ts'
+import { openSpill } from './vault/spill.ts'
+import { createVault } from './vault/vault.ts'
+
+export interface App {
+  parts: Parts
+  server: FastifyInstance
+  /** where it listens */
+  url: string
+  /**
+   * Takes no new work, finishes and stores what is in flight, lets go of everything.
+   *
+   * @returns how many token answers are only in spill files: 0 is a clean end
+   */
+  close(): Promise<number>
+}
+
+export interface AppOptions {
+  log?: Log
+  timings?: Partial<Timings>
+  /** without the loops: tests take the rounds themselves */
+  background?: boolean
+}
+
+/**
+ * Starts the service: database (our own if none is configured), migrations, vault, what an earlier process left behind, routes, loops.
+ *
+ * @throws ConfigError about the vault's keys; ServiceError keyring_mismatch | storage_unavailable
+ */
+export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
+  const log = options.log ?? createLog(config.logLevel)
+  const metrics = createMetrics()
+  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+
+  const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
+  const databaseUrl = config.databaseUrl ?? embedded?.url ?? ''
+  const { applied } = await migrate(databaseUrl, { onWait: (reason) => log.warn('waiting for the database', { reason }) })
+  if (applied > 0) log.info('migrations were applied', { migrations: applied })
+
+  const db = openDb({
+    url: databaseUrl,
+    applicationName: 'tiktok-oauth-service',
+    onEvent: ({ kind, name, cause }) => {
+      if (kind === 'pool_replaced') metrics.poolsReplaced.inc()
+      log.warn('database connection trouble', { event: kind, name, error: cause })
+    },
+  })
+  const vault = createVault(await openKeyring(config, log))
+  const stopping = new AbortController()
+  const spill = await openSpill({
+    dir: config.spillDir,
+    vault,
+    onTrouble: ({ doing, about, error }) => {
+      if (doing === 'write') metrics.spillFailures.inc()
+      log.error('spill file trouble', { event: doing, attemptId: about, error })
+    },
+  })
+  const tiktok = createTikTok(config.tiktok)
+  const times = { ...timings, ...options.timings }
+  const parts: Parts = {
+    config,
+    log,
+    metrics,
+    db,
+    vault,
+    spill,
+    tiktok,
+    timings: times,
+    refreshes: new Flights(times.flightDeadlineMs, () => ({ kind: 'yielded' as const })),
+    exchanges: new Flights(times.flightDeadlineMs, () => undefined),
+    unsaved: new Set(),
+    keyring: { fits: true },
+    stopping: stopping.signal,
+  }
+  await watchKeyring(parts)
+  if (parts.keyring.fits) {
+    await ensurePartitions(db)
+    await replaySpills(parts)
+  }
+
+  const server = await buildServer(parts)
+  await server.listen({ host: config.host, port: config.port })
+  const background: Background | undefined = options.background === false ? undefined : startBackground(parts)
+  const url = server.listeningOrigin
+  log.info('service is ready', { url })
+
+  return {
+    parts,
+    server,
+    url,
+    async close() {
+      stopping.abort()
+      await background?.stop()
+      await server.close()
+      await Promise.all([parts.refreshes.landed(), parts.exchanges.landed()])
+      await Promise.all(parts.unsaved)
+      const left = spill.count()
+      await tiktok.close()
+      await db.close()
+      await embedded?.stop()
+      log.info('service has ended', { count: left })
+      return left
+    },
+  }
+}
+
+async function startEmbedded(config: Config, log: Log) {
+  log.warn('embedded PostgreSQL is used: it serves this machine only; set DATABASE_URL for anything that matters')
+  return startEmbeddedPostgres({
+    dataDir: join(config.dataDir, 'postgres'),
+    log: (line) => log.debug('embedded PostgreSQL said something', { name: line }),
+  })
+}
+
+/** The configured keys; for development, with the embedded database only, a generated one that stays with the data. */
+async function openKeyring(config: Config, log: Log): Promise<Keyring> {
+  if (config.vaultKeys !== undefined) return parse(config.vaultKeys, 'VAULT_KEYS')
+  if (config.vaultKeysFile !== undefined) {
+    const text = await readFile(config.vaultKeysFile, 'utf8').catch(() => {
+      throw new ConfigError(['VAULT_KEYS_FILE cannot be read'])
+    })
+    return parse(text.trim(), 'VAULT_KEYS_FILE')
+  }
+  const file = join(config.dataDir, 'vault.key')
+  if (!existsSync(file)) {
+    await writeFile(file, generateVaultKey(), { mode: 0o600, flag: 'wx' })
+    log.warn('a development vault key was generated under DATA_DIR; set VAULT_KEYS for anything that matters')
+  }
+  return parse((await readFile(file, 'utf8')).trim(), 'VAULT_KEYS')
+}
+
+function parse(text: string, name: string): Keyring {
+  try {
+    return parseKeyring(text, name)
+  } catch (error) {
+    throw new ConfigError([error instanceof Error ? error.message : `${name} cannot be used`])
+  }
+}

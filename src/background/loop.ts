@@ -1,0 +1,39 @@
+// What happens when nobody asks, over and over: one round after the other, never two at once, and a round that throws is counted and
+// followed by the next.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ServiceError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+
+export interface Loop {
+  /** Waits for the round that is running. */
+  stop(): Promise<void>
+}
+
+/**
+ * @param round @returns how many milliseconds to rest until the next; jitter of a quarter is added, so that replicas drift apart
+ */
+export function startLoop(parts: Parts, name: string, round: () => Promise<number>): Loop {
+  const stopping = new AbortController()
+  const running = (async () => {
+    for (let failuresInARow = 0; !stopping.signal.aborted; ) {
+      let restMs: number
+      try {
+        restMs = await round()
+        failuresInARow = 0
+      } catch (error) {
+        failuresInARow++
+        parts.metrics.loopFailures.inc({ loop: name })
+        // A database that is away is everybody's trouble and logged where it happens.
+        if (!(error instanceof ServiceError) || failuresInARow === 1) parts.log.error('background round failed', { name, error })
+        restMs = Math.min(10_000, 250 * 2 ** failuresInARow)
+      }
+      await sleep(restMs * (1 + Math.random() / 4), undefined, { signal: stopping.signal, ref: false }).catch(() => undefined)
+    }
+  })()
+  return {
+    async stop() {
+      stopping.abort()
+      await running
+    },
+  }
+}

@@ -1,0 +1,220 @@
+// The statements of accounts: found, listed, labelled, connected, disconnected. What the outside sees is made in
+// account/account.ts.
+import type { Db } from './client.ts'
+import type { AccountStatus } from './token-sets.ts'
+
+export interface AccountRow {
+  id: string
+  ownerId: string
+  openId: string | null
+  label: string | null
+  status: AccountStatus
+  statusReason: string | null
+  accountType: string
+  attestedAt: Date
+  attestationVersion: string
+  ageConfirmedAt: Date
+  scopes: string[]
+  username: string | null
+  displayName: string | null
+  followerCount: number | null
+  isVerified: boolean | null
+  profileFetchedAt: Date | null
+  hasAvatar: boolean
+  authorizedAt: Date
+  connectedAt: Date
+  disconnectedAt: Date | null
+  generation: number | null
+  accessExpiresAt: Date | null
+  refreshExpiresAt: Date | null
+  refreshedAt: Date | null
+  failures: number | null
+  rejected: boolean
+  /** the database's clock at the read */
+  readAt: Date
+}
+
+const columns = `a.id, a.owner_id as "ownerId", a.open_id as "openId", a.label, a.status, a.status_reason as "statusReason", a.account_type as "accountType",
+  a.attested_at as "attestedAt", a.attestation_version as "attestationVersion", a.age_confirmed_at as "ageConfirmedAt", a.scopes, a.username,
+  a.display_name as "displayName", a.follower_count as "followerCount", a.is_verified as "isVerified", a.profile_fetched_at as "profileFetchedAt",
+  exists (select 1 from avatars v where v.account_id = a.id) as "hasAvatar", a.authorized_at as "authorizedAt", a.connected_at as "connectedAt",
+  a.disconnected_at as "disconnectedAt", t.generation, t.access_expires_at as "accessExpiresAt", t.refresh_expires_at as "refreshExpiresAt",
+  t.refreshed_at as "refreshedAt", t.failures, t.rejected_at is not null as rejected, now() as "readAt"`
+
+export async function findAccount(db: Db, id: string): Promise<AccountRow | undefined> {
+  const rows = await db.run(
+    'find_account',
+    (sql) =>
+      sql<
+        AccountRow[]
+      >`select ${sql.unsafe(columns)} from accounts a left join token_sets t on t.account_id = a.id where a.id = ${id}`,
+  )
+  return rows[0]
+}
+
+/** Oldest first; `after` is the last id of the page before. */
+export async function listAccounts(
+  db: Db,
+  filter: { ownerId: string | null; status: AccountStatus | null; after: string | null; limit: number },
+): Promise<AccountRow[]> {
+  return db.run(
+    'list_accounts',
+    (sql) => sql<AccountRow[]>`
+      select ${sql.unsafe(columns)} from accounts a left join token_sets t on t.account_id = a.id
+      where (${filter.ownerId}::text is null or a.owner_id = ${filter.ownerId}) and (${filter.status}::text is null or a.status = ${filter.status})
+        and (${filter.after}::text is null or a.id > ${filter.after})
+      order by a.id limit ${filter.limit}`,
+  )
+}
+
+export async function setLabel(db: Db, id: string, label: string | null, actor: string): Promise<boolean> {
+  const rows = await db.run(
+    'set_label',
+    (sql) => sql`
+      with labelled as (update accounts set label = ${label} where id = ${id} and status <> 'disconnected' returning id)
+      , journal as (insert into timeline (account_id, kind, actor) select id, 'label_changed', ${actor} from labelled)
+      select id from labelled`,
+  )
+  return rows.length > 0
+}
+
+/** The live account of a TikTok person, if any: where a fresh grant for them belongs. */
+export async function findByOpenId(
+  db: Db,
+  openId: string,
+): Promise<{ id: string; ownerId: string; generation: number } | undefined> {
+  const rows = await db.run(
+    'find_account_by_open_id',
+    (sql) => sql<{ id: string; ownerId: string; generation: number }[]>`
+      select a.id, a.owner_id as "ownerId", t.generation from accounts a join token_sets t on t.account_id = a.id
+      where a.open_id = ${openId} and a.status <> 'disconnected'`,
+  )
+  return rows[0]
+}
+
+export interface Connect {
+  ownerId: string
+  accountId: string
+  generation: number
+  openId: string
+  reconnectAccountId: string | null
+  limit: number
+  label: string | null
+  accountType: string
+  attestedAt: Date
+  attestationVersion: string
+  scopes: string[]
+  missingScopes: string[]
+  sealedAccessToken: string
+  sealedRefreshToken: string
+  accessExpiresAt: Date
+  refreshExpiresAt: Date | null
+  lifetimeSeconds: number
+  attemptId: string
+  sessionId: string
+  actor: string
+}
+
+export type ConnectOutcome = 'connected' | 'already_connected' | 'mismatch' | 'moved' | 'limit_reached'
+
+/** @see drizzle/0001: connect_account, which locks the owner, looks again and decides */
+export async function connectAccount(db: Db, c: Connect): Promise<{ outcome: ConnectOutcome; accountId: string | null }> {
+  const rows = await db.run(
+    'connect_account',
+    (sql) => sql<{ outcome: ConnectOutcome; accountId: string | null }[]>`
+      select outcome, account_id as "accountId" from connect_account(${c.ownerId}, ${c.accountId}, ${c.generation}, ${c.openId}, ${c.reconnectAccountId}, ${c.limit},
+        ${c.label}, ${c.accountType}, ${c.attestedAt}, ${c.attestationVersion}, ${c.scopes}, ${c.missingScopes}, ${c.sealedAccessToken}, ${c.sealedRefreshToken},
+        ${c.accessExpiresAt}, ${c.refreshExpiresAt}, ${c.lifetimeSeconds}, ${c.attemptId}, ${c.sessionId}, ${c.actor})`,
+  )
+  const row = rows[0]
+  if (!row) throw new Error('connect_account answered nothing')
+  return row
+}
+
+export interface LiveGrant {
+  accountId: string
+  generation: number
+  sealedAccessToken: string
+  sealedRefreshToken: string
+  accessExpiresAt: Date
+}
+
+/** The sealed tokens of one account, for the service's own use: a disconnect, a profile. Nothing of it leaves, so no audit row. */
+export async function findGrant(db: Db, accountId: string): Promise<LiveGrant | undefined> {
+  const rows = await db.run(
+    'find_grant',
+    (sql) => sql<LiveGrant[]>`
+      select account_id as "accountId", generation, sealed_access_token as "sealedAccessToken", sealed_refresh_token as "sealedRefreshToken",
+        access_expires_at as "accessExpiresAt" from token_sets where account_id = ${accountId}`,
+  )
+  return rows[0]
+}
+
+/**
+ * Ends an account, in one statement: its tokens move, sealed as they are, to the list of those to revoke; profile and picture go, a tombstone
+ * stays, the event is out.
+ *
+ * @param end.revocationId null: TikTok has ended the grant itself, nothing is to be revoked
+ * @param end.authorizedBefore only if the present grant is older than this (S53)
+ * @returns false when there was nothing to end: unknown, a tombstone already, or a younger grant
+ */
+export async function disconnectAccount(
+  db: Db,
+  end: {
+    accountId: string
+    reason: string
+    actor: string
+    requestId: string | null
+    revocationId: string | null
+    authorizedBefore?: Date
+  },
+): Promise<boolean> {
+  const before = end.authorizedBefore ?? null
+  const rows = await db.run(
+    'disconnect_account',
+    (sql) => sql`
+      with erased as (
+        delete from token_sets t using accounts a
+        where t.account_id = ${end.accountId} and a.id = t.account_id and (${before}::timestamptz is null or a.authorized_at <= ${before})
+        returning t.*
+      ), ended as (
+        update accounts a set status = 'disconnected', status_reason = ${end.reason}, status_changed_at = now(), disconnected_at = now(), open_id = null,
+          username = null, display_name = null, follower_count = null, is_verified = null, profile_fetched_at = null, profile_due_at = null
+        from erased e where a.id = e.account_id
+        returning a.id, a.owner_id, e.generation
+      ), picture as (
+        delete from avatars v using ended e where v.account_id = e.id
+      ), pending as (
+        insert into revocations (id, account_id, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at)
+        select ${end.revocationId}::text, account_id, ${end.reason}::text, account_id, generation, sealed_access_token, sealed_refresh_token, access_expires_at
+        from erased where ${end.revocationId}::text is not null
+      ), journal as (
+        insert into timeline (account_id, kind, code, generation, actor, request_id)
+        select id, 'disconnected', ${end.reason}::text, generation, ${end.actor}::text, ${end.requestId}::text from ended
+      ), announced as (
+        insert into events (type, account_id, data)
+        select 'account.disconnected', id, jsonb_build_object('account_id', id, 'owner_id', owner_id, 'reason', ${end.reason}::text) from ended
+      )
+      select id from ended`,
+  )
+  return rows.length > 0
+}
+
+export interface TimelineEntry {
+  at: Date
+  kind: string
+  code: string | null
+  generation: number | null
+  actor: string
+  requestId: string | null
+}
+
+/** The newest first; `before` is the cursor of the page before. */
+export async function readTimeline(db: Db, accountId: string, before: Date | null, limit: number): Promise<TimelineEntry[]> {
+  return db.run(
+    'read_timeline',
+    (sql) => sql<TimelineEntry[]>`
+      select at, kind, code, generation, actor, request_id as "requestId" from timeline
+      where account_id = ${accountId} and (${before}::timestamptz is null or at < ${before}) order by at desc, seq desc limit ${limit}`,
+  )
+}

@@ -1,0 +1,55 @@
+// The statements of API keys. Only a hash is stored; the key itself is shown once, by the command that made it.
+import type { Db } from './client.ts'
+
+export interface ApiKeyRow {
+  id: string
+  name: string
+  secretHash: string
+  scopes: string[]
+  createdAt: Date
+  expiresAt: Date | null
+  revokedAt: Date | null
+  lastUsedAt: Date | null
+  /** neither revoked nor expired, by the database's clock */
+  live: boolean
+}
+
+const columns = `id, name, secret_hash as "secretHash", scopes, created_at as "createdAt", expires_at as "expiresAt", revoked_at as "revokedAt",
+  last_used_at as "lastUsedAt", (revoked_at is null and (expires_at is null or expires_at > now())) as live`
+
+export async function insertApiKey(
+  db: Db,
+  key: { id: string; name: string; secretHash: string; scopes: string[]; expiresAt: Date | null },
+): Promise<void> {
+  await db.run(
+    'insert_api_key',
+    (sql) =>
+      sql`insert into api_keys (id, name, secret_hash, scopes, expires_at) values (${key.id}, ${key.name}, ${key.secretHash}, ${key.scopes}, ${key.expiresAt})`,
+  )
+}
+
+export async function findApiKey(db: Db, id: string): Promise<ApiKeyRow | undefined> {
+  const rows = await db.run(
+    'find_api_key',
+    (sql) => sql<ApiKeyRow[]>`select ${sql.unsafe(columns)} from api_keys where id = ${id}`,
+  )
+  return rows[0]
+}
+
+export async function listApiKeys(db: Db): Promise<ApiKeyRow[]> {
+  return db.run('list_api_keys', (sql) => sql<ApiKeyRow[]>`select ${sql.unsafe(columns)} from api_keys order by id`)
+}
+
+/** @returns false when there is no such key; repeating it is harmless */
+export async function revokeApiKey(db: Db, id: string): Promise<boolean> {
+  const rows = await db.run(
+    'revoke_api_key',
+    (sql) => sql`update api_keys set revoked_at = coalesce(revoked_at, now()) where id = ${id} returning 1`,
+  )
+  return rows.length > 0
+}
+
+/** Coarse on purpose: once a minute and process is enough to see which keys are dead. */
+export async function touchApiKey(db: Db, id: string): Promise<void> {
+  await db.run('touch_api_key', (sql) => sql`update api_keys set last_used_at = now() where id = ${id}`)
+}

@@ -1,0 +1,235 @@
+// The statements of a connect session: made, attested, sent to TikTok, come back, exchanged. Each step is one statement that
+// checks where the session stands, so that equal requests at once take a step once.
+import type { Db } from './client.ts'
+
+export type SessionStatus = 'pending' | 'authorizing' | 'awaiting_completion' | 'exchanging' | 'completed' | 'failed'
+
+export interface ConnectSession {
+  id: string
+  ownerId: string
+  returnUrl: string
+  completion: 'confirm' | 'callback'
+  accountType: string | null
+  ageConfirmedAt: Date | null
+  attestationVersion: string | null
+  label: string | null
+  tier: string | null
+  reconnectAccountId: string | null
+  status: SessionStatus
+  error: string | null
+  accountId: string | null
+  confirmHash: string | null
+  createdBy: string
+  expiresAt: Date
+  /** its ten minutes are over by the database's clock */
+  over: boolean
+  /** an exchange was begun so long ago that its process must be gone */
+  abandoned: boolean
+}
+
+export interface NewConnectSession {
+  id: string
+  secretHash: string
+  ownerId: string
+  returnUrl: string
+  completion: 'confirm' | 'callback'
+  accountType: string | null
+  ageConfirmed: boolean
+  attestationVersion: string
+  label: string | null
+  tier: string | null
+  reconnectAccountId: string | null
+  createdBy: string
+}
+
+export const sessionLifeSeconds = 600
+/** After the person came back, the web app's backend has at least this long to complete. */
+const completionLifeSeconds = 300
+/** An exchange whose lease ended this long ago was lost with its process; before that it may still be saved late. */
+const abandonedAfter = '60 seconds'
+
+const columns = `id, owner_id as "ownerId", return_url as "returnUrl", completion, account_type as "accountType", age_confirmed_at as "ageConfirmedAt",
+  attestation_version as "attestationVersion", label, tier, reconnect_account_id as "reconnectAccountId", status, error, account_id as "accountId",
+  confirm_hash as "confirmHash", created_by as "createdBy", expires_at as "expiresAt", expires_at <= now() as over,
+  (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned`
+
+export async function createSession(db: Db, session: NewConnectSession): Promise<Date> {
+  const rows = await db.run(
+    'create_connect_session',
+    (sql) => sql<{ expiresAt: Date }[]>`
+      insert into connect_sessions (id, secret_hash, owner_id, return_url, completion, account_type, age_confirmed_at, attestation_version, label, tier,
+        reconnect_account_id, status, created_by, expires_at)
+      values (${session.id}, ${session.secretHash}, ${session.ownerId}, ${session.returnUrl}, ${session.completion}, ${session.accountType},
+        case when ${session.ageConfirmed} then now() end, ${session.attestationVersion}, ${session.label}, ${session.tier}, ${session.reconnectAccountId},
+        'pending', ${session.createdBy}, now() + make_interval(secs => ${sessionLifeSeconds}))
+      returning expires_at as "expiresAt"`,
+  )
+  const row = rows[0]
+  if (!row) throw new Error('An insert returned no row')
+  return row.expiresAt
+}
+
+export async function findSession(db: Db, id: string): Promise<ConnectSession | undefined> {
+  const rows = await db.run(
+    'find_connect_session',
+    (sql) => sql<ConnectSession[]>`select ${sql.unsafe(columns)} from connect_sessions where id = ${id}`,
+  )
+  return rows[0]
+}
+
+export async function findSessionBySecret(db: Db, secretHash: string): Promise<ConnectSession | undefined> {
+  const rows = await db.run(
+    'find_connect_session_by_secret',
+    (sql) => sql<ConnectSession[]>`select ${sql.unsafe(columns)} from connect_sessions where secret_hash = ${secretHash}`,
+  )
+  return rows[0]
+}
+
+/** The person says what the account is and that they are of age; later answers replace earlier ones until TikTok was asked. */
+export async function attestSession(db: Db, id: string, accountType: string, attestationVersion: string): Promise<boolean> {
+  const rows = await db.run(
+    'attest_connect_session',
+    (sql) => sql`
+      update connect_sessions set account_type = ${accountType}, age_confirmed_at = now(), attestation_version = ${attestationVersion}
+      where id = ${id} and status in ('pending', 'authorizing') and expires_at > now() returning 1`,
+  )
+  return rows.length > 0
+}
+
+/**
+ * A visit of /authorize: a fresh state for this browser. The session stays usable, so that a link preview spends nothing (S14).
+ *
+ * @returns false when the session is over, is not attested, has gone on, or was visited implausibly often
+ */
+export async function beginAuthorization(
+  db: Db,
+  request: { sessionId: string; stateHash: string; browserHash: string; sealedVerifier: string | null },
+): Promise<boolean> {
+  const rows = await db.run(
+    'begin_authorization',
+    (sql) => sql`
+      with session as (
+        update connect_sessions set status = 'authorizing'
+        where id = ${request.sessionId} and status in ('pending', 'authorizing') and expires_at > now()
+          and account_type is not null and age_confirmed_at is not null
+          and (select count(*) from authorization_requests where session_id = ${request.sessionId}) < 50
+        returning id
+      )
+      insert into authorization_requests (state_hash, session_id, browser_hash, sealed_verifier, expires_at)
+      select ${request.stateHash}, id, ${request.browserHash}, ${request.sealedVerifier}, now() + make_interval(secs => ${sessionLifeSeconds}) from session
+      returning 1`,
+  )
+  return rows.length > 0
+}
+
+export interface ConsumedState {
+  sessionId: string
+  sealedVerifier: string | null
+  consumed: boolean
+  /** already consumed before */
+  used: boolean
+  expired: boolean
+  browserFits: boolean
+}
+
+/**
+ * Consumes a state, once, before anything is sent to TikTok (S02). A browser other than the one that started does not consume it:
+ * whoever saw a link must not be able to spoil it.
+ */
+export async function consumeState(db: Db, stateHash: string, browserHash: string | null): Promise<ConsumedState | undefined> {
+  const rows = await db.run(
+    'consume_state',
+    (sql) => sql<ConsumedState[]>`
+      with consumed as (
+        update authorization_requests set consumed_at = now()
+        where state_hash = ${stateHash} and browser_hash = ${browserHash} and consumed_at is null and expires_at > now()
+        returning state_hash
+      )
+      select r.session_id as "sessionId", r.sealed_verifier as "sealedVerifier", exists (select 1 from consumed) as consumed,
+        r.consumed_at is not null as used, r.expires_at <= now() as expired, coalesce(r.browser_hash = ${browserHash}, false) as "browserFits"
+      from authorization_requests r where r.state_hash = ${stateHash}`,
+  )
+  return rows[0]
+}
+
+/** The person is back with a code: it is kept sealed until whoever started says so (S05). */
+export async function holdCode(
+  db: Db,
+  held: { sessionId: string; sealedCode: string; sealedVerifier: string | null; confirmHash: string | null },
+): Promise<boolean> {
+  const rows = await db.run(
+    'hold_code',
+    (sql) => sql`
+      update connect_sessions set status = 'awaiting_completion', sealed_code = ${held.sealedCode}, sealed_verifier = ${held.sealedVerifier},
+        confirm_hash = ${held.confirmHash}, expires_at = greatest(expires_at, now() + make_interval(secs => ${completionLifeSeconds}))
+      where id = ${held.sessionId} and status = 'authorizing' returning 1`,
+  )
+  return rows.length > 0
+}
+
+export interface ExchangeClaim extends ConnectSession {
+  sealedCode: string
+  sealedVerifier: string | null
+  claimedAt: Date
+}
+
+/** Takes the one right to exchange this session's code. Repeating it with the same attempt id finds the claim it made. */
+export async function beginExchange(
+  db: Db,
+  sessionId: string,
+  attemptId: string,
+  leaseSeconds: number,
+): Promise<ExchangeClaim | undefined> {
+  const rows = await db.run(
+    'begin_exchange',
+    (sql) => sql<ExchangeClaim[]>`
+      update connect_sessions set status = 'exchanging', attempt_id = ${attemptId}, lease_until = now() + make_interval(secs => ${leaseSeconds})
+      where id = ${sessionId} and ((status = 'awaiting_completion' and expires_at > now()) or (status = 'exchanging' and attempt_id = ${attemptId}))
+      returning ${sql.unsafe(columns)}, sealed_code as "sealedCode", sealed_verifier as "sealedVerifier", now() as "claimedAt"`,
+  )
+  return rows[0]
+}
+
+/** Nothing reached TikTok: the code is still good, and `complete` may be repeated. */
+export async function releaseExchange(db: Db, sessionId: string, attemptId: string): Promise<void> {
+  await db.run(
+    'release_exchange',
+    (sql) => sql`
+      update connect_sessions set status = 'awaiting_completion', attempt_id = null, lease_until = null
+      where id = ${sessionId} and status = 'exchanging' and attempt_id = ${attemptId}`,
+  )
+}
+
+/** Ends a session that did not connect anything, and forgets its secrets. */
+export async function failSession(db: Db, sessionId: string, error: string): Promise<void> {
+  await db.run(
+    'fail_session',
+    (sql) => sql`
+      update connect_sessions set status = 'failed', error = ${error}, sealed_code = null, sealed_verifier = null, attempt_id = null, lease_until = null
+      where id = ${sessionId} and status not in ('completed', 'failed')`,
+  )
+}
+
+/** Dead sessions and their states go once nobody can ask for them any more (S29). */
+export async function purgeSessions(db: Db, keptHours: number, limit: number): Promise<number> {
+  const rows = await db.run(
+    'purge_connect_sessions',
+    (sql) => sql`
+      with dead as (
+        select id from connect_sessions where expires_at < now() - make_interval(hours => ${keptHours}) order by expires_at limit ${limit} for update skip locked
+      )
+      delete from connect_sessions s using dead d where s.id = d.id returning 1`,
+  )
+  return rows.length
+}
+
+/** Codes and verifiers of sessions that are over are erased long before the session's row is. */
+export async function eraseStaleCodes(db: Db): Promise<number> {
+  const rows = await db.run(
+    'erase_stale_codes',
+    (sql) => sql`
+      update connect_sessions set sealed_code = null, sealed_verifier = null
+      where expires_at < now() - interval '5 minutes' and status <> 'exchanging' and (sealed_code is not null or sealed_verifier is not null) returning 1`,
+  )
+  return rows.length
+}

@@ -1,0 +1,85 @@
+// Grants that are to die at TikTok: kept sealed in a row of their own until TikTok has confirmed, because the account they
+// came from is erased already.
+import type { Db } from './client.ts'
+
+export interface RevocationRow {
+  id: string
+  accountId: string
+  reason: string
+  /** what the tokens are sealed for */
+  subject: string
+  generation: number
+  sealedAccessToken: string
+  sealedRefreshToken: string
+  accessExpired: boolean
+  attempts: number
+}
+
+export interface NewRevocation {
+  id: string
+  accountId: string
+  reason: string
+  subject: string
+  generation: number
+  sealedAccessToken: string
+  sealedRefreshToken: string
+  accessExpiresAt: Date
+}
+
+export async function insertRevocation(db: Db, r: NewRevocation): Promise<void> {
+  await db.run(
+    'insert_revocation',
+    (sql) => sql`
+      insert into revocations (id, account_id, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at)
+      values (${r.id}, ${r.accountId}, ${r.reason}, ${r.subject}, ${r.generation}, ${r.sealedAccessToken}, ${r.sealedRefreshToken}, ${r.accessExpiresAt})
+      on conflict (id) do nothing`,
+  )
+}
+
+/** Takes revocations for one try each: whoever takes one has half a minute before another replica may. */
+export async function claimRevocations(db: Db, id: string | null, limit: number): Promise<RevocationRow[]> {
+  return db.run(
+    'claim_revocations',
+    (sql) => sql<RevocationRow[]>`
+      with due as (
+        select id from revocations where next_attempt_at <= now() and (${id}::text is null or id = ${id})
+        order by next_attempt_at limit ${limit} for update skip locked
+      )
+      update revocations r set attempts = attempts + 1, next_attempt_at = now() + interval '30 seconds'
+      from due d where r.id = d.id
+      returning r.id, account_id as "accountId", reason, subject, generation, sealed_access_token as "sealedAccessToken",
+        sealed_refresh_token as "sealedRefreshToken", access_expires_at <= now() as "accessExpired", attempts`,
+  )
+}
+
+/** An expired access token was refreshed so that it can be revoked: the row now holds the new pair. */
+export async function renewRevocation(
+  db: Db,
+  id: string,
+  renewed: { generation: number; sealedAccessToken: string; sealedRefreshToken: string; accessExpiresAt: Date },
+): Promise<void> {
+  await db.run(
+    'renew_revocation',
+    (sql) => sql`
+      update revocations set generation = ${renewed.generation}, sealed_access_token = ${renewed.sealedAccessToken},
+        sealed_refresh_token = ${renewed.sealedRefreshToken}, access_expires_at = ${renewed.accessExpiresAt}
+      where id = ${id}`,
+  )
+}
+
+export async function postponeRevocation(db: Db, id: string, waitSeconds: number): Promise<void> {
+  await db.run(
+    'postpone_revocation',
+    (sql) => sql`update revocations set next_attempt_at = now() + make_interval(secs => ${waitSeconds}) where id = ${id}`,
+  )
+}
+
+/** Confirmed, already gone, or given up: the secrets go and the timeline says which. */
+export async function settleRevocation(db: Db, id: string, code: 'confirmed' | 'already_gone' | 'given_up'): Promise<void> {
+  await db.run(
+    'settle_revocation',
+    (sql) => sql`
+      with settled as (delete from revocations where id = ${id} returning account_id)
+      insert into timeline (account_id, kind, code, actor) select account_id, 'grant_revoked', ${code}, 'service' from settled`,
+  )
+}

@@ -1,0 +1,237 @@
+// Accounts over HTTP: list, read, label, check, disconnect, picture, timeline.
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { Account, accountStatuses, getAccount, labelAccount, pageOfAccounts, pictureOf, timelineOf } from '../account/account.ts'
+import { AccountHealth } from '../account/health.ts'
+import type { Parts } from '../parts.ts'
+import { disconnect } from '../token/revoke.ts'
+import { verify } from '../token/verify.ts'
+import { requireCaller } from './auth.ts'
+import { Label, OwnerId } from './connect-sessions.ts'
+import { failuresOf } from './openapi.ts'
+
+const AccountId = z.string().regex(/^acc_[0-9a-z]{25}$/)
+export const AccountParams = z.strictObject({ accountId: AccountId })
+const pageLimit = (usual: number) =>
+  z
+    .string()
+    .regex(/^\d{1,3}$/)
+    .transform(Number)
+    .pipe(z.int().min(1).max(200))
+    .default(usual)
+
+const AccountPage = z.object({ accounts: z.array(Account), next_cursor: z.string().nullable() }).meta({ id: 'AccountPage' })
+
+const Disconnected = z
+  .object({
+    id: z.string(),
+    status: z.literal('disconnected'),
+    revocation: z.enum(['confirmed', 'already_gone', 'pending']).describe('`pending` is retried in the background'),
+  })
+  .meta({
+    id: 'Disconnected',
+    examples: [{ id: 'acc_01k9z3m8r0000000000000000', status: 'disconnected', revocation: 'confirmed' }],
+  })
+
+const Timeline = z
+  .object({
+    entries: z.array(
+      z.object({
+        at: z.iso.datetime(),
+        kind: z.string(),
+        code: z.string().nullable(),
+        generation: z.int().nullable(),
+        actor: z.string().describe('A key id, or `service`, `tiktok`, `owner`'),
+      }),
+    ),
+    next_cursor: z.string().nullable(),
+  })
+  .meta({
+    id: 'Timeline',
+    examples: [
+      {
+        entries: [
+          {
+            at: '2026-11-22T12:00:00.000Z',
+            kind: 'connected',
+            code: null,
+            generation: 1,
+            actor: 'key_01k9z3m8r0000000000000000',
+          },
+        ],
+        next_cursor: null,
+      },
+    ],
+  })
+
+export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  app.get(
+    '/accounts',
+    {
+      config: { scope: 'accounts:read' },
+      schema: {
+        tags: ['accounts'],
+        summary: 'List accounts, oldest first',
+        querystring: z.strictObject({
+          owner_id: OwnerId.optional(),
+          status: z.enum(accountStatuses).optional(),
+          limit: pageLimit(50),
+          cursor: AccountId.optional().describe('`next_cursor` of the page before'),
+        }),
+        response: { 200: AccountPage, ...failuresOf([]) },
+      },
+    },
+    async (request) => {
+      const { owner_id: ownerId, status, limit, cursor } = request.query
+      const { accounts, nextCursor } = await pageOfAccounts(parts, { ownerId, status, limit, cursor })
+      return { accounts, next_cursor: nextCursor }
+    },
+  )
+
+  app.get(
+    '/accounts/:accountId',
+    {
+      config: { scope: 'accounts:read' },
+      schema: {
+        tags: ['accounts'],
+        summary: 'Read an account',
+        description: 'A disconnected one is shown as its tombstone, without personal data.',
+        params: AccountParams,
+        response: { 200: Account, ...failuresOf(['account_not_found']) },
+      },
+    },
+    (request) => getAccount(parts, request.params.accountId),
+  )
+
+  app.patch(
+    '/accounts/:accountId',
+    {
+      config: { scope: 'accounts:write' },
+      schema: {
+        tags: ['accounts'],
+        summary: 'Label an account',
+        params: AccountParams,
+        body: z.strictObject({ label: Label.nullable() }).meta({ id: 'LabelAccount', examples: [{ label: 'Main shop' }] }),
+        response: { 200: Account, ...failuresOf(['account_not_found', 'account_disconnected'], { body: true }) },
+      },
+    },
+    (request) => labelAccount(parts, request.params.accountId, request.body.label, requireCaller(request).keyId),
+  )
+
+  app.delete(
+    '/accounts/:accountId',
+    {
+      config: { scope: 'accounts:write' },
+      schema: {
+        tags: ['accounts'],
+        summary: 'Disconnect an account',
+        description:
+          'From this answer on no token leaves; tokens and profile are erased and the grant is revoked at TikTok. Repeating it is harmless.',
+        params: AccountParams,
+        response: { 200: Disconnected, ...failuresOf(['account_not_found']) },
+      },
+    },
+    async (request) => {
+      const { accountId } = request.params
+      const end = { reason: 'disconnected_by_owner', actor: requireCaller(request).keyId, requestId: request.id }
+      return { id: accountId, status: 'disconnected' as const, revocation: await disconnect(parts, accountId, end) }
+    },
+  )
+
+  app.post(
+    '/accounts/:accountId/verify',
+    {
+      config: { scope: 'accounts:write' },
+      schema: {
+        tags: ['accounts'],
+        summary: 'Ask TikTok now',
+        description: 'Uses the grant, refreshes the profile and answers with the account as it then stands.',
+        params: AccountParams,
+        response: {
+          200: Account,
+          ...failuresOf(['account_not_found', 'account_disconnected', 'tiktok_unavailable', 'credential_unreadable']),
+        },
+      },
+    },
+    async (request) => {
+      await verify(parts, request.params.accountId)
+      return getAccount(parts, request.params.accountId)
+    },
+  )
+
+  app.get(
+    '/accounts/:accountId/health',
+    {
+      config: { scope: 'accounts:read' },
+      schema: {
+        tags: ['accounts'],
+        summary: 'How an account is doing',
+        params: AccountParams,
+        response: { 200: AccountHealth, ...failuresOf(['account_not_found']) },
+      },
+    },
+    async (request) => (await getAccount(parts, request.params.accountId)).health,
+  )
+
+  app.get(
+    '/accounts/:accountId/avatar',
+    {
+      config: { scope: 'accounts:read' },
+      schema: {
+        tags: ['accounts'],
+        summary: 'The picture of an account',
+        description:
+          "Our own copy, cacheable: TikTok's URLs die within hours. Needs a key, so a web app passes it on to its pages.",
+        params: AccountParams,
+        response: {
+          200: z.any().describe('image/jpeg, image/png or image/webp'),
+          304: z.null(),
+          ...failuresOf(['account_not_found']),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { contentType, etag, picture } = await pictureOf(parts, request.params.accountId)
+      reply.headers({
+        etag: `"${etag}"`,
+        'cache-control': 'private, max-age=3600',
+        'x-content-type-options': 'nosniff',
+        'content-security-policy': "default-src 'none'; sandbox",
+        'cross-origin-resource-policy': 'same-origin',
+      })
+      if (request.headers['if-none-match'] === `"${etag}"`) return reply.code(304).send(null)
+      return reply.type(contentType).send(picture)
+    },
+  )
+
+  app.get(
+    '/accounts/:accountId/timeline',
+    {
+      config: { scope: 'accounts:read' },
+      schema: {
+        tags: ['accounts'],
+        summary: 'Why an account is in its state, newest first',
+        params: AccountParams,
+        querystring: z.strictObject({ limit: pageLimit(50), cursor: z.iso.datetime().optional() }),
+        response: { 200: Timeline, ...failuresOf(['account_not_found']) },
+      },
+    },
+    async (request) => {
+      const { limit, cursor } = request.query
+      const { entries, nextCursor } = await timelineOf(parts, request.params.accountId, {
+        limit,
+        before: cursor === undefined ? undefined : new Date(cursor),
+      })
+      return {
+        entries: entries.map(({ at, kind, code, generation, actor }) => ({
+          at: at.toISOString(),
+          kind,
+          code,
+          generation,
+          actor,
+        })),
+        next_cursor: nextCursor,
+      }
+    },
+  )
+}

@@ -1,0 +1,222 @@
+// Connect sessions for the web app's backend: open one, see how it stands, finish it.
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { Account, getAccount } from '../account/account.ts'
+import type { Parts } from '../parts.ts'
+import { createConnectSession, errorOf, getConnectSession, sessionStatuses, statusOf } from '../token/connect.ts'
+import { completeConnect } from '../token/exchange.ts'
+import { requireCaller } from './auth.ts'
+import { failuresOf } from './openapi.ts'
+
+export const OwnerId = z
+  .string()
+  .regex(/^[A-Za-z0-9_.:@-]{1,128}$/)
+  .describe("The caller's own id of a person or team")
+
+/** What people type: bounded, one line, no control characters, well-formed. */
+export const Label = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'must be one line of text')
+
+const SessionParams = z.strictObject({ sessionId: z.string().regex(/^cs_[0-9a-z]{25}$/) })
+
+const CreateConnectSession = z
+  .strictObject({
+    owner_id: OwnerId,
+    return_url: z.string().max(2048).describe('Where the browser goes afterwards; origin and path as in ALLOWED_RETURN_URLS'),
+    account_type: z.string().max(32).optional().describe('`creator` or `business`; asked for on the connect page when missing'),
+    age_confirmed: z
+      .boolean()
+      .optional()
+      .describe('The person confirmed being 18 or older; asked for on the connect page when missing'),
+    label: Label.optional(),
+    tier: z.string().max(32).optional().describe("Sets the owner's tier"),
+    reconnect_account_id: z.string().max(64).optional().describe('Only this account may come back'),
+    completion: z
+      .enum(['confirm', 'callback'])
+      .default('confirm')
+      .describe('confirm: your backend finishes with `complete`, so that a link sent to somebody else connects nothing'),
+  })
+  .meta({
+    id: 'CreateConnectSession',
+    examples: [
+      { owner_id: 'user_42', return_url: 'https://app.example.com/tiktok/return', account_type: 'creator', age_confirmed: true },
+    ],
+  })
+
+const CreatedConnectSession = z
+  .object({
+    id: z.string(),
+    status: z.literal('pending'),
+    authorize_url: z.url().describe('Send the browser here'),
+    connect_url: z.url().describe('Or here: our own page'),
+    expires_at: z.iso.datetime(),
+  })
+  .meta({
+    id: 'CreatedConnectSession',
+    examples: [
+      {
+        id: 'cs_01k9z3m8r0000000000000000',
+        status: 'pending',
+        authorize_url: 'https://oauth.example.com/authorize?session=SECRET',
+        connect_url: 'https://oauth.example.com/connect?session=SECRET',
+        expires_at: '2026-11-22T12:10:00.000Z',
+      },
+    ],
+  })
+
+const ConnectSession = z
+  .object({
+    id: z.string(),
+    owner_id: z.string(),
+    status: z.enum(sessionStatuses),
+    account_id: z.string().nullable(),
+    error: z.string().nullable().describe('A code of this service, or an OAuth error of TikTok such as `access_denied`'),
+    expires_at: z.iso.datetime(),
+  })
+  .meta({
+    id: 'ConnectSession',
+    examples: [
+      {
+        id: 'cs_01k9z3m8r0000000000000000',
+        owner_id: 'user_42',
+        status: 'completed',
+        account_id: 'acc_01k9z3m8r0000000000000000',
+        error: null,
+        expires_at: '2026-11-22T12:10:00.000Z',
+      },
+    ],
+  })
+
+const CompleteConnectSession = z
+  .strictObject({ owner_id: OwnerId, confirm: z.string().max(128) })
+  .meta({ id: 'CompleteConnectSession', examples: [{ owner_id: 'user_42', confirm: 'from-the-return-url' }] })
+
+export const connectSessionRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  app.post(
+    '/connect-sessions',
+    {
+      config: { scope: 'connect:write' },
+      schema: {
+        tags: ['connect'],
+        summary: 'Open a connect session',
+        body: CreateConnectSession,
+        response: {
+          201: CreatedConnectSession,
+          ...failuresOf(
+            [
+              'return_url_not_allowed',
+              'account_type_not_supported',
+              'age_not_confirmed',
+              'account_not_found',
+              'owner_mismatch',
+              'account_disconnected',
+            ],
+            {
+              body: true,
+            },
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const body = request.body
+      const session = await createConnectSession(
+        parts,
+        {
+          ownerId: body.owner_id,
+          returnUrl: body.return_url,
+          accountType: body.account_type,
+          ageConfirmed: body.age_confirmed,
+          label: body.label,
+          tier: body.tier,
+          reconnectAccountId: body.reconnect_account_id,
+          completion: body.completion,
+        },
+        requireCaller(request).keyId,
+      )
+      reply.code(201).header('cache-control', 'no-store') // the URLs carry the session's secret
+      return {
+        id: session.id,
+        status: session.status,
+        authorize_url: session.authorizeUrl,
+        connect_url: session.connectUrl,
+        expires_at: session.expiresAt.toISOString(),
+      }
+    },
+  )
+
+  app.get(
+    '/connect-sessions/:sessionId',
+    {
+      config: { scope: 'connect:write' },
+      schema: {
+        tags: ['connect'],
+        summary: 'See how a connect session stands',
+        params: SessionParams,
+        response: { 200: ConnectSession, ...failuresOf(['connect_session_not_found']) },
+      },
+    },
+    async (request) => {
+      const session = await getConnectSession(parts, request.params.sessionId)
+      return {
+        id: session.id,
+        owner_id: session.ownerId,
+        status: statusOf(session),
+        account_id: session.accountId,
+        error: errorOf(session),
+        expires_at: session.expiresAt.toISOString(),
+      }
+    },
+  )
+
+  app.post(
+    '/connect-sessions/:sessionId/complete',
+    {
+      config: { scope: 'connect:write' },
+      schema: {
+        tags: ['connect'],
+        summary: 'Finish a connect session',
+        description: "Called by the web app's backend for its logged-in user. Only now is the code exchanged. 200 when repeated.",
+        params: SessionParams,
+        body: CompleteConnectSession,
+        response: {
+          200: Account.describe('It was completed before'),
+          201: Account.describe('Connected'),
+          ...failuresOf(
+            [
+              'connect_session_not_found',
+              'owner_mismatch',
+              'confirm_invalid',
+              'session_not_ready',
+              'session_expired',
+              'scope_not_granted',
+              'account_limit_reached',
+              'account_already_connected',
+              'account_mismatch',
+              'tiktok_rejected',
+              'tiktok_unavailable',
+              'credential_unreadable',
+              'keyring_mismatch',
+            ],
+            { body: true },
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { owner_id: ownerId, confirm } = request.body
+      const { accountId, connectedNow } = await completeConnect(
+        parts,
+        request.params.sessionId,
+        { ownerId, confirm },
+        requireCaller(request).keyId,
+      )
+      const account = await getAccount(parts, accountId)
+      return reply.code(connectedNow ? 201 : 200).send(account)
+    },
+  )
+}

@@ -1,0 +1,85 @@
+// How failures leave: problem+json for programs, a plain page for people. What we did not foresee leaves as internal_error and a
+// request id, and nothing else (S59).
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
+import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import { failures, ServiceError, toProblem } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { failurePage, sendPage } from './pages.ts'
+
+/** Registers the error and not-found handlers. */
+export function handleFailures(app: FastifyInstance, parts: Parts): void {
+  app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => answerFailure(parts, error, request, reply))
+  app.setNotFoundHandler((request, reply) =>
+    answerFailure(parts, new ServiceError('route_not_found', 'See /docs for the routes there are.'), request, reply),
+  )
+}
+
+/** Also for errors from before routing, where there is no route to ask. */
+export function answerFailure(parts: Parts, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const failure = asServiceError(error)
+  if (failure.code === 'internal_error')
+    parts.log.error('request failed unexpectedly', { requestId: request.id, route: request.routeOptions?.url ?? '', error })
+  if (failure.retryAfterSeconds !== undefined) reply.header('retry-after', String(failure.retryAfterSeconds))
+  reply.header('cache-control', 'no-store')
+  const { status } = failures[failure.code]
+  if (status === 401) reply.header('www-authenticate', 'Bearer')
+  if (request.routeOptions?.config?.page) return sendPage(parts, reply.code(status), failurePage(failure, request.id))
+  return reply
+    .code(status)
+    .serializer((payload: unknown) => JSON.stringify(payload))
+    .type('application/problem+json')
+    .send(toProblem(failure, request.id))
+}
+
+/** Translates what Fastify throws; everything unknown is ours to mend and nobody's to read. */
+function asServiceError(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error
+  if (hasZodFastifySchemaValidationErrors(error)) {
+    return new ServiceError('validation_failed', sentenceOf(error.validation, error.validationContext ?? 'request'))
+  }
+  const { code = '', statusCode = 500 } = error instanceof Error ? (error as Partial<FastifyError>) : {}
+  const known = fastifyFailures[code]
+  if (known) return new ServiceError(...known)
+  if (statusCode === 429) return new ServiceError('rate_limited', 'Slow down; the limit is per key and minute.', { cause: error })
+  if (statusCode >= 400 && statusCode < 500)
+    return new ServiceError('validation_failed', 'The request is malformed.', { cause: error })
+  return new ServiceError('internal_error', 'This is our fault; tell us the request id.', { cause: error })
+}
+
+const notJson = 'Send one JSON object, UTF-8, as application/json.'
+const fastifyFailures: Record<string, ConstructorParameters<typeof ServiceError>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', notJson],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_json', notJson],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['payload_too_large', 'Send a smaller body.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', 'Send application/json.'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['validation_failed', 'Content-Length does not fit the body.'],
+  FST_ERR_BAD_URL: ['validation_failed', 'The URL is malformed.'],
+  FST_ERR_HANDLER_TIMEOUT: ['overloaded', 'This took too long; try again.'],
+}
+
+/** Names the place and what is wanted, never what was sent. */
+function sentenceOf(issues: FastifySchemaValidationError[], context: string): string {
+  const sentences = issues.slice(0, 5).map(({ keyword, instancePath, params }) => {
+    // Path segments that are ours are plain names and indexes; anything else came from outside.
+    const path = /^(\/[a-z0-9_]{1,40})+$/.test(instancePath) ? instancePath : ''
+    return `${context}${path} ${wanted(keyword, params)}`
+  })
+  return `${sentences.join('; ')}.`
+}
+
+function wanted(keyword: string, params: FastifySchemaValidationError['params']): string {
+  switch (keyword) {
+    case 'unrecognized_keys':
+      return 'has fields that are not known here'
+    case 'invalid_type':
+      return `must be of type ${params.expected}`
+    case 'invalid_value':
+      return `must be ${[params.values].flat().join(' or ')}`
+    case 'too_small':
+      return `must be at least ${params.minimum}`
+    case 'too_big':
+      return `must be at most ${params.maximum}`
+    default:
+      return 'does not fit its format'
+  }
+}

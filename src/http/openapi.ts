@@ -1,0 +1,92 @@
+// The description of this service, made from the same schemas that validate: OpenAPI 3.1 at /openapi.json and a page at /docs.
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { type FailureCode, failures, Problem } from '../errors.ts'
+
+export const apiVersion = '1.0.0'
+
+/** Everything a guarded JSON route can answer besides its own failures. */
+const guarded: FailureCode[] = [
+  'validation_failed',
+  'unauthenticated',
+  'insufficient_scope',
+  'rate_limited',
+  'internal_error',
+  'storage_unavailable',
+  'overloaded',
+]
+const withBody: FailureCode[] = ['invalid_json', 'payload_too_large', 'unsupported_media_type']
+
+/**
+ * The failures of a route as OpenAPI responses: one per status, its codes named.
+ *
+ * @param own the route's own codes; those every guarded route has are added
+ */
+export function failuresOf(own: readonly FailureCode[], options: { body?: boolean } = {}) {
+  return responsesOf([...guarded, ...(options.body ? withBody : []), ...own])
+}
+
+export function responsesOf(codes: readonly FailureCode[]) {
+  const byStatus = new Map<number, FailureCode[]>()
+  for (const code of new Set(codes)) byStatus.set(failures[code].status, [...(byStatus.get(failures[code].status) ?? []), code])
+  return Object.fromEntries(
+    [...byStatus].map(([status, list]) => [
+      status,
+      {
+        description: list.map((code) => `\`${code}\``).join(' · '),
+        content: { 'application/problem+json': { schema: Problem } },
+      },
+    ]),
+  )
+}
+
+/** Has to be registered before the routes. */
+export async function describeApi(app: FastifyInstance, publicUrl: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'TikTok OAuth service',
+        version: apiVersion,
+        description:
+          'Owns TikTok credentials end to end. The web app opens connect sessions and shows accounts, the upload service fetches access tokens and reserves upload slots, ops read health and metrics. Failures are problem+json (RFC 9457) with a `code` and who can mend it.',
+      },
+      servers: [{ url: publicUrl }],
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer', description: 'An API key: `ttk_…`, made by `cli keys create`' },
+        },
+      },
+      security: [{ key: [] }],
+      tags: [
+        { name: 'connect', description: 'Sending a person to TikTok and back' },
+        { name: 'accounts', description: 'Whose accounts, what they look like, how they are doing' },
+        { name: 'token', description: 'Access tokens' },
+        { name: 'uploads', description: 'Upload slots: twenty in any 24 hours' },
+        { name: 'owners', description: 'Tiers and places' },
+        { name: 'events', description: 'What happened, and TikTok telling us so' },
+        { name: 'operations', description: 'Health, metrics, this description' },
+      ],
+    },
+    transform: (document) => {
+      const transformed = jsonSchemaTransform(document)
+      const { config } = document.route
+      // Who may call it, said where it is read: the scope of a guarded route, no lock on a public one.
+      const open = config?.public ? { security: [] } : {}
+      const scope = config?.scope
+        ? { description: `${transformed.schema?.description ?? ''}\n\nScope: \`${config.scope}\`.`.trim() }
+        : {}
+      return { ...transformed, schema: { ...transformed.schema, ...open, ...scope } }
+    },
+    transformObject: jsonSchemaTransformObject,
+  })
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { persistAuthorization: false } })
+  app.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, async () => app.swagger())
+}
+
+/** The file in `openapi/`: the same, for a server nobody configured. */
+export function asFile(description: object): string {
+  return `${JSON.stringify({ ...description, servers: [{ url: 'https://oauth.example.com' }] }, null, 2)}\n`
+}

@@ -1,0 +1,88 @@
+// What ops look at: is the process alive, may it be given work, what is it doing.
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { Parts } from '../parts.ts'
+import { checkReadiness, type Readiness } from '../readiness.ts'
+import { failuresOf } from './openapi.ts'
+
+const Health = z
+  .object({
+    status: z.enum(['ok', 'unavailable']),
+    checks: z.object({
+      database: z.enum(['ok', 'unavailable']),
+      keyring: z.enum(['ok', 'mismatch', 'unknown']),
+      migrations: z.enum(['ok', 'pending', 'unknown']),
+    }),
+    unsaved_tokens: z.int().describe('Token answers that wait for the database; not 0 means not ready'),
+  })
+  .meta({
+    id: 'Health',
+    examples: [{ status: 'ok', checks: { database: 'ok', keyring: 'ok', migrations: 'ok' }, unsaved_tokens: 0 }],
+  })
+
+/** Probes come from many sides at once; the database is asked at most twice a second. */
+const rememberedForMs = 500
+
+export const operationRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  let last: { at: number; readiness: Promise<Readiness> } | undefined
+  const readiness = () => {
+    if (!last || performance.now() - last.at > rememberedForMs) last = { at: performance.now(), readiness: checkReadiness(parts) }
+    return last.readiness
+  }
+  const health = async () => {
+    const { ready, checks, unsaved } = await readiness()
+    const well = ready && unsaved === 0
+    return {
+      code: well ? (200 as const) : (503 as const),
+      body: { status: well ? ('ok' as const) : ('unavailable' as const), checks, unsaved_tokens: unsaved },
+    }
+  }
+
+  for (const url of ['/health', '/health/ready']) {
+    app.get(
+      url,
+      {
+        config: { public: true },
+        schema: {
+          tags: ['operations'],
+          summary: url === '/health' ? 'How the service is' : 'May this process be given work?',
+          response: { 200: Health, 503: Health.describe('Not ready') },
+        },
+      },
+      async (_request, reply) => {
+        const { code, body } = await health()
+        if (code === 503) reply.header('retry-after', '1')
+        return reply.code(code).header('cache-control', 'no-store').send(body)
+      },
+    )
+  }
+
+  app.get(
+    '/health/live',
+    {
+      config: { public: true },
+      schema: {
+        tags: ['operations'],
+        summary: 'Is the process alive?',
+        description: 'Looks at nothing outside the process.',
+        response: { 200: z.object({ status: z.literal('ok') }) },
+      },
+    },
+    async () => ({ status: 'ok' as const }),
+  )
+
+  app.get(
+    '/metrics',
+    {
+      config: { scope: 'ops:read' },
+      schema: { tags: ['operations'], summary: 'Metrics in Prometheus format', response: { 200: z.string(), ...failuresOf([]) } },
+    },
+    async (_request, reply) => {
+      const { registry } = parts.metrics
+      return reply
+        .type(registry.contentType)
+        .serializer(String)
+        .send(await registry.metrics())
+    },
+  )
+}

@@ -1,0 +1,95 @@
+// The only door in: Fastify with every limit set, one plugin per resource, and routes that are closed unless they say otherwise.
+import cookie from '@fastify/cookie'
+import formbody from '@fastify/formbody'
+import rateLimit from '@fastify/rate-limit'
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { newId } from '../ids.ts'
+import type { Parts } from '../parts.ts'
+import { accountRoutes } from './accounts.ts'
+import { openApiKeys } from './api-keys.ts'
+import { guardRoutes } from './auth.ts'
+import { browserRoutes } from './browser.ts'
+import { connectSessionRoutes } from './connect-sessions.ts'
+import { answerFailure, handleFailures } from './failures.ts'
+import { describeApi } from './openapi.ts'
+import { operationRoutes } from './operations.ts'
+import { tokenRoutes } from './tokens.ts'
+
+/** Longer than the slowest answer we promise (a completion with a slow TikTok), shorter than a proxy's patience. */
+const handlerTimeoutMs = 25_000
+
+/** @returns the service over HTTP, not listening yet */
+export async function buildServer(parts: Parts): Promise<FastifyInstance> {
+  const { config, metrics, log } = parts
+  const app = Fastify({
+    logger: false, // telemetry.ts logs, from an allow-list
+    genReqId: () => newId('req'), // never the caller's: it goes into logs and audit rows
+    requestIdHeader: false,
+    trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
+    bodyLimit: 16 * 1024,
+    // All of Fastify's own defaults here are "no limit" (S66, F58).
+    connectionTimeout: 30_000,
+    requestTimeout: 10_000,
+    handlerTimeout: handlerTimeoutMs,
+    keepAliveTimeout: 30_000,
+    forceCloseConnections: 'idle',
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    routerOptions: { maxParamLength: 128 },
+    frameworkErrors: (error, request, reply) => answerFailure(parts, error, request, reply as unknown as FastifyReply),
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  takeOnlyJson(app)
+  handleFailures(app, parts)
+
+  await app.register(cookie)
+  await app.register(rateLimit, {
+    global: true,
+    hook: 'preParsing', // after authentication, before the body costs anything
+    max: config.rateLimitPerMinute,
+    timeWindow: 60_000,
+    keyGenerator: (request) => request.caller?.keyId ?? `address:${request.ip}`,
+    skipOnError: false,
+  })
+  guardRoutes(app, parts, openApiKeys(parts.db))
+  await describeApi(app, config.publicUrl)
+
+  app.addHook('onResponse', async (request, reply) => {
+    // The route's pattern: an address holds ids, and on the browser routes secrets.
+    const route = request.routeOptions.url ?? 'none'
+    const labels = { method: request.method, route }
+    metrics.requests.inc({ ...labels, status: String(reply.statusCode) })
+    metrics.requestSeconds.observe(labels, reply.elapsedTime / 1000)
+    log.debug('request answered', {
+      requestId: request.id,
+      ...labels,
+      status: reply.statusCode,
+      durationMs: Math.round(reply.elapsedTime),
+    })
+  })
+
+  const options = { parts }
+  await app.register(connectSessionRoutes, options)
+  await app.register(accountRoutes, options)
+  await app.register(tokenRoutes, options)
+  await app.register(operationRoutes, options)
+  await app.register(async (pages) => {
+    await pages.register(formbody, { bodyLimit: 16 * 1024 })
+    await pages.register(browserRoutes, options)
+  })
+  return app
+}
+
+/**
+ * JSON routes take application/json only; `DELETE` and `POST` without a body work with and without a content type (S65).
+ */
+function takeOnlyJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined)
+    else parse(request, String(body), done)
+  })
+}

@@ -1,0 +1,73 @@
+// Access tokens over HTTP.
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import type { FailureCode } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { replaceRejected, VendedToken, vend } from '../token/vend.ts'
+import { AccountParams } from './accounts.ts'
+import { requireCaller } from './auth.ts'
+import { failuresOf } from './openapi.ts'
+
+const vendFailures: FailureCode[] = [
+  'account_not_found',
+  'account_disconnected',
+  'reauthorization_required',
+  'refresh_in_progress',
+  'tiktok_unavailable',
+  'credential_unreadable',
+  'keyring_mismatch',
+]
+
+const VendQuery = z.strictObject({
+  min_ttl: z
+    .string()
+    .regex(/^\d{1,6}$/)
+    .transform(Number)
+    .default(300)
+    .describe("Seconds the token has to be good for; clamped to half of the token's life"),
+})
+
+const RejectedToken = z
+  .strictObject({ generation: z.int().min(1).max(2_147_483_646) })
+  .meta({ id: 'RejectedToken', examples: [{ generation: 7 }] })
+
+export const tokenRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  app.get(
+    '/accounts/:accountId/token',
+    {
+      config: { scope: 'tokens:read' },
+      schema: {
+        tags: ['token'],
+        summary: 'Hand out a valid access token',
+        params: AccountParams,
+        querystring: VendQuery,
+        response: { 200: VendedToken, ...failuresOf(vendFailures) },
+      },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store') // RFC 6749 §5.1
+      const reader = { keyId: requireCaller(request).keyId, requestId: request.id }
+      return vend(parts, request.params.accountId, request.query.min_ttl, reader)
+    },
+  )
+
+  app.post(
+    '/accounts/:accountId/token/rejected',
+    {
+      config: { scope: 'tokens:read' },
+      schema: {
+        tags: ['token'],
+        summary: 'Say that TikTok refused a token, and get another',
+        description: 'Refreshes only if that generation is still current: a hundred callers with the same 401 cause one refresh.',
+        params: AccountParams,
+        body: RejectedToken,
+        response: { 200: VendedToken, ...failuresOf(vendFailures, { body: true }) },
+      },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      const reader = { keyId: requireCaller(request).keyId, requestId: request.id }
+      return replaceRejected(parts, request.params.accountId, request.body.generation, reader)
+    },
+  )
+}

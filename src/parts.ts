@@ -1,0 +1,76 @@
+// What the domain is handed: the doors to the outside, time, and this process's own flights. Built once in app.ts; a test
+// builds the same with other doors.
+import type { Config } from './config.ts'
+import type { Db } from './db/client.ts'
+import type { Flights } from './flights.ts'
+import type { Log, Metrics } from './telemetry.ts'
+import type { TikTok } from './tiktok/client.ts'
+import type { Spill } from './vault/spill.ts'
+import type { Vault } from './vault/vault.ts'
+
+/** How long things may take. One place, because they have to fit each other: a lease outlives a whole call to TikTok. */
+export interface Timings {
+  /** a claim ends by itself after this; longer than TikTok's total deadline plus the record */
+  leaseSeconds: number
+  /** a refresh is not sent with less of its lease left than this: the call's deadline and some */
+  sendMarginSeconds: number
+  /** between invalid_grant and believing it: a paused holder of the lease may still write */
+  graceSeconds: number
+  /** how long a caller waits for a refresh before it is told to come back */
+  patienceMs: number
+  /** the first wait after a failed refresh; doubles up to the last */
+  firstBackoffSeconds: number
+  lastBackoffSeconds: number
+  /** a flight that has not settled by then is given up by its callers */
+  flightDeadlineMs: number
+}
+
+export const timings: Timings = {
+  leaseSeconds: 30,
+  sendMarginSeconds: 12,
+  graceSeconds: 60,
+  patienceMs: 4000,
+  firstBackoffSeconds: 2,
+  lastBackoffSeconds: 60,
+  flightDeadlineMs: 25_000,
+}
+
+export interface Parts {
+  config: Config
+  log: Log
+  metrics: Metrics
+  db: Db
+  vault: Vault
+  spill: Spill
+  tiktok: TikTok
+  timings: Timings
+  /** refreshes of this process, by account */
+  refreshes: Flights<RefreshOutcome>
+  /** code exchanges of this process, by connect session */
+  exchanges: Flights<void>
+  /** answers TikTok gave that the database does not have yet */
+  unsaved: Set<Promise<void>>
+  /** false while the vault's keys are not those of the database: then nothing is written and nobody is served */
+  keyring: { fits: boolean }
+  /** aborted when the process is asked to end: no new work, what is in flight is finished */
+  stopping: AbortSignal
+}
+
+/** What became of one try to refresh an account's token set. Expected outcomes are values; surprises are errors. */
+export type RefreshOutcome =
+  /** a new token set is recorded */
+  | { kind: 'refreshed' }
+  /** a neighbour holds the claim: its answer will come */
+  | { kind: 'yielded' }
+  /** a neighbour was quicker: the token set is newer than the one we were asked to spend */
+  | { kind: 'sibling_won' }
+  /** nothing was spent: try again after the wait */
+  | { kind: 'transient'; code: string; retryAfterSeconds: number }
+  /** TikTok may have spent the token: one more try after the lease */
+  | { kind: 'ambiguous'; retryAfterSeconds: number }
+  /** invalid_grant, believed or in its grace time */
+  | { kind: 'rejected' }
+  /** TikTok refuses our client, which is no account's fault */
+  | { kind: 'client_refused'; retryAfterSeconds: number }
+  /** the account was disconnected or connected anew meanwhile */
+  | { kind: 'discarded' }

@@ -1,0 +1,141 @@
+// The way to TikTok and back (RFC 6749 §4.1.1, §4.1.2): a fresh state bound to this browser going out, and its one use coming in.
+import {
+  beginAuthorization,
+  type ConnectSession,
+  consumeState,
+  failSession,
+  findSession,
+  holdCode,
+} from '../db/connect-sessions.ts'
+import { ServiceError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { challengeOf, createVerifier } from '../tiktok/pkce.ts'
+import { digest, randomToken } from '../vault/digest.ts'
+import { exchangeOnce } from './exchange.ts'
+
+export interface AuthorizationStart {
+  location: string
+  /** for the cookie that binds the state to this browser; its name is derived from the state, so that two tabs do not fight */
+  state: string
+  browserSecret: string
+}
+
+/**
+ * Starts one authorization request (S01): fresh state of 256 bits, fresh browser secret, fresh PKCE verifier.
+ *
+ * @throws ServiceError session_invalid: used up, or visited too often
+ */
+export async function startAuthorization(parts: Parts, session: ConnectSession): Promise<AuthorizationStart> {
+  const { db, vault, tiktok, config } = parts
+  const state = randomToken()
+  const browserSecret = randomToken()
+  const { pkce } = config.tiktok
+  const verifier = pkce === 'off' ? null : createVerifier()
+  const begun = await beginAuthorization(db, {
+    sessionId: session.id,
+    stateHash: digest(state),
+    browserHash: digest(browserSecret),
+    sealedVerifier:
+      verifier === null ? null : vault.seal({ purpose: 'code_verifier', subject: session.id, generation: 0 }, verifier),
+  })
+  if (!begun)
+    throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.')
+  const location = tiktok.authorizationUrl({
+    state,
+    redirectUri: config.redirectUri,
+    scopes: config.tiktok.scopes,
+    codeChallenge: verifier === null || pkce === 'off' ? undefined : challengeOf(verifier, pkce),
+  })
+  return { location, state, browserSecret }
+}
+
+export interface AuthorizationResponse {
+  state: string
+  code?: string | undefined
+  error?: string | undefined
+  /** RFC 9207 */
+  issuer?: string | undefined
+  browserSecret: string | null
+}
+
+/**
+ * Takes the authorization response: checks and consumes the state before anything is sent to TikTok, then keeps the code for `complete` or
+ * exchanges it at once.
+ *
+ * @returns where the browser goes: always the return URL that was fixed when the session was made
+ * @throws ServiceError state_invalid | state_expired | browser_mismatch | session_invalid: cannot be tied to a session, so nothing is redirected
+ */
+export async function receiveAuthorization(parts: Parts, response: AuthorizationResponse): Promise<string> {
+  const { db, config, log } = parts
+  const browserHash = response.browserSecret === null ? null : digest(response.browserSecret)
+  const state = await consumeState(db, digest(response.state), browserHash)
+  if (!state)
+    throw new ServiceError(
+      'state_invalid',
+      'TikTok sent you back with a link we did not make. Start again from where you came from.',
+    )
+  if (!state.consumed) {
+    if (state.expired)
+      throw new ServiceError('state_expired', 'That took more than ten minutes. Start again from where you came from.')
+    if (!state.browserFits) {
+      log.warn('authorization response came from another browser', { sessionId: state.sessionId, outcome: 'refused' })
+      throw new ServiceError(
+        'browser_mismatch',
+        'Please finish in the browser in which you started, with cookies allowed, or start again.',
+      )
+    }
+    throw new ServiceError('state_invalid', 'This step was done already. Go back to where you came from to see the result.')
+  }
+  const session = await findSession(db, state.sessionId)
+  if (!session) throw new ServiceError('session_invalid', 'This connection is over. Start again from where you came from.')
+
+  // RFC 9207 §2.4: an answer that names another issuer is another server's.
+  if (response.issuer !== undefined && response.issuer !== config.tiktok.authBaseUrl)
+    return fail(parts, session, 'issuer_mismatch')
+  if (response.error !== undefined) return fail(parts, session, knownError(response.error))
+  if (response.code === undefined || response.code === '') return fail(parts, session, 'code_missing')
+
+  const confirm = session.completion === 'confirm' ? randomToken() : null
+  const held = await holdCode(db, {
+    sessionId: session.id,
+    sealedCode: parts.vault.seal({ purpose: 'authorization_code', subject: session.id, generation: 0 }, response.code),
+    sealedVerifier: state.sealedVerifier,
+    confirmHash: confirm === null ? null : digest(confirm),
+  })
+  if (!held) throw new ServiceError('session_invalid', 'This connection is over. Start again from where you came from.')
+  log.info('authorization response was received', { sessionId: session.id })
+  if (confirm !== null) return returnUrl(session, { confirm })
+
+  await exchangeOnce(parts, session.id, 'callback')
+  const after = await findSession(db, session.id)
+  if (after?.status === 'completed' && after.accountId !== null)
+    return returnUrl(session, { status: 'connected', account_id: after.accountId })
+  return returnUrl(session, { status: 'failed', error: after?.error ?? 'tiktok_unavailable' })
+}
+
+async function fail(parts: Parts, session: ConnectSession, error: string): Promise<string> {
+  await failSession(parts.db, session.id, error)
+  parts.log.info('authorization was refused', { sessionId: session.id, code: error })
+  return returnUrl(session, { status: 'failed', error })
+}
+
+function returnUrl(session: ConnectSession, facts: Record<string, string>): string {
+  const url = new URL(session.returnUrl)
+  url.searchParams.set('connect_session', session.id)
+  for (const [name, value] of Object.entries(facts)) url.searchParams.set(name, value)
+  return url.href
+}
+
+/** RFC 6749 §4.1.2.1 names these; whatever else comes is not echoed. */
+function knownError(error: string): string {
+  const known = [
+    'access_denied',
+    'invalid_request',
+    'unauthorized_client',
+    'unsupported_response_type',
+    'invalid_scope',
+    'server_error',
+    'temporarily_unavailable',
+  ]
+  return known.includes(error) ? error : 'authorization_failed'
+}

@@ -1,0 +1,157 @@
+// Ends grants: at our side at once, at TikTok as soon as it listens. What is to be revoked waits sealed in a row of its own, so
+// that a disconnect can be promised while TikTok is away.
+import { disconnectAccount, findAccount, findByOpenId } from '../db/accounts.ts'
+import {
+  claimRevocations,
+  insertRevocation,
+  postponeRevocation,
+  type RevocationRow,
+  renewRevocation,
+  settleRevocation,
+} from '../db/revocations.ts'
+import { ServiceError } from '../errors.ts'
+import { within } from '../flights.ts'
+import { newId } from '../ids.ts'
+import type { Parts } from '../parts.ts'
+import { backoffSeconds, datesOf } from './expiry.ts'
+import { untilSaved } from './until-saved.ts'
+
+export type Revocation = 'confirmed' | 'already_gone' | 'pending'
+
+export interface Grant {
+  accountId: string
+  reason: string
+  accessToken: string
+  refreshToken: string
+  accessExpiresAt: Date
+}
+
+/** A TikTok that hangs must not hold up a disconnect: the background goes on. */
+const disconnectPatienceMs = 5000
+/** Ten days of trying; by then the access token is long dead and so, most likely, is TikTok's interest. */
+const lastAttempt = 300
+
+/**
+ * Disconnects an account: from the moment this is recorded no token leaves. Then TikTok is told, for a few seconds.
+ *
+ * @param end.reason the account's status_reason from now on
+ * @returns how the revocation stands; 'already_gone' too for an account that was disconnected before
+ * @throws ServiceError account_not_found
+ */
+export async function disconnect(
+  parts: Parts,
+  accountId: string,
+  end: { reason: string; actor: string; requestId: string | null },
+): Promise<Revocation> {
+  const { db, log } = parts
+  const revocationId = newId('rev')
+  const ended = await disconnectAccount(db, { accountId, ...end, revocationId })
+  if (!ended) {
+    if (!(await findAccount(db, accountId)))
+      throw new ServiceError('account_not_found', 'Check the account id: this service never made it.')
+    return 'already_gone'
+  }
+  log.info('account disconnected', { accountId, reason: end.reason, actor: end.actor })
+  return (await within(attemptRevocation(parts, revocationId), disconnectPatienceMs)) ?? 'pending'
+}
+
+/** Puts a grant on the list of those to revoke and starts at once; the background goes on until TikTok has confirmed. */
+export async function revokeLater(parts: Parts, grant: Grant): Promise<Revocation> {
+  const id = newId('rev')
+  const { accountId, reason, accessExpiresAt } = grant
+  const sealed = sealTokens(parts, id, 0, grant)
+  await untilSaved(parts, { accountId, attemptId: id }, () =>
+    insertRevocation(parts.db, { id, accountId, reason, subject: id, generation: 0, ...sealed, accessExpiresAt }),
+  )
+  return (await within(attemptRevocation(parts, id), disconnectPatienceMs)) ?? 'pending'
+}
+
+/**
+ * Revokes a fresh grant that we refuse, unless its TikTok account is connected here already: a revocation is per person and app
+ * (tiktok-api §3), so it would end the connected account too.
+ */
+export async function revokeRefused(parts: Parts, openId: string, grant: Grant): Promise<void> {
+  if (await findByOpenId(parts.db, openId)) {
+    parts.log.warn('refused grant was left alone', { reason: 'its TikTok account is connected here' })
+    return
+  }
+  await revokeLater(parts, grant)
+}
+
+/** One round of the background: whatever is due. @returns how many were tried */
+export async function attemptDueRevocations(parts: Parts, limit: number): Promise<number> {
+  const due = await claimRevocations(parts.db, null, limit)
+  for (const row of due) await attempt(parts, row)
+  return due.length
+}
+
+async function attemptRevocation(parts: Parts, id: string): Promise<Revocation> {
+  const [row] = await claimRevocations(parts.db, id, 1)
+  return row ? attempt(parts, row) : 'pending'
+}
+
+async function attempt(parts: Parts, row: RevocationRow): Promise<Revocation> {
+  const { db, vault, tiktok, log, metrics, timings } = parts
+  const about = { accountId: row.accountId, reason: row.reason }
+  const settle = async (code: 'confirmed' | 'already_gone' | 'given_up') => {
+    await settleRevocation(db, row.id, code)
+    metrics.revocations.inc({ outcome: code })
+    log.info('grant revocation was settled', { ...about, outcome: code })
+  }
+  const postpone = async (code: string, waitSeconds: number): Promise<Revocation> => {
+    metrics.revocations.inc({ outcome: 'postponed' })
+    log.warn('grant revocation was postponed', { ...about, code, count: row.attempts })
+    if (row.attempts >= lastAttempt) await settle('given_up')
+    else await postponeRevocation(db, row.id, waitSeconds)
+    return 'pending'
+  }
+  const backoff = backoffSeconds(row.attempts - 1, { ...timings, lastBackoffSeconds: 3600 })
+
+  let accessToken: string
+  let refreshToken: string
+  try {
+    const place = { subject: row.subject, generation: row.generation }
+    accessToken = vault.open({ purpose: 'access_token', ...place }, row.sealedAccessToken)
+    refreshToken = vault.open({ purpose: 'refresh_token', ...place }, row.sealedRefreshToken)
+  } catch (error) {
+    // Kept: with the key back in place it can still be revoked.
+    log.error('credential was unreadable', { ...about, error })
+    return postpone('credential_unreadable', 3600)
+  }
+
+  // TikTok revokes by access token, and does not say what it makes of an expired one: refresh first.
+  if (row.accessExpired) {
+    const issuedAt = new Date()
+    const answer = await tiktok.refresh(refreshToken)
+    if (answer.kind === 'refused') {
+      await settle('already_gone')
+      return 'already_gone'
+    }
+    if (answer.kind !== 'granted') return postpone(answer.kind, backoff)
+    accessToken = answer.tokenSet.accessToken
+    refreshToken = answer.tokenSet.refreshToken ?? refreshToken
+    const generation = row.generation + 1
+    const sealed = sealTokens(parts, row.subject, generation, { accessToken, refreshToken })
+    await renewRevocation(db, row.id, {
+      generation,
+      ...sealed,
+      accessExpiresAt: datesOf(answer.tokenSet, issuedAt).accessExpiresAt,
+    })
+  }
+
+  const answer = await tiktok.revoke(accessToken)
+  if (answer.kind === 'revoked' || answer.kind === 'already_gone') {
+    const code = answer.kind === 'revoked' ? 'confirmed' : 'already_gone'
+    await settle(code)
+    return code
+  }
+  return postpone(answer.kind === 'unavailable' ? answer.reason : answer.error, backoff)
+}
+
+function sealTokens(parts: Parts, subject: string, generation: number, tokens: { accessToken: string; refreshToken: string }) {
+  const place = { subject, generation }
+  return {
+    sealedAccessToken: parts.vault.seal({ purpose: 'access_token', ...place }, tokens.accessToken),
+    sealedRefreshToken: parts.vault.seal({ purpose: 'refresh_token', ...place }, tokens.refreshToken),
+  }
+}

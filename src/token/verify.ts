@@ -1,0 +1,46 @@
+// Asks TikTok whether a grant lives, by using it: the profile is fetched with the access token, after a refresh when TikTok
+// does not take it.
+import { fetchProfile } from '../account/profile.ts'
+import { findAccount, findGrant } from '../db/accounts.ts'
+import { ServiceError } from '../errors.ts'
+import { within } from '../flights.ts'
+import type { Parts } from '../parts.ts'
+import { refresh } from './refresh.ts'
+
+/**
+ * Uses the grant once. Afterwards the account's status and profile say what TikTok said; a dead grant is no failure of this call.
+ *
+ * @throws ServiceError account_not_found | account_disconnected | tiktok_unavailable | credential_unreadable
+ */
+export async function verify(parts: Parts, accountId: string): Promise<void> {
+  for (const mayRefresh of [true, false]) {
+    const account = await findAccount(parts.db, accountId)
+    if (!account) throw new ServiceError('account_not_found', 'Check the account id: this service never made it.')
+    if (account.status === 'disconnected')
+      throw new ServiceError('account_disconnected', 'This account was disconnected; there is nothing to verify.')
+    if (account.status !== 'active') return
+    const grant = await findGrant(parts.db, accountId)
+    if (!grant) throw new ServiceError('account_disconnected', 'This account was disconnected; there is nothing to verify.')
+
+    const live = grant.accessExpiresAt > account.readAt
+    if (live) {
+      const accessToken = parts.vault.open(
+        { purpose: 'access_token', subject: accountId, generation: grant.generation },
+        grant.sealedAccessToken,
+      )
+      const outcome = await fetchProfile(parts, { accountId, accessToken, scopes: account.scopes })
+      if (outcome === 'fetched') return
+      if (outcome === 'unavailable')
+        throw new ServiceError('tiktok_unavailable', 'TikTok did not answer; the profile is as it was.', {
+          retryAfterSeconds: 30,
+        })
+    }
+    if (!mayRefresh) break
+    const refreshed = await within(refresh(parts, accountId, grant.generation), parts.timings.patienceMs)
+    if (refreshed?.kind === 'rejected' || refreshed?.kind === 'discarded') return
+    if (refreshed?.kind !== 'refreshed' && refreshed?.kind !== 'sibling_won') break
+  }
+  throw new ServiceError('tiktok_unavailable', 'TikTok did not take the token and gave no new one yet; try again.', {
+    retryAfterSeconds: 30,
+  })
+}
