@@ -1,7 +1,7 @@
 // Runs after the tests (.taprc): stops the PostgreSQL of this run and waits until nothing is left of it.
 import { access, readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type RunningServer, serverFile } from './postgres.ts'
+import { type RunningServer, serverFile } from './rig/running-server.ts'
 
 const file = serverFile(process.ppid)
 const text = await readFile(file, 'utf8').catch(() => undefined)

@@ -3,7 +3,7 @@ import { fork } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type RunningServer, serverFile } from './postgres.ts'
+import { type RunningServer, serverFile } from './rig/running-server.ts'
 
 if (!process.env.TEST_DATABASE_URL) {
   const file = serverFile(process.ppid)

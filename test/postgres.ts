@@ -5,23 +5,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { migrate } from '../src/db/migrate.ts'
-
-/** What postgres-up.ts leaves for the tests and for postgres-down.ts. */
-export interface RunningServer {
-  url: string
-  keeperPid: number
-  dataDir: string
-}
+import { type RunningServer, serverFile } from './rig/running-server.ts'
 
 interface Teardown {
   teardown(work: () => unknown): unknown
-}
-
-const repository = fileURLToPath(new URL('..', import.meta.url))
-
-/** Runs at the same time each have their server: the test runner is the parent of the scripts and of every test file. */
-export function serverFile(runnerPid: number): string {
-  return join(repository, '.tap', 'postgres', `${runnerPid}.json`)
 }
 
 /** @returns a migrated database that nobody else uses; it is dropped after the test, open connections or not */
@@ -93,7 +80,7 @@ function serverUrl(): string {
 
 function migrationsHash(): string {
   const hash = createHash('sha256')
-  const folder = join(repository, 'drizzle')
+  const folder = fileURLToPath(new URL('../drizzle', import.meta.url))
   for (const name of readdirSync(folder).sort()) {
     if (name.endsWith('.sql')) hash.update(name).update(readFileSync(join(folder, name)))
   }

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
-import type { RunningServer } from '../postgres.ts'
+import type { RunningServer } from './running-server.ts'
 
 const [runnerPid, serverFile = ''] = process.argv.slice(2)
 const dataDir = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-test-'))
