@@ -48,7 +48,7 @@ export interface AppOptions {
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
   const log = options.log ?? createLog(config.logLevel)
   const metrics = createMetrics()
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+  await mkdir(config.dataDir, { recursive: true })
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
   const databaseUrl = config.databaseUrl ?? embedded?.url ?? ''
@@ -125,7 +125,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 async function startEmbedded(config: Config, log: Log) {
   log.warn('embedded PostgreSQL is used: it serves this machine only; set DATABASE_URL for anything that matters')
   return startEmbeddedPostgres({
-    dataDir: join(config.dataDir, 'postgres'),
+    dataDir: config.dataDir,
     log: (line) => log.debug('embedded PostgreSQL said something', { name: line }),
   })
 }

@@ -61,13 +61,15 @@ async function keys(argv: string[]): Promise<void> {
   switch (positionals[0]) {
     case 'create': {
       const { name, scope = [], 'expires-days': days } = values
-      if (typeof name !== 'string' || name === '' || !Array.isArray(scope) || scope.length === 0) throw new UsageError('keys create needs --name and at least one --scope.')
+      if (typeof name !== 'string' || name === '' || !Array.isArray(scope) || scope.length === 0)
+        throw new UsageError('keys create needs --name and at least one --scope.')
       const scopes = scope.map((text) => {
         const known = keyScopes.find((scope) => scope === text)
         if (!known) throw new UsageError(`There is no scope ${JSON.stringify(text)}.`)
         return known as KeyScope
       })
-      if (days !== undefined && !/^[1-9]\d{0,4}$/.test(String(days))) throw new UsageError('--expires-days takes a whole number from 1.')
+      if (days !== undefined && !/^[1-9]\d{0,4}$/.test(String(days)))
+        throw new UsageError('--expires-days takes a whole number from 1.')
       const expiresAt = days === undefined ? null : new Date(Date.now() + Number(days) * 86_400_000)
       return onDatabase(async (db, url) => {
         await migrate(url)
@@ -80,14 +82,25 @@ async function keys(argv: string[]): Promise<void> {
       return onDatabase(async (db) => {
         for (const key of await listApiKeys(db)) {
           const state = key.revokedAt ? 'revoked' : key.live ? 'live' : 'expired'
-          print([key.id, state, key.name, key.scopes.join(','), `made ${day(key.createdAt)}`, `expires ${day(key.expiresAt)}`, `last used ${day(key.lastUsedAt)}`].join('\t'))
+          print(
+            [
+              key.id,
+              state,
+              key.name,
+              key.scopes.join(','),
+              `made ${day(key.createdAt)}`,
+              `expires ${day(key.expiresAt)}`,
+              `last used ${day(key.lastUsedAt)}`,
+            ].join('\t'),
+          )
         }
       })
     case 'revoke': {
       const id = positionals[1]
       if (id === undefined) throw new UsageError('keys revoke needs the id of a key; `keys list` shows them.')
       return onDatabase(async (db) => {
-        if (!(await revokeApiKey(db, id))) throw new UsageError(`There is no key ${JSON.stringify(id)}; \`keys list\` shows them.`)
+        if (!(await revokeApiKey(db, id)))
+          throw new UsageError(`There is no key ${JSON.stringify(id)}; \`keys list\` shows them.`)
         print(`${id} is revoked; every replica refuses it within 5 s`)
       })
     }
@@ -104,7 +117,12 @@ async function vault(argv: string[]): Promise<void> {
 
 /** Works on the configured database; without one, on the embedded server that is running, or on one started for the moment. */
 async function onDatabase(work: (db: Db, url: string) => Promise<void>): Promise<void> {
-  const config = loadConfig({ TIKTOK_CLIENT_KEY: 'not-needed', TIKTOK_CLIENT_SECRET: 'not-needed-here', VAULT_KEYS: 'not-needed', ...databaseSettings() })
+  const config = loadConfig({
+    TIKTOK_CLIENT_KEY: 'not-needed',
+    TIKTOK_CLIENT_SECRET: 'not-needed-here',
+    VAULT_KEYS: 'not-needed',
+    ...databaseSettings(),
+  })
   const url = config.databaseUrl ?? (await runningEmbeddedPostgres(config.dataDir))
   const embedded = url === undefined ? await startEmbeddedPostgres({ dataDir: config.dataDir, log: say }) : undefined
   const target = url ?? embedded?.url ?? ''

@@ -10,7 +10,7 @@
 //   it was killed too, the server runs on, and the next start stops it before it starts its own;
 // - everything was killed, or the power went: the next start recovers from the write-ahead log, as PostgreSQL does.
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Binaries, findBinaries } from './embedded-binaries.ts'
@@ -90,6 +90,23 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
       return stopping
     },
   }
+}
+
+/**
+ * The server that a living process runs under this DATA_DIR just now; the command line joins it.
+ *
+ * @returns its URL, which holds the password; undefined when none runs
+ */
+export async function runningEmbeddedPostgres(dataDir: string): Promise<string | undefined> {
+  const home = await realpath(join(dataDir, 'postgres')).catch(() => undefined)
+  if (home === undefined) return undefined
+  const ownerPid = await readPid(join(home, 'owner.pid'))
+  const pidFile = join(home, 'cluster', 'data', 'postmaster.pid')
+  const serverPid = await readPid(pidFile)
+  if (ownerPid === undefined || !isAlive(ownerPid) || serverPid === undefined || !(await isPostgres(serverPid))) return undefined
+  const port = (await readFile(pidFile, 'utf8')).split('\n')[3] // its fourth line, by PostgreSQL's own format
+  const password = (await readFile(join(home, 'cluster', 'password'), 'utf8')).trim()
+  return `postgres://${superuser}:${password}@127.0.0.1:${port}/postgres`
 }
 
 /** Made aside and renamed, password and all, so that a half-made cluster is never taken for a whole one. */

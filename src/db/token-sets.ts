@@ -400,7 +400,7 @@ export async function dueBacklog(db: Db): Promise<{ count: number; oldestSeconds
   const rows = await db.run(
     'due_backlog',
     (sql) => sql<{ count: number; oldestSeconds: number }[]>`
-      select (select count(*)::int from (select 1 from token_sets where due_at <= now() limit 10000) as some) as count,
+      select (select count(*)::int from (select 1 from token_sets where due_at <= now() limit 10000) as due) as count,
         coalesce((select extract(epoch from now() - min(due_at)) from token_sets where due_at <= now()), 0)::float8 as "oldestSeconds"`,
   )
   return rows[0] ?? { count: 0, oldestSeconds: 0 }

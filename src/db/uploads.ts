@@ -1,6 +1,7 @@
 // The statements of upload slots. What has to lock before it looks is a function of the database (drizzle/0003, which also
 // says why nothing is oversold); every time is the database's.
 import type { Db } from './client.ts'
+import type { AccountStatus } from './token-sets.ts'
 
 export interface QuotaRow {
   used: number
@@ -13,17 +14,190 @@ export interface QuotaRow {
   closedBy: string | null
 }
 
+export interface UploadRow {
+  id: string
+  accountId: string
+  reservedAt: Date
+  expiresAt: Date
+  committedAt: Date | null
+  late: boolean
+  publishId: string | null
+  releasedAt: Date | null
+  tiktokError: string | null
+}
+
+/** What became of a change, the upload as it then stands (null: there is none), and the window. */
+export interface Decided<Outcome> extends QuotaRow {
+  outcome: Outcome
+  upload: UploadRow | null
+  /** the database's clock when it was decided; null when there was nothing to decide on */
+  judgedAt: Date | null
+}
+
+/** Who asks; for the timeline. */
+export interface Actor {
+  keyId: string
+  requestId: string
+}
+
+export type NoAccount = 'account_not_found' | 'account_disconnected'
+export type ReserveOutcome = NoAccount | 'reserved' | 'repeated' | 'key_reused' | 'exhausted' | 'reauthorization_required'
+export type CommitOutcome = NoAccount | 'committed' | 'repeated' | 'released' | 'publish_id_differs' | 'upload_not_found'
+export type ReleaseOutcome = NoAccount | 'released' | 'repeated' | 'committed' | 'upload_not_found'
+
+/** How long a refusal of TikTok's closes a person's uploads: doubled with every one in a row, up to the last wait. */
+export interface Closure {
+  firstWaitSeconds: number
+  lastWaitSeconds: number
+  /** not before the oldest upload we know of has left the window */
+  untilWindowMoves: boolean
+}
+
+const quota = `q.used, q.reserved, q.remaining, q.free_at as "freeAt", q.closed_until as "closedUntil", q.closed_by as "closedBy"`
+
+const decided = `d.outcome, d.judged_at as "judgedAt", (d.quota).used, (d.quota).reserved, (d.quota).remaining, (d.quota).free_at as "freeAt",
+  (d.quota).closed_until as "closedUntil", (d.quota).closed_by as "closedBy", (d.upload).id, (d.upload).account_id as "accountId",
+  (d.upload).reserved_at as "reservedAt", (d.upload).expires_at as "expiresAt", (d.upload).committed_at as "committedAt", (d.upload).late,
+  (d.upload).publish_id as "publishId", (d.upload).released_at as "releasedAt", (d.upload).tiktok_error as "tiktokError"`
+
 /** The windows of several accounts as they stand now; an account that never reserved anything has an empty one. */
 export async function findQuotas(
   db: Db,
   accountIds: readonly string[],
   limit: number,
-): Promise<(QuotaRow & { accountId: string })[]> {
+): Promise<(QuotaRow & { accountId: string; status: AccountStatus })[]> {
   return db.run(
     'find_quotas',
-    (sql) => sql<(QuotaRow & { accountId: string })[]>`
-      select a.id as "accountId", q.used, q.reserved, q.remaining, q.free_at as "freeAt", q.closed_until as "closedUntil", q.closed_by as "closedBy"
+    (sql) => sql<(QuotaRow & { accountId: string; status: AccountStatus })[]>`
+      select a.id as "accountId", a.status, ${sql.unsafe(quota)}
       from accounts a cross join lateral quota_at(tiktok_user_of(a.open_id), ${limit}, now(), now(), 1) q
-      where a.id = any(${sql.array([...accountIds])})`,
+      where a.id = any(${[...accountIds]})`,
   )
+}
+
+/** Takes a slot. The same key and time to live find the reservation they made. */
+export async function reserveUpload(
+  db: Db,
+  r: { accountId: string; uploadId: string; idempotencyKey: string; ttlSeconds: number; limit: number; actor: Actor },
+): Promise<Decided<ReserveOutcome>> {
+  const rows = await db.run(
+    'reserve_upload',
+    (sql) => sql<Flat<ReserveOutcome>[]>`
+      select ${sql.unsafe(decided)}
+      from reserve_upload(${r.accountId}, ${r.uploadId}, ${r.idempotencyKey}, ${r.ttlSeconds}, ${r.limit}, ${r.actor.keyId}) d`,
+  )
+  return only(rows)
+}
+
+/** The video is at TikTok: its slot stays taken for 24 hours from now. */
+export async function commitUpload(
+  db: Db,
+  c: { accountId: string; uploadId: string; publishId: string | null; limit: number; actor: Actor },
+): Promise<Decided<CommitOutcome>> {
+  const rows = await db.run(
+    'commit_upload',
+    (sql) => sql<Flat<CommitOutcome>[]>`
+      select ${sql.unsafe(decided)}
+      from commit_upload(${c.accountId}, ${c.uploadId}, ${c.publishId}, ${c.limit}, ${c.actor.keyId}, ${c.actor.requestId}) d`,
+  )
+  return only(rows)
+}
+
+/** @param r.closure null: the error says nothing about the next upload */
+export async function releaseUpload(
+  db: Db,
+  r: {
+    accountId: string
+    uploadId: string
+    tiktokError: string | null
+    closure: Closure | null
+    limit: number
+    actor: Actor
+  },
+): Promise<Decided<ReleaseOutcome>> {
+  const rows = await db.run(
+    'release_upload',
+    (sql) => sql<Flat<ReleaseOutcome>[]>`
+      select ${sql.unsafe(decided)}
+      from release_upload(${r.accountId}, ${r.uploadId}, ${r.tiktokError}, ${r.closure?.firstWaitSeconds ?? null},
+        ${r.closure?.lastWaitSeconds ?? null}, ${r.closure?.untilWindowMoves ?? false}, ${r.limit}, ${r.actor.keyId}, ${r.actor.requestId}) d`,
+  )
+  return only(rows)
+}
+
+/** @returns false when nothing was closed for this reason */
+export async function reopenUploads(db: Db, openId: string, closedBy: string): Promise<boolean> {
+  const rows = await db.run(
+    'reopen_uploads',
+    (sql) => sql`
+      update upload_gates set closed_until = now(), refusals = 0, exhausted_until = null
+      where tiktok_user = tiktok_user_of(${openId}) and closed_by = ${closedBy} and closed_until > now()
+      returning 1`,
+  )
+  return rows.length > 0
+}
+
+/** An account as seen by somebody who wants to upload at a moment, now or ahead. */
+export interface Outlook extends QuotaRow {
+  status: AccountStatus
+  statusReason: string | null
+  scopes: string[]
+  accessExpiresAt: Date | null
+  refreshExpiresAt: Date | null
+  /** the last refresh failed, or was refused and not yet believed: none is tried before `nextAttemptAt` */
+  refreshHeldBack: boolean
+  nextAttemptAt: Date | null
+  /** the moment asked about, or now if that is later */
+  at: Date
+}
+
+/** @returns undefined when there is no such account */
+export async function findOutlook(
+  db: Db,
+  look: { accountId: string; at: Date | null; count: number; limit: number },
+): Promise<Outlook | undefined> {
+  const rows = await db.run(
+    'find_outlook',
+    (sql) => sql<Outlook[]>`
+      select a.status, a.status_reason as "statusReason", a.scopes, t.access_expires_at as "accessExpiresAt", t.refresh_expires_at as "refreshExpiresAt",
+        coalesce(t.failures > 0 or t.rejected_at is not null, false) as "refreshHeldBack", t.next_attempt_at as "nextAttemptAt", moment.at, ${sql.unsafe(quota)}
+      from accounts a cross join (select greatest(${look.at}::timestamptz, now()) as at) moment
+        cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, ${look.count}) q
+        left join token_sets t on t.account_id = a.id
+      where a.id = ${look.accountId}`,
+  )
+  return rows[0]
+}
+
+/** Forgets reservations whose hold ended so long ago, and with them their idempotency keys. @returns how many, at most `limit` */
+export async function purgeUploads(db: Db, keptDays: number, limit: number): Promise<number> {
+  const rows = await db.run(
+    'purge_uploads',
+    (sql) => sql`
+      delete from uploads where id in (
+        select id from uploads where reserved_at < now() - make_interval(days => ${keptDays}) and held_until < now() - make_interval(days => ${keptDays})
+        limit ${limit}
+      ) returning 1`,
+  )
+  return rows.length
+}
+
+/** One row of a change: the upload's columns beside the others, all null when there is none. */
+type Flat<Outcome> = Omit<Decided<Outcome>, 'upload'> & (UploadRow | { [Column in keyof UploadRow]: null })
+
+function only<Outcome>(rows: Flat<Outcome>[]): Decided<Outcome> {
+  const [row] = rows
+  if (!row) throw new Error('A change of an upload answers with one row')
+  const { outcome, judgedAt, used, reserved, remaining, freeAt, closedUntil, closedBy, ...upload } = row
+  return {
+    outcome,
+    judgedAt,
+    used,
+    reserved,
+    remaining,
+    freeAt,
+    closedUntil,
+    closedBy,
+    upload: upload.id === null ? null : upload,
+  }
 }

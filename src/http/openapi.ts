@@ -42,6 +42,13 @@ export function responsesOf(codes: readonly FailureCode[]) {
   )
 }
 
+/** The page's own files are for everybody: nothing in them knows a key. Has to be called before the routes are guarded. */
+export function openDocs(app: FastifyInstance): void {
+  app.addHook('onRoute', (route) => {
+    if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, public: true }
+  })
+}
+
 /** Has to be registered before the routes. */
 export async function describeApi(app: FastifyInstance, publicUrl: string): Promise<void> {
   await app.register(swagger, {

@@ -12,7 +12,7 @@ import { guardRoutes } from './auth.ts'
 import { browserRoutes } from './browser.ts'
 import { connectSessionRoutes } from './connect-sessions.ts'
 import { answerFailure, handleFailures } from './failures.ts'
-import { describeApi } from './openapi.ts'
+import { describeApi, openDocs } from './openapi.ts'
 import { operationRoutes } from './operations.ts'
 import { tokenRoutes } from './tokens.ts'
 
@@ -53,6 +53,7 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
     keyGenerator: (request) => request.caller?.keyId ?? `address:${request.ip}`,
     skipOnError: false,
   })
+  openDocs(app)
   guardRoutes(app, parts, openApiKeys(parts.db))
   await describeApi(app, config.publicUrl)
 
