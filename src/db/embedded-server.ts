@@ -58,12 +58,17 @@ export function watchOver(server: ChildProcess, account: Account | undefined): (
   return () => watcher.stdin.end('done\n')
 }
 
-/** Ends sessions and writes everything out; after ten seconds without that, the write-ahead log has to do. */
-export async function shutDown(server: ChildProcess, binaries: Binaries, data: string): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return
-  const ended = new Promise((resolve) => server.once('exit', resolve))
+/** Asks the server to end its sessions and write everything out; it ends in its own time. */
+export async function askToStop(pid: number, binaries: Binaries, data: string): Promise<void> {
   if (process.platform === 'win32') await runAs(undefined, binaries.pgCtl, ['stop', '-D', data, '-m', 'fast'])
-  else server.kill('SIGINT')
+  else process.kill(pid, 'SIGINT')
+}
+
+/** After ten seconds of asking, the write-ahead log has to do. */
+export async function shutDown(server: ChildProcess, binaries: Binaries, data: string): Promise<void> {
+  if (server.pid === undefined || server.exitCode !== null || server.signalCode !== null) return
+  const ended = new Promise((resolve) => server.once('exit', resolve))
+  await askToStop(server.pid, binaries, data)
   const hurry = setTimeout(() => server.kill('SIGQUIT'), 10_000)
   await ended
   clearTimeout(hurry)
@@ -87,11 +92,15 @@ export function isAlive(pid: number): boolean {
 /** Process numbers are given out again, after a restart of the machine or of a container even soon. */
 export async function isPostgres(pid: number): Promise<boolean> {
   if (!isAlive(pid)) return false
-  if (process.platform === 'win32') return true
-  if (process.platform !== 'linux')
-    return /postgres/.test(await runAs(undefined, 'ps', ['-o', 'comm=', '-p', String(pid)]).catch(() => ''))
-  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return /^\d+ \(postgres\) [^ZX]/.test(status)
+  if (process.platform === 'linux') {
+    const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+    return /^\d+ \(postgres\) [^ZX]/.test(status)
+  }
+  const listing =
+    process.platform === 'win32'
+      ? runAs(undefined, 'tasklist', ['/fi', `PID eq ${pid}`, '/nh'])
+      : runAs(undefined, 'ps', ['-o', 'comm=', '-p', `${pid}`])
+  return (await listing.catch(() => '')).includes('postgres')
 }
 
 /** @returns nothing once the server takes connections; its last lines when it ended instead */

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type Binaries, findBinaries } from './embedded-binaries.ts'
 import { type Account, accountFor, findHome, runAs } from './embedded-home.ts'
-import { isAlive, isPostgres, launch, readPid, shutDown, watchOver } from './embedded-server.ts'
+import { askToStop, isAlive, isPostgres, launch, readPid, shutDown, watchOver } from './embedded-server.ts'
 
 export interface EmbeddedPostgres {
   /** holds the password: not for logs */
@@ -65,7 +65,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
 
   if (!(await exists(cluster))) await makeCluster(cluster, binaries, account, throwaway)
   const password = (await readFile(join(cluster, 'password'), 'utf8')).trim()
-  await claim(data, ownerFile, log)
+  await claim(data, ownerFile, binaries, log)
   const disown = async () => {
     owned.delete(ownerFile)
     await rm(ownerFile, { force: true })
@@ -140,7 +140,7 @@ const startingMs = 5_000
  * Makes this process the owner of the data. What a living owner has is theirs; a server that was left behind is stopped.
  * Of two that claim at the same moment and both get through, PostgreSQL's own lock lets one start.
  */
-async function claim(data: string, ownerFile: string, log: (message: string) => void): Promise<void> {
+async function claim(data: string, ownerFile: string, binaries: Binaries, log: (message: string) => void): Promise<void> {
   const pidFile = join(data, 'postmaster.pid')
   const serverPid = await readPid(pidFile)
   const isRunning = serverPid !== undefined && (await isPostgres(serverPid))
@@ -150,7 +150,15 @@ async function claim(data: string, ownerFile: string, log: (message: string) => 
     if (isRunning || isStarting) throw inUse(data, ownerPid)
   }
 
-  if (isRunning) await stopLeftover(serverPid, data, pidFile, log)
+  if (isRunning) {
+    log(`stopping the PostgreSQL that a killed process left running (process ${serverPid})`)
+    await askToStop(serverPid, binaries, data)
+    const giveUpAtMs = Date.now() + 15_000
+    while ((await readPid(pidFile)) === serverPid) {
+      if (Date.now() > giveUpAtMs) throw inUse(data, serverPid)
+      await pause(20)
+    }
+  }
   // PostgreSQL sees by itself that the file was left by a crash, unless its number belongs to some other process by now.
   else if (serverPid !== undefined && isAlive(serverPid)) await rm(pidFile, { force: true })
 
@@ -159,16 +167,6 @@ async function claim(data: string, ownerFile: string, log: (message: string) => 
     throw error.code === 'EEXIST' ? inUse(data) : error
   })
   owned.add(ownerFile)
-}
-
-async function stopLeftover(pid: number, data: string, pidFile: string, log: (message: string) => void): Promise<void> {
-  log(`stopping the PostgreSQL that a killed process left running (process ${pid})`)
-  process.kill(pid, 'SIGINT')
-  const giveUpAtMs = Date.now() + 15_000
-  while ((await readPid(pidFile)) === pid) {
-    if (Date.now() > giveUpAtMs) throw inUse(data, pid)
-    await pause(20)
-  }
 }
 
 function inUse(data: string, pid?: number): Error {

@@ -34,12 +34,13 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
   const connection = await connectPatiently(url, waitMs, onWait)
   const { sql } = connection
   try {
-    const isPending = async () => {
+    const findPending = async () => {
       const applied = await appliedAt(sql)
       return migrations.filter(({ folderMillis }) => !applied.has(folderMillis))
     }
-    if ((await isPending()).length === 0) return { applied: 0 }
+    if ((await findPending()).length === 0) return { applied: 0 }
 
+    await sql.unsafe('set statement_timeout = 0; set lock_timeout = 0') // a migration takes as long as it has to
     const [lock] = await sql`select pg_try_advisory_lock(${lockKey}) as held`
     if (!lock?.held) {
       onWait('another process is migrating the database')
@@ -48,7 +49,7 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
     await sql.unsafe(`
       create schema if not exists drizzle;
       create table if not exists drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`)
-    const pending = await isPending() // what was pending before the lock may have been done by its last holder
+    const pending = await findPending() // what was pending before the lock may have been done by its last holder
     for (const { sql: statements, hash, folderMillis } of pending) {
       const record = `insert into drizzle.__drizzle_migrations (hash, created_at) values ('${hash}', ${folderMillis})`
       await sql.unsafe([...statements, record].join('\n;\n'))
@@ -79,7 +80,6 @@ async function appliedAt(sql: Sql): Promise<Set<number>> {
 
 async function connectPatiently(url: string, waitMs: number, onWait: (reason: string) => void): Promise<Connection> {
   const giveUpAtMs = performance.now() + waitMs
-  // No statement timeout: a migration may take as long as it has to.
   const options = {
     url,
     applicationName: 'tiktok-oauth-service migrate',
