@@ -158,9 +158,10 @@ async function claim(data: string, ownerFile: string, binaries: Binaries, log: (
       if (Date.now() > giveUpAtMs) throw inUse(data, serverPid)
       await pause(20)
     }
+  } else if (serverPid !== undefined && isAlive(serverPid)) {
+    // Left by a crash, and its number is another process's by now: PostgreSQL would take that one for a server.
+    await rm(pidFile, { force: true })
   }
-  // PostgreSQL sees by itself that the file was left by a crash, unless its number belongs to some other process by now.
-  else if (serverPid !== undefined && isAlive(serverPid)) await rm(pidFile, { force: true })
 
   await rm(ownerFile, { force: true })
   await writeFile(ownerFile, `${process.pid}\n`, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {

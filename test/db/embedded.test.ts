@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { type EmbeddedPostgres, runningEmbeddedPostgres, startEmbeddedPostgres } from '../../src/db/embedded.ts'
 import { isPostgres } from '../../src/db/embedded-server.ts'
 import { eventually } from '../rig/eventually.ts'
 
@@ -93,6 +93,15 @@ t.test('a data directory in use is refused, with whom to stop', async (t) => {
   const { owner: neighbour, url } = await owner(t, dataDir)
   await t.rejects(start(t, dataDir), new RegExp(`in use by process ${neighbour.pid}: stop that first.*DATA_DIR.*DATABASE_URL`))
   t.same(await ask(url, 'select 1 as fine'), [{ fine: 1 }], 'and the neighbour is not disturbed')
+})
+
+t.test('the command line joins the server that runs, and sees when none does', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  t.equal(await runningEmbeddedPostgres(dataDir), undefined)
+  const server = await start(t, dataDir)
+  t.equal(await runningEmbeddedPostgres(dataDir), server.url)
+  await server.stop()
+  t.equal(await runningEmbeddedPostgres(dataDir), undefined)
 })
 
 t.test('two first starts at once make one cluster; one serves, the other is refused', async (t) => {
