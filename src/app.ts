@@ -86,6 +86,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     timings: times,
     refreshes: new Flights(times.flightDeadlineMs, () => ({ kind: 'yielded' as const })),
     exchanges: new Flights(times.flightDeadlineMs, () => undefined),
+    watches: new Flights(times.flightDeadlineMs, () => 'nothing' as const),
+    recording: new Set(),
     unsaved: new Set(),
     keyring: { fits: true },
     stopping: stopping.signal,
@@ -111,7 +113,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       await background?.stop()
       await server.close()
       await Promise.all([parts.refreshes.landed(), parts.exchanges.landed()])
-      await Promise.all(parts.unsaved)
+      await Promise.all(parts.recording)
       const left = spill.count()
       await tiktok.close()
       await db.close()

@@ -48,13 +48,20 @@ export interface Parts {
   refreshes: Flights<RefreshOutcome>
   /** code exchanges of this process, by connect session */
   exchanges: Flights<void>
-  /** answers TikTok gave that the database does not have yet */
-  unsaved: Set<Promise<void>>
+  /** waits for a neighbour's refresh, by account: one that asks the database, however many readers wait */
+  watches: Flights<Sighting>
+  /** answers of TikTok that are being recorded: the process does not end before they are */
+  recording: Set<Promise<void>>
+  /** whose answer (an account, a connect session) the database refused to take so far: held in memory and tried again */
+  unsaved: Set<string>
   /** false while the vault's keys are not those of the database: then nothing is written and nobody is served */
   keyring: { fits: boolean }
   /** aborted when the process is asked to end: no new work, what is in flight is finished */
   stopping: AbortSignal
 }
+
+/** What waiting for a neighbour's refresh led to: its token set, its claim given up, or nothing within the time. */
+export type Sighting = 'moved' | 'free' | 'nothing'
 
 /** What became of one try to refresh an account's token set. Expected outcomes are values; surprises are errors. */
 export type RefreshOutcome =

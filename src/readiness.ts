@@ -12,7 +12,7 @@ export interface Readiness {
     keyring: 'ok' | 'mismatch' | 'unknown'
     migrations: 'ok' | 'pending' | 'unknown'
   }
-  /** token answers that are only in memory and on disk */
+  /** token answers that the database refused to take so far: only in memory and on disk */
   unsaved: number
 }
 

@@ -124,7 +124,7 @@ export async function replayExchange(parts: Parts, id: string, body: unknown): P
   const answer = AnsweredExchange.parse(body)
   const session = await findSession(parts.db, answer.sessionId)
   parts.log.warn('spilled exchange was replayed', { sessionId: answer.sessionId, outcome: session?.status ?? 'purged' })
-  if (session && session.status !== 'completed') await connect(parts, session, answer, session.createdBy)
+  if (session && session.status !== 'completed') await connect(parts, session, answer, session.createdBy, true)
   await parts.spill.remove(id)
 }
 
@@ -139,7 +139,7 @@ async function settle(
   const { log } = parts
   const about = { sessionId: claim.id }
   // Whether it is recorded or not, nothing more can happen here: a database that is away is waited for.
-  const recorded = (work: () => Promise<unknown>) => untilSaved(parts, { attemptId }, work)
+  const recorded = (work: () => Promise<unknown>) => untilSaved(parts, { subject: claim.id, attemptId }, work)
 
   switch (answer.kind) {
     case 'granted': {
@@ -161,9 +161,9 @@ async function settle(
         refreshExpiresAt,
         lifetimeSeconds,
       }
-      await parts.spill.write({ id: attemptId, kind: 'exchange', subject: claim.id, body: answered })
+      const spilled = await parts.spill.write({ id: attemptId, kind: 'exchange', subject: claim.id, body: answered })
       step('exchange.spilled', claim.id)
-      await connect(parts, claim, answered, actor)
+      await connect(parts, claim, answered, actor, spilled)
       step('exchange.saved', claim.id)
       await parts.spill.remove(attemptId)
       return
@@ -203,23 +203,28 @@ async function settle(
 }
 
 /** Gives the grant its account, or refuses it and revokes it. Repeats itself while the database is away. */
-async function connect(parts: Parts, session: ConnectSession, answer: AnsweredExchange, actor: string): Promise<void> {
+async function connect(
+  parts: Parts,
+  session: ConnectSession,
+  answer: AnsweredExchange,
+  actor: string,
+  spilled: boolean,
+): Promise<void> {
   const { config, log } = parts
   const { requiredScopes, scopes: askedScopes } = config.tiktok
+  const about = { subject: session.id, attemptId: answer.attemptId, spilled }
   const refuse = async (code: FailureCode) => {
     log.info('grant was refused', { sessionId: session.id, code })
-    await untilSaved(parts, { attemptId: answer.attemptId }, () => failSession(parts.db, session.id, code))
+    await untilSaved(parts, about, () => failSession(parts.db, session.id, code))
     const { accessToken, refreshToken, accessExpiresAt } = answer
-    await untilSaved(parts, { attemptId: answer.attemptId }, () =>
+    await untilSaved(parts, about, () =>
       revokeRefused(parts, answer.openId, { accountId: session.id, reason: code, accessToken, refreshToken, accessExpiresAt }),
     )
   }
 
   if (requiredScopes.some((scope) => !answer.scopes.includes(scope))) return refuse('scope_not_granted')
   const missingScopes = askedScopes.filter((scope) => !answer.scopes.includes(scope))
-  const { outcome, accountId } = await untilSaved(parts, { attemptId: answer.attemptId }, () =>
-    place(parts, session, answer, missingScopes, actor),
-  )
+  const { outcome, accountId } = await untilSaved(parts, about, () => place(parts, session, answer, missingScopes, actor))
   if (outcome === 'connected' && accountId !== null) {
     log.info('account connected', { accountId, ownerId: session.ownerId, sessionId: session.id })
     // After the token is safe, and never in its way: a profile that fails, hangs or is rubbish costs a picture.

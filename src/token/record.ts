@@ -32,14 +32,13 @@ export type AnsweredRefresh = z.infer<typeof AnsweredRefresh>
  */
 export function keep(parts: Parts, answer: AnsweredRefresh): Promise<RefreshOutcome> {
   const kept = (async (): Promise<RefreshOutcome> => {
-    await parts.spill.write({ id: answer.attemptId, kind: 'refresh', subject: answer.accountId, body: answer })
-    step('refresh.spilled', answer.accountId)
-    const outcome = await untilSaved(parts, { accountId: answer.accountId, attemptId: answer.attemptId }, () =>
-      save(parts, answer),
-    )
-    step('refresh.saved', answer.accountId)
-    await parts.spill.remove(answer.attemptId)
-    step('refresh.unspilled', answer.accountId)
+    const { accountId, attemptId } = answer
+    const spilled = await parts.spill.write({ id: attemptId, kind: 'refresh', subject: accountId, body: answer })
+    step('refresh.spilled', accountId)
+    const outcome = await untilSaved(parts, { subject: accountId, attemptId, spilled }, () => save(parts, answer))
+    step('refresh.saved', accountId)
+    await parts.spill.remove(attemptId)
+    step('refresh.unspilled', accountId)
     return outcome === 'saved' || outcome === 'recovered' ? { kind: 'refreshed' } : { kind: 'discarded' }
   })()
   return tracked(parts, kept)
@@ -48,8 +47,6 @@ export function keep(parts: Parts, answer: AnsweredRefresh): Promise<RefreshOutc
 /**
  * Brings back what an earlier process had been told and could not record. Harmless to repeat and to do beside other replicas: the save is
  * guarded by the generation that was spent, and knows its own attempt.
- *
- * @returns how many answers were brought home
  */
 export async function replayRefresh(parts: Parts, id: string, body: unknown): Promise<void> {
   const answer = AnsweredRefresh.parse(body)

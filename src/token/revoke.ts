@@ -60,7 +60,7 @@ export async function revokeLater(parts: Parts, grant: Grant): Promise<Revocatio
   const id = newId('rev')
   const { accountId, reason, accessExpiresAt } = grant
   const sealed = sealTokens(parts, id, 0, grant)
-  await untilSaved(parts, { accountId, attemptId: id }, () =>
+  await untilSaved(parts, { subject: id, attemptId: id }, () =>
     insertRevocation(parts.db, { id, accountId, reason, subject: id, generation: 0, ...sealed, accessExpiresAt }),
   )
   return (await within(attemptRevocation(parts, id), disconnectPatienceMs)) ?? 'pending'

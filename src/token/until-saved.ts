@@ -3,32 +3,42 @@
 import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 
+/** The pauses between tries stay short: when the database is back, a neighbour may claim what we hold the answer to. */
+const longestPauseMs = 400
+
 /**
  * Repeats a save until it is in the database. Only the storage being away is waited for; anything else is thrown.
  *
+ * @param about.subject the account or connect session: nobody in this process spends its token or code again meanwhile
+ * @param about.spilled false: it is nowhere but in this memory, so it is tried even while the process ends
  * @throws ServiceError storage_unavailable when the process is asked to end first
  */
 export async function untilSaved<T>(
   parts: Parts,
-  about: { accountId?: string; attemptId: string },
+  about: { subject: string; attemptId: string; spilled?: boolean },
   save: () => Promise<T>,
 ): Promise<T> {
-  const { log, metrics, stopping } = parts
-  for (let tries = 0, waiting = false; ; tries++) {
+  const { log, metrics, stopping, unsaved } = parts
+  const { subject, attemptId, spilled = true } = about
+  const note = (waits: boolean) => {
+    if (waits) unsaved.add(subject)
+    else unsaved.delete(subject)
+    metrics.unsavedTokens.set(unsaved.size)
+  }
+  for (let tries = 1; ; tries++) {
     try {
       const outcome = await save()
-      if (waiting) metrics.unsavedTokens.dec()
+      if (tries > 1) note(false)
       return outcome
     } catch (error) {
       const away = error instanceof ServiceError && (error.code === 'storage_unavailable' || error.code === 'overloaded')
-      if (!away || stopping.aborted) {
-        if (waiting) metrics.unsavedTokens.dec()
-        log.error('token answer was not saved', { ...about, count: tries, error })
+      if (!away || (stopping.aborted && spilled)) {
+        if (tries > 1) note(false)
+        log.error('token answer was not saved', { attemptId, count: tries, error })
         throw error
       }
-      if (!waiting) metrics.unsavedTokens.inc()
-      waiting = true
-      await pause(Math.min(2000, 50 * 2 ** Math.min(tries, 6)), stopping)
+      note(true)
+      await pause(Math.min(longestPauseMs, 25 * 2 ** Math.min(tries, 6)) * (0.5 + Math.random() / 2), stopping)
     }
   }
 }
@@ -39,12 +49,14 @@ export function tracked<T>(parts: Parts, work: Promise<T>): Promise<T> {
     () => undefined,
     () => undefined,
   )
-  parts.unsaved.add(settled)
-  void settled.then(() => parts.unsaved.delete(settled))
+  parts.recording.add(settled)
+  void settled.then(() => parts.recording.delete(settled))
   return work
 }
 
+/** Ends early when the process is asked to end, once. */
 async function pause(ms: number, stopping: AbortSignal): Promise<void> {
+  if (stopping.aborted) return new Promise((resolve) => setTimeout(resolve, ms))
   await new Promise<void>((resolve) => {
     const done = () => {
       clearTimeout(timer)
