@@ -139,6 +139,8 @@ export const connectSessions = pgTable(
     attemptId: text('attempt_id'),
     leaseUntil: at('lease_until'),
     createdBy: text('created_by').notNull(),
+    /** the one browser that may act on the connect page; set by its first act, never by a look */
+    browserHash: text('browser_hash'),
     createdAt: at('created_at').notNull().defaultNow(),
     expiresAt: at('expires_at').notNull(),
     completedAt: at('completed_at'),
@@ -156,6 +158,8 @@ export const authorizationRequests = pgTable(
       .references(() => connectSessions.id, { onDelete: 'cascade' }),
     browserHash: text('browser_hash').notNull(),
     sealedVerifier: text('sealed_verifier'),
+    /** the person asked to reconnect this account on the connect page; it travels with the state, so that two tabs do not mix */
+    reconnectAccountId: text('reconnect_account_id'),
     createdAt: at('created_at').notNull().defaultNow(),
     expiresAt: at('expires_at').notNull(),
     consumedAt: at('consumed_at'),
