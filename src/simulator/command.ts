@@ -17,6 +17,7 @@ const usage = `simulator: TikTok's login, token endpoint, user info and webhooks
   --webhook-url URL     where TikTok's notices go
   --latency-ms N        answer this much later
   --control-token TEXT  bearer token that /_sim asks for; open without it
+  --state FILE          grants outlive the process in it; without it everything is forgotten
   --help
 `
 
@@ -32,6 +33,7 @@ const options = {
   'webhook-url': { type: 'string' },
   'latency-ms': { type: 'string', default: '0' },
   'control-token': { type: 'string' },
+  state: { type: 'string' },
   help: { type: 'boolean', default: false },
 } as const
 
@@ -60,6 +62,7 @@ export async function runSimulator(argv: string[]): Promise<void> {
     webhookUrl: values['webhook-url'],
     latencyMs: Number(values['latency-ms']),
     controlToken: values['control-token'],
+    stateFile: values.state,
     settings: appName === undefined ? {} : { app_name: appName },
   }).catch((error: unknown) => {
     throw error instanceof z.ZodError ? new Error(z.prettifyError(error), { cause: error }) : error

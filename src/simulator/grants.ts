@@ -38,6 +38,11 @@ interface AccessTokenRecord {
   readonly expiresAt: number
 }
 
+/** A grant as it is kept from one process to the next. */
+export interface KeptGrant extends Omit<Grant, 'person' | 'accessTokens' | 'ended'> {
+  readonly accessTokens: readonly { token: string; expiresAt: number }[]
+}
+
 /** The token endpoint's success, as TikTok writes it. */
 export interface TokenSet {
   access_token: string
@@ -86,6 +91,15 @@ export class Grants {
     this.#live.set(person, grants.add(grant))
     this.#giveRefreshToken(grant)
     return this.#answer(grant, options.accessExpiresIn ?? lifetimes.access, now)
+  }
+
+  /** Puts a grant back as another process knew it. */
+  recall(person: Person, kept: KeptGrant): void {
+    const grant: Grant = { ...kept, person, accessTokens: kept.accessTokens.map(({ token }) => token), ended: false }
+    const grants = this.#live.get(person) ?? new Set()
+    this.#live.set(person, grants.add(grant))
+    this.#refreshTokens.set(grant.refreshToken, newRecord(grant))
+    for (const { token, expiresAt } of kept.accessTokens) this.#accessTokens.set(token, { grant, expiresAt })
   }
 
   /** @returns the new pair, or undefined for a refresh token that is unknown, replaced, revoked or expired */
@@ -147,12 +161,17 @@ export class Grants {
   }
 
   expiresIn(accessToken: string): number {
-    return secondsUntil(this.#accessTokens.get(accessToken)?.expiresAt ?? 0, this.#clock.now())
+    return secondsUntil(this.expiresAt(accessToken), this.#clock.now())
+  }
+
+  /** In milliseconds since 1970, by the simulator's clock; 0 for one that is not known. */
+  expiresAt(accessToken: string): number {
+    return this.#accessTokens.get(accessToken)?.expiresAt ?? 0
   }
 
   #giveRefreshToken(grant: Grant): void {
     grant.refreshToken = newRefreshToken()
-    this.#refreshTokens.set(grant.refreshToken, { grant, presented: 0, processed: 0, processedAt: undefined, live: true })
+    this.#refreshTokens.set(grant.refreshToken, newRecord(grant))
   }
 
   #answer(grant: Grant, expiresIn: number, now: number): TokenSet {
@@ -192,6 +211,10 @@ export class Grants {
       presented,
     }))
   }
+}
+
+function newRecord(grant: Grant): RefreshTokenRecord {
+  return { grant, presented: 0, processed: 0, processedAt: undefined, live: true }
 }
 
 export function sha256(text: string): string {

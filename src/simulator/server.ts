@@ -16,6 +16,7 @@ import type { People } from './people.ts'
 import { perform } from './perform.ts'
 import { type RemovalReason, removeApp, revokeCall } from './revoke.ts'
 import { defaultSettings, type Lifetimes, Settings } from './settings.ts'
+import { rememberIn } from './state.ts'
 import type { Stats } from './stats.ts'
 import { tokenCall } from './token.ts'
 import { initRoute, takeVideo, uploadCall } from './upload.ts'
@@ -39,6 +40,8 @@ export interface SimulatorOptions {
   latencyMs?: number | undefined
   /** Asked for as a bearer token at `/_sim`. */
   controlToken?: string | undefined
+  /** Where grants outlive the process; without it everything is forgotten. */
+  stateFile?: string | undefined
   /** Anything else that can be set, by its name at `POST /_sim/settings`. */
   settings?: SettingsChange | undefined
 }
@@ -68,8 +71,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const closing = new AbortController()
   const world = createWorld(settingsFrom(options), closing.signal)
   changeSettings(world, options.settings ?? {})
+  const remember = options.stateFile === undefined ? () => {} : rememberIn(options.stateFile, world)
   const server = createServer({ keepAliveTimeout: 65_000 }, (incoming, response) => {
-    serve(world, options.controlToken, incoming, response).catch((error) => apologise(response, error))
+    serve(world, options.controlToken, remember, incoming, response).catch((error) => apologise(response, error))
   })
   const { host = '127.0.0.1' } = options
   await new Promise<void>((resolve, reject) => {
@@ -95,6 +99,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       server.closeAllConnections()
       await closed
       await world.webhooks.settled()
+      remember()
     },
   }
 }
@@ -112,13 +117,24 @@ function settingsFrom(options: SimulatorOptions): Settings {
   })
 }
 
-async function serve(world: World, controlToken: string | undefined, incoming: IncomingMessage, response: ServerResponse) {
+async function serve(
+  world: World,
+  controlToken: string | undefined,
+  remember: () => void,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const remembering = (process: () => Answer) => () => {
+    const answer = process()
+    remember()
+    return answer
+  }
   const request = await readRequest(incoming)
-  if (request.path.startsWith('/_sim/')) return send(response, control(world, request, controlToken))
+  if (request.path.startsWith('/_sim/')) return send(response, remembering(() => control(world, request, controlToken))())
   world.stats.count('requests')
   const call = callFor(world, request)
-  if (call) return perform(world, call, response)
-  send(response, pageFor(world, request))
+  if (call) return perform(world, { ...call, process: remembering(call.process) }, response)
+  send(response, remembering(() => pageFor(world, request))())
 }
 
 /** The routes that can be scripted to fail. */
