@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { type Background, startBackground } from './background/background.ts'
 import { type Config, ConfigError } from './config.ts'
+import { openBatch } from './db/batch.ts'
 import { openDb } from './db/client.ts'
 import { startEmbeddedPostgres } from './db/embedded.ts'
 import { migrate } from './db/migrate.ts'
 import { ensurePartitions } from './db/partitions.ts'
+import { vendTokenSets } from './db/token-sets.ts'
 import { Flights } from './flights.ts'
 import { buildServer } from './http/server.ts'
 import { type Parts, type Timings, timings } from './parts.ts'
@@ -88,6 +90,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     exchanges: new Flights(times.flightDeadlineMs, () => undefined),
     watches: new Flights(times.flightDeadlineMs, () => 'nothing' as const),
     recording: new Set(),
+    // Two lanes: while one statement is out the next fills up, and a slow one does not hold up everybody.
+    vends: openBatch((reads) => vendTokenSets(db, reads), { lanes: 2, most: 64 }),
     unsaved: new Set(),
     keyring: { fits: true },
     stopping: stopping.signal,

@@ -1,7 +1,9 @@
 // What the domain is handed: the doors to the outside, time, and this process's own flights. Built once in app.ts; a test
 // builds the same with other doors.
 import type { Config } from './config.ts'
+import type { Batch } from './db/batch.ts'
 import type { Db } from './db/client.ts'
+import type { Vended, VendRead } from './db/token-sets.ts'
 import type { Flights } from './flights.ts'
 import type { Log, Metrics } from './telemetry.ts'
 import type { TikTok } from './tiktok/client.ts'
@@ -48,6 +50,8 @@ export interface Parts {
   refreshes: Flights<RefreshOutcome>
   /** code exchanges of this process, by connect session */
   exchanges: Flights<void>
+  /** token reads of this process: those of one moment are one statement */
+  vends: Batch<VendRead, Vended | undefined>
   /** waits for a neighbour's refresh, by account: one that asks the database, however many readers wait */
   watches: Flights<Sighting>
   /** answers of TikTok that are being recorded: the process does not end before they are */

@@ -1,7 +1,7 @@
 // Hands out access tokens: the one we have while it is good for long enough, a refreshed one otherwise, and an honest answer
 // when neither is to be had.
 import { z } from 'zod'
-import { peekTokenSet, type Vended, vendTokenSet } from '../db/token-sets.ts'
+import { peekTokenSet, type Vended } from '../db/token-sets.ts'
 import { ServiceError } from '../errors.ts'
 import { within } from '../flights.ts'
 import type { Parts, RefreshOutcome } from '../parts.ts'
@@ -99,7 +99,7 @@ async function refreshedOrWhatIsLeft(
     refuseIfDown(fresh)
   }
   // TikTok is away, slow or in doubt: the present token is served for as long as it lives.
-  const left = await look(parts, accountId, 1, { ...reader, degraded: true })
+  const left = await look(parts, accountId, 1, reader, true)
   if (left.audited) return hand(parts, accountId, left, true)
   throw await why(parts, accountId, outcome)
 }
@@ -113,21 +113,8 @@ async function refreshWithin(parts: Parts, accountId: string, generation: number
   return moved ? { kind: 'sibling_won' } : outcome
 }
 
-function look(
-  parts: Parts,
-  accountId: string,
-  minTtlSeconds: number,
-  reader: TokenReader & { degraded?: boolean },
-): Promise<Vended> {
-  return found(
-    vendTokenSet(parts.db, {
-      accountId,
-      minTtlSeconds,
-      keyId: reader.keyId,
-      requestId: reader.requestId,
-      degraded: reader.degraded ?? false,
-    }),
-  )
+function look(parts: Parts, accountId: string, minTtlSeconds: number, reader: TokenReader, degraded = false): Promise<Vended> {
+  return found(parts.vends.ask({ accountId, minTtlSeconds, keyId: reader.keyId, requestId: reader.requestId, degraded }))
 }
 
 /** Reads without vending: nothing is handed out, so nothing is audited. */

@@ -1,0 +1,58 @@
+// Questions that come at the same moment go to the database as one statement. A statement costs a round trip, a plan and a
+// commit whether it asks for one row or for thirty; a busy service asks for the same thing many times a millisecond.
+export interface Batch<Question, Answer> {
+  ask(question: Question): Promise<Answer>
+}
+
+/**
+ * While fewer than `lanes` statements are out, a question leaves with whatever else was asked in the same turn of the event loop: alone on a
+ * quiet service, without waiting. Otherwise it waits for the next statement that comes back.
+ *
+ * @param run asks all at once; its answers are in the order of the questions. When it throws, all of them fail.
+ */
+export function openBatch<Question, Answer>(
+  run: (questions: Question[]) => Promise<Answer[]>,
+  { lanes, most }: { lanes: number; most: number },
+): Batch<Question, Answer> {
+  interface Asked {
+    question: Question
+    resolve: (answer: Answer) => void
+    reject: (error: unknown) => void
+  }
+  const waiting: Asked[] = []
+  let out = 0
+  let scheduled = false
+
+  function schedule(): void {
+    if (scheduled || out >= lanes || waiting.length === 0) return
+    scheduled = true
+    setImmediate(() => {
+      scheduled = false
+      while (out < lanes && waiting.length > 0) void send(waiting.splice(0, most))
+    })
+  }
+
+  async function send(asked: Asked[]): Promise<void> {
+    out++
+    try {
+      const answers = await run(asked.map(({ question }) => question))
+      asked.forEach(({ resolve, reject }, index) => {
+        if (index in answers) resolve(answers[index] as Answer)
+        else reject(new Error('A batch answers every question'))
+      })
+    } catch (error) {
+      for (const { reject } of asked) reject(error)
+    } finally {
+      out--
+      schedule()
+    }
+  }
+
+  return {
+    ask: (question) =>
+      new Promise<Answer>((resolve, reject) => {
+        waiting.push({ question, resolve, reject })
+        schedule()
+      }),
+  }
+}
