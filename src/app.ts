@@ -61,7 +61,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     url: databaseUrl,
     applicationName: 'tiktok-oauth-service',
     onEvent: ({ kind, name, cause }) => {
-      if (kind === 'pool_replaced') metrics.poolsReplaced.inc()
+      metrics.databaseTrouble.inc({ kind })
       log.warn('database connection trouble', { event: kind, name, error: cause })
     },
   })

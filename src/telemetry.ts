@@ -188,10 +188,7 @@ export function createMetrics() {
     exchanges: counter('code_exchanges_total', 'Code exchanges by outcome', ['outcome']),
     revocations: counter('revocations_total', 'Revocations at TikTok by outcome', ['outcome']),
     notices: counter('tiktok_notices_total', "TikTok's webhook notices by outcome", ['outcome']),
-    poolsReplaced: counter(
-      'database_pools_replaced_total',
-      'Connection pools given up after a dead connection or a missed deadline',
-    ),
+    databaseTrouble: counter('database_trouble_total', 'Connections lost, deadlines missed, pools given up', ['kind']),
     loopFailures: counter('background_failures_total', 'Background rounds that threw', ['loop']),
   }
   for (const outcome of refreshOutcomes) metrics.refreshes.inc({ outcome }, 0)

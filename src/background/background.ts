@@ -1,6 +1,7 @@
 // All that happens when nobody asks, started and stopped together.
 import type { Parts } from '../parts.ts'
 import { watchKeyring } from '../readiness.ts'
+import { replaySpills } from '../token/replay.ts'
 import { attemptDueRevocations } from '../token/revoke.ts'
 import { keepHouse } from './housekeeper.ts'
 import { startLoop } from './loop.ts'
@@ -20,6 +21,15 @@ export function startBackground(parts: Parts): Background {
       parts,
       'revoker',
       withKeys(async () => ((await attemptDueRevocations(parts, 20)) === 20 ? 0 : 2000)),
+    ),
+    // A neighbour that shares the directory may have died; what it wrote half a minute before its end is listed only later.
+    startLoop(
+      parts,
+      'replayer',
+      withKeys(async () => {
+        await replaySpills(parts)
+        return 60_000
+      }),
     ),
     startLoop(parts, 'measures', async () => {
       await measureRefreshing(parts)
