@@ -17,7 +17,7 @@ export class Flights<T> {
     return this.#inFlight.get(key) ?? this.#launch(key, start)
   }
 
-  /** Starts it in any case, after the present flight of this key has landed. */
+  /** Starts it in any case, after the present flight of this key has landed; whoever joins from now on joins this one. */
   follow(key: string, start: () => Promise<T>): Promise<T> {
     const present = this.#inFlight.get(key)
     return this.#launch(key, present ? () => present.then(start, start) : start)

@@ -125,7 +125,7 @@ export async function saveTokenSet(
     'save_token_set',
     (sql) => sql<{ saved: boolean; already: boolean; present: boolean; recovered: boolean; sibling: boolean }[]>`
       with before as (
-        select id, owner_id, status, scopes from accounts where id = ${spent.accountId}
+        select id, owner_id, status, status_reason from accounts where id = ${spent.accountId}
       ), saved as (
         update token_sets set generation = generation + 1, sealed_access_token = ${next.sealedAccessToken}, sealed_refresh_token = ${next.sealedRefreshToken},
           access_expires_at = ${next.accessExpiresAt}, refresh_expires_at = coalesce(${next.refreshExpiresAt}, refresh_expires_at),
@@ -143,7 +143,12 @@ export async function saveTokenSet(
         returning a.id
       ), journal as (
         insert into timeline (account_id, kind, generation, attempt_id, code, actor)
-        select account_id, 'refreshed', generation, ${spent.attemptId}, ${next.lostRequiredScope ? 'required_scope_removed' : null}, 'service' from saved
+        select account_id, 'refreshed', generation, ${spent.attemptId}::text, ${next.lostRequiredScope ? 'required_scope_removed' : null}::text, 'service' from saved
+        union all
+        -- The state changed: the timeline says why, like the event.
+        select s.account_id, case when ${next.lostRequiredScope} then 'reauthorization_required' else 'recovered' end, s.generation, ${spent.attemptId}::text,
+          case when ${next.lostRequiredScope} then 'required_scope_removed' else b.status_reason end, 'service'
+        from saved s join before b on b.id = s.account_id where b.status <> ${status}
       ), announced as (
         insert into events (type, account_id, data)
         select case when ${next.lostRequiredScope} then 'account.reauthorization_required' else 'account.recovered' end, b.id,

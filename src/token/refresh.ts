@@ -1,24 +1,18 @@
 // Spends a refresh token that works once. Claim, spend, record: one statement takes the lease, no connection is held while
 // TikTok thinks, and what TikTok answered is made durable before anything else looks at it.
-import { closeGate, type GateReason, openGate } from '../db/gates.ts'
-import {
-  type Claim,
-  claimTokenSet,
-  generationOf,
-  parkClaim,
-  recordExpiry,
-  releaseClaim,
-  settleRejections,
-  standingOf,
-  suspectRejection,
-} from '../db/token-sets.ts'
+import { type Claim, claimStands, claimTokenSet, parkClaim, releaseClaim, sightTokenSet, standingOf } from '../db/claims.ts'
+import { recordExpiry, settleRejections, suspectRejection } from '../db/rejections.ts'
 import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
-import type { Parts, RefreshOutcome } from '../parts.ts'
+import type { Parts, RefreshOutcome, Sighting } from '../parts.ts'
 import type { TokenAnswer } from '../tiktok/client.ts'
 import { backoffSeconds, datesOf } from './expiry.ts'
+import { holdBack, reached, stumble } from './gate.ts'
 import { keep } from './record.ts'
 import { step } from './steps.ts'
+
+/** A claim used this quickly is believed; after a longer wait it is looked at again before the token is sent. */
+const surelyOursSeconds = 0.5
 
 /**
  * Refreshes one account's token set, unless it moved past `generation` already. In normal running one refresh is in flight per account,
@@ -32,7 +26,7 @@ export function refresh(parts: Parts, accountId: string, generation: number): Pr
   return parts.refreshes.join(accountId, async () => {
     const heldSince = performance.now()
     const terms = { attemptId: newId('att'), leaseSeconds: parts.timings.leaseSeconds }
-    const claim = await claimTokenSet(parts.db, accountId, generation, terms)
+    const claim = await repeatedOnce(() => claimTokenSet(parts.db, accountId, generation, terms))
     return claim ? spend(parts, claim, heldSince) : explain(parts, accountId, generation)
   })
 }
@@ -72,13 +66,16 @@ export async function spend(parts: Parts, claim: Claim, heldSince: number): Prom
     throw error
   }
 
-  // A process that was paused between claim and here may have lost its lease to a neighbour: then nothing is sent (F03).
+  // A process that was paused between claim and here may have lost its lease to a neighbour: then nothing is sent (F03). And nothing while
+  // this process holds the answer to this very token, which the database did not take yet (F05).
   step('refresh.sending', claim.accountId)
   const heldForSeconds = (performance.now() - heldSince) / 1000
   if (heldForSeconds > timings.leaseSeconds - timings.sendMarginSeconds) {
     await releaseClaim(db, claim, 'held_too_long', 0)
     return count(parts, { kind: 'transient', code: 'held_too_long', retryAfterSeconds: 1 })
   }
+  const waited = heldForSeconds > surelyOursSeconds
+  if (parts.unsaved.has(claim.accountId) || (waited && !(await claimStands(db, claim)))) return count(parts, { kind: 'yielded' })
 
   // No transaction is open here: TikTok may take ten seconds, and no lock should wait on a stranger.
   const issuedAt = new Date(claim.claimedAt.getTime() + (performance.now() - claimedAtMark))
@@ -117,11 +114,11 @@ async function settle(
         scopes: answer.tokenSet.scopes ?? claim.scopes,
         ...datesOf(answer.tokenSet, issuedAt),
       })
-      await reachable(parts, claim)
+      await reached(parts, claim)
       return outcome
     }
     case 'refused': {
-      await reachable(parts, claim)
+      await reached(parts, claim)
       const believed = await suspectRejection(db, claim, timings.graceSeconds)
       if (believed) log.warn('refresh token was rejected', { ...about, count: claim.unsettledAttempts, logId: answer.logId })
       return { kind: believed ? 'rejected' : 'sibling_won' }
@@ -130,12 +127,12 @@ async function settle(
       // About us, not about this account (S44): its token is untouched, and everybody waits.
       log.error('TikTok refused our client', { ...about, code: answer.error, reason: answer.blame, logId: answer.logId })
       await releaseClaim(db, claim, answer.error, answer.blame === 'credentials' ? 0 : 300)
-      if (answer.blame === 'credentials') await hold(parts, 'client_refused', 5)
+      if (answer.blame === 'credentials') await holdBack(parts, 'client_refused', 5)
       return { kind: 'client_refused', retryAfterSeconds: answer.blame === 'credentials' ? 5 : 300 }
     }
     case 'throttled': {
       await releaseClaim(db, claim, 'throttled', 0)
-      await hold(parts, 'throttled', answer.retryAfterSeconds)
+      await holdBack(parts, 'throttled', answer.retryAfterSeconds)
       return { kind: 'transient', code: 'throttled', retryAfterSeconds: answer.retryAfterSeconds }
     }
     case 'not_sent': {
@@ -152,7 +149,7 @@ async function settle(
         logId: answer.logId,
       })
       await parkClaim(db, claim, answer.reason, waitSeconds)
-      if (answer.retryAfterSeconds !== undefined) await hold(parts, 'unavailable', answer.retryAfterSeconds)
+      if (answer.retryAfterSeconds !== undefined) await holdBack(parts, 'unavailable', answer.retryAfterSeconds)
       else await stumble(parts, claim)
       return { kind: 'ambiguous', retryAfterSeconds: Math.max(waitSeconds, timings.leaseSeconds) }
     }
@@ -180,51 +177,31 @@ export async function believeRejections(parts: Parts, accountId: string | null, 
 }
 
 /**
- * Waits for a neighbour's answer to show up.
+ * Waits for a neighbour's answer to show up, or for its claim to end. One asks the database, however many readers of this process wait.
  *
- * @returns true when the generation moved past `generation` within the time
+ * @returns 'moved' when the generation moved past `generation`; 'free' when nobody holds the claim any more: then ask again
  */
-export async function generationMoves(parts: Parts, accountId: string, generation: number, timeoutMs: number): Promise<boolean> {
-  const deadline = performance.now() + timeoutMs
-  // Quick at first, because TikTok usually answers in tenths of a second; slower later, because then it is in trouble.
-  for (let pauseMs = 25; ; pauseMs = Math.min(250, pauseMs * 1.5)) {
-    const present = await generationOf(parts.db, accountId)
-    if (present === undefined || present > generation) return true
-    const leftMs = deadline - performance.now()
-    if (leftMs <= 0) return false
-    await new Promise((resolve) => setTimeout(resolve, Math.min(pauseMs, leftMs)))
-  }
-}
-
-/** Consecutive failures of this process to reach TikTok; five in a row are not one account's bad luck. */
-const stumbles = new WeakMap<Parts['metrics'], number>()
-
-async function stumble(parts: Parts, claim: Claim): Promise<void> {
-  const inARow = (stumbles.get(parts.metrics) ?? 0) + 1
-  stumbles.set(parts.metrics, inARow)
-  if (inARow >= 5 || claim.probing) await hold(parts, 'unavailable', 2)
-}
-
-async function reachable(parts: Parts, claim: Claim): Promise<void> {
-  stumbles.set(parts.metrics, 0)
-  // Only the probe has to say so: without a closed gate there is nothing to open.
-  if (claim.probing) await quietly(parts, async () => void ((await openGate(parts.db)) && parts.log.info('TikTok answers again')))
-}
-
-async function hold(parts: Parts, reason: GateReason, seconds: number): Promise<void> {
-  await quietly(parts, async () => {
-    await closeGate(parts.db, reason, seconds)
-    parts.log.warn('refreshes were held back', { reason, retryAfterSeconds: seconds })
+export function watch(parts: Parts, accountId: string, generation: number): Promise<Sighting> {
+  return parts.watches.join(`${accountId}:${generation}`, async () => {
+    const deadline = performance.now() + parts.timings.patienceMs
+    // Quick at first, because TikTok usually answers in tenths of a second; slower later, because then it is in trouble.
+    for (let pauseMs = 25; performance.now() < deadline; pauseMs = Math.min(250, pauseMs * 1.5)) {
+      const present = await sightTokenSet(parts.db, accountId)
+      if (present === undefined || present.generation > generation) return 'moved'
+      if (!present.leased) return 'free'
+      await new Promise((resolve) => setTimeout(resolve, pauseMs))
+    }
+    return 'nothing'
   })
 }
 
-/** The gate is an aid: when it cannot be written, the refresh that TikTok just answered must still be recorded. */
-async function quietly(parts: Parts, work: () => Promise<void>): Promise<void> {
+/** An answer of the database that was lost on the way is asked for again, under the same attempt: a claim that was made is found. */
+export async function repeatedOnce<T>(statement: () => Promise<T>, again = statement): Promise<T> {
   try {
-    await work()
+    return await statement()
   } catch (error) {
-    if (!(error instanceof ServiceError)) throw error
-    parts.log.warn('gate was not written', { error })
+    if (!(error instanceof ServiceError) || error.code !== 'storage_unavailable') throw error
+    return again()
   }
 }
 

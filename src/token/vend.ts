@@ -5,7 +5,7 @@ import { peekTokenSet, type Vended } from '../db/token-sets.ts'
 import { ServiceError } from '../errors.ts'
 import { within } from '../flights.ts'
 import type { Parts, RefreshOutcome } from '../parts.ts'
-import { generationMoves, refresh } from './refresh.ts'
+import { refresh, watch } from './refresh.ts'
 
 /** An access token on the wire (RFC 6749 §5.1, plus what an uploader wants to know). The refresh token never leaves. */
 export const VendedToken = z
@@ -107,10 +107,14 @@ async function refreshedOrWhatIsLeft(
 /** A refresh, waited for no longer than a caller should wait; the refresh itself goes on. */
 async function refreshWithin(parts: Parts, accountId: string, generation: number): Promise<RefreshOutcome | undefined> {
   const deadline = performance.now() + parts.timings.patienceMs
-  const outcome = await within(refresh(parts, accountId, generation), parts.timings.patienceMs)
-  if (outcome?.kind !== 'yielded') return outcome
-  const moved = await generationMoves(parts, accountId, generation, deadline - performance.now())
-  return moved ? { kind: 'sibling_won' } : outcome
+  for (;;) {
+    const outcome = await within(refresh(parts, accountId, generation), deadline - performance.now())
+    if (outcome?.kind !== 'yielded') return outcome
+    const sighting = await within(watch(parts, accountId, generation), deadline - performance.now())
+    if (sighting === 'moved') return { kind: 'sibling_won' }
+    // Free: whoever held the claim gave it up, so it may be ours now, or there is a wait to tell of.
+    if (sighting !== 'free' || performance.now() >= deadline) return outcome
+  }
 }
 
 function look(parts: Parts, accountId: string, minTtlSeconds: number, reader: TokenReader, degraded = false): Promise<Vended> {

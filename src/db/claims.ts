@@ -1,0 +1,211 @@
+// Who may spend a refresh token: a lease on its row, taken before it is sent and given back, left or lost afterwards. Each is one
+// statement, and every time in them is the database's.
+import type { Db } from './client.ts'
+import type { AccountStatus } from './token-sets.ts'
+
+/** Who asks for a claim, and when a claim ends by itself. */
+export interface ClaimTerms {
+  attemptId: string
+  leaseSeconds: number
+}
+
+/** One refresh token, claimed: nobody else sends it until the lease ran out. */
+export interface Claim {
+  accountId: string
+  attemptId: string
+  /** the generation that is about to be spent */
+  generation: number
+  openId: string
+  scopes: string[]
+  sealedRefreshToken: string
+  /** attempts that may have been sent and never settled, this one included; above 1 the token may be spent already */
+  unsettledAttempts: number
+  /** the earlier holder's lease ended without a word; the timeline says so */
+  leaseRanOut: boolean
+  refreshTokenExpired: boolean
+  /** the one refresh that tries whether TikTok is back (half-open gate) */
+  probing: boolean
+  failures: number
+  /** the database's clock at the claim; together with a monotonic clock it dates the answer without trusting ours */
+  claimedAt: Date
+}
+
+/**
+ * Takes the lease on one account's refresh token. It also proves that the database takes writes before the single-use token
+ * is spent. Repeating it with the same attempt id finds the claim it made.
+ *
+ * @returns undefined when somebody holds it, it moved on, has to wait, or the gate is closed: ask `standingOf` why
+ */
+export async function claimTokenSet(
+  db: Db,
+  accountId: string,
+  generation: number,
+  terms: ClaimTerms,
+): Promise<Claim | undefined> {
+  const rows = await db.run(
+    'claim_token_set',
+    (sql) => sql<Claim[]>`
+      with candidate as (
+        select account_id, attempt_id as left_by, attempt_id is not null and attempt_id <> ${terms.attemptId} as lease_ran_out from token_sets
+        where account_id = ${accountId} and generation = ${generation} and rejected_at is null and next_attempt_at <= now()
+          and (lease_until is null or lease_until <= now() or attempt_id = ${terms.attemptId})
+        for update
+      ), probe as (
+        update gates set closed_until = now() + interval '15 seconds'
+        where name = 'token' and failures > 0 and closed_until <= now() and exists (select 1 from candidate)
+        returning 1
+      ), claimed as (
+        update token_sets t set attempt_id = ${terms.attemptId}, lease_until = now() + make_interval(secs => ${terms.leaseSeconds}),
+          unsettled_attempts = t.unsettled_attempts + case when t.attempt_id = ${terms.attemptId} then 0 else 1 end,
+          due_at = now() + make_interval(secs => ${terms.leaseSeconds})
+        from candidate c where t.account_id = c.account_id
+          and (exists (select 1 from probe) or not exists (select 1 from gates where name = 'token' and failures > 0))
+        returning t.*, c.lease_ran_out, c.left_by
+      ), journal as (
+        insert into timeline (account_id, kind, generation, attempt_id, code, actor)
+        select account_id, 'refresh_abandoned', generation, left_by, 'lease_ran_out', 'service' from claimed where lease_ran_out
+      )
+      select c.account_id as "accountId", c.attempt_id as "attemptId", c.generation, a.open_id as "openId", a.scopes,
+        c.sealed_refresh_token as "sealedRefreshToken", c.unsettled_attempts as "unsettledAttempts", c.lease_ran_out as "leaseRanOut",
+        coalesce(c.refresh_expires_at <= now(), false) as "refreshTokenExpired", exists (select 1 from probe) as probing, c.failures, now() as "claimedAt"
+      from claimed c join accounts a on a.id = c.account_id`,
+  )
+  return rows[0]
+}
+
+/**
+ * Takes leases on token sets that are due, the longest due first; rows another replica is just taking are skipped, so several
+ * replicas share the work without talking to each other. While the gate is half open it takes one.
+ */
+export async function claimDueTokenSets(db: Db, limit: number, terms: ClaimTerms): Promise<Claim[]> {
+  return db.run(
+    'claim_due_token_sets',
+    (sql) => sql<Claim[]>`
+      with gate as (
+        select coalesce(max(failures), 0) as failures, coalesce(bool_and(closed_until <= now()), true) as passable from gates where name = 'token'
+      ), candidate as (
+        select account_id, attempt_id as left_by, attempt_id is not null as lease_ran_out from token_sets
+        where due_at <= now() and rejected_at is null and next_attempt_at <= now() and (lease_until is null or lease_until <= now())
+          and (select passable from gate)
+        order by due_at
+        limit (select case when failures > 0 then 1 else ${limit}::int end from gate)
+        for update skip locked
+      ), probe as (
+        update gates set closed_until = now() + interval '15 seconds'
+        where name = 'token' and failures > 0 and closed_until <= now() and exists (select 1 from candidate)
+        returning 1
+      ), claimed as (
+        update token_sets t set attempt_id = ${terms.attemptId} || '-' || c.account_id, lease_until = now() + make_interval(secs => ${terms.leaseSeconds}),
+          unsettled_attempts = t.unsettled_attempts + 1, due_at = now() + make_interval(secs => ${terms.leaseSeconds})
+        from candidate c where t.account_id = c.account_id
+          and (exists (select 1 from probe) or (select failures from gate) = 0)
+        returning t.*, c.lease_ran_out, c.left_by
+      ), journal as (
+        insert into timeline (account_id, kind, generation, attempt_id, code, actor)
+        select account_id, 'refresh_abandoned', generation, left_by, 'lease_ran_out', 'service' from claimed where lease_ran_out
+      )
+      select c.account_id as "accountId", c.attempt_id as "attemptId", c.generation, a.open_id as "openId", a.scopes,
+        c.sealed_refresh_token as "sealedRefreshToken", c.unsettled_attempts as "unsettledAttempts", c.lease_ran_out as "leaseRanOut",
+        coalesce(c.refresh_expires_at <= now(), false) as "refreshTokenExpired", exists (select 1 from probe) as probing, c.failures, now() as "claimedAt"
+      from claimed c join accounts a on a.id = c.account_id`,
+  )
+}
+
+/**
+ * The claims that `claimDueTokenSets` made under this attempt, when its answer was lost on the way: without this they would be
+ * nobody's until the lease ran out.
+ */
+export async function reclaimDueTokenSets(db: Db, terms: ClaimTerms): Promise<Claim[]> {
+  return db.run(
+    'reclaim_due_token_sets',
+    (sql) => sql<Claim[]>`
+      select t.account_id as "accountId", t.attempt_id as "attemptId", t.generation, a.open_id as "openId", a.scopes,
+        t.sealed_refresh_token as "sealedRefreshToken", t.unsettled_attempts as "unsettledAttempts", false as "leaseRanOut",
+        coalesce(t.refresh_expires_at <= now(), false) as "refreshTokenExpired", false as probing, t.failures,
+        t.lease_until - make_interval(secs => ${terms.leaseSeconds}) as "claimedAt"
+      from token_sets t join accounts a on a.id = t.account_id
+      -- A claim moves the due time to the end of its lease: the index finds them.
+      where t.due_at > now() and t.due_at <= now() + make_interval(secs => ${terms.leaseSeconds})
+        and t.attempt_id = ${terms.attemptId} || '-' || t.account_id and t.lease_until > now()`,
+  )
+}
+
+/** @returns false when the claim is over: its lease ran out, its generation is spent and recorded, or the account is gone */
+export async function claimStands(db: Db, claim: Claim): Promise<boolean> {
+  const rows = await db.run(
+    'claim_stands',
+    (sql) => sql`
+      select 1 from token_sets
+      where account_id = ${claim.accountId} and generation = ${claim.generation} and attempt_id = ${claim.attemptId} and lease_until > now()`,
+  )
+  return rows.length > 0
+}
+
+/** Why a token set cannot be claimed just now. */
+export interface Standing {
+  status: AccountStatus
+  generation: number | null
+  leased: boolean
+  rejected: boolean
+  /** until whichever wait ends last: backoff or the gate */
+  waitSeconds: number
+}
+
+export async function standingOf(db: Db, accountId: string): Promise<Standing | undefined> {
+  const rows = await db.run(
+    'standing_of_token_set',
+    (sql) => sql<Standing[]>`
+      select a.status, t.generation, coalesce(t.lease_until > now(), false) as leased, t.rejected_at is not null as rejected,
+        greatest(0, extract(epoch from t.next_attempt_at - now()),
+          (select extract(epoch from closed_until - now()) from gates where name = 'token' and failures > 0))::float8 as "waitSeconds"
+      from accounts a left join token_sets t on t.account_id = a.id where a.id = ${accountId}`,
+  )
+  return rows[0]
+}
+/** Nothing reached TikTok, or TikTok said so: the same refresh token is safe and is tried again after the wait. */
+export async function releaseClaim(db: Db, claim: Claim, code: string, waitSeconds: number): Promise<void> {
+  await db.run(
+    'release_claim',
+    (sql) => sql`
+      with released as (
+        update token_sets set attempt_id = null, lease_until = null, unsettled_attempts = greatest(0, unsettled_attempts - 1), failures = failures + 1,
+          next_attempt_at = now() + make_interval(secs => ${waitSeconds}), due_at = now() + make_interval(secs => ${waitSeconds})
+        where account_id = ${claim.accountId} and generation = ${claim.generation} and attempt_id = ${claim.attemptId}
+        returning account_id, generation, failures
+      )
+      insert into timeline (account_id, kind, generation, attempt_id, code, actor)
+      select account_id, 'refresh_failed', generation, ${claim.attemptId}, ${code}, 'service' from released
+      where failures <= 3 or failures % 50 = 0`, // an outage of hours must not write a row per try
+  )
+}
+
+/**
+ * TikTok may or may not have spent the token: the lease stays until it runs out, so that a slow answer can still be recorded, but
+ * nobody holds it any more.
+ */
+export async function parkClaim(db: Db, claim: Claim, code: string, waitSeconds: number): Promise<void> {
+  await db.run(
+    'park_claim',
+    (sql) => sql`
+      with parked as (
+        update token_sets set failures = failures + 1, attempt_id = null,
+          next_attempt_at = greatest(lease_until, now() + make_interval(secs => ${waitSeconds})),
+          due_at = greatest(lease_until, now() + make_interval(secs => ${waitSeconds}))
+        where account_id = ${claim.accountId} and generation = ${claim.generation} and attempt_id = ${claim.attemptId}
+        returning account_id, generation, failures
+      )
+      insert into timeline (account_id, kind, generation, attempt_id, code, actor)
+      select account_id, 'refresh_ambiguous', generation, ${claim.attemptId}, ${code}, 'service' from parked
+      where failures <= 3 or failures % 50 = 0`,
+  )
+}
+
+/** What a reader sees who waits for somebody else's refresh. undefined: the account is gone. */
+export async function sightTokenSet(db: Db, accountId: string): Promise<{ generation: number; leased: boolean } | undefined> {
+  const rows = await db.run(
+    'sight_token_set',
+    (sql) => sql<{ generation: number; leased: boolean }[]>`
+      select generation, coalesce(lease_until > now(), false) as leased from token_sets where account_id = ${accountId}`,
+  )
+  return rows[0]
+}
