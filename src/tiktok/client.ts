@@ -1,5 +1,6 @@
 // The door to TikTok: one app's credentials, one pool of connections, and every question the service asks.
 import { Agent, type Dispatcher } from 'undici'
+import { lookupPublic } from '../public-address.ts'
 import { type AvatarAnswer, avatar } from './avatar.ts'
 import { call, type Send } from './call.ts'
 import {
@@ -12,7 +13,6 @@ import {
   refresh,
   revoke,
 } from './oauth.ts'
-import { lookupPublic } from './public-address.ts'
 import type { TokenAnswer } from './token-answer.ts'
 import { type UserInfoAnswer, userInfo } from './user-info.ts'
 
