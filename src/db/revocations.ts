@@ -13,6 +13,8 @@ export interface RevocationRow {
   sealedRefreshToken: string
   accessExpired: boolean
   attempts: number
+  /** the database's clock at the claim; dates a renewed token without trusting ours (F29) */
+  claimedAt: Date
 }
 
 export interface NewRevocation {
@@ -48,7 +50,7 @@ export async function claimRevocations(db: Db, id: string | null, limit: number)
       update revocations r set attempts = attempts + 1, next_attempt_at = now() + interval '30 seconds'
       from due d where r.id = d.id
       returning r.id, account_id as "accountId", reason, subject, generation, sealed_access_token as "sealedAccessToken",
-        sealed_refresh_token as "sealedRefreshToken", access_expires_at <= now() as "accessExpired", attempts`,
+        sealed_refresh_token as "sealedRefreshToken", access_expires_at <= now() as "accessExpired", attempts, now() as "claimedAt"`,
   )
 }
 
