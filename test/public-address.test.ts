@@ -1,6 +1,6 @@
 import t from 'tap'
-import { createTikTok } from '../../src/tiktok/client.ts'
 import { AddressNotAllowed, isPrivateLiteral, isPublicAddress, lookupPublic } from '../src/public-address.ts'
+import { createTikTok } from '../src/tiktok/client.ts'
 
 t.test('addresses of the public internet are public', async (t) => {
   for (const address of ['1.1.1.1', '8.8.8.8', '100.63.255.255', '172.32.0.1', '2606:4700::1111', '2a00:1450:4001::1'])
