@@ -20,6 +20,8 @@ export interface Timings {
   graceSeconds: number
   /** how long a caller waits for a refresh before it is told to come back */
   patienceMs: number
+  /** how long the web app's backend, or the browser in callback mode, waits for a code exchange: TikTok's deadline and the record */
+  completionPatienceMs: number
   /** the first wait after a failed refresh; doubles up to the last */
   firstBackoffSeconds: number
   lastBackoffSeconds: number
@@ -32,6 +34,7 @@ export const timings: Timings = {
   sendMarginSeconds: 12,
   graceSeconds: 60,
   patienceMs: 4000,
+  completionPatienceMs: 15_000,
   firstBackoffSeconds: 2,
   lastBackoffSeconds: 60,
   flightDeadlineMs: 25_000,

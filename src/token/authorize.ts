@@ -11,7 +11,7 @@ import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { challengeOf, createVerifier } from '../tiktok/pkce.ts'
 import { digest, randomToken } from '../vault/digest.ts'
-import { exchangeOnce } from './exchange.ts'
+import { exchangedSession } from './exchange.ts'
 
 export interface AuthorizationStart {
   location: string
@@ -106,11 +106,12 @@ export async function receiveAuthorization(parts: Parts, response: Authorization
   log.info('authorization response was received', { sessionId: session.id })
   if (confirm !== null) return returnUrl(session, { confirm })
 
-  await exchangeOnce(parts, session.id, 'callback')
-  const after = await findSession(db, session.id)
-  if (after?.status === 'completed' && after.accountId !== null)
+  const after = await exchangedSession(parts, session.id, 'callback')
+  if (after.status === 'completed' && after.accountId !== null)
     return returnUrl(session, { status: 'connected', account_id: after.accountId })
-  return returnUrl(session, { status: 'failed', error: after?.error ?? 'tiktok_unavailable' })
+  // Nothing reached TikTok, and in this mode nobody can ask for another try: said to the browser and to the session alike.
+  if (after.status === 'awaiting_completion') return fail(parts, session, 'tiktok_unavailable')
+  return returnUrl(session, { status: 'failed', error: after.error ?? 'tiktok_unavailable' })
 }
 
 async function fail(parts: Parts, session: ConnectSession, error: string): Promise<string> {

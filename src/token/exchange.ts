@@ -41,8 +41,6 @@ type AnsweredExchange = z.infer<typeof AnsweredExchange>
 
 /** Long enough for a picture to be there when the web app shows the account, short enough not to annoy. */
 const profilePatienceMs = 2500
-/** The web app's backend waits for the whole exchange: TikTok's deadline and the record. */
-const completionPatienceMs = 15_000
 
 /**
  * Finishes a connect session: whoever started must be who finishes (S05). Only now is the code exchanged.
@@ -77,9 +75,7 @@ export async function completeConnect(
   }
   if (session.status === 'completed' && session.accountId !== null) return { accountId: session.accountId, connectedNow: false }
 
-  await within(exchangeOnce(parts, sessionId, actor), completionPatienceMs)
-
-  const after = await getConnectSession(parts, sessionId)
+  const after = await exchangedSession(parts, sessionId, actor)
   if (after.status === 'completed' && after.accountId !== null)
     return { accountId: after.accountId, connectedNow: session.status === 'awaiting_completion' }
   if (after.status === 'failed') throw failure(after)
@@ -91,6 +87,21 @@ export async function completeConnect(
   throw new ServiceError('tiktok_unavailable', 'The exchange with TikTok is not through yet; repeat this call.', {
     retryAfterSeconds: 2,
   })
+}
+
+/**
+ * The session after its exchange, which may be in flight here or at a neighbour, or may be ours to start. Waits no longer than a
+ * caller should; the exchange itself goes on.
+ */
+export async function exchangedSession(parts: Parts, sessionId: string, actor: string): Promise<ConnectSession> {
+  const deadline = performance.now() + parts.timings.completionPatienceMs
+  await within(exchangeOnce(parts, sessionId, actor), parts.timings.completionPatienceMs)
+  for (;;) {
+    const session = await getConnectSession(parts, sessionId)
+    const leftMs = deadline - performance.now()
+    if (session.status !== 'exchanging' || session.abandoned || leftMs <= 0) return session
+    await new Promise((resolve) => setTimeout(resolve, Math.min(100, leftMs)))
+  }
 }
 
 /**
@@ -107,9 +118,16 @@ export function exchangeOnce(parts: Parts, sessionId: string, actor: string): Pr
 
     const { vault, tiktok } = parts
     const place = { subject: sessionId, generation: 0 }
-    const code = vault.open({ purpose: 'authorization_code', ...place }, claim.sealedCode)
-    const codeVerifier =
-      claim.sealedVerifier === null ? undefined : vault.open({ purpose: 'code_verifier', ...place }, claim.sealedVerifier)
+    let code: string
+    let codeVerifier: string | undefined
+    try {
+      code = vault.open({ purpose: 'authorization_code', ...place }, claim.sealedCode)
+      if (claim.sealedVerifier !== null) codeVerifier = vault.open({ purpose: 'code_verifier', ...place }, claim.sealedVerifier)
+    } catch (error) {
+      // Not spent: with the right key back in place, `complete` may be repeated while the session lives.
+      await releaseExchange(parts.db, sessionId, attemptId)
+      throw error
+    }
     step('exchange.sending', sessionId)
     const issuedAt = new Date(claim.claimedAt.getTime() + (performance.now() - mark))
     const answer = await tiktok.exchangeCode({ code, redirectUri: parts.config.redirectUri, codeVerifier })
