@@ -28,6 +28,8 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
     requestIdHeader: false,
     trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     bodyLimit: 16 * 1024,
+    // A HEAD would vend a token, refresh it, or take the one use of a state, for nobody (S14).
+    exposeHeadRoutes: false,
     // All of Fastify's own defaults here are "no limit" (S66, F58).
     connectionTimeout: 30_000,
     requestTimeout: 10_000,
