@@ -126,6 +126,9 @@ function checkReturnUrl(returnUrl: string, allowed: readonly string[]): void {
   const bare = returnUrl.split('?', 1)[0]
   if (
     url === undefined ||
+    // URL parsers drop these without a word.
+    !returnUrl.isWellFormed() ||
+    /[\p{Cc}\s#]/u.test(returnUrl) ||
     url.hash !== '' ||
     url.username !== '' ||
     url.password !== '' ||
