@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
+import { openTierService } from './account/tier-service.ts'
 import { type Background, startBackground } from './background/background.ts'
 import { type Config, ConfigError } from './config.ts'
 import { openBatch } from './db/batch.ts'
@@ -76,6 +77,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     },
   })
   const tiktok = createTikTok(config.tiktok)
+  const { serviceUrl, serviceToken } = config.tiers
   const times = { ...timings, ...options.timings }
   const parts: Parts = {
     config,
@@ -85,6 +87,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     vault,
     spill,
     tiktok,
+    tierService: serviceUrl === undefined ? undefined : openTierService({ url: serviceUrl, token: serviceToken }),
     timings: times,
     refreshes: new Flights(times.flightDeadlineMs, () => ({ kind: 'yielded' as const })),
     exchanges: new Flights(times.flightDeadlineMs, () => undefined),
@@ -120,6 +123,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       await Promise.all(parts.recording)
       const left = spill.count()
       await tiktok.close()
+      await parts.tierService?.close()
       await db.close()
       await embedded?.stop()
       log.info('service has ended', { count: left })

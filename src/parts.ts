@@ -48,6 +48,8 @@ export interface Parts {
   vault: Vault
   spill: Spill
   tiktok: TikTok
+  /** undefined: TIER_SERVICE_URL is not set, we decide ourselves */
+  tierService: TierService | undefined
   timings: Timings
   /** refreshes of this process, by account */
   refreshes: Flights<RefreshOutcome>
@@ -69,6 +71,15 @@ export interface Parts {
 
 /** What waiting for a neighbour's refresh led to: its token set, its claim given up, or nothing within the time. */
 export type Sighting = 'moved' | 'free' | 'nothing'
+
+/** Somebody else's word on what an owner may have. */
+export interface TierService {
+  tierOf(ownerId: string): Promise<TierAnswer>
+  close(): Promise<void>
+}
+
+/** A limit goes before a tier's own; `silent`: it did not say, in words that count. */
+export type TierAnswer = { kind: 'told'; tier: string | null; accountLimit: number | null } | { kind: 'silent'; reason: string }
 
 /** What became of one try to refresh an account's token set. Expected outcomes are values; surprises are errors. */
 export type RefreshOutcome =

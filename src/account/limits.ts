@@ -1,20 +1,63 @@
-// How many accounts an owner may connect. The tier is what the web app last said, or the default; the limit is held by
-// the statement that connects, not here.
-import { findOwner } from '../db/owners.ts'
+// How many accounts an owner may connect. The tier is what the tier service says where there is one, else what the web app last said,
+// else the default; the limit is held by the statement that connects, not here.
+import { findOwner, saveOwner } from '../db/owners.ts'
 import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 
 export interface Allowance {
-  tier: string
+  /** null: the tier service states a limit of its own and no tier */
+  tier: string | null
   accountLimit: number
   accountsConnected: number
 }
 
-/** @throws ServiceError storage_unavailable: no answer is a refusal (S60) */
-export async function allowanceOf({ db, config }: Parts, ownerId: string): Promise<Allowance> {
-  const owner = await findOwner(db, ownerId)
-  const tier = owner?.tier ?? config.tiers.defaultTier
-  return { tier, accountLimit: config.tiers.limits.get(tier) ?? 0, accountsConnected: owner?.accountsConnected ?? 0 }
+/**
+ * What an owner may have, and has.
+ *
+ * @throws ServiceError storage_unavailable: the database, or the tier service, which is where tiers are stored then. No answer is a refusal (S60)
+ */
+export async function allowanceOf(parts: Parts, ownerId: string): Promise<Allowance> {
+  const owner = await findOwner(parts.db, ownerId)
+  const granted = await grantedTo(parts, ownerId, owner?.tier ?? null)
+  if (!granted) throw tierUnknown()
+  return { ...granted, accountsConnected: owner?.accountsConnected ?? 0 }
+}
+
+/** The same for an owner this service has heard of. @throws ServiceError owner_not_found | storage_unavailable */
+export async function knownAllowanceOf(parts: Parts, ownerId: string): Promise<Allowance> {
+  if (!(await findOwner(parts.db, ownerId)))
+    throw new ServiceError('owner_not_found', 'Nobody has connected an account for this owner or set its tier yet.')
+  return allowanceOf(parts, ownerId)
+}
+
+/**
+ * The limit alone, for a connect that needs a place. The tier service being away is a value here: whoever holds a fresh grant has to
+ * refuse it and must not wait.
+ *
+ * @returns undefined when nobody can say
+ * @throws ServiceError storage_unavailable: the database
+ */
+export async function limitOf(parts: Parts, ownerId: string): Promise<number | undefined> {
+  const owner = await findOwner(parts.db, ownerId)
+  return (await grantedTo(parts, ownerId, owner?.tier ?? null))?.accountLimit
+}
+
+/**
+ * Before a code is spent: can this owner's limit be told at all? Without a tier, a grant could only be refused and revoked, so it is better
+ * not to make one. A person who has an account here may have come to reconnect it, which needs no place.
+ *
+ * @throws ServiceError storage_unavailable: nothing was spent, try again
+ */
+export async function requireTier(parts: Parts, ownerId: string): Promise<void> {
+  if (!parts.tierService || (await limitOf(parts, ownerId)) !== undefined) return
+  const owner = await findOwner(parts.db, ownerId)
+  if ((owner?.accountsConnected ?? 0) === 0) throw tierUnknown()
+}
+
+/** @throws ServiceError validation_failed: a tier that TIER_LIMITS does not know */
+export async function setTier(parts: Parts, ownerId: string, tier: string, actor: string): Promise<void> {
+  await saveOwner(parts.db, ownerId, checkTier(parts, tier))
+  parts.log.info('tier was set', { ownerId, actor, code: tier })
 }
 
 /** @throws ServiceError validation_failed: a tier that TIER_LIMITS does not know */
@@ -24,3 +67,34 @@ export function checkTier({ config }: Parts, tier: string): string {
   }
   return tier
 }
+
+/** @param storedTier what the web app last said; it decides only where there is no tier service */
+async function grantedTo(
+  { config, tierService, log }: Parts,
+  ownerId: string,
+  storedTier: string | null,
+): Promise<{ tier: string | null; accountLimit: number } | undefined> {
+  const { limits, defaultTier } = config.tiers
+  if (!tierService) {
+    const tier = storedTier ?? defaultTier
+    return { tier, accountLimit: limits.get(tier) ?? 0 }
+  }
+  const answer = await tierService.tierOf(ownerId)
+  if (answer.kind === 'silent') {
+    log.warn('tier service did not answer', { ownerId, reason: answer.reason })
+    return undefined
+  }
+  const accountLimit = answer.accountLimit ?? limits.get(answer.tier ?? '')
+  if (accountLimit === undefined) {
+    log.warn('tier service named an unknown tier', { ownerId })
+    return undefined
+  }
+  return { tier: answer.tier, accountLimit }
+}
+
+// Not `overloaded`, which would call for more of us, and not `account_limit_reached`, which nobody knows: the place where tiers are kept cannot be
+// reached, and waiting mends it.
+const tierUnknown = () =>
+  new ServiceError('storage_unavailable', 'The tier service did not say what this owner may have; try again in a moment.', {
+    retryAfterSeconds: 5,
+  })
