@@ -293,3 +293,41 @@ export const uploadGates = pgTable('upload_gates', {
   /** the next_slot_at of the last announced exhaustion; null once a slot was had without taking the last one */
   exhaustedUntil: at('exhausted_until'),
 })
+
+// ---- Callers and operators ------------------------------------------------------------------------------------------
+
+/** Which processes serve this database, and which vault keys they can open: nothing is sealed with a key that one of them lacks. */
+export const replicas = pgTable('replicas', {
+  id: text('id').primaryKey(),
+  startedAt: at('started_at').notNull().defaultNow(),
+  seenAt: at('seen_at').notNull().defaultNow(),
+  keyIds: text('key_ids').array().notNull(),
+  primaryKeyId: text('primary_key_id').notNull(),
+  /** what the spill files on its disk are sealed with: these keys are needed even when no row is left on them */
+  spillKeyIds: text('spill_key_ids').array().notNull(),
+})
+
+/** What was changed that belongs to no account: API keys, vault keys, an emergency. Only ever added to. */
+export const trail = pgTable(
+  'trail',
+  {
+    seq: bigint('seq', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
+    at: at('at').notNull().defaultNow(),
+    actor: text('actor').notNull(),
+    action: text('action').notNull(),
+    object: text('object').notNull(),
+    detail: text('detail'),
+  },
+  (table) => [index('trail_actor').on(table.actor, table.at), index('trail_object').on(table.object, table.at)],
+)
+
+/** Which accounts a key has read in the last ten minutes; written only while READ_CAP_ACCOUNTS_PER_KEY is set. */
+export const readWindows = pgTable(
+  'read_windows',
+  {
+    keyId: text('key_id').notNull(),
+    accountId: text('account_id').notNull(),
+    readAt: at('read_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.keyId, table.accountId] })],
+)
