@@ -44,6 +44,8 @@ export const accounts = pgTable(
     accountType: text('account_type').notNull(),
     attestedAt: at('attested_at').notNull(),
     attestationVersion: text('attestation_version').notNull(),
+    /** who says so; TikTok tells this app nothing, so it is the person */
+    attestationSource: text('attestation_source').notNull().default('self_attested'),
     ageConfirmedAt: at('age_confirmed_at').notNull(),
     scopes: text('scopes').array().notNull(),
     username: text('username'),
@@ -64,7 +66,9 @@ export const accounts = pgTable(
     // One TikTok account belongs to one owner (S10).
     uniqueIndex('accounts_open_id_live').on(table.openId).where(sql`status <> 'disconnected'`),
     index('accounts_owner').on(table.ownerId, table.id),
-    index('accounts_profile_due').on(table.profileDueAt).where(sql`profile_due_at is not null`),
+    // Without the accounts that wait for their person: they stay due for months.
+    index('accounts_profile_due').on(table.profileDueAt).where(sql`profile_due_at is not null and status = 'active'`),
+    index('accounts_expiry_announced').on(table.id).where(sql`expiry_announced_days is not null`),
   ],
 )
 
@@ -75,6 +79,8 @@ export const avatars = pgTable('avatars', {
   contentType: text('content_type').notNull(),
   etag: text('etag').notNull(),
   picture: bytes('picture').notNull(),
+  /** digest of the link without its signature: the same link is the same picture */
+  source: text('source'),
   fetchedAt: at('fetched_at').notNull().defaultNow(),
 })
 
@@ -111,7 +117,10 @@ export const tokenSets = pgTable(
     /** coarse (an hour): tells warm accounts from cold ones without a write per read */
     lastReadAt: at('last_read_at').notNull().defaultNow(),
   },
-  (table) => [index('token_sets_due').on(table.dueAt).where(sql`due_at is not null`)],
+  (table) => [
+    index('token_sets_due').on(table.dueAt).where(sql`due_at is not null`),
+    index('token_sets_refresh_expiry').on(table.refreshExpiresAt).where(sql`due_at is not null`),
+  ],
 )
 
 export const connectSessions = pgTable(
@@ -202,6 +211,8 @@ export const revocations = pgTable(
   {
     id: text('id').primaryKey(),
     accountId: text('account_id').notNull(),
+    /** whose account it was, until this is settled: so that an erased owner can be told what is still pending */
+    ownerId: text('owner_id'),
     reason: text('reason').notNull(),
     /** what the tokens are sealed for: of a disconnected account as they stood in its token set, so that nothing had to be opened */
     subject: text('subject').notNull(),
@@ -213,7 +224,10 @@ export const revocations = pgTable(
     nextAttemptAt: at('next_attempt_at').notNull().defaultNow(),
     createdAt: at('created_at').notNull().defaultNow(),
   },
-  (table) => [index('revocations_due').on(table.nextAttemptAt)],
+  (table) => [
+    index('revocations_due').on(table.nextAttemptAt),
+    index('revocations_owner').on(table.ownerId).where(sql`owner_id is not null`),
+  ],
 )
 
 /** What every replica knows about TikTok's token endpoint: closed until, and why (F09, F10, F19). One row. */
