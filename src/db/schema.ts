@@ -251,14 +251,61 @@ export const notices = pgTable(
   {
     bodyHash: text('body_hash').primaryKey(),
     event: text('event').notNull(),
+    /** until it is settled: then the account stands for the person */
     openId: text('open_id'),
+    accountId: text('account_id'),
     saidAt: at('said_at').notNull(),
-    content: jsonb('content').notNull(),
+    /** the bytes that were signed, until nobody needs them any more */
+    body: bytes('body'),
     receivedAt: at('received_at').notNull().defaultNow(),
+    attempts: integer('attempts').notNull().default(0),
+    nextAttemptAt: at('next_attempt_at').notNull().defaultNow(),
     settledAt: at('settled_at'),
     outcome: text('outcome'),
   },
-  (table) => [index('notices_unsettled').on(table.receivedAt).where(sql`settled_at is null`)],
+  (table) => [
+    index('notices_unsettled').on(table.nextAttemptAt).where(sql`settled_at is null`),
+    index('notices_received').on(table.receivedAt),
+  ],
+)
+
+/** Who gets events pushed, and how far along the feed each is. Known by a hash of the URL; the URL itself is configuration. */
+export const eventEndpoints = pgTable('event_endpoints', {
+  id: text('id').primaryKey(),
+  origin: text('origin').notNull(),
+  /** a hash of URL and secrets: a change of it is a new start after a 410 */
+  fingerprint: text('fingerprint').notNull(),
+  /** the last event of the feed that was turned into a delivery */
+  xid: xid8('xid').notNull(),
+  seq: bigint('seq', { mode: 'number' }).notNull(),
+  createdAt: at('created_at').notNull().defaultNow(),
+  /** the receiver said 410 */
+  disabledAt: at('disabled_at'),
+})
+
+/** One event for one endpoint, until it was taken or given up. Goes with its event. */
+export const deliveries = pgTable(
+  'deliveries',
+  {
+    eventId: text('event_id')
+      .notNull()
+      .references(() => events.id, { onDelete: 'cascade' }),
+    endpointId: text('endpoint_id')
+      .notNull()
+      .references(() => eventEndpoints.id, { onDelete: 'cascade' }),
+    attempts: integer('attempts').notNull().default(0),
+    /** when it is tried next; while somebody tries it, when its lease ends */
+    nextAttemptAt: at('next_attempt_at').notNull().defaultNow(),
+    lastCode: text('last_code'),
+    createdAt: at('created_at').notNull().defaultNow(),
+    deliveredAt: at('delivered_at'),
+    deadAt: at('dead_at'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.eventId, table.endpointId] }),
+    index('deliveries_due').on(table.endpointId, table.nextAttemptAt).where(sql`delivered_at is null and dead_at is null`),
+    index('deliveries_dead').on(table.deadAt).where(sql`dead_at is not null`),
+  ],
 )
 
 // ---- Upload slots ---------------------------------------------------------------------------------------------------
