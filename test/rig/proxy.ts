@@ -16,6 +16,8 @@ export interface TcpProxy {
   resume(): Promise<void>
   /** Resets the connections there are; new ones are welcome. */
   killConnections(): void
+  /** New connections lead here from now on: a server that came back elsewhere. */
+  pointAt(targetUrl: string): void
   close(): Promise<void>
   readonly connections: number
 }
@@ -30,7 +32,7 @@ export async function startProxy(
   t: { teardown(work: () => unknown): unknown } | undefined,
   targetUrl: string,
 ): Promise<TcpProxy> {
-  const target = new URL(targetUrl)
+  let target = new URL(targetUrl)
   const pairs = new Set<Pair>()
   let stalled: 'everything' | 'answers' | undefined
   let server = createServer()
@@ -102,6 +104,9 @@ export async function startProxy(
       if (!server.listening) await listen(port)
     },
     killConnections,
+    pointAt(targetUrl) {
+      target = new URL(targetUrl)
+    },
     close: cut,
     get connections() {
       return pairs.size

@@ -1,0 +1,64 @@
+// Connected accounts by the thousand, without walking anybody through a browser: grants from the simulator, sealed by the vault,
+// written as a connect would have written them.
+import type postgres from 'postgres'
+import { newId } from '../../src/ids.ts'
+import type { Simulator } from '../../src/simulator/server.ts'
+import type { Vault } from '../../src/vault/vault.ts'
+
+export interface Seeded {
+  id: string
+  openId: string
+  person: string
+}
+
+export interface SeedOptions {
+  count: number
+  /** how long the access tokens still live; below 0: expired that long ago */
+  secondsLeft?: number
+  /** when the background refreshes; null, the default, leaves it to readers */
+  dueInSeconds?: number | null
+  owner?: string
+}
+
+const batchSize = 5000
+const scopes = ['user.info.basic', 'user.info.profile', 'user.info.stats', 'video.upload']
+
+export async function seedAccounts(
+  { sql, vault, tiktok }: { sql: postgres.Sql; vault: Vault; tiktok: Simulator },
+  { count, secondsLeft = 7200, dueInSeconds = null, owner = 'user_42' }: SeedOptions,
+): Promise<Seeded[]> {
+  await sql`insert into owners (id) values (${owner}) on conflict do nothing`
+  const all: Seeded[] = []
+  for (let left = count; left > 0; left -= batchSize) {
+    const grants = tiktok.issueGrants({
+      count: Math.min(left, batchSize),
+      scopes: [...scopes] as never,
+      access_expires_in: Math.max(0, secondsLeft),
+    })
+    const rows = grants.map((grant) => {
+      const place = { subject: newId('acc'), generation: 1 }
+      return {
+        id: place.subject,
+        openId: grant.open_id,
+        person: grant.person,
+        access: vault.seal({ purpose: 'access_token', ...place }, grant.access_token),
+        refresh: vault.seal({ purpose: 'refresh_token', ...place }, grant.refresh_token),
+        refreshSeconds: grant.refresh_expires_in,
+      }
+    })
+    await sql`
+      with given as (
+        select * from unnest(${rows.map((row) => row.id)}::text[], ${rows.map((row) => row.openId)}::text[], ${rows.map((row) => row.access)}::text[],
+          ${rows.map((row) => row.refresh)}::text[], ${rows.map((row) => row.refreshSeconds)}::int[]) as g (id, open_id, access, refresh, refresh_seconds)
+      ), account as (
+        insert into accounts (id, owner_id, open_id, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes)
+        select id, ${owner}, open_id, 'active', 'creator', now(), '2026-11', now(), ${scopes} from given
+      )
+      insert into token_sets (account_id, generation, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds,
+        saved_attempt_id, due_at)
+      select id, 1, access, refresh, now() + make_interval(secs => ${secondsLeft}), now() + make_interval(secs => refresh_seconds), 7200,
+        'att_seed_' || id, now() + make_interval(secs => ${dueInSeconds}) from given`
+    all.push(...rows.map(({ id, openId, person }) => ({ id, openId, person })))
+  }
+  return all
+}
