@@ -155,8 +155,9 @@ export async function findGrant(db: Db, accountId: string): Promise<LiveGrant | 
  * stays, the event is out.
  *
  * @param end.revocationId null: TikTok has ended the grant itself, nothing is to be revoked
- * @param end.authorizedBefore only if the present grant is older than this (S53)
- * @returns false when there was nothing to end: unknown, a tombstone already, or a younger grant
+ * @param end.generation only while this is the present token set: what was judged is what is ended. A time could not guard it: after
+ *   the wait for a reconnect that is being recorded, PostgreSQL looks at the token set anew, but not at the account beside it.
+ * @returns false when there was nothing to end: unknown, a tombstone already, or another token set
  */
 export async function disconnectAccount(
   db: Db,
@@ -166,16 +167,16 @@ export async function disconnectAccount(
     actor: string
     requestId: string | null
     revocationId: string | null
-    authorizedBefore?: Date
+    generation?: number
   },
 ): Promise<boolean> {
-  const before = end.authorizedBefore ?? null
+  const generation = end.generation ?? null
   const rows = await db.run(
     'disconnect_account',
     (sql) => sql`
       with erased as (
-        delete from token_sets t using accounts a
-        where t.account_id = ${end.accountId} and a.id = t.account_id and (${before}::timestamptz is null or a.authorized_at <= ${before})
+        delete from token_sets t
+        where t.account_id = ${end.accountId} and (${generation}::integer is null or t.generation = ${generation})
         returning t.*
       ), ended as (
         update accounts a set status = 'disconnected', status_reason = ${end.reason}, status_changed_at = now(), disconnected_at = now(), open_id = null,

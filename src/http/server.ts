@@ -17,6 +17,7 @@ import { operationRoutes } from './operations.ts'
 import { tokenRoutes } from './tokens.ts'
 
 /** Longer than the slowest answer we promise (a completion with a slow TikTok), shorter than a proxy's patience. */
+import { webhookRoutes } from './webhooks.ts'
 const handlerTimeoutMs = 25_000
 
 /** @returns the service over HTTP, not listening yet */
@@ -79,6 +80,8 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
   await app.register(tokenRoutes, options)
   await app.register(operationRoutes, options)
   await app.register(async (pages) => {
+  await app.register(eventRoutes, options)
+  await app.register(webhookRoutes, options)
     await pages.register(formbody, { bodyLimit: 16 * 1024 })
     await pages.register(browserRoutes, options)
   })

@@ -1,0 +1,88 @@
+// TikTok's notices come in here: raw bytes, because the signature is over them, whatever they say they are.
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { ServiceError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { receiveNotice, settleNotices } from '../token/notices.ts'
+import { responsesOf } from './openapi.ts'
+
+const rawType = 'application/octet-stream'
+
+const Taken = z.strictObject({}).meta({ id: 'NoticeTaken', examples: [{}] })
+
+export const webhookRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  const { config, log } = parts
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(rawType, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addHook('onRequest', async (request) => {
+    request.raw.headers['content-type'] = rawType
+  })
+
+  // Genuine notices are never turned away; whoever sends others is soon.
+  const forgeries = app.createRateLimit({
+    max: Math.max(10, Math.floor(config.rateLimitPerMinute / 100)),
+    timeWindow: 60_000,
+    keyGenerator: (request) => `forged:${request.ip}`,
+  })
+
+  // Acted upon right after the answer, by this process; the background is for what this process could not do.
+  let settling: Promise<void> | undefined
+  let more = false
+  const settleSoon = () => {
+    more = true
+    settling ??= (async () => {
+      for (; more; await settleNotices(parts)) more = false
+    })()
+      .catch((error) => log.error('TikTok notices were not settled', { error }))
+      .finally(() => {
+        settling = undefined
+      })
+  }
+  app.addHook('onClose', async () => settling)
+
+  app.post(
+    '/webhooks/tiktok',
+    {
+      bodyLimit: 64 * 1024,
+      config: { public: true, rateLimit: false },
+      schema: {
+        tags: ['events'],
+        summary: "Take TikTok's notices",
+        description:
+          'For TikTok only: `TikTok-Signature: t=SECONDS,s=HEX` over the raw body. Every validly signed notice is answered with exactly 200, known or not, new or repeated; 503 when it could not be kept, so that TikTok sends it again.',
+        body: z.unknown(),
+        response: {
+          200: Taken,
+          ...responsesOf([
+            'invalid_signature',
+            'payload_too_large',
+            'rate_limited',
+            'internal_error',
+            'storage_unavailable',
+            'overloaded',
+            'keyring_mismatch',
+          ]),
+        },
+      },
+    },
+    async (request) => {
+      const { body } = request
+      try {
+        await receiveNotice(parts, request.headers['tiktok-signature'], Buffer.isBuffer(body) ? body : Buffer.alloc(0))
+      } catch (error) {
+        if (!(error instanceof ServiceError))
+          throw new ServiceError('storage_unavailable', 'The notice was not kept; send it again.', { cause: error })
+        if (error.code === 'invalid_signature') {
+          const limit = await forgeries(request)
+          if (!limit.isAllowed && limit.isExceeded)
+            throw new ServiceError('rate_limited', 'Too many notices that TikTok did not sign.', {
+              retryAfterSeconds: limit.ttlInSeconds,
+            })
+        }
+        throw error
+      }
+      settleSoon()
+      return {}
+    },
+  )
+}
