@@ -22,6 +22,8 @@ export interface Timings {
   patienceMs: number
   /** how long the web app's backend, or the browser in callback mode, waits for a code exchange: TikTok's deadline and the record */
   completionPatienceMs: number
+  /** how long a connect waits for the profile: long enough for a picture to be there when the web app shows the account, short enough not to annoy */
+  profilePatienceMs: number
   /** the first wait after a failed refresh; doubles up to the last */
   firstBackoffSeconds: number
   lastBackoffSeconds: number
@@ -35,6 +37,7 @@ export const timings: Timings = {
   graceSeconds: 60,
   patienceMs: 4000,
   completionPatienceMs: 15_000,
+  profilePatienceMs: 2500,
   firstBackoffSeconds: 2,
   lastBackoffSeconds: 60,
   flightDeadlineMs: 25_000,

@@ -24,6 +24,8 @@ export const returnUrl = 'http://127.0.0.1:5999/return'
 export interface WorldOptions extends AppOptions {
   env?: Record<string, string>
   simulator?: SimulatorOptions
+  /** the service's way to its database: gets the URL, says which one to use, such as a proxy's */
+  through?: (databaseUrl: string) => Promise<string>
 }
 
 export interface Answer<T = Record<string, unknown>> {
@@ -81,7 +83,7 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
   const lines: string[] = []
   const config = loadConfig({
     PORT: '0',
-    DATABASE_URL: databaseUrl,
+    DATABASE_URL: options.through ? await options.through(databaseUrl) : databaseUrl,
     DATA_DIR: dataDir,
     VAULT_KEYS: generateVaultKey(),
     TIKTOK_CLIENT_KEY: tiktok.clientKey,

@@ -7,11 +7,10 @@ import type { Parts } from '../parts.ts'
 import { disconnect } from '../token/revoke.ts'
 import { verify } from '../token/verify.ts'
 import { requireCaller } from './auth.ts'
-import { Label, OwnerId } from './connect-sessions.ts'
+import { Id, Label, OwnerId } from './connect-sessions.ts'
 import { failuresOf } from './openapi.ts'
 
-const AccountId = z.string().regex(/^acc_[0-9a-z]{25}$/)
-export const AccountParams = z.strictObject({ accountId: AccountId })
+export const AccountParams = z.strictObject({ accountId: Id })
 const pageLimit = (usual: number) =>
   z
     .string()
@@ -76,7 +75,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
           owner_id: OwnerId.optional(),
           status: z.enum(accountStatuses).optional(),
           limit: pageLimit(50),
-          cursor: AccountId.optional().describe('`next_cursor` of the page before'),
+          cursor: Id.optional().describe('`next_cursor` of the page before'),
         }),
         response: { 200: AccountPage, ...failuresOf([]) },
       },

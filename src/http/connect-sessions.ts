@@ -21,7 +21,10 @@ export const Label = z
   .max(100)
   .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'must be one line of text')
 
-const SessionParams = z.strictObject({ sessionId: z.string().regex(/^cs_[0-9a-z]{25}$/) })
+/** Ids are opaque to callers: one that we never made is not found, whatever it looks like. */
+export const Id = z.string().regex(/^[\w-]{1,64}$/)
+
+const SessionParams = z.strictObject({ sessionId: Id })
 
 const CreateConnectSession = z
   .strictObject({
@@ -34,7 +37,7 @@ const CreateConnectSession = z
       .describe('The person confirmed being 18 or older; asked for on the connect page when missing'),
     label: Label.optional(),
     tier: z.string().max(32).optional().describe("Sets the owner's tier"),
-    reconnect_account_id: z.string().max(64).optional().describe('Only this account may come back'),
+    reconnect_account_id: Id.optional().describe('Only this account may come back'),
     completion: z
       .enum(['confirm', 'callback'])
       .default('confirm')

@@ -39,9 +39,6 @@ const AnsweredExchange = z.object({
 })
 type AnsweredExchange = z.infer<typeof AnsweredExchange>
 
-/** Long enough for a picture to be there when the web app shows the account, short enough not to annoy. */
-const profilePatienceMs = 2500
-
 /**
  * Finishes a connect session: whoever started must be who finishes (S05). Only now is the code exchanged.
  *
@@ -162,12 +159,15 @@ async function settle(
   switch (answer.kind) {
     case 'granted': {
       const { openId, accessToken, refreshToken, scopes } = answer.tokenSet
+      const { accessExpiresAt, refreshExpiresAt, lifetimeSeconds } = datesOf(answer.tokenSet, issuedAt)
       if (refreshToken === null) {
+        // Of no use to us, and nobody would end it.
         log.error('TikTok granted without a refresh token', { ...about, logId: answer.logId })
         await recorded(() => failSession(parts.db, claim.id, 'tiktok_rejected'))
+        const grant = { accountId: claim.id, reason: 'tiktok_rejected', accessToken, refreshToken: '', accessExpiresAt }
+        await recorded(() => revokeRefused(parts, openId, grant))
         return
       }
-      const { accessExpiresAt, refreshExpiresAt, lifetimeSeconds } = datesOf(answer.tokenSet, issuedAt)
       const answered: AnsweredExchange = {
         sessionId: claim.id,
         attemptId,
@@ -249,7 +249,7 @@ async function connect(
     const profile = fetchProfile(parts, { accountId, accessToken: answer.accessToken, scopes: answer.scopes })
     await within(
       profile.catch((error) => log.warn('profile was not fetched', { accountId, error })),
-      profilePatienceMs,
+      parts.timings.profilePatienceMs,
     )
     return
   }
