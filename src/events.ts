@@ -27,3 +27,13 @@ export const ServiceEvent = z
   })
   .meta({ id: 'ServiceEvent' })
 export type ServiceEvent = z.infer<typeof ServiceEvent>
+
+/** The feed and the push say the same, byte for byte over all retries. */
+export function serviceEvent(row: {
+  id: string
+  type: EventType
+  data: Record<string, unknown>
+  occurredAt: Date
+}): ServiceEvent {
+  return { id: row.id, type: row.type, occurred_at: row.occurredAt.toISOString(), data: row.data }
+}

@@ -1,0 +1,40 @@
+// The statements of the feed. Rows are ordered by the transaction that made them and shown once every transaction before has ended:
+// a reader that has seen one row can never have missed an earlier one, however late its transaction commits.
+import type { EventType } from '../events.ts'
+import type { Db } from './client.ts'
+
+/** Where a reader stands: after this row. */
+export interface EventPosition {
+  /** a transaction id of PostgreSQL, 64 bits, in decimal */
+  xid: string
+  seq: number
+}
+
+export interface EventRow extends EventPosition {
+  id: string
+  type: EventType
+  data: Record<string, unknown>
+  occurredAt: Date
+}
+
+export async function readEvents(db: Db, after: EventPosition, limit: number): Promise<EventRow[]> {
+  return db.run(
+    'read_events',
+    (sql) => sql<EventRow[]>`
+      select xid::text as xid, seq, id, type, data, occurred_at as "occurredAt" from events
+      where (xid, seq) > (${after.xid}::text::xid8, ${after.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+      order by xid, seq limit ${limit}`,
+  )
+}
+
+/** The oldest first, with their deliveries. The order of rows is the order of time, near enough to look at the first ones only. */
+export async function purgeEvents(db: Db, keptDays: number, limit: number): Promise<number> {
+  const rows = await db.run(
+    'purge_events',
+    (sql) => sql`
+      delete from events e using (select xid, seq from events order by xid, seq limit ${limit}) first
+      where e.xid = first.xid and e.seq = first.seq and e.occurred_at < now() - make_interval(days => ${keptDays})
+      returning 1`,
+  )
+  return rows.length
+}

@@ -1,0 +1,75 @@
+// What happened, as a feed: read from a cursor, in an order that never changes and skips nothing.
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { type EventPosition, readEvents } from '../db/events.ts'
+import { ServiceEvent, serviceEvent } from '../events.ts'
+import type { Parts } from '../parts.ts'
+import { failuresOf } from './openapi.ts'
+
+const start: EventPosition = { xid: '0', seq: 0 }
+
+/** Opaque to callers: a transaction id and a row number. */
+const Cursor = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/)
+  .transform((text, check): EventPosition => {
+    const [, xid, seq] = /^(\d{1,19})\.(\d{1,15})$/.exec(Buffer.from(text, 'base64url').toString('latin1')) ?? []
+    if (xid !== undefined && seq !== undefined) return { xid, seq: Number(seq) }
+    check.addIssue({ code: 'custom', message: 'is not a cursor of this feed' })
+    return z.NEVER
+  })
+const toCursor = ({ xid, seq }: EventPosition) => Buffer.from(`${xid}.${seq}`).toString('base64url')
+
+const EventPage = z
+  .object({
+    events: z.array(ServiceEvent),
+    next_cursor: z
+      .string()
+      .describe('Never null: ask again with it as `after`, at once after a full page, after a while when the page was empty'),
+  })
+  .meta({
+    id: 'EventPage',
+    examples: [
+      {
+        events: [
+          {
+            id: 'evt_5f0c3b1e8d2a4f6b9c7d0e1f2a3b4c5d',
+            type: 'account.disconnected',
+            occurred_at: '2026-11-22T12:00:00.000Z',
+            data: { account_id: 'acc_01k9z3m8r0000000000000000', owner_id: 'user_42', reason: 'removed_by_user' },
+          },
+        ],
+        next_cursor: toCursor({ xid: '90417', seq: 3184 }),
+      },
+    ],
+  })
+
+export const eventRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  app.get(
+    '/events',
+    {
+      config: { scope: 'events:read' },
+      schema: {
+        tags: ['events'],
+        summary: 'What happened, oldest first',
+        description:
+          'Events are kept for 30 days. Keep `next_cursor` with what you made of the events: reading on from it skips nothing and repeats nothing, whatever was going on at the same time.',
+        querystring: z.strictObject({
+          after: Cursor.optional().describe('`next_cursor` of the page before; without it from the oldest event there is'),
+          limit: z
+            .string()
+            .regex(/^\d{1,3}$/)
+            .transform(Number)
+            .pipe(z.int().min(1).max(200))
+            .default(50),
+        }),
+        response: { 200: EventPage, ...failuresOf([]) },
+      },
+    },
+    async (request) => {
+      const { after = start, limit } = request.query
+      const rows = await readEvents(parts.db, after, limit)
+      return { events: rows.map(serviceEvent), next_cursor: toCursor(rows.at(-1) ?? after) }
+    },
+  )
+}
