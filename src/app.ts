@@ -14,8 +14,10 @@ import { ensurePartitions } from './db/partitions.ts'
 import { vendTokenSets } from './db/token-sets.ts'
 import { Flights } from './flights.ts'
 import { buildServer } from './http/server.ts'
+import { newId } from './ids.ts'
 import { type Parts, type Timings, timings } from './parts.ts'
 import { watchKeyring } from './readiness.ts'
+import { announce, leave } from './replica.ts'
 import { createLog, createMetrics, type Log } from './telemetry.ts'
 import { createTikTok } from './tiktok/client.ts'
 import { replaySpills } from './token/replay.ts'
@@ -43,6 +45,14 @@ export interface AppOptions {
   background?: boolean
 }
 
+export interface OpenedParts {
+  parts: Parts
+  /** aborts `parts.stopping`: no new work */
+  stop(): void
+  /** Waits for what is in flight and lets go of everything. @returns how many token answers are only in spill files */
+  close(): Promise<number>
+}
+
 /**
  * Starts the service: database (our own if none is configured), migrations, vault, what an earlier process left behind, routes, loops.
  *
@@ -50,7 +60,6 @@ export interface AppOptions {
  */
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
   const log = options.log ?? createLog(config.logLevel)
-  const metrics = createMetrics()
   await mkdir(config.dataDir, { recursive: true })
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
@@ -58,9 +67,50 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   const { applied } = await migrate(databaseUrl, { onWait: (reason) => log.warn('waiting for the database', { reason }) })
   if (applied > 0) log.info('migrations were applied', { migrations: applied })
 
+  const { parts, ...opened } = await openParts(config, { ...options, log, databaseUrl })
+  await announce(parts)
+  await watchKeyring(parts)
+  if (parts.keyring.fits) {
+    await ensurePartitions(parts.db)
+    await replaySpills(parts)
+  }
+
+  const server = await buildServer(parts)
+  await server.listen({ host: config.host, port: config.port })
+  const background: Background | undefined = options.background === false ? undefined : startBackground(parts)
+  const url = server.listeningOrigin
+  log.info('service is ready', { url })
+
+  return {
+    parts,
+    server,
+    url,
+    async close() {
+      opened.stop()
+      await background?.stop()
+      await server.close()
+      const left = await opened.close()
+      await embedded?.stop()
+      log.info('service has ended', { count: left })
+      return left
+    },
+  }
+}
+
+/**
+ * Builds what the domain is handed, for the service and for commands that do its work by hand. The database has to be migrated.
+ *
+ * @throws ConfigError about the vault's keys
+ */
+export async function openParts(
+  config: Config,
+  options: { log: Log; databaseUrl: string; applicationName?: string; timings?: Partial<Timings> },
+): Promise<OpenedParts> {
+  const { log } = options
+  const metrics = createMetrics()
   const db = openDb({
-    url: databaseUrl,
-    applicationName: 'tiktok-oauth-service',
+    url: options.databaseUrl,
+    applicationName: options.applicationName ?? 'tiktok-oauth-service',
     onEvent: ({ kind, name, cause }) => {
       metrics.databaseTrouble.inc({ kind })
       log.warn('database connection trouble', { event: kind, name, error: cause })
@@ -80,6 +130,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   const { serviceUrl, serviceToken } = config.tiers
   const times = { ...timings, ...options.timings }
   const parts: Parts = {
+    replicaId: newId('rep'),
     config,
     log,
     metrics,
@@ -99,34 +150,18 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     keyring: { fits: true },
     stopping: stopping.signal,
   }
-  await watchKeyring(parts)
-  if (parts.keyring.fits) {
-    await ensurePartitions(db)
-    await replaySpills(parts)
-  }
-
-  const server = await buildServer(parts)
-  await server.listen({ host: config.host, port: config.port })
-  const background: Background | undefined = options.background === false ? undefined : startBackground(parts)
-  const url = server.listeningOrigin
-  log.info('service is ready', { url })
-
   return {
     parts,
-    server,
-    url,
+    stop: () => stopping.abort(),
     async close() {
       stopping.abort()
-      await background?.stop()
-      await server.close()
       await Promise.all([parts.refreshes.landed(), parts.exchanges.landed()])
       await Promise.all(parts.recording)
+      await leave(parts)
       const left = spill.count()
       await tiktok.close()
       await parts.tierService?.close()
       await db.close()
-      await embedded?.stop()
-      log.info('service has ended', { count: left })
       return left
     },
   }

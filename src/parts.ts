@@ -44,6 +44,8 @@ export const timings: Timings = {
 }
 
 export interface Parts {
+  /** this process among those that serve the same database */
+  replicaId: string
   config: Config
   log: Log
   metrics: Metrics

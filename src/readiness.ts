@@ -26,10 +26,10 @@ export async function checkReadiness(parts: Parts): Promise<Readiness> {
     const [applied, mismatched] = await Promise.all([migrationsApplied(parts.db), mismatchedKeys(parts)])
     const checks = {
       database: 'ok',
-      keyring: mismatched.length === 0 ? 'ok' : 'mismatch',
+      keyring: mismatched.length === 0 && parts.keyring.fits ? 'ok' : 'mismatch',
       migrations: applied ? 'ok' : 'pending',
     } as const
-    return { ready: applied && mismatched.length === 0 && !parts.stopping.aborted, checks, unsaved }
+    return { ready: applied && checks.keyring === 'ok' && !parts.stopping.aborted, checks, unsaved }
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error
     return { ready: false, checks: { database: 'unavailable', keyring: 'unknown', migrations: 'unknown' }, unsaved }
@@ -39,16 +39,25 @@ export async function checkReadiness(parts: Parts): Promise<Readiness> {
 /**
  * Holds the keyring against the database and remembers the result in `parts.keyring`. When it fits, leaves a canary for the primary key if it has
  * none. Not for the others: a key that seals nothing yet must not make replicas unready that do not know it.
+ *
+ * A new primary that a live replica does not know is not taken into use: this process stays unready, and its neighbours go on.
  */
 export async function watchKeyring(parts: Parts): Promise<void> {
   const { db, vault, log, keyring } = parts
-  const mismatched = await mismatchedKeys(parts)
-  const fits = mismatched.length === 0
-  if (keyring.fits && !fits)
-    log.fatal('vault keys do not fit the database: nothing is written until they do', { keyId: mismatched.join(',') })
-  keyring.fits = fits
   const [primary] = vault.keyIds
-  if (fits && primary !== undefined) await saveCanary(db, primary, vault.sealCanary(primary))
+  const mismatched = await mismatchedKeys(parts)
+  const strangers =
+    mismatched.length === 0 && primary !== undefined ? await saveCanary(db, primary, vault.sealCanary(primary)) : []
+  const fits = mismatched.length === 0 && strangers.length === 0
+  if (keyring.fits && mismatched.length > 0)
+    log.fatal('vault keys do not fit the database: nothing is written until they do', { keyId: mismatched.join(',') })
+  if (keyring.fits && strangers.length > 0)
+    log.fatal('primary vault key is not known to every replica: put it behind their primary first', {
+      keyId: primary ?? '',
+      reason: strangers.join(','),
+    })
+  if (!keyring.fits && fits) log.info('vault keys fit the database')
+  keyring.fits = fits
 }
 
 async function mismatchedKeys({ db, vault }: Parts): Promise<string[]> {

@@ -9,11 +9,46 @@ export async function readCanaries(db: Db): Promise<{ keyId: string; sealedCanar
   )
 }
 
-/** The first canary of a key stays. */
-export async function saveCanary(db: Db, keyId: string, sealedCanary: string): Promise<void> {
-  await db.run(
+/**
+ * Leaves a canary for a key, unless a live replica does not know that key: it could not open what is sealed with it. The first canary of a key stays.
+ *
+ * @returns the replicas that are in the way; none when the canary is there
+ */
+export async function saveCanary(db: Db, keyId: string, sealedCanary: string): Promise<string[]> {
+  const rows = await db.run(
     'save_canary',
-    (sql) =>
-      sql`insert into vault_keys (key_id, sealed_canary) values (${keyId}, ${sealedCanary}) on conflict (key_id) do nothing`,
+    (sql) => sql<{ strangers: string[] }[]>`
+      with present as (
+        select 1 from vault_keys where key_id = ${keyId}
+      ), strangers as (
+        select id from replicas
+        where seen_at > now() - interval '15 seconds' and not key_ids @> array[${keyId}::text] and not exists (select 1 from present)
+      ), saved as (
+        insert into vault_keys (key_id, sealed_canary) select ${keyId}, ${sealedCanary}
+        where not exists (select 1 from present) and not exists (select 1 from strangers)
+        on conflict (key_id) do nothing
+      )
+      select array(select id from strangers) as strangers`,
   )
+  return rows[0]?.strangers ?? []
+}
+
+/**
+ * Forgets a key that seals nothing any more, so that it can be taken out of VAULT_KEYS; the trail remembers.
+ *
+ * @returns false when a live replica seals with it, or has spill files that are sealed with it
+ */
+export async function retireCanary(db: Db, keyId: string, actor: string): Promise<boolean> {
+  const rows = await db.run(
+    'retire_canary',
+    (sql) => sql`
+      with retired as (
+        delete from vault_keys where key_id = ${keyId} and not exists (
+          select 1 from replicas where seen_at > now() - interval '15 seconds' and (primary_key_id = ${keyId} or spill_key_ids @> array[${keyId}::text])
+        )
+        returning key_id
+      )
+      insert into trail (actor, action, object) select ${actor}, 'vault_key_retired', key_id from retired returning 1`,
+  )
+  return rows.length > 0
 }

@@ -40,6 +40,8 @@ export interface Spill {
   list(): Promise<{ entries: SpillEntry[]; unreadable: string[] }>
   /** Answers that this process has written or listed, and not removed. */
   count(): number
+  /** The vault keys that the oldest two hundred files are sealed with, those included that do not open; none while the disk is away. */
+  keyIds(): Promise<string[]>
 }
 
 const fileName = /^((?:refresh|exchange)-[A-Za-z0-9_-]+)\.spill$/
@@ -144,6 +146,20 @@ export async function openSpill(options: {
     },
 
     count: () => known.size,
+
+    async keyIds() {
+      const keyIds = new Set<string>()
+      try {
+        const names = (await directory.names()).filter((name) => fileName.test(name)).sort()
+        for (const name of names.slice(0, 200)) {
+          const sealed = await directory.read(name)
+          if (sealed !== null) keyIds.add(vault.keyIdOf(sealed))
+        }
+      } catch {
+        // A bad disk is heard of by those who write to it; a file that is no sealed text waits for nobody's key.
+      }
+      return [...keyIds]
+    },
   }
 }
 
