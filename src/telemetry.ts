@@ -188,6 +188,10 @@ export function createMetrics() {
     exchanges: counter('code_exchanges_total', 'Code exchanges by outcome', ['outcome']),
     revocations: counter('revocations_total', 'Revocations at TikTok by outcome', ['outcome']),
     notices: counter('tiktok_notices_total', "TikTok's webhook notices by outcome", ['outcome']),
+    deliveries: counter('event_deliveries_total', 'Tries to deliver an event to an endpoint, by outcome', ['outcome']),
+    deliveriesWaiting: gauge('event_deliveries_waiting', 'Events that an endpoint has not taken yet'),
+    oldestDeliverySeconds: gauge('event_oldest_delivery_age_seconds', 'How long the longest of them has been waiting'),
+    deadLetters: gauge('event_dead_letters', 'Event deliveries that were given up; `cli events dead` lists them'),
     databaseTrouble: counter('database_trouble_total', 'Connections lost, deadlines missed, pools given up', ['kind']),
     loopFailures: counter('background_failures_total', 'Background rounds that threw', ['loop']),
   }

@@ -1,8 +1,11 @@
 // All that happens when nobody asks, started and stopped together.
 import type { Parts } from '../parts.ts'
 import { watchKeyring } from '../readiness.ts'
+import { announce } from '../replica.ts'
+import { settleNotices } from '../token/notices.ts'
 import { replaySpills } from '../token/replay.ts'
 import { attemptDueRevocations } from '../token/revoke.ts'
+import { createCourier, measureDeliveries } from './courier.ts'
 import { keepHouse } from './housekeeper.ts'
 import { startLoop } from './loop.ts'
 import { createRefresher, measureRefreshing } from './refresher.ts'
@@ -15,8 +18,19 @@ export function startBackground(parts: Parts): Background {
   const refreshDue = createRefresher(parts)
   /** Work that opens or seals anything waits for the right keys. */
   const withKeys = (round: () => Promise<number>) => async () => (parts.keyring.fits ? round() : 1000)
+  const couriers = parts.config.eventWebhooks.map((target) => createCourier(parts, target))
   const loops = [
     startLoop(parts, 'refresher', withKeys(refreshDue)),
+    // What the process that took them could not settle itself.
+    startLoop(
+      parts,
+      'notices',
+      withKeys(async () => {
+        await settleNotices(parts)
+        return 1000
+      }),
+    ),
+    ...couriers.map((courier) => startLoop(parts, 'courier', withKeys(courier.round))),
     startLoop(
       parts,
       'revoker',
@@ -33,6 +47,7 @@ export function startBackground(parts: Parts): Background {
     ),
     startLoop(parts, 'measures', async () => {
       await measureRefreshing(parts)
+      await measureDeliveries(parts)
       return 5000
     }),
     startLoop(parts, 'keyring', async () => {
@@ -46,7 +61,7 @@ export function startBackground(parts: Parts): Background {
   ]
   return {
     async stop() {
-      await Promise.all(loops.map((loop) => loop.stop()))
+      await Promise.all([...loops, ...couriers].map((each) => each.stop()))
     },
   }
 }
