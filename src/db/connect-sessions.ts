@@ -20,6 +20,8 @@ export interface ConnectSession {
   accountId: string | null
   confirmHash: string | null
   createdBy: string
+  /** the one browser that may act on the connect page, once it did */
+  browserHash: string | null
   expiresAt: Date
   /** its ten minutes are over by the database's clock */
   over: boolean
@@ -50,7 +52,7 @@ const abandonedAfter = '60 seconds'
 
 const columns = `id, owner_id as "ownerId", return_url as "returnUrl", completion, account_type as "accountType", age_confirmed_at as "ageConfirmedAt",
   attestation_version as "attestationVersion", label, tier, reconnect_account_id as "reconnectAccountId", status, error, account_id as "accountId",
-  confirm_hash as "confirmHash", created_by as "createdBy", expires_at as "expiresAt", expires_at <= now() as over,
+  confirm_hash as "confirmHash", created_by as "createdBy", browser_hash as "browserHash", expires_at as "expiresAt", expires_at <= now() as over,
   (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned`
 
 export async function createSession(db: Db, session: NewConnectSession): Promise<Date> {
@@ -96,27 +98,51 @@ export async function attestSession(db: Db, id: string, accountType: string, att
   return rows.length > 0
 }
 
+/** Gives the connect page of a session to one browser, for good. @returns false when another one has it, or the session went on or is over */
+export async function bindSession(db: Db, id: string, browserHash: string): Promise<boolean> {
+  const rows = await db.run(
+    'bind_connect_session',
+    (sql) => sql`
+      update connect_sessions set browser_hash = ${browserHash}
+      where id = ${id} and (browser_hash is null or browser_hash = ${browserHash}) and status in ('pending', 'authorizing') and expires_at > now() returning 1`,
+  )
+  return rows.length > 0
+}
+
 /**
  * A visit of /authorize: a fresh state for this browser. The session stays usable, so that a link preview spends nothing (S14).
  *
- * @returns false when the session is over, is not attested, has gone on, or was visited implausibly often
+ * @param request.reconnectAccountId chosen on the connect page: one of the owner's accounts. What was attested for it still holds, so the session
+ *   need not be; and the choice stays with this state, so that it cannot be completed as something else
+ * @returns false when the session is over, is not attested, has gone on, or was visited implausibly often; or such an account may not come back in it
  */
 export async function beginAuthorization(
   db: Db,
-  request: { sessionId: string; stateHash: string; browserHash: string; sealedVerifier: string | null },
+  request: {
+    sessionId: string
+    stateHash: string
+    browserHash: string
+    sealedVerifier: string | null
+    reconnectAccountId: string | null
+  },
 ): Promise<boolean> {
+  const reconnect = request.reconnectAccountId
   const rows = await db.run(
     'begin_authorization',
     (sql) => sql`
       with session as (
-        update connect_sessions set status = 'authorizing'
+        update connect_sessions s set status = 'authorizing'
         where id = ${request.sessionId} and status in ('pending', 'authorizing') and expires_at > now()
-          and account_type is not null and age_confirmed_at is not null
+          and case when ${reconnect}::text is null then account_type is not null and age_confirmed_at is not null
+            else coalesce(s.reconnect_account_id, ${reconnect}) = ${reconnect}
+              and exists (select 1 from accounts a where a.id = ${reconnect} and a.owner_id = s.owner_id and a.status <> 'disconnected') end
           and (select count(*) from authorization_requests where session_id = ${request.sessionId}) < 50
         returning id
+      ), journal as (
+        insert into timeline (account_id, kind, actor) select ${reconnect}::text, 'reconnect_started', 'owner' from session where ${reconnect}::text is not null
       )
-      insert into authorization_requests (state_hash, session_id, browser_hash, sealed_verifier, expires_at)
-      select ${request.stateHash}, id, ${request.browserHash}, ${request.sealedVerifier}, now() + make_interval(secs => ${sessionLifeSeconds}) from session
+      insert into authorization_requests (state_hash, session_id, browser_hash, sealed_verifier, reconnect_account_id, expires_at)
+      select ${request.stateHash}, id, ${request.browserHash}, ${request.sealedVerifier}, ${reconnect}, now() + make_interval(secs => ${sessionLifeSeconds}) from session
       returning 1`,
   )
   return rows.length > 0
@@ -125,6 +151,7 @@ export async function beginAuthorization(
 export interface ConsumedState {
   sessionId: string
   sealedVerifier: string | null
+  reconnectAccountId: string | null
   consumed: boolean
   /** already consumed before */
   used: boolean
@@ -145,24 +172,44 @@ export async function consumeState(db: Db, stateHash: string, browserHash: strin
         where state_hash = ${stateHash} and browser_hash = ${browserHash} and consumed_at is null and expires_at > now()
         returning state_hash
       )
-      select r.session_id as "sessionId", r.sealed_verifier as "sealedVerifier", exists (select 1 from consumed) as consumed,
+      select r.session_id as "sessionId", r.sealed_verifier as "sealedVerifier", r.reconnect_account_id as "reconnectAccountId", exists (select 1 from consumed) as consumed,
         r.consumed_at is not null as used, r.expires_at <= now() as expired, coalesce(r.browser_hash = ${browserHash}, false) as "browserFits"
       from authorization_requests r where r.state_hash = ${stateHash}`,
   )
   return rows[0]
 }
 
-/** The person is back with a code: it is kept sealed until whoever started says so (S05). */
+/**
+ * The person is back with a code: it is kept sealed until whoever started says so (S05).
+ *
+ * @param held.reconnectAccountId chosen on the connect page: from here on only this account may come out of the session, with what was attested for
+ *   it, unless the web app brought newer words for this very account
+ */
 export async function holdCode(
   db: Db,
-  held: { sessionId: string; sealedCode: string; sealedVerifier: string | null; confirmHash: string | null },
+  held: {
+    sessionId: string
+    sealedCode: string
+    sealedVerifier: string | null
+    confirmHash: string | null
+    reconnectAccountId: string | null
+  },
 ): Promise<boolean> {
   const rows = await db.run(
     'hold_code',
     (sql) => sql`
-      update connect_sessions set status = 'awaiting_completion', sealed_code = ${held.sealedCode}, sealed_verifier = ${held.sealedVerifier},
-        confirm_hash = ${held.confirmHash}, expires_at = greatest(expires_at, now() + make_interval(secs => ${completionLifeSeconds}))
-      where id = ${held.sessionId} and status = 'authorizing' returning 1`,
+      with chosen as (
+        select s.id, a.account_type, a.age_confirmed_at, a.attestation_version from connect_sessions s join accounts a on a.id = ${held.reconnectAccountId}
+        where s.id = ${held.sessionId} and (s.reconnect_account_id is null or s.account_type is null or s.age_confirmed_at is null)
+      ), unchosen as (
+        select id, account_type, age_confirmed_at, attestation_version from connect_sessions where id = ${held.sessionId} and not exists (select 1 from chosen)
+      )
+      update connect_sessions s set status = 'awaiting_completion', sealed_code = ${held.sealedCode}, sealed_verifier = ${held.sealedVerifier},
+        confirm_hash = ${held.confirmHash}, expires_at = greatest(expires_at, now() + make_interval(secs => ${completionLifeSeconds})),
+        reconnect_account_id = coalesce(s.reconnect_account_id, ${held.reconnectAccountId}), account_type = said.account_type,
+        age_confirmed_at = said.age_confirmed_at, attestation_version = said.attestation_version
+      from (select * from chosen union all select * from unchosen) said
+      where s.id = said.id and s.status = 'authorizing' returning 1`,
   )
   return rows.length > 0
 }

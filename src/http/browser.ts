@@ -1,14 +1,21 @@
-// The routes a person's browser walks: the connect page, the way to TikTok, the way back. Redirects are 303 (S12), so that nothing is
+// The routes a person's browser walks beside the connect page: the way to TikTok and the way back. Redirects are 303 (S12), so that nothing is
 // posted on, and the code leaves the address bar with one.
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
-import { type AuthorizationResponse, receiveAuthorization, startAuthorization } from '../token/authorize.ts'
-import { attest, sessionOfBrowser } from '../token/connect.ts'
+import {
+  type AuthorizationResponse,
+  type AuthorizationStart,
+  receiveAuthorization,
+  startAuthorization,
+} from '../token/authorize.ts'
+import { sessionOfBrowser } from '../token/connect.ts'
+import { checkBrowser } from '../token/visit.ts'
 import { digest } from '../vault/digest.ts'
-import { html, page, sendPage, withBrowserHeaders } from './pages.ts'
+import { redirect } from './pages.ts'
+import { readPass } from './visit-cookie.ts'
 
 const Session = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
 const fromTikTok = z.string().max(2048).optional()
@@ -31,13 +38,13 @@ export const browserRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
     },
     async (request, reply) => {
       const session = await sessionOfBrowser(parts, request.query.session)
+      checkBrowser(parts, session, readPass(parts, request))
       if (session.accountType === null || session.ageConfirmedAt === null) {
         return redirect(parts, reply, `${parts.config.publicUrl}/connect?session=${request.query.session}`)
       }
-      const { location, state, browserSecret } = await startAuthorization(parts, session)
-      const cookie = cookieOf(parts, state)
-      reply.setCookie(cookie.name, browserSecret, cookie.options)
-      return redirect(parts, reply, location)
+      const start = await startAuthorization(parts, session)
+      bindState(parts, reply, start)
+      return redirect(parts, reply, start.location)
     },
   )
 
@@ -75,55 +82,12 @@ export const browserRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       return redirect(parts, reply, location)
     },
   )
-
-  app.get(
-    '/connect',
-    {
-      config,
-      schema: {
-        tags: ['connect'],
-        summary: 'Ask the person for account type and age',
-        querystring: z.strictObject({ session: Session }),
-        response: { 200: z.string().describe('A page') },
-      },
-    },
-    async (request, reply) => {
-      await sessionOfBrowser(parts, request.query.session)
-      return sendPage(parts, reply, attestationPage(request.query.session))
-    },
-  )
-
-  app.post(
-    '/connect',
-    {
-      config,
-      schema: {
-        tags: ['connect'],
-        summary: 'Take the answers of the connect page',
-        consumes: ['application/x-www-form-urlencoded'],
-        body: z.strictObject({
-          session: Session,
-          account_type: z.string().max(32).optional(),
-          age_confirmed: z.literal('yes').optional(),
-        }),
-        response: { 303: z.null().describe('On to /authorize') },
-      },
-    },
-    async (request, reply) => {
-      const { session: secret, account_type: accountType = '', age_confirmed: ageConfirmed } = request.body
-      const session = await sessionOfBrowser(parts, secret)
-      await attest(parts, session, { accountType, ageConfirmed: ageConfirmed === 'yes' })
-      return redirect(parts, reply, `${parts.config.publicUrl}/authorize?session=${secret}`)
-    },
-  )
 }
 
-function redirect(parts: Parts, reply: FastifyReply, location: string): FastifyReply {
-  return withBrowserHeaders(parts, reply)
-    .code(303)
-    .header('location', location)
-    .serializer(() => '')
-    .send(null)
+/** Leaves the cookie that ties a state to this browser. */
+export function bindState(parts: Parts, reply: FastifyReply, { state, browserSecret }: AuthorizationStart): void {
+  const cookie = cookieOf(parts, state)
+  reply.setCookie(cookie.name, browserSecret, cookie.options)
 }
 
 /** The state is bound to the browser by a cookie of its own, so that two tabs do not fight over one (S04). */
@@ -135,21 +99,3 @@ function cookieOf({ config }: Parts, state: string) {
     options: { httpOnly: true, secure: config.secureCookies, sameSite: 'lax', path: '/', maxAge: 600 } as const,
   }
 }
-
-const attestationPage = (secret: string) =>
-  page(
-    'Connect a TikTok account',
-    html`<form method="post" action="/connect">
-<h1>Connect a TikTok account</h1>
-<input type="hidden" name="session" value="${secret}">
-<fieldset><legend>What kind of account is it?</legend>
-<label><input type="radio" name="account_type" value="creator" required> <span>Creator<br><span class="quiet">You post as yourself.</span></span></label>
-<label><input type="radio" name="account_type" value="business" required> <span>Business<br><span class="quiet">You post for a company or brand.</span></span></label>
-</fieldset>
-<fieldset><legend>Your age</legend>
-<label><input type="checkbox" name="age_confirmed" value="yes" required> <span>I am 18 or older.</span></label>
-</fieldset>
-<button type="submit">Connect TikTok</button>
-<p class="quiet">TikTok does not tell us either, so we keep your answers as your own statement.</p>
-</form>`,
-  )

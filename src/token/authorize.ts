@@ -23,9 +23,14 @@ export interface AuthorizationStart {
 /**
  * Starts one authorization request (S01): fresh state of 256 bits, fresh browser secret, fresh PKCE verifier.
  *
+ * @param reconnectAccountId the account the person asked to reconnect on the connect page; no other may come back with this state
  * @throws ServiceError session_invalid: used up, or visited too often
  */
-export async function startAuthorization(parts: Parts, session: ConnectSession): Promise<AuthorizationStart> {
+export async function startAuthorization(
+  parts: Parts,
+  session: ConnectSession,
+  reconnectAccountId: string | null = null,
+): Promise<AuthorizationStart> {
   const { db, vault, tiktok, config } = parts
   const state = randomToken()
   const browserSecret = randomToken()
@@ -37,6 +42,7 @@ export async function startAuthorization(parts: Parts, session: ConnectSession):
     browserHash: digest(browserSecret),
     sealedVerifier:
       verifier === null ? null : vault.seal({ purpose: 'code_verifier', subject: session.id, generation: 0 }, verifier),
+    reconnectAccountId,
   })
   if (!begun)
     throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.')
@@ -101,6 +107,7 @@ export async function receiveAuthorization(parts: Parts, response: Authorization
     sealedCode: parts.vault.seal({ purpose: 'authorization_code', subject: session.id, generation: 0 }, response.code),
     sealedVerifier: state.sealedVerifier,
     confirmHash: confirm === null ? null : digest(confirm),
+    reconnectAccountId: state.reconnectAccountId,
   })
   if (!held) throw new ServiceError('session_invalid', 'This connection is over. Start again from where you came from.')
   log.info('authorization response was received', { sessionId: session.id })

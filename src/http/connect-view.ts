@@ -1,0 +1,137 @@
+// The hosted page in markup: who it is for, the owner's accounts, and what it takes to connect one more. It decides nothing; connect-page.ts tells it.
+import type { Account } from '../account/account.ts'
+import { accountTypes } from '../account/attestation.ts'
+import type { Allowance } from '../account/limits.ts'
+import type { ConnectSession } from '../db/connect-sessions.ts'
+import { accountCard, nameOf } from './account-card.ts'
+import { count, minutesUntil } from './in-words.ts'
+import { type Back, type Html, html, nothing, page } from './pages.ts'
+import { type DoneCode, type NotDoneCode, texts } from './texts.ts'
+
+export interface ConnectView {
+  session: ConnectSession
+  accounts: Account[]
+  /** undefined while nobody can say what the owner may have */
+  allowance: Allowance | undefined
+  scopes: readonly string[]
+  requiredScopes: readonly string[]
+  /** where the button leads, for people */
+  tiktokHost: string
+  formToken: string
+  back: Back
+  done?: DoneCode | undefined
+  notDone?: NotDoneCode | undefined
+  now: Date
+}
+
+/** Which sentence belongs to which question of the form. */
+const questions: Partial<Record<NotDoneCode, 'type' | 'age'>> = {
+  account_type_missing: 'type',
+  account_type_not_supported: 'type',
+  age_not_confirmed: 'age',
+}
+
+export function connectPage(view: ConnectView): Html {
+  const { session, accounts, back, now } = view
+  const { page: words } = texts
+  const some = accounts.length > 0
+  const heading = some ? words.heading : words.headingFirst
+  const header = html`<h1>${heading}</h1>
+<p class="quiet">${words.forWhom(back.host)}. ${words.ownerId(session.ownerId)}. ${words.minutesLeft(minutesUntil(session.expiresAt, now))}</p>`
+  const connect = html`<section class="panel" id="connect" aria-labelledby="connect-heading">${connectPanel(view)}</section>`
+  const content = some
+    ? html`<div class="columns">${accountList(view)}${connect}</div>`
+    : html`${places(view, 'bar quiet')}${connect}`
+  return page(words.title, { header, content: html`${messages(view)}${content}`, wide: some, back })
+}
+
+/** Said first and given the focus, so that a screen reader starts with it after the redirect; a live region alone is not read out on load. */
+function messages({ done, notDone }: ConnectView): Html {
+  if (notDone !== undefined) {
+    const question = questions[notDone]
+    const sentence = texts.notDone[notDone]
+    return html`<div class="note top bad" role="alert" tabindex="-1" autofocus><p><strong>${texts.notDoneLead}</strong> ${question ? html`<a href="#${question}">${sentence}</a>` : sentence}</p></div>`
+  }
+  if (done !== undefined)
+    return html`<div class="note top good" role="status" tabindex="-1" autofocus><p>${texts.done[done]}</p></div>`
+  return nothing
+}
+
+function accountList(view: ConnectView): Html {
+  const { session, accounts, formToken } = view
+  const cards = accounts.map((account) =>
+    accountCard(account, { formToken, mayReconnect: (session.reconnectAccountId ?? account.id) === account.id }),
+  )
+  return html`<section aria-labelledby="accounts-heading">
+<div class="bar"><h2 id="accounts-heading">${texts.page.accounts}</h2>${places(view, 'quiet')}</div>
+<ul class="accounts">${cards}</ul>
+</section>`
+}
+
+function places({ allowance }: ConnectView, look: string): Html {
+  if (!allowance) return nothing
+  const { tier, accountLimit, accountsConnected } = allowance
+  const plan = tier === null ? '' : ` (${texts.page.plan(tier)})`
+  return html`<p class="${look}">${texts.page.places(count(accountsConnected), count(accountLimit))}${plan}</p>`
+}
+
+function connectPanel(view: ConnectView): Html {
+  const { session, accounts, allowance, back } = view
+  const words = texts.connect
+  if (session.reconnectAccountId !== null) return reconnectPanel(view, session.reconnectAccountId)
+  if (!allowance) return html`<h2 id="connect-heading">${words.unknown.heading}</h2><p>${words.unknown.text}</p>`
+  if (allowance.accountsConnected >= allowance.accountLimit) {
+    const { heading, text, none } = words.full
+    const sentence = allowance.accountLimit === 0 ? none(back.host) : text(count(allowance.accountLimit), back.host)
+    return html`<h2 id="connect-heading">${heading}</h2><p>${sentence}</p>`
+  }
+  return html`<h2 id="connect-heading">${accounts.length > 0 ? words.headingAnother : words.heading}</h2>
+${session.label === null ? nothing : html`<p class="quiet"><bdi>${words.label(session.label)}</bdi></p>`}
+<form method="post" action="/connect"><input type="hidden" name="form_token" value="${view.formToken}">
+${typeQuestion(view)}
+${ageQuestion(view)}
+<p class="quiet small">${words.whyAsked}</p>
+${scopeList(view)}
+<button class="primary large">${words.button}</button>
+<p class="quiet small">${words.next(view.tiktokHost)}</p>
+</form>`
+}
+
+/** The web app made this session for one account: nothing else can be connected with it. */
+function reconnectPanel(view: ConnectView, accountId: string): Html {
+  const { heading, text, gone } = texts.connect.reconnectOnly
+  const account = view.accounts.find(({ id }) => id === accountId)
+  if (!account) return html`<h2 id="connect-heading">${heading}</h2><p>${gone}</p>`
+  return html`<h2 id="connect-heading">${heading}</h2>
+<p><bdi>${text(nameOf(account))}</bdi></p>
+${scopeList(view)}
+<form method="post" action="/connect/accounts/${account.id}/reconnect"><input type="hidden" name="form_token" value="${view.formToken}">
+<button class="primary large">${texts.account.reconnect}</button></form>
+<p class="quiet small">${texts.connect.next(view.tiktokHost)}</p>`
+}
+
+function typeQuestion({ session, notDone }: ConnectView): Html {
+  const words = texts.connect
+  const wrong = notDone !== undefined && questions[notDone] === 'type'
+  const choices = [...accountTypes, 'other' as const].map((value) => {
+    const { name, hint } = words.types[value]
+    return html`<label class="choice"><input type="radio" name="account_type" value="${value}" required${session.accountType === value ? html` checked` : nothing}> <span><b>${name}</b> <span class="quiet">${hint}</span></span></label>`
+  })
+  return html`<fieldset id="type"${wrong ? html` aria-describedby="type-wrong"` : nothing}><legend>${words.type}</legend>
+${wrong ? html`<p class="wrong" id="type-wrong">${texts.notDone[notDone]}</p>` : nothing}${choices}</fieldset>`
+}
+
+function ageQuestion({ session, notDone }: ConnectView): Html {
+  const wrong = notDone !== undefined && questions[notDone] === 'age'
+  return html`<fieldset id="age"${wrong ? html` aria-describedby="age-wrong"` : nothing}><legend>${texts.connect.age}</legend>
+${wrong ? html`<p class="wrong" id="age-wrong">${texts.notDone[notDone]}</p>` : nothing}<label class="choice"><input type="checkbox" name="age_confirmed" value="yes" required${session.ageConfirmedAt === null ? nothing : html` checked`}> <span><b>${texts.connect.ageStatement}</b></span></label></fieldset>`
+}
+
+function scopeList({ scopes, requiredScopes }: ConnectView): Html {
+  const { scopes: heading, scopesHint, needed, optional } = texts.connect
+  const items = scopes.map((scope) => {
+    const { what, why } = texts.scopes[scope] ?? texts.unknownScope(scope)
+    return html`<li><b>${what}</b> <span class="tag">${requiredScopes.includes(scope) ? needed : optional}</span><span class="quiet small">${why}</span></li>`
+  })
+  return html`<div class="asked"><h3>${heading}</h3><p class="quiet small">${scopesHint}</p><ul class="scopes">${items}</ul></div>`
+}

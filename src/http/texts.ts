@@ -1,0 +1,363 @@
+// Every word people read on the pages of this service, in English. A translation is another object of this shape; figures, times and lists follow
+// `lang` by themselves (in-words.ts). Sentences are whole, so that another language can order its words as it likes.
+import type { AccountType } from '../account/attestation.ts'
+import type { FailureCode } from '../errors.ts'
+
+export const texts = {
+  lang: 'en',
+  dir: 'ltr',
+
+  frame: {
+    skip: 'Skip to the content',
+    back: (host: string) => `Back to ${host}`,
+    reference: (code: string, requestId: string) => `If you ask for help, mention ${code} and ${requestId}.`,
+    independent: 'This page is not part of TikTok.',
+  },
+
+  page: {
+    title: 'TikTok accounts',
+    heading: 'Your TikTok accounts',
+    headingFirst: 'Connect a TikTok account',
+    forWhom: (host: string) => `For ${host}`,
+    ownerId: (id: string) => `You are known there as ${id}`,
+    minutesLeft: (minutes: string) => `This page stays open for ${minutes}.`,
+    places: (used: string, limit: string) => `${used} of ${limit} places used`,
+    plan: (tier: string) => `plan: ${tier}`,
+    connectAnother: 'Connect another account',
+    accounts: 'Connected accounts',
+  },
+
+  connect: {
+    heading: 'Connect an account',
+    headingAnother: 'Connect another account',
+    label: (label: string) => `The new account will be called “${label}”.`,
+    type: 'What kind of TikTok account is it?',
+    types: {
+      creator: { name: 'Creator', hint: 'You post as yourself.' },
+      business: { name: 'Business', hint: 'You post for a company, a shop or a brand.' },
+      other: { name: 'Personal, or not sure', hint: 'Choose this to see what you can do.' },
+    },
+    age: 'Your age',
+    ageStatement: 'I am 18 or older.',
+    whyAsked: 'TikTok does not tell us either, so we keep your answers as your own statement.',
+    scopes: 'What TikTok will ask you to allow',
+    scopesHint: 'You decide at TikTok. Without what is marked as needed, nothing can be connected.',
+    needed: 'needed',
+    optional: 'optional',
+    button: 'Connect TikTok',
+    next: (tiktok: string) =>
+      `You go on to ${tiktok}, log in there and decide. We never see your password, and you can disconnect at any time.`,
+    full: {
+      heading: 'All places are used',
+      text: (limit: string, host: string) =>
+        `Your plan has room for ${limit}. To connect another one, disconnect an account first, or change your plan at ${host}.`,
+      none: (host: string) => `Your plan has no room for TikTok accounts. You can change it at ${host}.`,
+    },
+    unknown: {
+      heading: 'Connecting is not possible right now',
+      text: 'We cannot look up how many accounts your plan has room for. Your connected accounts are not affected. Please try again in a few minutes.',
+    },
+    reconnectOnly: {
+      heading: 'Reconnect this account',
+      text: (name: string) => `This link is for ${name} only. At TikTok, log in with exactly this account.`,
+      gone: 'The account this link was made for is not connected any more. Go back and start again.',
+    },
+  },
+
+  /** By TikTok's scope: what it allows, and what for. */
+  scopes: {
+    'user.info.basic': { what: 'See your display name and picture', why: 'So that you recognise the account here.' },
+    'user.info.profile': {
+      what: 'See your @username and your verified badge',
+      why: 'So that accounts with similar names are not mixed up.',
+    },
+    'user.info.stats': {
+      what: 'See how many followers you have',
+      why: 'It is shown beside the account, here and in the app you came from.',
+    },
+    'video.list': { what: 'See your public videos', why: 'So that the app you came from can show what was posted.' },
+    'video.upload': { what: 'Send videos to your TikTok inbox', why: 'As drafts: you finish and post them yourself, in TikTok.' },
+    'video.publish': { what: 'Post videos to your profile', why: 'So that the app you came from can post when you tell it to.' },
+  } as Record<string, { what: string; why: string }>,
+  unknownScope: (scope: string) => ({ what: `Use “${scope}”`, why: 'TikTok explains this permission when it asks you.' }),
+
+  account: {
+    nameless: 'TikTok account',
+    picture: (name: string) => `Picture of ${name}`,
+    badge: 'Verified badge',
+    followers: (count: string, one: boolean) => `${count} ${one ? 'follower' : 'followers'}`,
+    followersUnknown: 'Followers unknown: the permission was not given',
+    seen: (ago: string) => `seen ${ago}`,
+    types: {
+      creator: 'Creator account',
+      business: 'Business account',
+    } satisfies Record<AccountType, string>,
+    selfAttested: 'self-attested',
+    verdicts: {
+      healthy: 'Working',
+      expiring: 'Ends soon',
+      degraded: 'Having trouble',
+      reauthorization_required: 'Needs you',
+      disconnected: 'Disconnected',
+    },
+    left: (remaining: string, limit: string) => `${remaining} of ${limit} uploads left`,
+    nextSlot: (when: string) => `next slot ${when}`,
+    closed: 'TikTok takes no more uploads of this account for now',
+    rolling: 'in any 24 hours',
+    rename: 'Rename',
+    renameWhich: (name: string) => `Rename ${name}`,
+    labelField: 'Name for this account',
+    labelHint: 'Only you and the app see it. Empty: the name at TikTok is shown.',
+    save: 'Save',
+    reconnect: 'Reconnect',
+    reconnectWhich: (name: string) => `Reconnect ${name}`,
+    allowMore: 'Ask TikTok again',
+    allowMoreWhich: (name: string) => `Ask TikTok again for ${name}`,
+    disconnect: 'Disconnect',
+    disconnectWhich: (name: string) => `Disconnect ${name}`,
+  },
+
+  /** Why an account is not simply working, and what to do. By status_reason and the codes of its health. */
+  health: {
+    reauthorization_required: 'TikTok no longer lets us in. Reconnect the account to go on.',
+    refresh_token_rejected: 'TikTok no longer lets us in, perhaps after a changed password. Reconnect the account to go on.',
+    refresh_outcome_unknown:
+      'The connection to TikTok broke at a bad moment and could not be mended. Reconnect the account to go on.',
+    refresh_token_expired: 'The permission you gave has run out. Reconnect the account to go on.',
+    removed_by_user: 'The permission was taken back in the TikTok app. Reconnect the account if that was not intended.',
+    tiktok_account_deleted: 'TikTok says that this account was deleted.',
+    age_changed: 'TikTok ended the connection because of the age given at TikTok.',
+    tiktok_account_banned: 'TikTok says that this account was banned. Only TikTok can help with that.',
+    required_scope_removed: 'A permission that is needed was taken back. Reconnect the account and leave it ticked.',
+    scope_not_granted:
+      'You did not allow everything, so something is missing here. Uploads work. To change it, ask TikTok again.',
+    refresh_token_expires: 'The permission you gave runs out soon. Reconnect the account before, and nothing is interrupted.',
+    tiktok_unavailable: 'TikTok does not answer properly at the moment. We keep trying; there is nothing for you to do.',
+    being_checked: 'TikTok just refused us once. We are checking; there is nothing for you to do yet.',
+  } as Record<string, string>,
+
+  disconnect: {
+    title: (name: string) => `Disconnect ${name}`,
+    heading: (name: string) => `Disconnect ${name}?`,
+    lead: 'This happens at once:',
+    points: (host: string) => [
+      `${host} can no longer upload to this account. Uploads that are waiting will fail.`,
+      'We hand the permission back to TikTok.',
+      'We erase its name, picture and figures.',
+    ],
+    after: 'Videos that are at TikTok already stay there. You can connect the account again later.',
+    yes: 'Disconnect',
+    no: 'Keep it connected',
+  },
+
+  /** What was done, said at the top after it. */
+  done: {
+    label_saved: 'The name was saved.',
+    label_removed: 'The name was removed. The name at TikTok is shown again.',
+    disconnected: 'The account was disconnected, and TikTok has confirmed it.',
+    disconnected_pending:
+      'The account was disconnected. TikTok does not answer at the moment; we will tell it as soon as it does.',
+  },
+
+  /** What could not be done, said at the top after it. */
+  notDone: {
+    account_type_missing: 'Please say what kind of account it is.',
+    account_type_not_supported:
+      'Personal accounts cannot be connected. You can switch to a Creator or Business account in the TikTok app, under “Settings and privacy”, “Account”. It is free. Then come back and connect.',
+    age_not_confirmed: 'You have to be 18 or older to connect an account, and to say so.',
+    label_invalid: 'This name cannot be used. It has to fit on one line of at most 100 characters.',
+    account_not_found: 'This account is not here. It may have been disconnected meanwhile.',
+    account_disconnected: 'This account was disconnected already.',
+    form_outdated: 'Nothing was changed, because the page you used was an old one. This is how it stands now.',
+    reconnect_other: 'This link is for another account. Go back to the app you came from to reconnect this one.',
+  },
+  notDoneLead: 'That did not work.',
+
+  /** A session that has gone on: there is nothing to do here any more. */
+  over: {
+    awaiting_completion: {
+      title: 'TikTok has answered',
+      text: (host: string) => `The last step happens at ${host}. Go back there to see whether it worked.`,
+    },
+    completed: {
+      title: 'Your account is connected',
+      text: (host: string) => `Everything else happens at ${host}.`,
+    },
+    expired: {
+      title: 'This page has closed',
+      text: (host: string) =>
+        `For your safety it stays open for ten minutes only. Nothing was lost: go back to ${host} and open it again.`,
+    },
+    failed: { title: 'The account was not connected' },
+  },
+
+  /** Failures on the way, one by one. Titles say what happened, sentences what to do. */
+  failures: {
+    validation_failed: {
+      title: 'We did not understand that',
+      text: 'The address or the form was incomplete. Go back and try again.',
+    },
+    invalid_json: {
+      title: 'We did not understand that',
+      text: 'Your browser sent something we cannot read. Go back and try again.',
+    },
+    return_url_not_allowed: {
+      title: 'We may not send you back there',
+      text: 'The app you came from named an address that is not on its list. Please tell its makers.',
+    },
+    idempotency_key_required: {
+      title: 'Something was missing',
+      text: 'The app you came from left something out. Please tell its makers.',
+    },
+    state_missing: {
+      title: 'TikTok sent you back without your ticket',
+      text: 'We cannot tell what you were doing. Go back to the app you came from and start again.',
+    },
+    state_invalid: {
+      title: 'This step was done already',
+      text: 'You may have gone back or reloaded. Go to the app you came from to see the result, or start again there.',
+    },
+    state_expired: {
+      title: 'That took more than ten minutes',
+      text: 'For your safety the way through TikTok is open for ten minutes only. Go back to the app you came from and start again.',
+    },
+    browser_mismatch: {
+      title: 'This was started in another browser',
+      text: 'Go on in the browser in which you started, with cookies allowed. Or go back to the app you came from and start again in this one.',
+    },
+    session_invalid: {
+      title: 'This link does not work any more',
+      text: 'It was used already, was not complete, or your browser does not allow cookies. Go back to the app you came from and start again.',
+    },
+    unauthenticated: { title: 'This is not open to browsers', text: 'Go back to the app you came from.' },
+    invalid_signature: { title: 'We cannot tell who sent this', text: 'Go back to the app you came from.' },
+    insufficient_scope: { title: 'This is not allowed', text: 'Go back to the app you came from.' },
+    owner_mismatch: {
+      title: 'Somebody else started this',
+      text: 'You are logged in as another person than the one who started. Nothing was connected. Start again as yourself.',
+    },
+    confirm_invalid: {
+      title: 'We could not make sure that it was you',
+      text: 'Nothing was connected. Go back to the app you came from and start again.',
+    },
+    route_not_found: { title: 'There is no such page', text: 'Check the address, or go back to the app you came from.' },
+    account_not_found: {
+      title: 'There is no such account here',
+      text: 'It may have been disconnected meanwhile. Go back and look again.',
+    },
+    connect_session_not_found: {
+      title: 'This link does not work any more',
+      text: 'Go back to the app you came from and start again.',
+    },
+    upload_not_found: { title: 'There is no such upload', text: 'Go back to the app you came from.' },
+    owner_not_found: { title: 'We do not know you yet', text: 'Go back to the app you came from and connect an account.' },
+    reauthorization_required: { title: 'The account has to be reconnected', text: 'Open your accounts and choose “Reconnect”.' },
+    account_limit_reached: {
+      title: 'All places of your plan are used',
+      text: 'The account was not connected, and TikTok has taken the permission back. Disconnect another account or change your plan, then start again.',
+    },
+    account_already_connected: {
+      title: 'Somebody else has connected this TikTok account',
+      text: 'It can be connected once only. Whoever connected it has to disconnect it first; if that was you under another name, log in there.',
+    },
+    account_mismatch: {
+      title: 'That was a different TikTok account',
+      text: 'You wanted to reconnect one account and logged in to TikTok with another. Log out at TikTok, start again, and choose the right one.',
+    },
+    session_not_ready: { title: 'TikTok has not answered yet', text: 'Finish at TikTok first, then come back.' },
+    upload_released: { title: 'This upload was given up', text: 'Go back to the app you came from.' },
+    upload_committed: { title: 'This upload is done', text: 'Go back to the app you came from.' },
+    account_disconnected: { title: 'This account was disconnected', text: 'Connect it again if you want to go on using it.' },
+    session_expired: {
+      title: 'This link is too old',
+      text: 'For your safety it works for ten minutes only. Go back to the app you came from and start again.',
+    },
+    payload_too_large: { title: 'That was too much', text: 'Use fewer characters and try again.' },
+    unsupported_media_type: {
+      title: 'We did not understand that',
+      text: 'Your browser sent a kind of form we do not take. Go back and try again.',
+    },
+    account_type_not_supported: {
+      title: 'This kind of account cannot be connected',
+      text: 'Only Creator and Business accounts can. You can switch in the TikTok app, under “Settings and privacy”, “Account”. It is free.',
+    },
+    age_not_confirmed: { title: 'You have to be 18 or older', text: 'Without saying so, no account can be connected.' },
+    scope_not_granted: {
+      title: 'A permission that is needed was not given',
+      text: 'Nothing was connected. Start again, and at TikTok leave everything ticked that is needed here.',
+    },
+    idempotency_key_reused: { title: 'Something was sent twice', text: 'Go back to the app you came from.' },
+    rate_limited: { title: 'That was a bit fast', text: 'Please wait a minute, then try again.' },
+    upload_quota_exhausted: {
+      title: 'No upload is left for now',
+      text: 'TikTok takes a certain number of videos a day. Try again later.',
+    },
+    internal_error: {
+      title: 'Something broke on our side',
+      text: 'It is not your fault, and nothing was changed at TikTok. Please try again in a few minutes.',
+    },
+    credential_unreadable: {
+      title: 'We cannot open the stored permission',
+      text: 'It is not your fault. We were told; please try again later.',
+    },
+    tiktok_rejected: {
+      title: 'TikTok refused',
+      text: 'TikTok did not accept the connection. Start again; if it happens once more, try later.',
+    },
+    tiktok_unavailable: { title: 'TikTok does not answer', text: 'Nothing was changed. Please try again in a few minutes.' },
+    refresh_in_progress: {
+      title: 'One moment, please',
+      text: 'We are talking to TikTok about this account. Try again in a few seconds.',
+    },
+    storage_unavailable: {
+      title: 'We cannot get at our data right now',
+      text: 'Nothing is lost. Please try again in a few minutes.',
+    },
+    overloaded: { title: 'There is a lot going on', text: 'Please try again in a moment.' },
+    keyring_mismatch: { title: 'We are closed for repairs', text: 'Nothing is lost. Please try again later.' },
+  } satisfies Record<FailureCode, { title: string; text: string }>,
+
+  /** Failures that TikTok named on the way back (RFC 6749 §4.1.2.1), and two that we found there. */
+  authorization: {
+    access_denied: {
+      title: 'You did not allow it at TikTok',
+      text: 'Nothing was connected. If you change your mind, start again and choose to allow it. If TikTok did not let you choose, this account may not be used with other apps.',
+    },
+    invalid_request: { title: 'TikTok did not understand us', text: 'It is not your fault. Please try again later.' },
+    unauthorized_client: {
+      title: 'TikTok does not let this app in',
+      text: 'It is not your fault. The makers of the app have to sort it out with TikTok.',
+    },
+    unsupported_response_type: { title: 'TikTok did not understand us', text: 'It is not your fault. Please try again later.' },
+    invalid_scope: {
+      title: 'TikTok does not know what we asked for',
+      text: 'It is not your fault. The makers of the app have to sort it out with TikTok.',
+    },
+    server_error: { title: 'Something broke at TikTok', text: 'Nothing was connected. Please try again in a few minutes.' },
+    temporarily_unavailable: { title: 'TikTok is busy', text: 'Nothing was connected. Please try again in a few minutes.' },
+    authorization_failed: {
+      title: 'TikTok did not connect the account',
+      text: 'It gave no reason we know. Start again; if it happens once more, try later.',
+    },
+    issuer_mismatch: {
+      title: 'That answer did not come from TikTok',
+      text: 'For your safety nothing was connected. Go back to the app you came from and start again.',
+    },
+    code_missing: {
+      title: 'TikTok’s answer was incomplete',
+      text: 'Nothing was connected. Go back to the app you came from and start again.',
+    },
+  } as Record<string, { title: string; text: string }>,
+}
+
+export type DoneCode = keyof typeof texts.done
+export type NotDoneCode = keyof typeof texts.notDone
+
+/** What to say about a failure, whoever named it: this service, or TikTok in its answer. */
+export function failureInWords(code: string): { title: string; text: string } {
+  return (
+    (texts.failures as Record<string, { title: string; text: string }>)[code] ??
+    texts.authorization[code] ??
+    texts.failures.tiktok_rejected
+  )
+}
