@@ -10,6 +10,7 @@ import { accountRoutes } from './accounts.ts'
 import { openApiKeys } from './api-keys.ts'
 import { guardRoutes } from './auth.ts'
 import { browserRoutes } from './browser.ts'
+import { connectPageRoutes } from './connect-page.ts'
 import { connectSessionRoutes } from './connect-sessions.ts'
 import { answerFailure, handleFailures } from './failures.ts'
 import { eventRoutes } from './events.ts'
@@ -85,6 +86,7 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
   await app.register(webhookRoutes, options)
     await pages.register(formbody, { bodyLimit: 16 * 1024 })
     await pages.register(browserRoutes, options)
+    await pages.register(connectPageRoutes, options)
   })
   return app
 }
