@@ -37,11 +37,10 @@ export function connectPage(view: ConnectView): Html {
   const some = accounts.length > 0
   const heading = some ? words.heading : words.headingFirst
   const header = html`<h1>${heading}</h1>
-<p class="quiet">${words.forWhom(back.host)}. ${words.ownerId(session.ownerId)}. ${words.minutesLeft(minutesUntil(session.expiresAt, now))}</p>`
+<p class="quiet">${words.forWhom(back.host, session.ownerId)}</p>
+<p class="quiet">${some ? nothing : html`${places(view)} `}<span class="part">${words.minutesLeft(minutesUntil(session.expiresAt, now))}</span></p>`
   const connect = html`<section class="panel" id="connect" aria-labelledby="connect-heading">${connectPanel(view)}</section>`
-  const content = some
-    ? html`<div class="columns">${accountList(view)}${connect}</div>`
-    : html`${places(view, 'bar quiet')}${connect}`
+  const content = some ? html`<div class="columns">${accountList(view)}${connect}</div>` : connect
   return page(words.title, { header, content: html`${messages(view)}${content}`, wide: some, back })
 }
 
@@ -63,16 +62,17 @@ function accountList(view: ConnectView): Html {
     accountCard(account, { formToken, mayReconnect: (session.reconnectAccountId ?? account.id) === account.id }),
   )
   return html`<section aria-labelledby="accounts-heading">
-<div class="bar"><h2 id="accounts-heading">${texts.page.accounts}</h2>${places(view, 'quiet')}</div>
+<div class="bar"><h2 id="accounts-heading">${texts.page.accounts}</h2><p class="quiet">${places(view)}</p><a class="jump" href="#connect">${texts.page.connectAnother}</a></div>
 <ul class="accounts">${cards}</ul>
 </section>`
 }
 
-function places({ allowance }: ConnectView, look: string): Html {
+function places({ allowance }: ConnectView): Html {
   if (!allowance) return nothing
   const { tier, accountLimit, accountsConnected } = allowance
-  const plan = tier === null ? '' : ` (${texts.page.plan(tier)})`
-  return html`<p class="${look}">${texts.page.places(count(accountsConnected), count(accountLimit))}${plan}</p>`
+  const [used, limit] = [count(accountsConnected), count(accountLimit)]
+  const { places, placesOfPlan } = texts.page
+  return html`<span class="part">${tier === null ? places(used, limit) : placesOfPlan(used, limit, tier)}</span>`
 }
 
 function connectPanel(view: ConnectView): Html {
@@ -85,9 +85,9 @@ function connectPanel(view: ConnectView): Html {
     const sentence = allowance.accountLimit === 0 ? none(back.host) : text(count(allowance.accountLimit), back.host)
     return html`<h2 id="connect-heading">${heading}</h2><p>${sentence}</p>`
   }
-  return html`<h2 id="connect-heading">${accounts.length > 0 ? words.headingAnother : words.heading}</h2>
+  return html`<h2 id="connect-heading"${accounts.length > 0 ? nothing : html` class="unseen"`}>${accounts.length > 0 ? words.headingAnother : words.heading}</h2>
 ${session.label === null ? nothing : html`<p class="quiet"><bdi>${words.label(session.label)}</bdi></p>`}
-<form method="post" action="/connect"><input type="hidden" name="form_token" value="${view.formToken}">
+<form class="questions" method="post" action="/connect"><input type="hidden" name="form_token" value="${view.formToken}">
 ${typeQuestion(view)}
 ${ageQuestion(view)}
 <p class="quiet small">${words.whyAsked}</p>
@@ -131,7 +131,7 @@ function scopeList({ scopes, requiredScopes }: ConnectView): Html {
   const { scopes: heading, scopesHint, needed, optional } = texts.connect
   const items = scopes.map((scope) => {
     const { what, why } = texts.scopes[scope] ?? texts.unknownScope(scope)
-    return html`<li><b>${what}</b> <span class="tag">${requiredScopes.includes(scope) ? needed : optional}</span><span class="quiet small">${why}</span></li>`
+    return html`<li><b>${what}</b> ${requiredScopes.includes(scope) ? html`<span class="tag">${needed}</span>` : html`<span class="tag open">${optional}</span>`}<span class="quiet small">${why}</span></li>`
   })
   return html`<div class="asked"><h3>${heading}</h3><p class="quiet small">${scopesHint}</p><ul class="scopes">${items}</ul></div>`
 }

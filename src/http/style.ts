@@ -31,6 +31,8 @@ header { margin: 0 0 1.75rem }
 header .quiet { margin-top: .4rem; overflow-wrap: anywhere }
 footer { margin-top: 2.25rem; display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; justify-content: space-between }
 footer p { margin: 0 }
+.part + .part::before { content: " · "; white-space: pre }
+.bar p { margin: 0 } .bar .jump { flex-basis: 100% }
 .bar { display: flex; flex-wrap: wrap; gap: .35rem 1rem; align-items: baseline; justify-content: space-between; margin: 0 0 .9rem }
 .panel { background: var(--card); border: 1px solid var(--line); border-radius: 1rem; padding: 1.5rem; box-shadow: var(--shadow) }
 .note { border-radius: .75rem; padding: .8rem 1rem; background: var(--care-ground); color: var(--care) }
@@ -73,6 +75,8 @@ input[type=text] { width: 100%; min-height: 2.75rem; padding: .5rem .75rem; bord
 .scopes b { font-weight: 600 }
 .scopes .quiet { display: block; line-height: 1.4 }
 .tag { display: inline-block; padding: .05rem .5rem; border-radius: 1rem; background: var(--tint); color: var(--ink); font-size: .8125rem; line-height: 1.45; font-weight: 550; white-space: nowrap }
+.tag.open { background: none; box-shadow: inset 0 0 0 1px var(--line); color: var(--quiet) }
+h2.unseen + form fieldset:first-of-type, h2.unseen + .quiet { margin-top: 0 } h2.unseen + .quiet + form { margin-top: 1.25rem }
 .panel > form > .large, .panel > .large { margin-top: 1.5rem }
 
 .accounts { list-style: none; margin: 0; padding: 0; display: grid; gap: 1rem }
@@ -105,6 +109,7 @@ details label { display: block; font-weight: 600; margin: .9rem 0 .35rem }
 @media (min-width: 60rem) {
   .wide .columns { display: grid; grid-template-columns: minmax(0, 1fr) 25rem; gap: 2rem; align-items: start }
   .wrap { padding-top: 4rem }
+  .bar .jump { display: none }
 }
 @media (max-width: 59.99rem) { .wrap.wide { max-width: 42rem } .columns > * + * { margin-top: 2rem } }
 @media (max-width: 30rem) {
@@ -112,7 +117,9 @@ details label { display: block; font-weight: 600; margin: .9rem 0 .35rem }
   h1 { font-size: 1.5rem }
   .panel { padding: 1.25rem 1.1rem }
   .picture { width: 3.25rem; height: 3.25rem; font-size: 1.25rem }
-  .actions > .button, .actions > form, .actions > form > button { flex: 1 1 auto }
+  .actions > .button, .actions > form, .actions > form > button, .actions > details { flex: 1 1 0; white-space: nowrap }
+  .actions > form > button, summary { width: 100% }
+  .actions p { white-space: normal }
 }
 @media (forced-colors: active) { .panel, .note, .state, .tag, .choice:has(:checked) { border: 1px solid } .quota rect { fill: Highlight } }
 `
