@@ -2,6 +2,9 @@
 // that was written anywhere.
 import type { Rig } from './rig.ts'
 
+/** What is looked at: a rig, or a world in one process. */
+export type Watched = Pick<Rig, 'tiktok' | 'sql' | 'vault' | 'accounts' | 'readings' | 'secrets' | 'logs'>
+
 export interface Expected {
   /** accounts whose refresh met a crash, a pause or an ambiguous answer: their refresh token may be presented twice (I1) */
   excused?: readonly string[]
@@ -14,7 +17,7 @@ export interface Expected {
 }
 
 /** @returns one sentence per violation; none is what every fault has to leave behind */
-export async function violations(rig: Rig, expected: Expected = {}): Promise<string[]> {
+export async function violations(rig: Watched, expected: Expected = {}): Promise<string[]> {
   const { excused = [], down = {}, disconnected = [], deadlineMs = 10_000 } = expected
   const found: string[] = []
   const people = new Map(rig.accounts.map((account) => [account.person, account]))
@@ -88,7 +91,7 @@ export async function violations(rig: Rig, expected: Expected = {}): Promise<str
 }
 
 /** I5: in logs and in every row of the database, in clear and in the usual encodings. */
-async function secretsIn(rig: Rig): Promise<string[]> {
+async function secretsIn(rig: Watched): Promise<string[]> {
   const tables = await rig.sql<{ name: string }[]>`
     select c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where n.nspname = 'public' and c.relkind = 'r'`
