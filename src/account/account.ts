@@ -7,6 +7,7 @@ import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { accountTypes } from './attestation.ts'
 import { AccountHealth, healthOf } from './health.ts'
+import { type ProfileField, scopeOfField } from './profile.ts'
 import { quotasOf, UploadQuota } from './quota.ts'
 
 export const accountStatuses = ['active', 'reauthorization_required', 'disconnected'] as const
@@ -20,8 +21,10 @@ export const statusReasons = [
   'tiktok_account_banned',
   'required_scope_removed',
   'disconnected_by_owner',
+  'disconnected_by_operator',
 ] as const
 
+const profileFields = Object.keys(scopeOfField) as [ProfileField, ...ProfileField[]]
 const nullableTime = z.iso.datetime().nullable()
 
 export const Account = z
@@ -38,13 +41,16 @@ export const Account = z
       avatar_url: z.url().nullable().describe("Our own copy: TikTok's URLs die within hours"),
       follower_count: z.int().nullable().describe('null without user.info.stats'),
       is_verified: z.boolean().nullable().describe("TikTok's verified badge, which says nothing about the account type"),
-      fetched_at: nullableTime,
+      fetched_at: nullableTime.describe('The age of all of the above'),
+      unavailable: z
+        .partialRecord(z.enum(profileFields), z.string())
+        .describe('What TikTok does not tell because a scope was not granted: the field, and the scope that would open it'),
     }),
     account_type: z.object({
       value: z.enum(accountTypes),
-      source: z.literal('self_attested'),
+      source: z.literal('self_attested').describe('The person says so; TikTok tells this app neither type nor age'),
       attested_at: z.iso.datetime(),
-      wording: z.string(),
+      wording: z.string().describe('The version of the sentence they agreed to'),
     }),
     age_confirmed_at: z.iso.datetime(),
     scopes: z.array(z.string()),
@@ -77,9 +83,10 @@ export const Account = z
           username: 'fakechef',
           display_name: 'Fake Chef',
           avatar_url: 'https://oauth.example.com/accounts/acc_01k9z3m8r000000000000000/avatar',
-          follower_count: 1234,
+          follower_count: null,
           is_verified: false,
           fetched_at: '2026-11-22T12:00:01.000Z',
+          unavailable: { follower_count: 'user.info.stats' },
         },
         account_type: { value: 'creator', source: 'self_attested', attested_at: '2026-11-22T12:00:00.000Z', wording: '2026-11' },
         age_confirmed_at: '2026-11-22T12:00:00.000Z',
@@ -142,12 +149,12 @@ export async function pictureOf(parts: Parts, id: string): Promise<{ contentType
 }
 
 /** Why an account is in its state, newest first. @throws ServiceError account_not_found */
-export async function timelineOf(parts: Parts, id: string, page: { before?: Date | undefined; limit: number }) {
+export async function timelineOf(parts: Parts, id: string, page: { before?: number | undefined; limit: number }) {
   const rows = await readTimeline(parts.db, id, page.before ?? null, page.limit + 1)
   if (rows.length === 0 && !(await findAccount(parts.db, id))) throw notFound()
   const entries = rows.slice(0, page.limit)
   const last = entries.at(-1)
-  return { entries, nextCursor: rows.length > page.limit && last ? last.at.toISOString() : null }
+  return { entries, nextCursor: rows.length > page.limit && last ? String(last.seq) : null }
 }
 
 async function toAccounts(parts: Parts, rows: AccountRow[]): Promise<Account[]> {
@@ -160,6 +167,9 @@ async function toAccounts(parts: Parts, rows: AccountRow[]): Promise<Account[]> 
 
 function toAccount({ config }: Parts, row: AccountRow, quotas: ReadonlyMap<string, UploadQuota>): Account {
   const missingScopes = row.status === 'disconnected' ? [] : config.tiktok.scopes.filter((scope) => !row.scopes.includes(scope))
+  const unavailable = row.status === 'disconnected' ? {} : missingFields(row.scopes)
+  // A scope that was taken back closes its fields at once, not only at the next look at the profile.
+  const told = <T>(field: ProfileField, value: T): T | null => (field in unavailable ? null : value)
   const quota = quotas.get(row.id)
   if (!quota) throw new Error('Every account has a quota')
   return {
@@ -170,16 +180,17 @@ function toAccount({ config }: Parts, row: AccountRow, quotas: ReadonlyMap<strin
     status: row.status,
     status_reason: statusReasons.find((reason) => reason === row.statusReason) ?? null,
     profile: {
-      username: row.username,
-      display_name: row.displayName,
-      avatar_url: row.hasAvatar ? `${config.publicUrl}/accounts/${row.id}/avatar` : null,
-      follower_count: row.followerCount,
-      is_verified: row.isVerified,
+      username: told('username', row.username),
+      display_name: told('display_name', row.displayName),
+      avatar_url: told('avatar_url', row.hasAvatar ? `${config.publicUrl}/accounts/${row.id}/avatar` : null),
+      follower_count: told('follower_count', row.followerCount),
+      is_verified: told('is_verified', row.isVerified),
       fetched_at: row.profileFetchedAt?.toISOString() ?? null,
+      unavailable,
     },
     account_type: {
       value: row.accountType === 'business' ? 'business' : 'creator',
-      source: 'self_attested',
+      source: row.attestationSource === 'self_attested' ? row.attestationSource : 'self_attested',
       attested_at: row.attestedAt.toISOString(),
       wording: row.attestationVersion,
     },
@@ -200,6 +211,10 @@ function toAccount({ config }: Parts, row: AccountRow, quotas: ReadonlyMap<strin
     connected_at: row.connectedAt.toISOString(),
     disconnected_at: row.disconnectedAt?.toISOString() ?? null,
   }
+}
+
+function missingFields(scopes: readonly string[]): Partial<Record<ProfileField, string>> {
+  return Object.fromEntries(Object.entries(scopeOfField).filter(([, scope]) => !scopes.includes(scope)))
 }
 
 const notFound = () => new ServiceError('account_not_found', 'Check the account id: this service never made it.')

@@ -20,28 +20,56 @@ export const AccountHealth = z
   })
 export type AccountHealth = z.infer<typeof AccountHealth>
 
-/** A month ahead people can still be asked kindly. */
-const expiringDays = 30
+/** When people are told, in days before the end: a month ahead they can be asked kindly, a day ahead they have to be. */
+export const warningDays = [30, 7, 1] as const
 
-/** Judged by the database's clock as it stood when the row was read. */
+type Reason = AccountHealth['reasons'][number]
+
+/** Judged by the database's clock as it stood when the row was read. The worst reason first. */
 export function healthOf(row: AccountRow, missingScopes: readonly string[]): AccountHealth {
-  const reasons: AccountHealth['reasons'] = []
-  if (row.status !== 'active') {
-    reasons.push({ code: row.statusReason ?? row.status, mended_by: 'user' })
-  } else {
-    if (row.rejected) reasons.push({ code: 'refresh_token_rejected', mended_by: 'time' })
-    else if ((row.failures ?? 0) > 0) reasons.push({ code: 'tiktok_unavailable', mended_by: 'time' })
-    if (missingScopes.length > 0) reasons.push({ code: 'scope_not_granted', mended_by: 'user' })
-  }
-  const daysLeft = row.refreshExpiresAt === null ? null : (row.refreshExpiresAt.getTime() - row.readAt.getTime()) / 86_400_000
-  const expiring = row.status === 'active' && daysLeft !== null && daysLeft <= expiringDays
-  if (expiring) reasons.push({ code: 'refresh_token_expires', mended_by: 'user' })
-  const degraded = row.rejected || (row.failures ?? 0) > 0
-  const verdict = row.status !== 'active' ? row.status : degraded ? 'degraded' : expiring ? 'expiring' : 'healthy'
+  const active = row.status === 'active'
+  const troubles = active ? troublesOf(row) : []
+  const end = active ? endOf(row) : undefined
+  const reasons: Reason[] = active ? [] : [{ code: row.statusReason ?? row.status, mended_by: 'user' }]
+  reasons.push(...troubles)
+  if (end) reasons.push(end)
+  if (active && missingScopes.length > 0) reasons.push({ code: 'scope_not_granted', mended_by: 'user' })
   return {
-    verdict,
+    verdict: row.status !== 'active' ? row.status : troubles.length > 0 ? 'degraded' : end ? 'expiring' : 'healthy',
     reasons,
     reauthorize_by: row.status === 'disconnected' ? null : (row.refreshExpiresAt?.toISOString() ?? null),
     checked_at: row.readAt.toISOString(),
   }
+}
+
+/** What keeps refreshes from working just now; a token that is still live is served all the same. */
+function troublesOf(row: AccountRow): Reason[] {
+  const troubles: Reason[] = []
+  if (row.clientRefused) troubles.push(clientRefused)
+  if (row.rejected)
+    troubles.push({ code: 'refresh_token_rejected', mended_by: 'time' }) // in its grace: not believed yet
+  else if ((row.failures ?? 0) > 0)
+    troubles.push(operatorTroubles[row.failureCode ?? ''] ?? { code: 'tiktok_unavailable', mended_by: 'time' })
+  return troubles.filter(({ code }, index) => troubles.findIndex((other) => other.code === code) === index)
+}
+
+function endOf({ refreshExpiresAt, readAt }: AccountRow): Reason | undefined {
+  if (refreshExpiresAt === null) return undefined
+  const daysLeft = (refreshExpiresAt.getTime() - readAt.getTime()) / 86_400_000
+  if (daysLeft > warningDays[0]) return undefined
+  return { code: daysLeft > 0 ? 'refresh_token_expires' : 'refresh_token_expired', mended_by: 'user' }
+}
+
+const clientRefused: Reason = { code: 'client_refused', mended_by: 'operator' }
+
+/** By the code of the last failed refresh; every other one is TikTok being away, and time mends it. */
+const operatorTroubles: Record<string, Reason> = {
+  credential_unreadable: { code: 'credential_unreadable', mended_by: 'operator' },
+  foreign_open_id: { code: 'foreign_open_id', mended_by: 'operator' },
+  invalid_client: clientRefused,
+  unauthorized_client: clientRefused,
+  invalid_request: clientRefused,
+  invalid_scope: clientRefused,
+  unsupported_grant_type: clientRefused,
+  unsupported_response_type: clientRefused,
 }

@@ -4,46 +4,99 @@ import { postponeProfile, saveAvatar, saveProfile } from '../db/profiles.ts'
 import type { Parts } from '../parts.ts'
 import { digest } from '../vault/digest.ts'
 
-export type ProfileOutcome = 'fetched' | 'token_invalid' | 'unavailable'
+export type ProfileOutcome =
+  | 'fetched'
+  /** TikTok does not take this access token; whether the grant lives, only a refresh can tell */
+  | 'token_invalid'
+  /** TikTok takes the token and not the question: nothing that asking again would change */
+  | 'refused'
+  /** there is nothing to ask: no user.info scope was granted */
+  | 'not_granted'
+  | 'throttled'
+  | 'unavailable'
+
+/** Which scope opens which field: what a null means when the scope is missing. */
+export const scopeOfField = {
+  username: 'user.info.profile',
+  display_name: 'user.info.basic',
+  avatar_url: 'user.info.basic',
+  follower_count: 'user.info.stats',
+  is_verified: 'user.info.profile',
+} as const
+export type ProfileField = keyof typeof scopeOfField
 
 const daySeconds = 86_400
 const retrySeconds = 900
+/** The profile is there, only its picture is not. */
+const pictureRetrySeconds = 3600
+
+export interface Holder {
+  accountId: string
+  openId: string
+  accessToken: string
+  scopes: readonly string[]
+}
 
 /**
- * Asks TikTok who this is, copies the picture (TikTok's own URLs die within hours) and stores both.
- *
- * @returns 'token_invalid' when TikTok does not take the access token; 'unavailable' for everything else that went wrong
+ * Asks TikTok who this is, copies the picture (TikTok's own URLs die within hours) and stores both. A picture that is here and younger
+ * than a day is not fetched again.
  */
-export async function fetchProfile(
-  parts: Parts,
-  account: { accountId: string; accessToken: string; scopes: readonly string[] },
-): Promise<ProfileOutcome> {
+export async function fetchProfile(parts: Parts, holder: Holder): Promise<ProfileOutcome> {
   const { db, tiktok, log } = parts
-  const answer = await tiktok.userInfo(account.accessToken, account.scopes)
-  if (answer.kind !== 'ok') {
-    await postponeProfile(db, account.accountId, answer.kind === 'throttled' ? answer.retryAfterSeconds : retrySeconds)
-    log.warn('profile was not fetched', { accountId: account.accountId, reason: answer.kind })
-    return answer.kind === 'token_invalid' ? 'token_invalid' : 'unavailable'
-  }
-  const { displayName, username, followerCount, isVerified, avatarUrl } = answer.user
+  const { accountId } = holder
+  const about = { accountId }
   // Up to an hour of jitter: accounts that were connected together need not be asked for together every day.
-  const saved = await saveProfile(
-    db,
-    account.accountId,
-    { displayName, username, followerCount, isVerified },
-    daySeconds + Math.random() * 3600,
-  )
-  if (saved && avatarUrl !== null) {
-    const picture = await tiktok.avatar(avatarUrl)
-    if (picture.kind === 'ok') {
-      await saveAvatar(db, account.accountId, {
-        contentType: picture.contentType,
-        etag: digest(picture.bytes),
-        picture: picture.bytes,
-      })
-    } else {
-      log.warn('avatar was not copied', { accountId: account.accountId, reason: picture.kind })
-    }
+  const nextInSeconds = daySeconds + Math.random() * 3600
+  const later = async (reason: string, outcome: ProfileOutcome, seconds: number): Promise<ProfileOutcome> => {
+    await postponeProfile(db, accountId, seconds)
+    log.warn('profile was not fetched', { ...about, reason })
+    return outcome
   }
+  if (!holder.scopes.some((scope) => Object.values<string>(scopeOfField).includes(scope))) {
+    await postponeProfile(db, accountId, nextInSeconds)
+    return 'not_granted'
+  }
+
+  const answer = await tiktok.userInfo(holder.accessToken, holder.scopes)
+  switch (answer.kind) {
+    case 'ok':
+      break
+    case 'token_invalid':
+      // The refresh that this leads to will have its own word; a day, so that a TikTok that is wrong about it costs one refresh a day.
+      return later(answer.kind, 'token_invalid', nextInSeconds)
+    case 'refused':
+      return later(answer.error, 'refused', nextInSeconds)
+    case 'throttled':
+      return later(answer.kind, 'throttled', Math.max(retrySeconds, answer.retryAfterSeconds))
+    case 'unavailable':
+      return later(answer.reason, 'unavailable', retrySeconds)
+  }
+  const { openId, displayName, username, followerCount, isVerified, avatarUrl } = answer.user
+  // Asked for with user.info.basic and then always told: without it this is no answer, and nothing of it replaces what we have.
+  if (openId === null && holder.scopes.includes('user.info.basic')) return later('foreign_body', 'unavailable', retrySeconds)
+  if (openId !== null && openId !== holder.openId) {
+    log.error('user info was about another TikTok account', { ...about, logId: answer.logId })
+    return later('foreign_open_id', 'unavailable', nextInSeconds)
+  }
+
+  const profile = { displayName, username, followerCount, isVerified }
+  const source = avatarUrl === null ? null : sourceOf(avatarUrl)
+  const saved = await saveProfile(db, accountId, profile, source, nextInSeconds)
+  if (saved && avatarUrl !== null && source !== null && !saved.pictureIsFresh)
+    await copyPicture(parts, accountId, avatarUrl, source)
   return 'fetched'
 }
+
+async function copyPicture({ db, tiktok, log }: Parts, accountId: string, url: string, source: string): Promise<void> {
+  const answer = await tiktok.avatar(url)
+  if (answer.kind === 'ok') {
+    const { contentType, bytes: picture } = answer
+    await saveAvatar(db, accountId, { contentType, etag: digest(picture), picture, source })
+    return
+  }
+  log.warn('avatar was not copied', { accountId, reason: answer.kind === 'link_expired' ? answer.kind : answer.reason })
+  if (answer.kind !== 'refused') await postponeProfile(db, accountId, pictureRetrySeconds)
+}
+
+/** The link without its signature, which is another one every time; hashed, because an address at a CDN is nobody's business. */
+const sourceOf = (url: string) => digest(url.split('?', 1)[0] ?? '')

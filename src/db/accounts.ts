@@ -13,6 +13,7 @@ export interface AccountRow {
   accountType: string
   attestedAt: Date
   attestationVersion: string
+  attestationSource: string
   ageConfirmedAt: Date
   scopes: string[]
   username: string | null
@@ -29,17 +30,24 @@ export interface AccountRow {
   refreshExpiresAt: Date | null
   refreshedAt: Date | null
   failures: number | null
+  /** why the last refresh failed, while refreshes fail */
+  failureCode: string | null
+  /** TikTok refuses our client, for everybody */
+  clientRefused: boolean
   rejected: boolean
   /** the database's clock at the read */
   readAt: Date
 }
 
 const columns = `a.id, a.owner_id as "ownerId", a.open_id as "openId", a.label, a.status, a.status_reason as "statusReason", a.account_type as "accountType",
-  a.attested_at as "attestedAt", a.attestation_version as "attestationVersion", a.age_confirmed_at as "ageConfirmedAt", a.scopes, a.username,
+  a.attested_at as "attestedAt", a.attestation_version as "attestationVersion", a.attestation_source as "attestationSource", a.age_confirmed_at as "ageConfirmedAt", a.scopes, a.username,
   a.display_name as "displayName", a.follower_count as "followerCount", a.is_verified as "isVerified", a.profile_fetched_at as "profileFetchedAt",
   exists (select 1 from avatars v where v.account_id = a.id) as "hasAvatar", a.authorized_at as "authorizedAt", a.connected_at as "connectedAt",
   a.disconnected_at as "disconnectedAt", t.generation, t.access_expires_at as "accessExpiresAt", t.refresh_expires_at as "refreshExpiresAt",
-  t.refreshed_at as "refreshedAt", t.failures, t.rejected_at is not null as rejected, now() as "readAt"`
+  t.refreshed_at as "refreshedAt", t.failures,
+  case when t.failures > 0 then (select j.code from timeline j where j.account_id = a.id and j.kind in ('refresh_failed', 'refresh_ambiguous')
+    and j.at > now() - interval '7 days' order by j.at desc limit 1) end as "failureCode",
+  exists (select 1 from gates g where g.name = 'token' and g.failures > 0 and g.reason = 'client_refused') as "clientRefused", t.rejected_at is not null as rejected, now() as "readAt"`
 
 export async function findAccount(db: Db, id: string): Promise<AccountRow | undefined> {
   const rows = await db.run(
@@ -115,7 +123,7 @@ export interface Connect {
   actor: string
 }
 
-export type ConnectOutcome = 'connected' | 'already_connected' | 'mismatch' | 'moved' | 'limit_reached'
+export type ConnectOutcome = 'connected' | 'already_connected' | 'mismatch' | 'moved' | 'limit_reached' | 'session_gone'
 
 /** @see drizzle/0001: connect_account, which locks the owner, looks again and decides */
 export async function connectAccount(db: Db, c: Connect): Promise<{ outcome: ConnectOutcome; accountId: string | null }> {
@@ -157,6 +165,7 @@ export async function findGrant(db: Db, accountId: string): Promise<LiveGrant | 
  * @param end.revocationId null: TikTok has ended the grant itself, nothing is to be revoked
  * @param end.generation only while this is the present token set: what was judged is what is ended. A time could not guard it: after
  *   the wait for a reconnect that is being recorded, PostgreSQL looks at the token set anew, but not at the account beside it.
+ * @param end.revokeAfterSeconds TikTok is told no earlier: in an emergency thousands are to be revoked, at a rate it stands
  * @returns false when there was nothing to end: unknown, a tombstone already, or another token set
  */
 export async function disconnectAccount(
@@ -168,9 +177,10 @@ export async function disconnectAccount(
     requestId: string | null
     revocationId: string | null
     generation?: number
+    revokeAfterSeconds?: number
   },
 ): Promise<boolean> {
-  const generation = end.generation ?? null
+  const { generation = null, revokeAfterSeconds = 0 } = end
   const rows = await db.run(
     'disconnect_account',
     (sql) => sql`
@@ -180,15 +190,16 @@ export async function disconnectAccount(
         returning t.*
       ), ended as (
         update accounts a set status = 'disconnected', status_reason = ${end.reason}, status_changed_at = now(), disconnected_at = now(), open_id = null,
-          username = null, display_name = null, follower_count = null, is_verified = null, profile_fetched_at = null, profile_due_at = null
+          label = null, username = null, display_name = null, follower_count = null, is_verified = null, profile_fetched_at = null, profile_due_at = null
         from erased e where a.id = e.account_id
         returning a.id, a.owner_id, e.generation
       ), picture as (
         delete from avatars v using ended e where v.account_id = e.id
       ), pending as (
-        insert into revocations (id, account_id, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at)
-        select ${end.revocationId}::text, account_id, ${end.reason}::text, account_id, generation, sealed_access_token, sealed_refresh_token, access_expires_at
-        from erased where ${end.revocationId}::text is not null
+        insert into revocations (id, account_id, owner_id, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at, next_attempt_at)
+        select ${end.revocationId}::text, account_id, n.owner_id, ${end.reason}::text, account_id, e.generation, sealed_access_token, sealed_refresh_token,
+          access_expires_at, now() + make_interval(secs => ${revokeAfterSeconds})
+        from erased e join ended n on n.id = e.account_id where ${end.revocationId}::text is not null
       ), journal as (
         insert into timeline (account_id, kind, code, generation, actor, request_id)
         select id, 'disconnected', ${end.reason}::text, generation, ${end.actor}::text, ${end.requestId}::text from ended
@@ -202,6 +213,7 @@ export async function disconnectAccount(
 }
 
 export interface TimelineEntry {
+  seq: number
   at: Date
   kind: string
   code: string | null
@@ -210,12 +222,13 @@ export interface TimelineEntry {
   requestId: string | null
 }
 
-/** The newest first; `before` is the cursor of the page before. */
-export async function readTimeline(db: Db, accountId: string, before: Date | null, limit: number): Promise<TimelineEntry[]> {
+/** The newest first; `before` is the `seq` of the last entry of the page before. A time would not do: entries of one statement share theirs. */
+export async function readTimeline(db: Db, accountId: string, before: number | null, limit: number): Promise<TimelineEntry[]> {
   return db.run(
     'read_timeline',
     (sql) => sql<TimelineEntry[]>`
-      select at, kind, code, generation, actor, request_id as "requestId" from timeline
-      where account_id = ${accountId} and (${before}::timestamptz is null or at < ${before}) order by at desc, seq desc limit ${limit}`,
+      select seq, at, kind, code, generation, actor, request_id as "requestId" from timeline
+      where account_id = ${accountId} and (${before}::bigint is null
+        or (at, seq) < (select b.at, b.seq from timeline b where b.account_id = ${accountId} and b.seq = ${before})) order by at desc, seq desc limit ${limit}`,
   )
 }

@@ -27,3 +27,30 @@ export async function findOwner(db: Db, id: string): Promise<OwnerRow | undefine
   )
   return rows[0]
 }
+
+/** Owns the tombstones of erased owners. No caller can name it: an owner id has no parentheses. */
+const nobody = '(erased)'
+
+/** Oldest first. */
+export async function liveAccountsOf(db: Db, ownerId: string, limit: number): Promise<string[]> {
+  const rows = await db.run(
+    'live_accounts_of_owner',
+    (sql) => sql<{ id: string }[]>`
+      select id from accounts where owner_id = ${ownerId} and status <> 'disconnected' order by id limit ${limit}`,
+  )
+  return rows.map(({ id }) => id)
+}
+
+/**
+ * Forgets an owner: connect sessions, tier, and whose the tombstones were.
+ *
+ * @returns false, with the owner kept, when an account is live (again): disconnect it first
+ * @see drizzle/0008: erase_owner
+ */
+export async function eraseOwner(db: Db, ownerId: string): Promise<boolean> {
+  const rows = await db.run(
+    'erase_owner',
+    (sql) => sql<{ erased: boolean }[]>`select erase_owner(${ownerId}, ${nobody}) as erased`,
+  )
+  return rows[0]?.erased ?? false
+}

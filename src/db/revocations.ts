@@ -85,3 +85,12 @@ export async function settleRevocation(db: Db, id: string, code: 'confirmed' | '
       insert into timeline (account_id, kind, code, actor) select account_id, 'grant_revoked', ${code}, 'service' from settled`,
   )
 }
+
+/** How many grants of an owner's accounts TikTok has not confirmed dead yet, the owner erased or not. */
+export async function pendingRevocationsOf(db: Db, ownerId: string): Promise<number> {
+  const rows = await db.run(
+    'pending_revocations_of_owner',
+    (sql) => sql<{ count: number }[]>`select count(*)::int as count from revocations where owner_id = ${ownerId}`,
+  )
+  return rows[0]?.count ?? 0
+}

@@ -19,6 +19,11 @@ const pageLimit = (usual: number) =>
     .pipe(z.int().min(1).max(200))
     .default(usual)
 
+const TimelineCursor = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .describe('`next_cursor` of the page before')
+
 const AccountPage = z.object({ accounts: z.array(Account), next_cursor: z.string().nullable() }).meta({ id: 'AccountPage' })
 
 const Disconnected = z
@@ -211,7 +216,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         tags: ['accounts'],
         summary: 'Why an account is in its state, newest first',
         params: AccountParams,
-        querystring: z.strictObject({ limit: pageLimit(50), cursor: z.iso.datetime().optional() }),
+        querystring: z.strictObject({ limit: pageLimit(50), cursor: TimelineCursor.optional() }),
         response: { 200: Timeline, ...failuresOf(['account_not_found']) },
       },
     },
@@ -219,7 +224,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       const { limit, cursor } = request.query
       const { entries, nextCursor } = await timelineOf(parts, request.params.accountId, {
         limit,
-        before: cursor === undefined ? undefined : new Date(cursor),
+        before: cursor === undefined ? undefined : Number(cursor),
       })
       return {
         entries: entries.map(({ at, kind, code, generation, actor }) => ({

@@ -10,7 +10,7 @@ import { failuresOf } from './openapi.ts'
 
 export const OwnerId = z
   .string()
-  .regex(/^[A-Za-z0-9_.:@-]{1,128}$/)
+  .regex(/^(?!\.{1,2}$)[A-Za-z0-9_.:@-]{1,128}$/) // `.` and `..` vanish from a URL
   .describe("The caller's own id of a person or team")
 
 /** What people type: bounded, one line, no control characters, well-formed. */

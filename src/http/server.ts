@@ -12,14 +12,15 @@ import { guardRoutes } from './auth.ts'
 import { browserRoutes } from './browser.ts'
 import { connectPageRoutes } from './connect-page.ts'
 import { connectSessionRoutes } from './connect-sessions.ts'
-import { answerFailure, handleFailures } from './failures.ts'
 import { eventRoutes } from './events.ts'
+import { answerFailure, handleFailures } from './failures.ts'
 import { describeApi, openDocs } from './openapi.ts'
 import { operationRoutes } from './operations.ts'
+import { ownerRoutes } from './owners.ts'
 import { tokenRoutes } from './tokens.ts'
+import { webhookRoutes } from './webhooks.ts'
 
 /** Longer than the slowest answer we promise (a completion with a slow TikTok), shorter than a proxy's patience. */
-import { webhookRoutes } from './webhooks.ts'
 const handlerTimeoutMs = 25_000
 
 /** @returns the service over HTTP, not listening yet */
@@ -79,11 +80,12 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
   const options = { parts }
   await app.register(connectSessionRoutes, options)
   await app.register(accountRoutes, options)
+  await app.register(ownerRoutes, options)
   await app.register(tokenRoutes, options)
-  await app.register(operationRoutes, options)
-  await app.register(async (pages) => {
   await app.register(eventRoutes, options)
   await app.register(webhookRoutes, options)
+  await app.register(operationRoutes, options)
+  await app.register(async (pages) => {
     await pages.register(formbody, { bodyLimit: 16 * 1024 })
     await pages.register(browserRoutes, options)
     await pages.register(connectPageRoutes, options)

@@ -1,7 +1,7 @@
 // Turns an authorization code into an account (RFC 6749 §4.1.3). A code works once and an answer comes once: the code is never sent
 // twice, and what TikTok answered is kept before it is looked at, like a refresh.
 import { z } from 'zod'
-import { allowanceOf } from '../account/limits.ts'
+import { limitOf, requireTier } from '../account/limits.ts'
 import { fetchProfile } from '../account/profile.ts'
 import { type ConnectOutcome, connectAccount, findByOpenId } from '../db/accounts.ts'
 import {
@@ -107,6 +107,7 @@ export async function exchangedSession(parts: Parts, sessionId: string, actor: s
  */
 export function exchangeOnce(parts: Parts, sessionId: string, actor: string): Promise<void> {
   return parts.exchanges.join(sessionId, async () => {
+    if (!(await mayExchange(parts, sessionId))) return
     const attemptId = newId('att')
     const claim = await beginExchange(parts.db, sessionId, attemptId, parts.timings.leaseSeconds)
     if (!claim) return
@@ -140,7 +141,29 @@ export async function replayExchange(parts: Parts, id: string, body: unknown): P
   const session = await findSession(parts.db, answer.sessionId)
   parts.log.warn('spilled exchange was replayed', { sessionId: answer.sessionId, outcome: session?.status ?? 'purged' })
   if (session && session.status !== 'completed') await connect(parts, session, answer, session.createdBy, true)
+  // Purged, or erased with its owner: nobody is waiting for this grant, so it does not live on.
+  if (!session) await revokeRefused(parts, answer.openId, { accountId: answer.sessionId, reason: 'session_gone', ...answer })
   await parts.spill.remove(id)
+}
+
+/**
+ * Without a word about the owner's tier a grant for a new account could only be refused, so its code is not spent: `complete` may be repeated, and
+ * in callback mode, where nobody repeats, the session fails at once.
+ *
+ * @throws ServiceError storage_unavailable
+ */
+async function mayExchange(parts: Parts, sessionId: string): Promise<boolean> {
+  if (!parts.tierService) return true
+  const session = await findSession(parts.db, sessionId)
+  if (session?.status !== 'awaiting_completion' || session.reconnectAccountId !== null) return true
+  try {
+    await requireTier(parts, session.ownerId)
+    return true
+  } catch (error) {
+    if (session.completion === 'confirm' || !(error instanceof ServiceError)) throw error
+    await failSession(parts.db, sessionId, error.code)
+    return false
+  }
 }
 
 async function settle(
@@ -243,23 +266,29 @@ async function connect(
   if (requiredScopes.some((scope) => !answer.scopes.includes(scope))) return refuse('scope_not_granted')
   const missingScopes = askedScopes.filter((scope) => !answer.scopes.includes(scope))
   const { outcome, accountId } = await untilSaved(parts, about, () => place(parts, session, answer, missingScopes, actor))
-  if (outcome === 'connected' && accountId !== null) {
+  if (outcome === 'connected') {
+    if (accountId === null) throw new Error('What was connected has an account')
     log.info('account connected', { accountId, ownerId: session.ownerId, sessionId: session.id })
     // After the token is safe, and never in its way: a profile that fails, hangs or is rubbish costs a picture.
-    const profile = fetchProfile(parts, { accountId, accessToken: answer.accessToken, scopes: answer.scopes })
+    const { openId, accessToken, scopes } = answer
+    const profile = fetchProfile(parts, { accountId, openId, accessToken, scopes })
     await within(
       profile.catch((error) => log.warn('profile was not fetched', { accountId, error })),
       parts.timings.profilePatienceMs,
     )
     return
   }
-  return refuse(
-    outcome === 'limit_reached'
-      ? 'account_limit_reached'
-      : outcome === 'mismatch'
-        ? 'account_mismatch'
-        : 'account_already_connected',
-  )
+  return refuse(refusals[outcome])
+}
+
+type PlaceOutcome = Exclude<ConnectOutcome, 'moved'> | 'limit_unknown'
+
+const refusals: Record<Exclude<PlaceOutcome, 'connected'>, FailureCode> = {
+  limit_reached: 'account_limit_reached',
+  limit_unknown: 'storage_unavailable',
+  mismatch: 'account_mismatch',
+  already_connected: 'account_already_connected',
+  session_gone: 'connect_session_not_found',
 }
 
 /** Seals the tokens for where they belong and connects; when the place moved in between, once more. */
@@ -269,16 +298,18 @@ async function place(
   answer: AnsweredExchange,
   missingScopes: string[],
   actor: string,
-): Promise<{ outcome: Exclude<ConnectOutcome, 'moved'>; accountId: string | null }> {
+): Promise<{ outcome: PlaceOutcome; accountId: string | null }> {
   const { db, vault } = parts
   const { accountType, ageConfirmedAt, attestationVersion } = session
   if (accountType === null || ageConfirmedAt === null || attestationVersion === null)
     throw new Error('A session that was authorized is attested')
-  const { accountLimit } = await allowanceOf(parts, session.ownerId)
   // The same id on every try: a repeat after a lost answer recognises the account it made.
   const newAccountId = `acc_${answer.attemptId.slice('att_'.length)}`
   for (let tries = 0; tries < 10; tries++) {
     const present = await findByOpenId(db, answer.openId)
+    // An account that is there needs no place, whatever the tier and whether or not anybody can tell it.
+    const limit = present ? 0 : await limitOf(parts, session.ownerId)
+    if (limit === undefined) return { outcome: 'limit_unknown', accountId: null }
     const spot = { subject: present?.id ?? newAccountId, generation: (present?.generation ?? 0) + 1 }
     const answered = await connectAccount(db, {
       ownerId: session.ownerId,
@@ -286,7 +317,7 @@ async function place(
       generation: spot.generation,
       openId: answer.openId,
       reconnectAccountId: session.reconnectAccountId,
-      limit: accountLimit,
+      limit,
       label: session.label,
       accountType,
       attestedAt: ageConfirmedAt,
@@ -316,6 +347,8 @@ function failure(session: ConnectSession): ServiceError {
 }
 
 const sentences: Partial<Record<FailureCode, string>> = {
+  storage_unavailable:
+    'The tier service did not say whether there is a place, so the fresh grant was revoked; open a new connect session in a moment.',
   account_limit_reached: 'Disconnect an account or raise the tier, then open a new connect session; the fresh grant was revoked.',
   account_already_connected: 'Another owner has connected this TikTok account; they have to disconnect it first.',
   account_mismatch:

@@ -87,7 +87,8 @@ export async function attemptDueRevocations(parts: Parts, limit: number): Promis
   return due.length
 }
 
-async function attemptRevocation(parts: Parts, id: string): Promise<Revocation> {
+/** One try now, unless another replica is at it. */
+export async function attemptRevocation(parts: Parts, id: string): Promise<Revocation> {
   const [row] = await claimRevocations(parts.db, id, 1)
   return row ? attempt(parts, row) : 'pending'
 }

@@ -7,6 +7,9 @@ import { within } from '../flights.ts'
 import type { Parts } from '../parts.ts'
 import { refresh } from './refresh.ts'
 
+/** Twice this and a refresh fit into the time a request has. */
+const profilePatienceMs = 8000
+
 /**
  * Uses the grant once. Afterwards the account's status and profile say what TikTok said; a dead grant is no failure of this call.
  *
@@ -28,12 +31,16 @@ export async function verify(parts: Parts, accountId: string): Promise<void> {
         { purpose: 'access_token', subject: accountId, generation: grant.generation },
         grant.sealedAccessToken,
       )
-      const outcome = await fetchProfile(parts, { accountId, accessToken, scopes: account.scopes })
-      if (outcome === 'fetched') return
-      if (outcome === 'unavailable')
+      const { openId, scopes } = account
+      const asked = openId !== null && fetchProfile(parts, { accountId, openId, accessToken, scopes })
+      const outcome = asked ? await within(asked, profilePatienceMs) : 'not_granted'
+      // `refused`: TikTok took the token, and not the question.
+      if (outcome === 'fetched' || outcome === 'refused') return
+      if (outcome !== 'token_invalid' && outcome !== 'not_granted')
         throw new ServiceError('tiktok_unavailable', 'TikTok did not answer; the profile is as it was.', {
-          retryAfterSeconds: 30,
+          retryAfterSeconds: outcome === 'throttled' ? 60 : 30,
         })
+      if (outcome === 'not_granted' && !mayRefresh) return // nothing can be asked, and the refresh just went well
     }
     if (!mayRefresh) break
     const refreshed = await within(refresh(parts, accountId, grant.generation), parts.timings.patienceMs)

@@ -1,0 +1,123 @@
+// Owners over HTTP: what a tier allows and how much of it is used, and the end of everything of an owner.
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { type Allowance, knownAllowanceOf, setTier } from '../account/limits.ts'
+import type { Parts } from '../parts.ts'
+import { eraseOwner } from '../token/erase.ts'
+import { requireCaller } from './auth.ts'
+import { OwnerId } from './connect-sessions.ts'
+import { failuresOf } from './openapi.ts'
+
+const OwnerParams = z.strictObject({ ownerId: OwnerId })
+
+const Owner = z
+  .object({
+    owner_id: z.string(),
+    tier: z.string().nullable().describe('null when the tier service states a limit and no tier'),
+    account_limit: z.int(),
+    accounts_connected: z.int(),
+    accounts_available: z.int().describe('0 too when a lowered tier left more connected than it allows: they stay'),
+  })
+  .meta({
+    id: 'Owner',
+    examples: [{ owner_id: 'user_42', tier: 'creator', account_limit: 3, accounts_connected: 1, accounts_available: 2 }],
+  })
+
+const SetTier = z
+  .strictObject({ tier: z.string().max(32).describe('One of TIER_LIMITS') })
+  .meta({ id: 'SetTier', examples: [{ tier: 'creator' }] })
+
+const ErasedOwner = z
+  .object({
+    owner_id: z.string(),
+    status: z.enum(['erased', 'unfinished']).describe('`unfinished`: repeat the call to go on'),
+    accounts_disconnected: z.int().describe('By this call'),
+    revocations: z.object({
+      confirmed: z.int(),
+      already_gone: z.int(),
+      pending: z.int().describe('Not confirmed by TikTok yet, of earlier calls too; retried in the background'),
+    }),
+  })
+  .meta({
+    id: 'ErasedOwner',
+    examples: [
+      {
+        owner_id: 'user_42',
+        status: 'erased',
+        accounts_disconnected: 3,
+        revocations: { confirmed: 2, already_gone: 0, pending: 1 },
+      },
+    ],
+  })
+
+export const ownerRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  app.get(
+    '/owners/:ownerId',
+    {
+      // There is no owners:read: this tells no more than counting the owner's accounts does.
+      config: { scope: 'accounts:read' },
+      schema: {
+        tags: ['owners'],
+        summary: 'How many accounts an owner may connect, and has',
+        params: OwnerParams,
+        response: { 200: Owner, ...failuresOf(['owner_not_found']) },
+      },
+    },
+    async (request) => toOwner(request.params.ownerId, await knownAllowanceOf(parts, request.params.ownerId)),
+  )
+
+  app.put(
+    '/owners/:ownerId',
+    {
+      config: { scope: 'owners:write' },
+      schema: {
+        tags: ['owners'],
+        summary: "Set an owner's tier",
+        description:
+          'A lowered tier keeps existing accounts and refuses new ones. While a tier service is configured, it decides instead and this is only kept.',
+        params: OwnerParams,
+        body: SetTier,
+        response: { 200: Owner, ...failuresOf(['owner_not_found'], { body: true }) },
+      },
+    },
+    async (request) => {
+      const { ownerId } = request.params
+      await setTier(parts, ownerId, request.body.tier, requireCaller(request).keyId)
+      return toOwner(ownerId, await knownAllowanceOf(parts, ownerId))
+    },
+  )
+
+  app.delete(
+    '/owners/:ownerId',
+    {
+      config: { scope: 'owners:write' },
+      schema: {
+        tags: ['owners'],
+        summary: 'Disconnect and erase everything of an owner',
+        description:
+          'From this answer on no token of theirs leaves. Tokens, names, pictures, labels, connect sessions and the tier are gone; of each account a tombstone without personal data stays, and its timeline and the record of handed-out tokens as long as the audit keeps them. Repeating it is harmless.',
+        params: OwnerParams,
+        response: { 200: ErasedOwner, ...failuresOf([]) },
+      },
+    },
+    async (request) => {
+      const { ownerId } = request.params
+      const { erased, accountsDisconnected, revocations } = await eraseOwner(parts, ownerId, {
+        actor: requireCaller(request).keyId,
+        requestId: request.id,
+      })
+      const status = erased ? ('erased' as const) : ('unfinished' as const)
+      return { owner_id: ownerId, status, accounts_disconnected: accountsDisconnected, revocations }
+    },
+  )
+}
+
+function toOwner(ownerId: string, { tier, accountLimit, accountsConnected }: Allowance): z.infer<typeof Owner> {
+  return {
+    owner_id: ownerId,
+    tier,
+    account_limit: accountLimit,
+    accounts_connected: accountsConnected,
+    accounts_available: Math.max(0, accountLimit - accountsConnected),
+  }
+}
