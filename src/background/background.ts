@@ -1,4 +1,5 @@
 // All that happens when nobody asks, started and stopped together.
+import { warnExpiring } from '../account/expiring.ts'
 import type { Parts } from '../parts.ts'
 import { watchKeyring } from '../readiness.ts'
 import { announce } from '../replica.ts'
@@ -8,6 +9,7 @@ import { attemptDueRevocations } from '../token/revoke.ts'
 import { createCourier, measureDeliveries } from './courier.ts'
 import { keepHouse } from './housekeeper.ts'
 import { startLoop } from './loop.ts'
+import { createProfiler } from './profiler.ts'
 import { createRefresher, measureRefreshing } from './refresher.ts'
 
 export interface Background {
@@ -45,6 +47,11 @@ export function startBackground(parts: Parts): Background {
         return 60_000
       }),
     ),
+    startLoop(parts, 'profiler', withKeys(createProfiler(parts))),
+    startLoop(parts, 'expiry', async () => {
+      await warnExpiring(parts)
+      return 600_000
+    }),
     startLoop(parts, 'measures', async () => {
       await measureRefreshing(parts)
       await measureDeliveries(parts)
@@ -54,10 +61,18 @@ export function startBackground(parts: Parts): Background {
       await watchKeyring(parts)
       return 5000
     }),
-    startLoop(parts, 'housekeeper', async () => {
-      await keepHouse(parts)
-      return 600_000
+    startLoop(parts, 'replica', async () => {
+      await announce(parts)
+      return 3000
     }),
+    startLoop(
+      parts,
+      'housekeeper',
+      withKeys(async () => {
+        await keepHouse(parts)
+        return 600_000
+      }),
+    ),
   ]
   return {
     async stop() {

@@ -1,0 +1,17 @@
+// Tells in time that a person has to connect again: a refresh token ends on a day that is known months ahead.
+import { announceExpiring } from '../db/expiring.ts'
+import type { Parts } from '../parts.ts'
+import { warningDays } from './health.ts'
+
+/** No statement locks many accounts, whatever ends on the same day. */
+const batch = 500
+
+/** One round of the background. @returns how many warnings were given */
+export async function warnExpiring({ db, log }: Parts): Promise<number> {
+  for (let count = 0; ; ) {
+    const warned = await announceExpiring(db, warningDays, batch)
+    for (const { accountId, warningDays: days } of warned) log.info('account expiry was announced', { accountId, count: days })
+    count += warned.length
+    if (warned.length < batch) return count
+  }
+}
