@@ -19,12 +19,16 @@ const columns = `id, name, secret_hash as "secretHash", scopes, created_at as "c
 
 export async function insertApiKey(
   db: Db,
-  key: { id: string; name: string; secretHash: string; scopes: string[]; expiresAt: Date | null },
+  key: { id: string; name: string; secretHash: string; scopes: string[]; expiresAt: Date | null; actor: string },
 ): Promise<void> {
   await db.run(
     'insert_api_key',
-    (sql) =>
-      sql`insert into api_keys (id, name, secret_hash, scopes, expires_at) values (${key.id}, ${key.name}, ${key.secretHash}, ${key.scopes}, ${key.expiresAt})`,
+    (sql) => sql`
+      with made as (
+        insert into api_keys (id, name, secret_hash, scopes, expires_at) values (${key.id}, ${key.name}, ${key.secretHash}, ${key.scopes}, ${key.expiresAt})
+        returning id, scopes
+      )
+      insert into trail (actor, action, object, detail) select ${key.actor}, 'api_key_created', id, array_to_string(scopes, ' ') from made`,
   )
 }
 
@@ -41,12 +45,33 @@ export async function listApiKeys(db: Db): Promise<ApiKeyRow[]> {
 }
 
 /** @returns false when there is no such key; repeating it is harmless */
-export async function revokeApiKey(db: Db, id: string): Promise<boolean> {
+export async function revokeApiKey(db: Db, id: string, actor: string): Promise<boolean> {
   const rows = await db.run(
     'revoke_api_key',
-    (sql) => sql`update api_keys set revoked_at = coalesce(revoked_at, now()) where id = ${id} returning 1`,
+    (sql) => sql`
+      with revoked as (
+        update api_keys set revoked_at = now() where id = ${id} and revoked_at is null returning id
+      ), told as (
+        insert into trail (actor, action, object) select ${actor}, 'api_key_revoked', id from revoked
+      )
+      select id from api_keys where id = ${id}`,
   )
   return rows.length > 0
+}
+
+/** @returns the keys that were revoked: all live ones but these */
+export async function revokeOtherApiKeys(db: Db, kept: string[], actor: string): Promise<string[]> {
+  const rows = await db.run(
+    'revoke_other_api_keys',
+    (sql) => sql<{ id: string }[]>`
+      with revoked as (
+        update api_keys set revoked_at = now() where revoked_at is null and (expires_at is null or expires_at > now()) and id <> all(${kept}::text[]) returning id
+      ), told as (
+        insert into trail (actor, action, object, detail) select ${actor}, 'api_key_revoked', id, 'all but ' || ${kept.join(' ')}::text from revoked
+      )
+      select id from revoked order by id`,
+  )
+  return rows.map(({ id }) => id)
 }
 
 /** Coarse on purpose: once a minute and process is enough to see which keys are dead. */

@@ -4,19 +4,10 @@ import { crc32 } from 'node:zlib'
 import { type ApiKeyRow, findApiKey, insertApiKey, touchApiKey } from '../db/api-keys.ts'
 import type { Db } from '../db/client.ts'
 import { newId } from '../ids.ts'
+import type { KeyScope } from '../key-scopes.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'
 
-export const keyScopes = [
-  'connect:write',
-  'accounts:read',
-  'accounts:write',
-  'tokens:read',
-  'quota:write',
-  'owners:write',
-  'events:read',
-  'ops:read',
-] as const
-export type KeyScope = (typeof keyScopes)[number]
+export { type KeyScope, keyScopes } from '../key-scopes.ts'
 
 /** Who calls. */
 export interface Caller {
@@ -35,12 +26,13 @@ const checksum = (text: string) => crc32(text).toString(16).padStart(8, '0')
 /** @returns the key, to be shown once; only its hash is stored */
 export async function createApiKey(
   db: Db,
-  wish: { name: string; scopes: KeyScope[]; expiresAt: Date | null },
+  wish: { name: string; scopes: KeyScope[]; expiresAt: Date | null; actor?: string },
 ): Promise<{ id: string; key: string }> {
   const id = newId('key')
   const secret = Buffer.from(randomToken(32), 'base64url').toString('hex')
   const body = `ttk_${id.slice('key_'.length)}_${secret}`
-  await insertApiKey(db, { id, name: wish.name, secretHash: digest(secret), scopes: wish.scopes, expiresAt: wish.expiresAt })
+  const { name, scopes, expiresAt, actor = 'service' } = wish
+  await insertApiKey(db, { id, name, secretHash: digest(secret), scopes, expiresAt, actor })
   return { id, key: `${body}_${checksum(body)}` }
 }
 

@@ -1,0 +1,42 @@
+// `accounts disconnect`: the emergency stop, of one owner or of everybody.
+import { countLiveAccounts } from '../db/disconnects.ts'
+import { onParts, operator } from './database.ts'
+import { confirmed, parse, print, say, startProgress, UsageError, wholeNumber } from './terminal.ts'
+
+export async function accounts(argv: string[]): Promise<void> {
+  const { values, positionals } = parse(argv, {
+    owner: { type: 'string' },
+    all: { type: 'boolean', default: false },
+    yes: { type: 'boolean', default: false },
+    'per-second': { type: 'string', default: '5' },
+  })
+  if (positionals[0] !== 'disconnect') throw new UsageError('accounts knows disconnect.')
+  const { owner, all } = values
+  if ((owner === undefined) !== all) throw new UsageError('accounts disconnect needs --owner O or --all.')
+  const emergency = {
+    ownerId: owner ?? null,
+    actor: operator,
+    perSecond: wholeNumber('--per-second', values['per-second'], 1, 1000),
+  }
+
+  const { disconnectMany, revokeMany } = await import('../token/disconnect-many.ts')
+  return onParts(async (parts) => {
+    const count = await countLiveAccounts(parts.db, emergency.ownerId)
+    if (
+      all &&
+      !values.yes &&
+      count > 0 &&
+      !(await confirmed(`Disconnect all ${count} accounts? Each person would have to connect again.`))
+    )
+      throw new UsageError('Nothing was disconnected; --yes says that it is meant.')
+
+    const disconnecting = startProgress('disconnecting')
+    const ended = await disconnectMany(parts, emergency, disconnecting.show).finally(() => disconnecting.end())
+    print(`${ended} accounts are disconnected: no token of theirs leaves any more`)
+
+    say('TikTok is told now; replicas that run go on with it when this command is stopped, and so does running it again.')
+    const revoking = startProgress('revoking')
+    await revokeMany(parts, emergency, revoking.show).finally(() => revoking.end())
+    print('TikTok has been told of every one of them')
+  })
+}

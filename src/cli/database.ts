@@ -1,0 +1,59 @@
+// What commands work on: the configured database or, without one, the embedded one under DATA_DIR; and, for those that open or seal
+// something or speak with TikTok, the same parts as the service has.
+import { type Config, loadConfig } from '../config.ts'
+import { type Db, openDb } from '../db/client.ts'
+import { runningEmbeddedPostgres, startEmbeddedPostgres } from '../db/embedded.ts'
+import type { Parts } from '../parts.ts'
+import { say } from './terminal.ts'
+
+const applicationName = 'tiktok-oauth-cli'
+
+/** Who did it, in the trail and the timelines: commands are run by whoever has the database's password. */
+export const operator = 'operator'
+
+/** For commands that need none of TikTok's variables and no vault key. */
+export async function onDatabase(work: (db: Db, url: string) => Promise<void>): Promise<void> {
+  const { DATABASE_URL, DATA_DIR } = process.env
+  const config = loadConfig({
+    TIKTOK_CLIENT_KEY: 'not-needed',
+    TIKTOK_CLIENT_SECRET: 'not-needed-here',
+    VAULT_KEYS: 'not-needed',
+    DATABASE_URL,
+    DATA_DIR,
+  })
+  await onUrl(config, async (url) => {
+    const db = openDb({ url, poolSize: 2, deadlineMs: 60_000, applicationName })
+    try {
+      await work(db, url)
+    } finally {
+      await db.close()
+    }
+  })
+}
+
+/** For commands that need the whole configuration, the same as the service's. They log warnings only, to standard error. */
+export async function onParts(work: (parts: Parts) => Promise<void>): Promise<void> {
+  const [{ openParts }, { createLog }] = await Promise.all([import('../app.ts'), import('../telemetry.ts')])
+  const config = loadConfig(process.env)
+  const log = createLog('warn', process.stderr)
+  await onUrl(config, async (url) => {
+    const opened = await openParts(config, { log, databaseUrl: url, applicationName })
+    try {
+      await work(opened.parts)
+    } finally {
+      await opened.close()
+    }
+  })
+}
+
+/** The database that is configured, the embedded server that is running, or one started for the moment. */
+async function onUrl(config: Config, work: (url: string) => Promise<void>): Promise<void> {
+  const url = config.databaseUrl ?? (await runningEmbeddedPostgres(config.dataDir))
+  if (url !== undefined) return work(url)
+  const embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log: say })
+  try {
+    await work(embedded.url)
+  } finally {
+    await embedded.stop()
+  }
+}

@@ -1,0 +1,81 @@
+// `keys`: API keys made, listed and revoked.
+import { listApiKeys, revokeApiKey, revokeOtherApiKeys } from '../db/api-keys.ts'
+import { migrate } from '../db/migrate.ts'
+import { createApiKey, type KeyScope, keyScopes } from '../http/api-keys.ts'
+import { onDatabase, operator } from './database.ts'
+import { parse, print, say, UsageError, wholeNumber } from './terminal.ts'
+
+export async function keys(argv: string[]): Promise<void> {
+  const { values, positionals } = parse(argv, {
+    name: { type: 'string' },
+    scope: { type: 'string', multiple: true },
+    'expires-days': { type: 'string' },
+    'all-but': { type: 'string', multiple: true },
+  })
+  switch (positionals[0]) {
+    case 'create':
+      return create(values.name, values.scope ?? [], values['expires-days'])
+    case 'list':
+      return list()
+    case 'revoke':
+      if (values['all-but'] !== undefined) return revokeAllBut(values['all-but'])
+      return revoke(positionals[1])
+    default:
+      throw new UsageError('keys knows create, list and revoke.')
+  }
+}
+
+async function create(name: string | undefined, wanted: string[], days: string | undefined): Promise<void> {
+  if (name === undefined || name === '' || wanted.length === 0)
+    throw new UsageError('keys create needs --name and at least one --scope.')
+  const scopes = wanted.map((text): KeyScope => {
+    const known = keyScopes.find((scope) => scope === text)
+    if (!known) throw new UsageError(`There is no scope ${JSON.stringify(text)}.`)
+    return known
+  })
+  const expiresAt = days === undefined ? null : new Date(Date.now() + wholeNumber('--expires-days', days, 1, 36_500) * 86_400_000)
+  return onDatabase(async (db, url) => {
+    await migrate(url)
+    const { id, key } = await createApiKey(db, { name, scopes: [...new Set(scopes)], expiresAt, actor: operator })
+    const live = (await listApiKeys(db)).filter((other) => other.name === name && other.live)
+    say(`${id} was made for ${name}; this is the only time the key is shown`)
+    // Two live keys are how a caller changes its key without an interruption; a third is one that was forgotten.
+    if (live.length > 2) say(`${name} has ${live.length} live keys now: revoke those it no longer uses (\`keys list\`)`)
+    print(key)
+  })
+}
+
+async function list(): Promise<void> {
+  return onDatabase(async (db) => {
+    for (const key of await listApiKeys(db)) {
+      const state = key.revokedAt ? 'revoked' : key.live ? 'live' : 'expired'
+      const dates = `made ${day(key.createdAt)}\texpires ${day(key.expiresAt)}\tlast used ${minute(key.lastUsedAt)}`
+      print([key.id, state, key.name, key.scopes.join(','), dates].join('\t'))
+    }
+  })
+}
+
+async function revoke(id: string | undefined): Promise<void> {
+  if (id === undefined) throw new UsageError('keys revoke needs the id of a key, or --all-but ID; `keys list` shows them.')
+  return onDatabase(async (db) => {
+    if (!(await revokeApiKey(db, id, operator)))
+      throw new UsageError(`There is no key ${JSON.stringify(id)}; \`keys list\` shows them.`)
+    print(`${id} is revoked; every replica refuses it within 5 s`)
+  })
+}
+
+/** For the hour after a leak: whoever still has to work is named, everybody else is out. */
+async function revokeAllBut(kept: string[]): Promise<void> {
+  return onDatabase(async (db) => {
+    const live = new Set((await listApiKeys(db)).filter((key) => key.live).map((key) => key.id))
+    const unknown = kept.find((id) => !live.has(id))
+    if (unknown !== undefined)
+      throw new UsageError(`${JSON.stringify(unknown)} is no live key, so nothing was revoked; \`keys list\` shows them.`)
+    const revoked = await revokeOtherApiKeys(db, kept, operator)
+    for (const id of revoked) say(`${id} is revoked`)
+    print(`${revoked.length} keys are revoked; every replica refuses them within 5 s`)
+  })
+}
+
+const day = (date: Date | null) => date?.toISOString().slice(0, 10) ?? 'never'
+const minute = (date: Date | null) => date?.toISOString().slice(0, 16).replace('T', ' ') ?? 'never'

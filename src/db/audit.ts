@@ -1,0 +1,88 @@
+// What operators ask of the audit, read with a cursor: an answer may be longer than memory.
+import type { Db } from './client.ts'
+
+/** One access token that was handed out. */
+export interface TokenRead {
+  at: Date
+  keyId: string
+  accountId: string
+  generation: number
+  degraded: boolean
+  requestId: string
+}
+
+/** One change: of an account (its timeline) or of what belongs to none (the trail). */
+export interface Change {
+  at: Date
+  actor: string
+  action: string
+  /** the account, the API key, the vault key */
+  object: string
+  code: string | null
+  requestId: string | null
+}
+
+export interface Span {
+  from: Date | null
+  to: Date | null
+}
+
+const rowsAtOnce = 500
+/** Whoever pipes an answer into a pager may take an hour over it. */
+const patience = { deadlineMs: 3_600_000 }
+
+/** Oldest first; `from` is included, `to` is not. @returns how many there were */
+export async function readTokenReads(
+  db: Db,
+  filter: Span & { keyId: string | null; accountId: string | null },
+  take: (reads: TokenRead[]) => Promise<void>,
+): Promise<number> {
+  const { keyId, accountId, from, to } = filter
+  return db.run(
+    'read_token_reads',
+    async (sql) => {
+      let count = 0
+      const query = sql<TokenRead[]>`
+        select at, key_id as "keyId", account_id as "accountId", generation, degraded, request_id as "requestId" from token_reads
+        where ${keyId === null ? sql`true` : sql`key_id = ${keyId}`} and ${accountId === null ? sql`true` : sql`account_id = ${accountId}`}
+          and ${from === null ? sql`true` : sql`at >= ${from}`} and ${to === null ? sql`true` : sql`at < ${to}`}
+        order by at, request_id`
+      for await (const reads of query.cursor(rowsAtOnce)) {
+        count += reads.length
+        await take(reads)
+      }
+      return count
+    },
+    patience,
+  )
+}
+
+/** Oldest first, from the timelines and the trail together. @returns how many there were */
+export async function readChanges(
+  db: Db,
+  filter: Span & { actor: string | null; accountId: string | null },
+  take: (changes: Change[]) => Promise<void>,
+): Promise<number> {
+  const { actor, accountId, from, to } = filter
+  return db.run(
+    'read_changes',
+    async (sql) => {
+      let count = 0
+      const during = sql`${from === null ? sql`true` : sql`at >= ${from}`} and ${to === null ? sql`true` : sql`at < ${to}`}
+        and ${actor === null ? sql`true` : sql`actor = ${actor} and actor <> 'service'`}`
+      const query = sql<Change[]>`
+        select at, seq, actor, kind as action, account_id as object, code, request_id as "requestId" from timeline
+        where ${during} and ${accountId === null ? sql`true` : sql`account_id = ${accountId}`}
+        union all
+        select at, seq, actor, action, object, detail, null from trail
+        where ${during} and ${accountId === null ? sql`true` : sql`object = ${accountId}`}
+        order by at, seq`
+      for await (const changes of query.cursor(rowsAtOnce)) {
+        count += changes.length
+        await take(changes)
+      }
+      return count
+    },
+    patience,
+  )
+}
