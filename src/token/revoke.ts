@@ -14,6 +14,7 @@ import { within } from '../flights.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
 import { backoffSeconds, datesOf } from './expiry.ts'
+import { holdBack } from './gate.ts'
 import { untilSaved } from './until-saved.ts'
 
 export type Revocation = 'confirmed' | 'already_gone' | 'pending'
@@ -30,6 +31,8 @@ export interface Grant {
 const disconnectPatienceMs = 5000
 /** Ten days of trying; by then the access token is long dead and so, most likely, is TikTok's interest. */
 const lastAttempt = 300
+/** When TikTok asks for a pause and does not say how long. */
+const throttledSeconds = 5
 
 /**
  * Disconnects an account: from the moment this is recorded no token leaves. Then TikTok is told, for a few seconds.
@@ -149,6 +152,9 @@ async function attempt(parts: Parts, row: RevocationRow): Promise<Revocation> {
     await settle(code)
     return code
   }
+  // TikTok counts calls per app: what it says of one holds for all, on all replicas.
+  if (answer.kind === 'unavailable' && answer.reason === 'throttled')
+    await holdBack(parts, 'throttled', answer.retryAfterSeconds ?? throttledSeconds)
   return postpone(answer.kind === 'unavailable' ? answer.reason : answer.error, backoff)
 }
 
