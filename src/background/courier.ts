@@ -42,7 +42,11 @@ export interface Courier {
   stop(): Promise<void>
 }
 
-export function createCourier(parts: Parts, target: Target, options: { timeoutMs?: number } = {}): Courier {
+export function createCourier(
+  parts: Pick<Parts, 'db' | 'log' | 'metrics'>,
+  target: Target,
+  options: { timeoutMs?: number } = {},
+): Courier {
   const { db, log, metrics } = parts
   const endpoint = {
     id: endpointIdOf(target.url),
@@ -130,7 +134,7 @@ export function waitAfter(attempts: number, retryAfterSeconds = 0, random = Math
   return Math.max(wait * (1 + random / 5), Math.min(retryAfterSeconds, longestWaitSeconds))
 }
 
-export async function measureDeliveries({ db, metrics }: Parts): Promise<void> {
+export async function measureDeliveries({ db, metrics }: Pick<Parts, 'db' | 'metrics'>): Promise<void> {
   const { waiting, oldestSeconds, dead } = await deliveryBacklog(db)
   metrics.deliveriesWaiting.set(waiting)
   metrics.oldestDeliverySeconds.set(oldestSeconds)
