@@ -142,6 +142,7 @@ export async function openParts(
     timings: times,
     refreshes: new Flights(times.flightDeadlineMs, () => ({ kind: 'yielded' as const })),
     exchanges: new Flights(times.flightDeadlineMs, () => undefined),
+    claimsInDoubt: new Map(),
     watches: new Flights(times.flightDeadlineMs, () => 'nothing' as const),
     recording: new Set(),
     // Two lanes: while one statement is out the next fills up, and a slow one does not hold up everybody.

@@ -62,6 +62,8 @@ export interface Parts {
   exchanges: Flights<void>
   /** token reads of this process: those of one moment are one statement */
   vends: Batch<VendRead, Vended | undefined>
+  /** claims whose database answer was lost, by account: the next try asks under the same attempt and finds the claim, if it was made */
+  claimsInDoubt: Map<string, string>
   /** waits for a neighbour's refresh, by account: one that asks the database, however many readers wait */
   watches: Flights<Sighting>
   /** answers of TikTok that are being recorded: the process does not end before they are */

@@ -1,11 +1,11 @@
 // Refreshes ahead of expiry, for accounts that are used, and once a day for the others. Replicas share the work through the claims alone.
 
-import { claimDueTokenSets, reclaimDueTokenSets } from '../db/claims.ts'
+import { type ClaimTerms, claimDueTokenSets, reclaimDueTokenSets } from '../db/claims.ts'
 import { readGate } from '../db/gates.ts'
 import { dueBacklog } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
-import { believeRejections, repeatedOnce, spend } from '../token/refresh.ts'
+import { believeRejections, spend } from '../token/refresh.ts'
 import { Bucket } from './bucket.ts'
 
 /** TikTok states no limit for its token endpoint; this is what one replica asks for when it may. */
@@ -20,6 +20,7 @@ const idleMs = 1000
 export function createRefresher(parts: Parts, bucket: Bucket = new Bucket(perSecond, perSecond / 5)): () => Promise<number> {
   const inFlight = new Set<Promise<unknown>>()
   let onDemandSeen = parts.refreshes.started
+  let inDoubt: { terms: ClaimTerms; heldSince: number } | undefined
 
   return async () => {
     // Refreshes somebody is waiting for come out of the same bucket, without asking it.
@@ -30,12 +31,13 @@ export function createRefresher(parts: Parts, bucket: Bucket = new Bucket(perSec
     const room = Math.min(concurrency - inFlight.size, bucket.available)
     if (parts.stopping.aborted) return idleMs
     if (room < 1) return bucket.waitMs
-    const heldSince = performance.now()
-    const terms = { attemptId: newId('att'), leaseSeconds: parts.timings.leaseSeconds }
-    const claims = await repeatedOnce(
-      () => claimDueTokenSets(parts.db, room, terms),
-      () => reclaimDueTokenSets(parts.db, terms),
-    )
+    // A round whose answer was lost on the way may have claimed: those come first, or they would be nobody's for a lease.
+    const again = inDoubt
+    const heldSince = again?.heldSince ?? performance.now()
+    const terms = again?.terms ?? { attemptId: newId('att'), leaseSeconds: parts.timings.leaseSeconds }
+    inDoubt = { terms, heldSince }
+    const claims = await (again ? reclaimDueTokenSets(parts.db, terms) : claimDueTokenSets(parts.db, room, terms))
+    inDoubt = undefined
     for (const claim of claims) {
       // After a reader's flight, if one is up: it has found our claim and yields, or it has just landed and our claim is over.
       const flight = parts.refreshes
@@ -48,7 +50,7 @@ export function createRefresher(parts: Parts, bucket: Bucket = new Bucket(perSec
     }
     bucket.take(claims.length)
     onDemandSeen = parts.refreshes.started
-    if (claims.length === room) return 0
+    if (claims.length === room || again) return 0
     await believeRejections(parts, null, 100)
     return idleMs
   }

@@ -1,5 +1,7 @@
 // Questions that come at the same moment go to the database as one statement. A statement costs a round trip, a plan and a
 // commit whether it asks for one row or for thirty; a busy service asks for the same thing many times a millisecond.
+import { ServiceError } from '../errors.ts'
+
 export interface Batch<Question, Answer> {
   ask(question: Question): Promise<Answer>
 }
@@ -9,19 +11,22 @@ export interface Batch<Question, Answer> {
  * quiet service, without waiting. Otherwise it waits for the next statement that comes back.
  *
  * @param run asks all at once; its answers are in the order of the questions. When it throws, all of them fail.
+ * @param limits.queueMs whoever waited this long for a statement to leave is told `overloaded` (F26): an endless queue helps nobody
  */
 export function openBatch<Question, Answer>(
   run: (questions: Question[]) => Promise<Answer[]>,
-  { lanes, most }: { lanes: number; most: number },
+  { lanes, most, queueMs = 1_200 }: { lanes: number; most: number; queueMs?: number },
 ): Batch<Question, Answer> {
   interface Asked {
     question: Question
+    askedAtMs: number
     resolve: (answer: Answer) => void
     reject: (error: unknown) => void
   }
   const waiting: Asked[] = []
   let out = 0
   let scheduled = false
+  let watching: NodeJS.Timeout | undefined
 
   function schedule(): void {
     if (scheduled || out >= lanes || waiting.length === 0) return
@@ -30,6 +35,20 @@ export function openBatch<Question, Answer>(
       scheduled = false
       while (out < lanes && waiting.length > 0) void send(waiting.splice(0, most))
     })
+  }
+
+  /** One timer for all who wait, and none while nobody does. */
+  function watchQueue(): void {
+    if (watching || waiting.length === 0) return
+    watching = setTimeout(() => {
+      watching = undefined
+      const tooLongMs = performance.now() - queueMs
+      while ((waiting[0]?.askedAtMs ?? Number.POSITIVE_INFINITY) <= tooLongMs) {
+        waiting.shift()?.reject(new ServiceError('overloaded', 'All database connections are busy; try again in a moment.'))
+      }
+      watchQueue()
+    }, queueMs / 10)
+    watching.unref()
   }
 
   async function send(asked: Asked[]): Promise<void> {
@@ -51,8 +70,9 @@ export function openBatch<Question, Answer>(
   return {
     ask: (question) =>
       new Promise<Answer>((resolve, reject) => {
-        waiting.push({ question, resolve, reject })
+        waiting.push({ question, askedAtMs: performance.now(), resolve, reject })
         schedule()
+        if (out >= lanes) watchQueue()
       }),
   }
 }

@@ -25,8 +25,7 @@ const surelyOursSeconds = 0.5
 export function refresh(parts: Parts, accountId: string, generation: number): Promise<RefreshOutcome> {
   return parts.refreshes.join(accountId, async () => {
     const heldSince = performance.now()
-    const terms = { attemptId: newId('att'), leaseSeconds: parts.timings.leaseSeconds }
-    const claim = await repeatedOnce(() => claimTokenSet(parts.db, accountId, generation, terms))
+    const claim = await claimOnce(parts, accountId, generation)
     return claim ? spend(parts, claim, heldSince) : explain(parts, accountId, generation)
   })
 }
@@ -195,14 +194,18 @@ export function watch(parts: Parts, accountId: string, generation: number): Prom
   })
 }
 
-/** An answer of the database that was lost on the way is asked for again, under the same attempt: a claim that was made is found. */
-export async function repeatedOnce<T>(statement: () => Promise<T>, again = statement): Promise<T> {
-  try {
-    return await statement()
-  } catch (error) {
-    if (!(error instanceof ServiceError) || error.code !== 'storage_unavailable') throw error
-    return again()
-  }
+/** When the database's answer is lost, the next try asks under the same attempt: it finds the claim instead of waiting for itself. */
+async function claimOnce(parts: Parts, accountId: string, generation: number): Promise<Claim | undefined> {
+  const { db, claimsInDoubt, timings } = parts
+  const attemptId = claimsInDoubt.get(accountId) ?? newId('att')
+  const tryIt = () => claimTokenSet(db, accountId, generation, { attemptId, leaseSeconds: timings.leaseSeconds })
+  claimsInDoubt.set(accountId, attemptId)
+  const claim = await tryIt().catch((error) => {
+    if (error instanceof ServiceError && error.code === 'storage_unavailable') return tryIt()
+    throw error
+  })
+  claimsInDoubt.delete(accountId)
+  return claim
 }
 
 function count(parts: Parts, outcome: RefreshOutcome): RefreshOutcome {
