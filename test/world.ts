@@ -166,7 +166,7 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
 }
 
 /** Public URLs are answered by the port this test happens to have. */
-function startBrowser(serviceUrl: string, publicUrl: string, tiktok: Simulator): Browser {
+export function startBrowser(serviceUrl: string, publicUrl: string, tiktok: Simulator): Browser {
   const cookies = new Map<string, string>()
   const visit = async (
     url: string,

@@ -8,7 +8,11 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { returnUrl, startWorld, type World } from '../world.ts'
 import { startChromium } from './chromium.ts'
 
-export const sizes = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 }, narrow: { width: 320, height: 640 } } as const
+export const sizes = {
+  desktop: { width: 1280, height: 900 },
+  phone: { width: 390, height: 844 },
+  narrow: { width: 320, height: 640 },
+} as const
 
 export interface BrowserWorld extends World {
   chromium: Browser
@@ -37,7 +41,9 @@ export async function startBrowserWorld(t: Teardown, env: Record<string, string>
   ])
   webApp.on('request', async (request, response) => {
     const said = await answerOf(world, new URL(request.url ?? '', webAppUrl)).catch((error: unknown) => String(error))
-    response.setHeader('content-type', 'text/html; charset=utf-8').end(`<!doctype html><html lang="en"><title>Web app</title><h1>${said}</h1></html>`)
+    response
+      .setHeader('content-type', 'text/html; charset=utf-8')
+      .end(`<!doctype html><html lang="en"><title>Web app</title><h1>${said}</h1></html>`)
   })
 
   return {
@@ -50,7 +56,13 @@ export async function startBrowserWorld(t: Teardown, env: Record<string, string>
       return context.newPage()
     },
     link: (owner, session = {}) =>
-      world.openSession({ owner_id: owner, return_url: webAppUrl, account_type: undefined, age_confirmed: undefined, ...session }),
+      world.openSession({
+        owner_id: owner,
+        return_url: webAppUrl,
+        account_type: undefined,
+        age_confirmed: undefined,
+        ...session,
+      }),
     async picture(page, name) {
       await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true, animations: 'disabled' })
     },
@@ -62,7 +74,9 @@ async function answerOf(world: World, url: URL): Promise<string> {
   const [id, confirm, status] = ['connect_session', 'confirm', 'status'].map((name) => url.searchParams.get(name))
   if (!confirm) return `${status} ${url.searchParams.get('error') ?? ''}`.trim()
   const session = await world.call<{ owner_id: string }>('GET', `/connect-sessions/${id}`)
-  const completed = await world.call<{ code?: string }>('POST', `/connect-sessions/${id}/complete`, { body: { owner_id: session.body.owner_id, confirm } })
+  const completed = await world.call<{ code?: string }>('POST', `/connect-sessions/${id}/complete`, {
+    body: { owner_id: session.body.owner_id, confirm },
+  })
   return completed.body.code ?? 'connected'
 }
 

@@ -76,3 +76,89 @@ export async function storm(
     slowestMs: Math.round(Math.max(...reads.map(({ ms }) => ms))),
   }
 }
+
+/** Takes the database away in the middle of refreshes, and brings it back. @returns accounts that are not active with a live token afterwards */
+export async function outage(
+  rig: Rig,
+  replicas: readonly Replica[],
+  {
+    accounts: count,
+    awayMs,
+    cut = rig.proxy.cut,
+    resume = rig.proxy.resume,
+  }: {
+    accounts: number
+    awayMs: number
+    cut?: () => Promise<void>
+    resume?: () => Promise<void>
+  },
+): Promise<{ lost: string[]; refused: number; answeredMeanwhile: number; recordedAfterMs: number }> {
+  rig.tiktok.changeSettings({ latency_ms: { refresh: 150 } })
+  const refusedBefore = rig.tiktok.stats.report().refreshes_refused
+  const processedBefore = rig.tiktok.stats.report().refreshes_processed
+  const accounts = await rig.seed({ count, secondsLeft: -60 })
+  const reads = accounts.map(({ id }, i) => rig.read(replicas[i % replicas.length] as Replica, id))
+  await eventually('TikTok answers the first', () => rig.tiktok.stats.report().refreshes_processed > processedBefore)
+  await cut()
+  const cutAt = performance.now()
+  await new Promise((resolve) => setTimeout(resolve, awayMs))
+  const answeredMeanwhile = rig.tiktok.stats.report().refreshes_processed - processedBefore
+  await resume()
+  const resumedAt = performance.now()
+  await Promise.all(reads)
+  // What was not sent is refreshed when it is read again; nobody does more than that.
+  const ids = new Set(accounts.map(({ id }) => id))
+  await eventually(
+    'everybody has a token',
+    async () => {
+      const answers = await Promise.all([...ids].map((id, i) => rig.read(replicas[i % replicas.length] as Replica, id)))
+      for (const { accountId, status } of answers) if (status === 200) ids.delete(accountId)
+      return ids.size === 0 || performance.now() - cutAt > 120_000
+    },
+    125_000,
+  )
+  rig.tiktok.changeSettings({ latency_ms: 0 })
+  return {
+    lost: [...ids],
+    refused: rig.tiktok.stats.report().refreshes_refused - refusedBefore,
+    answeredMeanwhile,
+    recordedAfterMs: Math.round(performance.now() - resumedAt),
+  }
+}
+
+/** Kills five of the service's connections every 150 ms while callers read tokens and report rejected ones. */
+export async function underKilledConnections(
+  rig: Rig,
+  replica: Replica,
+  { callers, forMs }: { callers: number; forMs: number },
+): Promise<{ calls: Record<string, number>; surprises: string[]; slowestMs: number }> {
+  const accounts = await rig.seed({ count: callers, secondsLeft: 3600 })
+  const calls: Record<string, number> = {}
+  const surprises: string[] = []
+  let slowestMs = 0
+  const killing = setInterval(() => {
+    rig.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'tiktok-oauth-service' and datname = current_database() order by random() limit 5`.catch(
+      () => undefined,
+    )
+  }, 150)
+  const until = performance.now() + forMs
+  await Promise.all(
+    accounts.map(async ({ id }) => {
+      for (let i = 0, generation = 1; performance.now() < until; i++) {
+        const answer =
+          i % 4 === 3
+            ? await rig.call(replica, 'POST', `/accounts/${id}/token/rejected`, { generation })
+            : await rig.call(replica, 'GET', `/accounts/${id}/token`)
+        if (typeof answer.body.generation === 'number') generation = answer.body.generation
+        calls[answer.status] = (calls[answer.status] ?? 0) + 1
+        slowestMs = Math.max(slowestMs, Math.round(answer.ms))
+        const expected = answer.status === 200 || answer.status === 503
+        if (!expected) surprises.push(`${answer.status} ${JSON.stringify(answer.body.code ?? '')}`)
+      }
+    }),
+  )
+  clearInterval(killing)
+  return { calls, surprises, slowestMs }
+}

@@ -79,7 +79,11 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
   const dir = await mkdtemp(join(tmpdir(), 'tts-rig-'))
   const tiktok = await startSimulator(options.simulator ?? {})
   const proxy = await startProxy(undefined, databaseUrl)
-  const sql = postgres(databaseUrl, { max: 4, onnotice: () => {} })
+  const sql = postgres(databaseUrl, {
+    max: 4,
+    onnotice: () => {},
+    connection: { default_transaction_read_only: false }, // whatever a test does to the service's connections
+  })
   const db = openDb({ url: databaseUrl, applicationName: 'rig' })
   const vaultKeys = generateVaultKey()
   const vault = createVault(parseKeyring(vaultKeys))

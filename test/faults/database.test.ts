@@ -1,0 +1,163 @@
+// The database goes away, is busy, loses connections or stops taking writes, in the moments where that could cost a token.
+import t from 'tap'
+import { freshDatabase } from '../postgres.ts'
+import { eventually } from '../rig/eventually.ts'
+import { outage, underKilledConnections } from '../rig/faults.ts'
+import { violations } from '../rig/invariants.ts'
+import { publicUrl, returnUrl, startRig } from '../rig/rig.ts'
+import { startBrowser } from '../world.ts'
+
+t.test('answers that the database could not take', async (t) => {
+  const rig = await startRig(t, (await freshDatabase(t)).url)
+  const replica = await rig.start('replica')
+
+  await t.test(
+    'F04: down right after a code exchange: complete may be repeated, and there is one account in the end',
+    async (t) => {
+      const opened = await rig.call(replica, 'POST', '/connect-sessions', {
+        owner_id: 'user_42',
+        return_url: returnUrl,
+        account_type: 'creator',
+        age_confirmed: true,
+      })
+      const back = await startBrowser(replica.url, publicUrl, rig.tiktok).walk(String(opened.body.authorize_url), {
+        person: 'mara',
+      })
+      const complete = () =>
+        rig.call(replica, 'POST', `/connect-sessions/${opened.body.id}/complete`, {
+          owner_id: 'user_42',
+          confirm: back.searchParams.get('confirm'),
+        })
+      await replica.arm({ label: 'exchange.answered', signal: 'SIGSTOP' })
+      const first = complete()
+      await replica.reached('exchange.answered')
+      await rig.proxy.cut()
+      replica.signal('SIGCONT')
+      await eventually('it waits for the database', async () => {
+      return (await rig.call(replica, 'GET', '/health')).body.unsaved_tokens === 1
+    })
+    t.equal((await rig.call(replica, 'GET', '/health/ready')).status, 503)
+    t.match(await complete(), { status: 503, body: { code: 'storage_unavailable' } })
+      await rig.proxy.resume()
+      await first
+      const completed = await complete()
+      t.ok(completed.status === 200 || completed.status === 201, `repeated: ${completed.status}`)
+      t.match(await rig.sql`select status from accounts where id = ${String(completed.body.id)}`, [{ status: 'active' }])
+      t.match(await rig.sql`select count(*)::int as n from accounts`, [{ n: 1 }])
+      t.equal(rig.tiktok.stats.report().exchanges, 1)
+    },
+  )
+
+  await t.test('F05: down right after a refresh: not ready meanwhile, no invalid_grant, nobody has to do anything', async (t) => {
+    const [account] = await rig.seed({ count: 1, secondsLeft: -60 })
+    if (!account) throw new Error('one was seeded')
+    await replica.arm({ label: 'refresh.answered', signal: 'SIGSTOP' })
+    const read = rig.read(replica, account.id)
+    await replica.reached('refresh.answered')
+    await rig.proxy.cut()
+    replica.signal('SIGCONT')
+    await eventually('it waits for the database', async () => {
+      return (await rig.call(replica, 'GET', '/health')).body.unsaved_tokens === 1
+    })
+    t.equal((await rig.call(replica, 'GET', '/health/ready')).status, 503)
+    // The lease runs out meanwhile; whoever claims it now must not send the spent token.
+    await rig.timePasses(31)
+    await rig.proxy.resume()
+    await read
+    await eventually('it is recorded', async () => (await rig.statusOf(account.id)).generation === 2)
+    t.match(await rig.read(replica, account.id), { status: 200, generation: 2 })
+    await eventually('it is ready again', async () => (await rig.call(replica, 'GET', '/health/ready')).status === 200)
+    t.equal(rig.tiktok.stats.report().refreshes_refused, 0)
+  })
+
+  await t.test('F05: away for a while in the middle of 60 refreshes: none is lost', async (t) => {
+    const { lost, refused } = await outage(rig, [replica], { accounts: 60, awayMs: 1500 })
+    t.same({ lost, refused }, { lost: [], refused: 0 })
+  })
+  t.same(await violations(rig), [])
+})
+
+t.test(
+  'F24: with five connections killed every 150 ms under 40 callers, every call ends in time and nothing is half done',
+  async (t) => {
+    const rig = await startRig(t, (await freshDatabase(t)).url)
+    const replica = await rig.start('replica')
+    const { calls, surprises, slowestMs } = await underKilledConnections(rig, replica, { callers: 40, forMs: 3000 })
+    t.comment(calls, `slowest ${slowestMs} ms`)
+    t.same(surprises, [], 'only answers, and refusals that say when to come back')
+    t.ok((calls['200'] ?? 0) > 100)
+    t.ok(slowestMs < 6000, `the slowest took ${slowestMs} ms`)
+    t.ok(replica.isRunning, 'no error was left uncaught')
+    t.same(await violations(rig), [])
+  },
+)
+
+t.test(
+  'F26: with all connections busy callers hear overloaded within 2 s, the process lives, and recovers by itself',
+  async (t) => {
+    const rig = await startRig(t, (await freshDatabase(t)).url)
+    const replica = await rig.start('replica')
+    const accounts = await rig.seed({ count: 20 })
+    await Promise.all(accounts.map(({ id }) => rig.read(replica, id)))
+
+    const locked = rig.sql.begin(async (held) => {
+      await held`lock table accounts in access exclusive mode`
+      await held`select pg_sleep(4)`
+    })
+    await eventually('the table is locked', async () => {
+      const [row] =
+        await rig.sql`select count(*)::int as n from pg_locks where mode = 'AccessExclusiveLock' and relation = 'accounts'::regclass`
+      return row?.n === 1
+    })
+    const busy = Array.from({ length: 15 }, (_, i) => rig.call(replica, 'GET', `/accounts/${accounts[i]?.id}`))
+    await eventually('no connection is free', async () => {
+      const [row] =
+        await rig.sql`select count(*)::int as n from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
+      return row?.n >= 10
+    })
+    const [reads, live] = await Promise.all([
+      Promise.all(accounts.map(({ id }) => rig.read(replica, id))),
+      rig.call(replica, 'GET', '/health/live'),
+    ])
+    t.equal(live.status, 200)
+    t.ok(live.ms < 500)
+    t.ok(
+      reads.every(({ status, code }) => status === 503 && code === 'overloaded'),
+      JSON.stringify(reads.map(({ code }) => code)),
+    )
+    t.ok(
+      reads.every(({ ms }) => ms < 2000),
+      `the slowest heard it after ${Math.round(Math.max(...reads.map(({ ms }) => ms)))} ms`,
+    )
+    await Promise.all([locked, ...busy])
+    t.equal((await rig.read(replica, accounts[0]?.id ?? '')).status, 200)
+    t.same(await violations(rig), [])
+  },
+)
+
+t.test(
+  'F27: a database that turned read-only is 503 without partial effect, and the one that writes again is found',
+  async (t) => {
+    const rig = await startRig(t, (await freshDatabase(t)).url)
+    const replica = await rig.start('replica')
+    const [living, expired] = [await rig.seed({ count: 1 }), await rig.seed({ count: 1, secondsLeft: -60 })].flat()
+    if (!living || !expired) throw new Error('two were seeded')
+    const [{ name = '' } = {}] = await rig.sql<{ name: string }[]>`select current_database() as name`
+    t.equal((await rig.call(replica, 'GET', '/health/ready')).status, 200)
+  const failOver = async (readOnly: 'on' | 'off') => {
+        await rig.sql.unsafe(`alter database ${name} set default_transaction_read_only = ${readOnly}`)
+      await rig.sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and application_name = 'tiktok-oauth-service'`
+    }
+    await failOver('on')
+    await eventually('it is noticed', async () => (await rig.read(replica, living.id)).status === 503)
+    for (const { id } of [living, expired]) t.match(await rig.read(replica, id), { status: 503, code: 'storage_unavailable' })
+    t.equal(rig.tiktok.stats.report().refreshes_processed, 0, 'no token was spent that could not be recorded')
+    t.match(await rig.sql`select count(*)::int as n from token_reads`, [{ n: 0 }])
+
+    await failOver('off')
+    const backSince = performance.now()
+    await eventually('it writes again', async () => (await rig.read(replica, expired.id)).status === 200, 10_000)
+    t.comment(`back after ${Math.round(performance.now() - backSince)} ms`)
+    t.same(await violations(rig), [])
+  },
+)
