@@ -124,7 +124,7 @@ export function openDb(options: DbOptions): Db {
       return work(connection)
     }
     try {
-      const result = await within(deadlineAtMs - performance.now(), use(), () => missed)
+      const result = await within(deadlineAtMs - performance.now(), connection.unlessLost(use()), () => missed)
       release(connection)
       return result
     } catch (error) {

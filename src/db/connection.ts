@@ -19,6 +19,11 @@ export interface Connection {
   readonly openedAtMs: number
   /** false as soon as the server has hung up, so that a dead idle connection is noticed before anything is sent */
   readonly isOpen: boolean
+  /**
+   * What the work gives, or an error as soon as the socket is closed: postgres.js forgets to tell a statement that was handed over in the
+   * moment the socket broke. One at a time.
+   */
+  unlessLost<T>(work: PromiseLike<T>): Promise<T>
   /** Lets one statement run this long at the server; it is never shortened again, the caller's deadline stays what it is. */
   allow(statementTimeoutMs: number): Promise<void>
   /** Says goodbye, which takes at most a second and never fails; for a connection that nobody uses. */
@@ -64,6 +69,11 @@ export async function openConnection(options: ConnectionOptions, timeoutMs: numb
     get isOpen() {
       return client.isOpen()
     },
+    unlessLost: (work) =>
+      new Promise((resolve, reject) => {
+        client.onLost(reject)
+        work.then(resolve, reject)
+      }),
     async allow(neededMs) {
       if (neededMs <= statementTimeoutMs) return
       await sql.unsafe(`set statement_timeout = ${Math.ceil(neededMs)}`)
@@ -91,6 +101,9 @@ function openClient(options: ConnectionOptions) {
   const sockets = new Set<Socket>()
   const unreachable = Promise.withResolvers<never>()
   unreachable.promise.catch(ignore)
+  // A function and not a promise to race with: every race would leave something on it for as long as the connection lives.
+  let tellLoss: (error: Error) => void = ignore
+  let loss: Error | undefined
   let phase: Phase = 'dialling'
   let nextHost = 0
 
@@ -105,6 +118,10 @@ function openClient(options: ConnectionOptions) {
       sockets.add(socket)
       try {
         await connected(socket)
+        socket.once('close', () => {
+          loss = Object.assign(new Error('the connection closed'), { code: 'CONNECTION_CLOSED' })
+          tellLoss(loss)
+        })
         return Object.assign(socket.setNoDelay(true), target) // the names by which postgres.js checks the certificate
       } catch (error) {
         cause = error
@@ -141,6 +158,10 @@ function openClient(options: ConnectionOptions) {
   return {
     sql,
     unreachable: unreachable.promise,
+    onLost: (tell: (error: Error) => void) => {
+      tellLoss = tell
+      if (loss) tell(loss)
+    },
     isOpen: () => phase === 'open',
     settle: () => {
       if (phase === 'dialling') phase = 'open'
