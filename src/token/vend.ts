@@ -70,6 +70,7 @@ export async function replaceRejected(
   reader: TokenReader,
 ): Promise<VendedToken> {
   const found = await peek(parts, accountId)
+  refuseIfDown(found)
   if (found.generation !== null && found.generation > rejectedGeneration) return vend(parts, accountId, 0, reader)
   if (found.generation !== rejectedGeneration) {
     throw new ServiceError(
@@ -77,7 +78,6 @@ export async function replaceRejected(
       'That generation was never handed out; send the generation that came with the refused token.',
     )
   }
-  refuseIfDown(found)
   const outcome = await refreshWithin(parts, accountId, rejectedGeneration)
   if (outcome?.kind === 'refreshed' || outcome?.kind === 'sibling_won') return vend(parts, accountId, 0, reader)
   throw await why(parts, accountId, outcome)
