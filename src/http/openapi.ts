@@ -4,6 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { type FailureCode, failures, Problem } from '../errors.ts'
+import { nameSchemasOnce } from './schema-names.ts'
 
 export const apiVersion = '1.0.0'
 
@@ -50,7 +51,7 @@ export function openDocs(app: FastifyInstance): void {
 }
 
 /** Has to be registered before the routes. */
-export async function describeApi(app: FastifyInstance, publicUrl: string): Promise<void> {
+export async function describeApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -60,7 +61,7 @@ export async function describeApi(app: FastifyInstance, publicUrl: string): Prom
         description:
           'Owns TikTok credentials end to end. The web app opens connect sessions and shows accounts, the upload service fetches access tokens and reserves upload slots, ops read health and metrics. Failures are problem+json (RFC 9457) with a `code` and who can mend it.',
       },
-      servers: [{ url: publicUrl }],
+      servers: [{ url: '/', description: 'Where this description comes from' }],
       components: {
         securitySchemes: {
           key: { type: 'http', scheme: 'bearer', description: 'An API key: `ttk_…`, made by `cli keys create`' },
@@ -87,13 +88,13 @@ export async function describeApi(app: FastifyInstance, publicUrl: string): Prom
         : {}
       return { ...transformed, schema: { ...transformed.schema, ...open, ...scope } }
     },
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => nameSchemasOnce(jsonSchemaTransformObject(document)),
   })
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { persistAuthorization: false } })
   app.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, async () => app.swagger())
 }
 
-/** The file in `openapi/`: the same, for a server nobody configured. */
+/** The file in `openapi/`, equal to what a running service says. */
 export function asFile(description: object): string {
-  return `${JSON.stringify({ ...description, servers: [{ url: 'https://oauth.example.com' }] }, null, 2)}\n`
+  return `${JSON.stringify(description, null, 2)}\n`
 }

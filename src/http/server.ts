@@ -17,6 +17,7 @@ import { answerFailure, handleFailures } from './failures.ts'
 import { describeApi, openDocs } from './openapi.ts'
 import { operationRoutes } from './operations.ts'
 import { ownerRoutes } from './owners.ts'
+import { problemRoutes } from './problems.ts'
 import { tokenRoutes } from './tokens.ts'
 import { webhookRoutes } from './webhooks.ts'
 
@@ -61,7 +62,7 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
   })
   openDocs(app)
   guardRoutes(app, parts, openApiKeys(parts.db))
-  await describeApi(app, config.publicUrl)
+  await describeApi(app)
 
   app.addHook('onResponse', async (request, reply) => {
     // The route's pattern: an address holds ids, and on the browser routes secrets.
@@ -89,6 +90,7 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
     await pages.register(formbody, { bodyLimit: 16 * 1024 })
     await pages.register(browserRoutes, options)
     await pages.register(connectPageRoutes, options)
+    await pages.register(problemRoutes, options)
   })
   return app
 }
