@@ -1,0 +1,25 @@
+// `npm run docs`: writes every file that is made from the source, or only those named. `npm run check` compares instead.
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { envExample } from '../src/config.ts'
+import { openApiFile } from '../src/http/describe.ts'
+import { problemsFile } from '../src/http/problems.ts'
+
+export const repository = join(import.meta.dirname, '..')
+
+/** By path in the repository: what its text has to be. */
+export const generated: Record<string, () => string | Promise<string>> = {
+  'openapi/openapi.json': openApiFile,
+  '.env.example': envExample,
+  'docs/problems.md': problemsFile,
+}
+
+if (import.meta.main) {
+  const named = process.argv.slice(2)
+  for (const [path, text] of Object.entries(generated)) {
+    if (named.length > 0 && !named.includes(path)) continue
+    await mkdir(dirname(join(repository, path)), { recursive: true })
+    await writeFile(join(repository, path), await text())
+    console.log(`${path} is written`)
+  }
+}

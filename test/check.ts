@@ -1,0 +1,51 @@
+// `npm run check`: what a reviewer should not have to look for. A line per check, and what to run when one fails.
+import { spawn } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { generated, repository } from '../docs/generate.ts'
+
+/** @returns what is wrong, '' when nothing is */
+type Check = () => Promise<string>
+
+const checks: { name: string; remedy: string; check: Check }[] = [
+  { name: 'types', remedy: 'mend the types', check: () => program('typescript', 'tsc', ['--noEmit', '--pretty', 'false']) },
+  {
+    name: 'lint and format',
+    remedy: 'npm run format, and mend what it cannot',
+    check: () => program('@biomejs/biome', 'biome', ['ci', '--colors=off', '.']),
+  },
+  ...Object.entries(generated).map(([path, text]) => ({
+    name: `${path} is up to date`,
+    remedy: 'npm run docs',
+    check: async () => {
+      const written = await readFile(join(repository, path), 'utf8').catch(() => '')
+      return written === (await text()) ? '' : `${path} is not what the source says.`
+    },
+  })),
+]
+
+let failed = 0
+for (const { name, remedy, check } of checks) {
+  const trouble = await check().catch((error: unknown) => String(error))
+  console.log(trouble === '' ? `ok      ${name}` : `FAILED  ${name}\n\n${trouble.trim()}\n\n        what to do: ${remedy}\n`)
+  if (trouble !== '') failed += 1
+}
+console.log(`checks: ${checks.length - failed} passed, ${failed} failed`)
+process.exitCode = failed === 0 ? 0 : 1
+
+/** Runs a package's program with this Node, whatever the machine's own is. */
+async function program(packageName: string, name: string, args: string[]): Promise<string> {
+  const manifest = createRequire(import.meta.url).resolve(`${packageName}/package.json`)
+  const { bin } = JSON.parse(await readFile(manifest, 'utf8')) as { bin: Record<string, string> }
+  const child = spawn(process.execPath, [join(manifest, '..', bin[name] ?? ''), ...args], { cwd: repository })
+  let said = ''
+  child.stdout.on('data', (data) => {
+    said += data
+  })
+  child.stderr.on('data', (data) => {
+    said += data
+  })
+  const code = await new Promise((resolve) => child.once('close', resolve))
+  return code === 0 ? '' : said || `${name} ended with ${code}`
+}
