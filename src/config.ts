@@ -2,6 +2,7 @@
 // variable's name and never its value, because half of them are secrets. `.env.example` is generated from here.
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { type KeyScope, keyScopes } from './key-scopes.ts'
 
 const list = z.string().transform((text) =>
   text
@@ -89,6 +90,23 @@ const scopes = list.refine(
   'must hold scope names separated by commas',
 )
 
+const jwtScopes = z.string().transform((text, check) => {
+  const scopes = new Map<string, KeyScope[]>()
+  for (const item of text.split(',')) {
+    const [value, list] = [item.slice(0, item.lastIndexOf('=')).trim(), item.slice(item.lastIndexOf('=') + 1).trim()]
+    const known = list.split('+').flatMap((name) => keyScopes.filter((scope) => scope === name))
+    if (value === '' || known.length !== list.split('+').length || scopes.has(value)) {
+      check.addIssue({
+        code: 'custom',
+        message: `must read VALUE=SCOPE+SCOPE,VALUE=SCOPE with scopes of ${keyScopes.join(', ')}`,
+      })
+      return z.NEVER
+    }
+    scopes.set(value, known)
+  }
+  return scopes
+})
+
 /** The variables in the order of the contract (§1). The description is the sentence in `.env.example`. */
 export const variables = z.object({
   HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on'),
@@ -169,6 +187,32 @@ export const variables = z.object({
   RATE_LIMIT_PER_MINUTE: wholeNumber(1, 10_000_000)
     .default(6000)
     .describe('Requests per key and minute; failed authentication per address, a hundredth of it'),
+  READ_CAP_ACCOUNTS_PER_KEY: wholeNumber(0, 1_000_000)
+    .default(0)
+    .describe('How many different accounts a key may read tokens of in any ten minutes, over all replicas; 0 is no cap'),
+  JWT_JWKS_URL: z
+    .string()
+    .refine((text) => {
+      const url = URL.canParse(text) ? new URL(text) : undefined
+      return url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
+    }, 'must be an https URL; http only on loopback')
+    .optional()
+    .describe('Optional: callers may come with a JWT of your own identity provider instead of an API key; this is its JWKS URL'),
+  JWT_ISSUER: z
+    .string()
+    .min(1)
+    .max(512)
+    .optional()
+    .describe('What `iss` has to be; required with JWT_JWKS_URL, like the next two'),
+  JWT_AUDIENCE: z.string().min(1).max(512).optional().describe('What `aud` has to hold: this service, and no other of yours'),
+  JWT_SCOPES: jwtScopes
+    .optional()
+    .describe('Who may do what: VALUE=SCOPE+SCOPE,VALUE=SCOPE; a token that names no VALUE may do nothing'),
+  JWT_CLAIM: z
+    .string()
+    .regex(/^[\w.:/-]{1,128}$/, 'must be the name of a claim')
+    .default('sub')
+    .describe('The claim that holds the VALUE: a text, or a list such as roles'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
@@ -221,6 +265,10 @@ export function loadConfig(env: Record<string, string | undefined>) {
   if (v.VAULT_KEYS && v.VAULT_KEYS_FILE) problems.set('VAULT_KEYS_FILE', 'VAULT_KEYS_FILE and VAULT_KEYS are both set: keep one')
   if (!v.PUBLIC_URL && !isLoopback(v.HOST))
     problems.set('PUBLIC_URL', 'PUBLIC_URL is missing: HOST is not loopback, so browsers need to be told where we are')
+  for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_SCOPES'] as const) {
+    if (v.JWT_JWKS_URL && !v[name])
+      problems.set(name, `${name} is missing: with JWT_JWKS_URL set, nothing about a token is left to the token`)
+  }
   if (!v.TIER_LIMITS.has(v.DEFAULT_TIER)) problems.set('DEFAULT_TIER', 'DEFAULT_TIER is not one of the tiers in TIER_LIMITS')
   for (const scope of v.TIKTOK_REQUIRED_SCOPES) {
     if (!v.TIKTOK_SCOPES.includes(scope))
@@ -264,6 +312,18 @@ export function loadConfig(env: Record<string, string | undefined>) {
     eventWebhooks: v.EVENT_WEBHOOKS as readonly { url: string; secrets: string[] }[],
     trustedProxies: v.TRUSTED_PROXIES as readonly string[],
     rateLimitPerMinute: v.RATE_LIMIT_PER_MINUTE,
+    /** 0: no cap */
+    readCapAccountsPerKey: v.READ_CAP_ACCOUNTS_PER_KEY,
+    jwt:
+      v.JWT_JWKS_URL && v.JWT_ISSUER && v.JWT_AUDIENCE && v.JWT_SCOPES
+        ? {
+            jwksUrl: v.JWT_JWKS_URL,
+            issuer: v.JWT_ISSUER,
+            audience: v.JWT_AUDIENCE,
+            claim: v.JWT_CLAIM,
+            scopes: v.JWT_SCOPES as ReadonlyMap<string, readonly KeyScope[]>,
+          }
+        : undefined,
     logLevel: v.LOG_LEVEL,
     /** __Host- cookies and HSTS need https; on a loopback http PUBLIC_URL browsers would drop them (S04). */
     secureCookies: publicUrl.startsWith('https:'),

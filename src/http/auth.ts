@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { type ApiKeys, type Caller, type KeyScope, keyScopes } from './api-keys.ts'
+import { type JwtCallers, looksLikeJwt, openJwtCallers } from './jwt-callers.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -22,6 +23,7 @@ declare module 'fastify' {
 /** Closes every route of this instance, and opens it for keys that have its scope. Has to be called before the routes are added. */
 export function guardRoutes(app: FastifyInstance, { log, config, keyring }: Parts, apiKeys: ApiKeys): void {
   app.decorateRequest('caller', null)
+  const jwtCallers = config.jwt === undefined ? undefined : openJwtCallers(config.jwt)
 
   app.addHook('onRoute', (route) => {
     const { scope, public: open } = route.config ?? {}
@@ -44,7 +46,7 @@ export function guardRoutes(app: FastifyInstance, { log, config, keyring }: Part
         retryAfterSeconds: 30,
       })
     if (open) return
-    const caller = await callerOf(request, apiKeys)
+    const caller = await callerOf(request, apiKeys, jwtCallers)
     if (!caller) {
       const limit = await failures(request)
       log.warn('authentication failed', { requestId: request.id, route: request.routeOptions.url ?? '', outcome: 'refused' })
@@ -81,7 +83,9 @@ export function requireCaller(request: FastifyRequest): Caller {
   return request.caller
 }
 
-async function callerOf(request: FastifyRequest, apiKeys: ApiKeys): Promise<Caller | undefined> {
-  const match = /^Bearer ([\x21-\x7e]{1,256})$/i.exec(request.headers.authorization ?? '')
-  return match?.[1] === undefined ? undefined : apiKeys.verify(match[1])
+async function callerOf(request: FastifyRequest, apiKeys: ApiKeys, jwtCallers?: JwtCallers): Promise<Caller | undefined> {
+  const [, credential] = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(request.headers.authorization ?? '') ?? []
+  if (credential === undefined) return undefined
+  if (jwtCallers && looksLikeJwt(credential)) return jwtCallers.verify(credential)
+  return apiKeys.verify(credential)
 }

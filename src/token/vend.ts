@@ -5,6 +5,7 @@ import { peekTokenSet, type Vended } from '../db/token-sets.ts'
 import { ServiceError } from '../errors.ts'
 import { within } from '../flights.ts'
 import type { Parts, RefreshOutcome } from '../parts.ts'
+import { admitReader } from './read-cap.ts'
 import { refresh, watch } from './refresh.ts'
 
 /** An access token on the wire (RFC 6749 §5.1, plus what an uploader wants to know). The refresh token never leaves. */
@@ -50,8 +51,10 @@ export interface TokenReader {
  * @throws ServiceError account_not_found | account_disconnected | reauthorization_required: waiting does not help
  * @throws ServiceError refresh_in_progress | tiktok_unavailable | storage_unavailable: waiting does
  * @throws ServiceError credential_unreadable: the vault's keys do not open it
+ * @throws ServiceError rate_limited: the key has read as many accounts as its cap allows
  */
 export async function vend(parts: Parts, accountId: string, minTtlSeconds: number, reader: TokenReader): Promise<VendedToken> {
+  await admitReader(parts, accountId, reader)
   const found = await look(parts, accountId, minTtlSeconds, reader)
   if (found.audited) return hand(parts, accountId, found)
   return refreshedOrWhatIsLeft(parts, accountId, found, minTtlSeconds, reader)

@@ -1,0 +1,88 @@
+// Callers that come with a JWT of their own identity provider (RFC 9068) instead of an API key. What is believed is pinned here and in our
+// configuration: algorithms, type, issuer, audience, and which caller may do what. A token cannot grant itself a scope.
+import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import type { Config } from '../config.ts'
+import { ServiceError } from '../errors.ts'
+import { digest } from '../vault/digest.ts'
+import type { Caller } from './api-keys.ts'
+
+export interface JwtCallers {
+  /**
+   * @returns the caller, with the scopes our configuration gives it; undefined for anything but a live token for us
+   * @throws ServiceError storage_unavailable: the provider's keys cannot be had, so nobody is believed (S60)
+   */
+  verify(token: string): Promise<Caller | undefined>
+}
+
+/** Signatures with a public key only: with `none` anybody signs, with HS256 whoever can read the JWKS does (RFC 8725 §3.1). */
+const algorithms = ['RS256', 'ES256', 'EdDSA', 'Ed25519']
+/** An ID token of the same provider is not meant for an API (RFC 9068 §2.1). */
+const type = 'at+jwt'
+const clockToleranceSeconds = 5
+
+/**
+ * @param timings.cooldownMs an unknown key id makes us ask the provider again, but not more often than this
+ */
+export function openJwtCallers(
+  settings: NonNullable<Config['jwt']>,
+  { timeoutMs = 3000, cooldownMs = 10_000, afterFailureMs = 2000 } = {},
+): JwtCallers {
+  const { jwksUrl, issuer, audience, claim, scopes } = settings
+  const keys = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: timeoutMs, cooldownDuration: cooldownMs })
+  let leftAloneUntil = 0
+
+  const keyOf: JWTVerifyGetKey = async (header, token) => {
+    // A provider that is down is not asked once per request: whoever sends rubbish would decide how often.
+    const isAtHand = keys.fresh && keys.jwks()?.keys.some(({ kid }) => kid === header.kid)
+    if (!isAtHand && performance.now() < leftAloneUntil) throw unavailable()
+    try {
+      return await keys(header, token)
+    } catch (error) {
+      if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys) throw error
+      leftAloneUntil = performance.now() + afterFailureMs
+      throw unavailable(error)
+    }
+  }
+
+  return {
+    async verify(token) {
+      try {
+        const { payload } = await jwtVerify(token, keyOf, {
+          algorithms,
+          typ: type,
+          issuer,
+          audience,
+          clockTolerance: clockToleranceSeconds,
+          requiredClaims: ['exp', 'sub'],
+        })
+        if (typeof payload.sub !== 'string' || payload.sub === '') return undefined
+        const granted = textsOf(payload[claim]).flatMap((text) => scopes.get(text) ?? [])
+        return { keyId: keyIdOf(payload.sub), name: payload.sub.slice(0, 64), scopes: [...new Set(granted)] }
+      } catch (error) {
+        if (error instanceof ServiceError) throw error
+        return undefined // which check failed helps only whoever is trying
+      }
+    },
+  }
+}
+
+/** Three parts in base64url: all that is looked at before jose. */
+export function looksLikeJwt(credential: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(credential)
+}
+
+/** One caller, or the roles and groups of one. */
+function textsOf(value: unknown): string[] {
+  return (Array.isArray(value) ? value : [value]).filter((text) => typeof text === 'string')
+}
+
+/** What stands in the audit: the subject as it is, or its hash when it is long or holds what a log should not. */
+function keyIdOf(subject: string): string {
+  return /^[\w.:@|/-]{1,96}$/.test(subject) ? `jwt:${subject}` : `jwt:~${digest(subject).slice(0, 32)}`
+}
+
+const unavailable = (cause?: unknown) =>
+  new ServiceError('storage_unavailable', "The identity provider's keys cannot be had just now; try again in a moment.", {
+    cause,
+    retryAfterSeconds: 2,
+  })

@@ -1,0 +1,26 @@
+// A stolen key reads everything it can reach, as fast as it can: with a cap it reads so many accounts in ten minutes, over all replicas.
+import { admitRead } from '../db/read-windows.ts'
+import { ServiceError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+
+/**
+ * Lets a key read one more account, or one it has read lately. Off, it costs nothing.
+ *
+ * @throws ServiceError rate_limited with the time until the next place comes free
+ */
+export async function admitReader(
+  { db, config, log }: Parts,
+  accountId: string,
+  reader: { keyId: string; requestId: string },
+): Promise<void> {
+  const cap = config.readCapAccountsPerKey
+  if (cap === 0) return
+  const waitSeconds = await admitRead(db, reader.keyId, accountId, cap)
+  if (waitSeconds === null) return
+  log.warn('read cap was reached', { ...reader, accountId, outcome: 'refused' })
+  throw new ServiceError(
+    'rate_limited',
+    `This key has read ${cap} different accounts within ten minutes, which is its cap (READ_CAP_ACCOUNTS_PER_KEY).`,
+    { retryAfterSeconds: waitSeconds },
+  )
+}
