@@ -1,0 +1,348 @@
+// People on the hosted page, in a real browser, against the real service and TikTok's simulator.
+import type { Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { request } from 'undici'
+import type { Account } from '../../src/account/account.ts'
+import { type BrowserWorld, sizes, startBrowserWorld } from '../rig/browser-world.ts'
+import { noChromium } from '../rig/chromium.ts'
+
+t.test('the hosted page', { skip: noChromium }, async (t) => {
+  const world = await startBrowserWorld(t)
+  const { link, visitor, call, connect, picture, timePasses, parts } = world
+  const open = async (t: Test, owner: string, options: Parameters<BrowserWorld['visitor']>[1] = {}, session = {}) => {
+    const page = await visitor(t, options)
+    const opened = await link(owner, session)
+    await page.goto(opened.connect_url)
+    return { page, ...opened }
+  }
+  const accountsOf = async (owner: string) =>
+    (await call<{ accounts: Account[] }>('GET', `/accounts?owner_id=${owner}`)).body.accounts.filter(
+      ({ status }) => status !== 'disconnected',
+    )
+
+  for (const [size, javaScriptEnabled] of [
+    ['desktop', true],
+    ['phone', false],
+  ] as const) {
+    t.test(
+      `on a ${size}, ${javaScriptEnabled ? 'with' : 'without'} JavaScript, a person connects and allows everything`,
+      async (t) => {
+        const owner = `everything-${size}`
+        const { page } = await open(t, owner, { viewport: sizes[size], javaScriptEnabled })
+        t.equal(page.url(), `${world.config.publicUrl}/connect`, 'the secret has left the address')
+        await answer(page, 'Creator')
+        await allow(page, size === 'desktop' ? 'jonas' : 'mara')
+        t.equal(await page.locator('h1').textContent(), 'connected')
+
+        const [account] = await accountsOf(owner)
+        t.match(account, { status: 'active', account_type: { value: 'creator', source: 'self_attested' }, missing_scopes: [] })
+        const after = await open(t, owner, { viewport: sizes[size], javaScriptEnabled })
+        const card = after.page.getByRole('article', { name: String(account?.profile.display_name) })
+        t.match(
+          await card.textContent(),
+          size === 'desktop' ? /@jonaslindqvist.*Verified badge.*4,812,337 followers/s : /@maracooks.*48,210 followers/s,
+        )
+        t.match(await card.textContent(), /Creator account \(self-attested\).*20 of 20 uploads left/s)
+        await fitsItsWidth(t, after.page)
+      },
+    )
+  }
+
+  t.test('whoever declines something optional is connected, and told what is missing', async (t) => {
+    const { page } = await open(t, 'some-declined')
+    await answer(page, 'Business')
+    await allow(page, 'brightlane', ['user.info.stats'])
+    t.equal(await page.locator('h1').textContent(), 'connected')
+    t.match(await accountsOf('some-declined'), [{ account_type: { value: 'business' }, missing_scopes: ['user.info.stats'] }])
+    const after = await open(t, 'some-declined')
+    t.match(await after.page.getByRole('article').textContent(), /Followers unknown.*You did not allow everything/s)
+
+    await after.page.getByRole('button', { name: 'Ask TikTok again for Bright Lane Ceramics' }).click()
+    await allow(after.page, 'brightlane')
+    t.equal(await after.page.locator('h1').textContent(), 'connected')
+    t.match(await accountsOf('some-declined'), [{ account_type: { value: 'business' }, missing_scopes: [] }])
+  })
+
+  t.test('whoever declines what is needed is not connected', async (t) => {
+    const { page } = await open(t, 'needed-declined')
+    await answer(page, 'Creator')
+    await allow(page, 'zsofia', ['video.upload'])
+    t.equal(await page.locator('h1').textContent(), 'scope_not_granted')
+    t.same(await accountsOf('needed-declined'), [])
+    await page.goto(`${world.config.publicUrl}/connect`)
+    t.equal(await page.locator('h1').textContent(), 'A permission that is needed was not given')
+  })
+
+  t.test('whoever says no at TikTok is sent back with that', async (t) => {
+    const { page } = await open(t, 'denied')
+    await answer(page, 'Creator')
+    await page.getByRole('button', { name: 'Deny' }).click()
+    t.equal(await page.locator('h1').textContent(), 'failed access_denied')
+    await page.goto(`${world.config.publicUrl}/connect`)
+    t.equal(await page.locator('h1').textContent(), 'You did not allow it at TikTok')
+    await page.getByRole('link', { name: /^Back to/ }).click()
+    t.match(page.url(), /\/tiktok\/return\?connect_session=cs_/)
+  })
+
+  t.test('where all places are used, the page says so instead of offering to connect', async (t) => {
+    await connect({ owner: 'full', person: 'noura', session: { tier: 'free' } })
+    const { page } = await open(t, 'full')
+    t.match(await page.locator('main').textContent(), /1 of 1 places used.*All places are used/s)
+    t.equal(await page.getByRole('button', { name: 'Connect TikTok' }).count(), 0)
+    await picture(page, 'full')
+  })
+
+  t.test('a place that was taken meanwhile is not connected twice', async (t) => {
+    const { page } = await open(t, 'meanwhile', {}, { tier: 'free' })
+    await answer(page, 'Creator')
+    await connect({ owner: 'meanwhile', person: 'quiet' })
+    await allow(page, 'newcomer')
+    t.equal(await page.locator('h1').textContent(), 'account_limit_reached')
+    t.equal((await accountsOf('meanwhile')).length, 1)
+  })
+
+  t.test('a personal account is told what to do, and stays on the page', async (t) => {
+    const { page, id } = await open(t, 'personal')
+    await answer(page, 'Personal, or not sure')
+    t.match(await page.getByRole('alert').textContent(), /Personal accounts cannot be connected.*Settings and privacy/s)
+    t.equal(await page.locator(':focus').getAttribute('role'), 'alert', 'a screen reader starts there')
+    await page.getByRole('alert').getByRole('link').click()
+    await page.keyboard.press('Tab')
+    t.match(await focused(page), /account_type/)
+    await picture(page, 'wrong-type')
+    t.match((await call('GET', `/connect-sessions/${id}`)).body, { status: 'pending' })
+  })
+
+  t.test('the age has to be confirmed', async (t) => {
+    const { page } = await open(t, 'age')
+    await page.getByRole('radio', { name: 'Creator' }).check()
+    await page.getByRole('button', { name: 'Connect TikTok' }).click()
+    t.equal(page.url(), `${world.config.publicUrl}/connect`, 'the browser itself asks first')
+    await page.locator('form').evaluate((form) => form.setAttribute('novalidate', ''))
+    await page.getByRole('button', { name: 'Connect TikTok' }).click()
+    t.match(await page.getByRole('alert').textContent(), /18 or older/)
+    t.match(await page.getByRole('group', { name: 'Your age' }).textContent(), /You have to be 18 or older/)
+  })
+
+  t.test('a link preview takes nothing, and many may look, but the first who acts keeps the link', async (t) => {
+    const opened = await link('preview')
+    for (const method of ['GET', 'HEAD', 'GET'])
+      await request(opened.connect_url, { method: method as 'GET', headers: { 'user-agent': 'Slackbot-LinkExpanding 1.0' } })
+    const [mine, theirs, late] = [await visitor(t), await visitor(t), await visitor(t)]
+    await mine.goto(opened.connect_url)
+    await theirs.goto(opened.connect_url)
+    t.equal(await theirs.locator('h1').textContent(), 'Connect a TikTok account')
+
+    await answer(mine, 'Creator')
+    t.match(mine.url(), world.tiktok.url)
+    await answer(theirs, 'Creator')
+    t.equal(await theirs.locator('h1').textContent(), 'This was started in another browser')
+    for (const url of [opened.connect_url, opened.authorize_url]) {
+      const answered = await late.goto(url)
+      t.equal(answered?.status(), 400)
+      t.match(await late.locator('main').textContent(), /This was started in another browser.*browser_mismatch/s)
+    }
+    await picture(late, 'another-browser')
+    await mine.goto(opened.connect_url)
+    t.equal(await mine.locator('h1').textContent(), 'Connect a TikTok account', 'the first browser goes on')
+  })
+
+  t.test('a name is given, changed and taken away', async (t) => {
+    const { id } = await connect({ owner: 'named', person: 'zsofia' })
+    const { page } = await open(t, 'named', { javaScriptEnabled: false })
+    const rename = async (from: string, to: string) => {
+      await page.getByText(`Rename ${from}`).click()
+      await page.getByLabel('Name for this account').fill(to)
+      await page.getByRole('button', { name: 'Save' }).click()
+      return page.getByRole('status').textContent()
+    }
+    t.equal(await rename('👩🏽‍🚀 Zsófia', '<b>Shop</b> & "Söhne"'), 'The name was saved.')
+    t.equal(await page.getByRole('article', { name: '<b>Shop</b> & "Söhne"' }).count(), 1)
+    t.match(await accountsOf('named'), [{ label: '<b>Shop</b> & "Söhne"' }])
+    t.match(await rename('<b>Shop</b>', '  '), 'The name was removed')
+    t.match(await accountsOf('named'), [{ label: null }])
+    t.match((await call<{ entries: object[] }>('GET', `/accounts/${id}/timeline`)).body.entries, [
+      { kind: 'label_changed', actor: 'owner' },
+      { kind: 'label_changed', actor: 'owner' },
+      {},
+    ])
+  })
+
+  t.test('an account is disconnected after being asked, and TikTok is told', async (t) => {
+    const account = await connect({ owner: 'leaving', person: 'newcomer', session: { label: 'Old shop' } })
+    const { page } = await open(t, 'leaving')
+    await page.getByRole('link', { name: 'Disconnect Old shop' }).click()
+    await picture(page, 'disconnect')
+    await page.getByRole('link', { name: 'Keep it connected' }).click()
+    t.equal((await accountsOf('leaving')).length, 1)
+
+    await page.getByRole('link', { name: 'Disconnect Old shop' }).click()
+    await page.getByRole('button', { name: 'Disconnect' }).click()
+    t.match(await page.getByRole('status').textContent(), 'The account was disconnected, and TikTok has confirmed it.')
+    t.equal(await page.getByRole('article').count(), 0)
+    t.match((await call('GET', `/accounts/${account.id}`)).body, {
+      status: 'disconnected',
+      status_reason: 'disconnected_by_owner',
+    })
+    const { entries } = (await call<{ entries: { kind: string; actor: string }[] }>('GET', `/accounts/${account.id}/timeline`))
+      .body
+    t.match(
+      entries.find(({ kind }) => kind === 'disconnected'),
+      { actor: 'owner' },
+    )
+    await page.goBack()
+    await page.reload()
+    t.match(await page.getByRole('alert').textContent(), 'This account was disconnected already.')
+  })
+
+  t.test('an account that needs its person is reconnected by that TikTok account, and by no other', async (t) => {
+    const [person, somebodyElse] = [someone(world, 'again-1'), someone(world, 'again-2')]
+    const account = await connect({ owner: 'again', person })
+    await parts.db.run(
+      'test',
+      (sql) =>
+        sql`update accounts set status = 'reauthorization_required', status_reason = 'refresh_token_rejected' where id = ${account.id}`,
+    )
+    const other = await open(t, 'again', { viewport: sizes.phone })
+    await picture(other.page, 'reconnect')
+    await other.page.getByRole('button', { name: 'Reconnect Person again-1' }).click()
+    await allow(other.page, somebodyElse)
+    t.equal(await other.page.locator('h1').textContent(), 'account_mismatch')
+
+    const { page } = await open(t, 'again', { viewport: sizes.phone })
+    await page.getByRole('button', { name: 'Reconnect Person again-1' }).click()
+    await allow(page, person)
+    t.equal(await page.locator('h1').textContent(), 'connected')
+    t.match(await accountsOf('again'), [{ id: account.id, status: 'active', account_type: account.account_type }])
+    const { entries } = (await call<{ entries: { kind: string; actor: string }[] }>('GET', `/accounts/${account.id}/timeline`))
+      .body
+    t.equal(entries.filter(({ kind, actor }) => kind === 'reconnect_started' && actor === 'owner').length, 2)
+  })
+
+  t.test('what was meant as a reconnect stays one, whatever is begun in another tab', async (t) => {
+    const [person, somebodyElse] = [someone(world, 'tabs-1'), someone(world, 'tabs-2')]
+    const account = await connect({ owner: 'tabs', person })
+    await parts.db.run('test', (sql) => sql`update accounts set status = 'reauthorization_required' where id = ${account.id}`)
+    const { page } = await open(t, 'tabs')
+    const tab = await page.context().newPage()
+    await tab.goto(`${world.config.publicUrl}/connect`)
+    await page.getByRole('button', { name: /^Reconnect/ }).click()
+    await answer(tab, 'Creator')
+    await allow(page, somebodyElse)
+    t.equal(await page.locator('h1').textContent(), 'account_mismatch')
+    t.equal((await accountsOf('tabs')).length, 1)
+  })
+
+  t.test('a session made to reconnect one account offers nothing else', async (t) => {
+    const account = await connect({ owner: 'only', person: someone(world, 'only-1') })
+    await connect({ owner: 'only', person: someone(world, 'only-2') })
+    const { page } = await open(t, 'only', {}, { reconnect_account_id: account.id })
+    t.match(await page.locator('#connect').textContent(), /Reconnect this account.*Person only-1 only/s)
+    t.equal(await page.getByRole('button', { name: 'Connect TikTok' }).count(), 0)
+    await page.locator('#connect').getByRole('button', { name: 'Reconnect' }).click()
+    await allow(page, 'only-1')
+    t.equal(await page.locator('h1').textContent(), 'connected')
+  })
+
+  t.test('with the keyboard alone a person finds the way through, and sees where they are', async (t) => {
+    const { page } = await open(t, 'keyboard', { javaScriptEnabled: false })
+    await page.keyboard.press('Tab')
+    t.match(await focused(page), /Skip to the content/)
+    t.ok(await page.getByText('Skip to the content').isVisible())
+    await page.keyboard.press('Enter')
+    await page.keyboard.press('Tab')
+    t.match(await focused(page), /value="creator"/)
+    await picture(page, 'keyboard')
+    await page.keyboard.press('ArrowDown')
+    t.ok(await page.getByRole('radio', { name: 'Business' }).isChecked())
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Space')
+    t.ok(await page.getByRole('checkbox', { name: 'I am 18 or older.' }).isChecked())
+    await page.keyboard.press('Tab')
+    t.match(await focused(page), /Connect TikTok/)
+    await page.keyboard.press('Enter')
+    await page.waitForURL(`${world.tiktok.url}/**`)
+  })
+
+  t.test('a form without its token, from elsewhere, or for somebody else’s account changes nothing', async (t) => {
+    const mine = await connect({ owner: 'mine', person: someone(world, 'mine-1') })
+    const theirs = await connect({ owner: 'theirs', person: someone(world, 'theirs-1'), session: { label: 'Theirs' } })
+    const { page, connect_url: connectUrl } = await open(t, 'mine')
+    const token = String(await page.locator('input[name=form_token]').first().inputValue())
+    const send = (path: string, form: Record<string, string>, headers = {}) =>
+      page.request.post(`${world.config.publicUrl}${path}`, { form, headers, maxRedirects: 0 })
+
+    t.equal((await send(`/connect/accounts/${mine.id}/disconnect`, {})).status(), 400)
+    t.equal((await send(`/connect/accounts/${mine.id}/disconnect`, { form_token: 'f'.repeat(64) })).status(), 400)
+    for (const headers of [
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
+      { origin: 'https://evil.example' },
+    ])
+      t.equal((await send(`/connect/accounts/${mine.id}/disconnect`, { form_token: token }, headers)).status(), 400)
+    for (const path of ['disconnect', 'reconnect', 'label']) {
+      const form = { form_token: token, ...(path === 'label' ? { label: 'x' } : {}) }
+      const answered = await send(`/connect/accounts/${theirs.id}/${path}`, form)
+      t.match(answered.headers().location, /failed=account_not_found/)
+    }
+    for (const path of ['disconnect', 'avatar'])
+      t.not(
+        (await page.request.get(`${world.config.publicUrl}/connect/accounts/${theirs.id}/${path}`, { maxRedirects: 0 })).status(),
+        200,
+      )
+    t.match(await accountsOf('mine'), [{ id: mine.id, status: 'active' }])
+    t.match(await accountsOf('theirs'), [{ id: theirs.id, status: 'active', label: 'Theirs' }])
+
+    const [cookie] = (await page.context().cookies()).filter(({ name }) => name === 'tts-connect')
+    t.match(cookie, { httpOnly: true, sameSite: 'Lax', path: '/' })
+    const secret = new URL(connectUrl).searchParams.get('session') ?? ''
+    for (const hidden of [secret, token, cookie?.value ?? '']) t.notMatch(world.logged(), hidden, 'the log holds no secret')
+  })
+
+  t.test('after ten minutes the page has closed, and says how to go on', async (t) => {
+    await connect({ owner: 'late', person: someone(world, 'late-1') })
+    const { page, connect_url: connectUrl } = await open(t, 'late')
+    t.equal(await page.getByRole('article').count(), 1)
+    await timePasses(601)
+    await page.getByRole('link', { name: /^Disconnect/ }).click()
+    t.equal(await page.locator('h1').textContent(), 'This link is too old')
+    const answered = await page.goto(`${world.config.publicUrl}/connect`)
+    t.equal(answered?.status(), 410)
+    t.equal(await page.locator('h1').textContent(), 'This page has closed')
+    t.equal(await page.getByRole('article').count(), 0)
+    await picture(page, 'expired')
+    const stranger = await visitor(t)
+    await stranger.goto(connectUrl)
+    t.equal(await stranger.locator('h1').textContent(), 'This link is too old')
+    await stranger.goto(`${world.config.publicUrl}/connect`)
+    t.equal(await stranger.locator('h1').textContent(), 'This link does not work any more')
+  })
+})
+
+/** What the page asks, and the button. */
+async function answer(page: Page, type: string): Promise<void> {
+  await page.getByRole('radio', { name: type }).check()
+  await page.getByRole('checkbox', { name: 'I am 18 or older.' }).check()
+  await page.getByRole('button', { name: 'Connect TikTok' }).click()
+}
+
+/** What TikTok asks. */
+async function allow(page: Page, person: string, declined: string[] = []): Promise<void> {
+  await page.locator(`input[name=person][value="${person}"]`).check()
+  for (const scope of declined) await page.locator(`input[name=allow][value="${scope}"]`).uncheck()
+  await page.getByRole('button', { name: 'Authorize' }).click()
+}
+
+/** The element that has the focus, as markup. */
+const focused = (page: Page): Promise<string> => page.locator(':focus').evaluate((element) => element.outerHTML)
+
+/** One more person at TikTok: each TikTok account can be connected once. */
+function someone({ tiktok }: BrowserWorld, id: string): string {
+  tiktok.people.add({ id, display_name: `Person ${id}`, username: id.replace('-', '.') })
+  return id
+}
+
+async function fitsItsWidth(t: Test, page: Page): Promise<void> {
+  const [width, room] = await page.locator('html').evaluate((element) => [element.scrollWidth, element.clientWidth])
+  t.equal(width, room, 'nothing is wider than the screen')
+}

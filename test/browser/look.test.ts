@@ -1,0 +1,139 @@
+// How the pages look, and whether everybody can use them: pictures of every page in light and dark, wide and narrow, under test/screenshots; and axe, which
+// finds what a machine can find.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Page } from 'playwright-core'
+import t from 'tap'
+import { statusReasons } from '../../src/account/account.ts'
+import { failSession } from '../../src/db/connect-sessions.ts'
+import { failureCodes, ServiceError } from '../../src/errors.ts'
+import { failurePage } from '../../src/http/pages.ts'
+import { failureInWords, texts } from '../../src/http/texts.ts'
+import { type BrowserWorld, sizes, startBrowserWorld } from '../rig/browser-world.ts'
+import { noChromium } from '../rig/chromium.ts'
+
+const looks = [
+  { size: 'desktop', colorScheme: 'light' },
+  { size: 'desktop', colorScheme: 'dark' },
+  { size: 'phone', colorScheme: 'light' },
+  { size: 'phone', colorScheme: 'dark' },
+  { size: 'narrow', colorScheme: 'light' },
+] as const
+
+const axe = await readFile(join(import.meta.dirname, '../../node_modules/axe-core/axe.min.js'), 'utf8')
+
+t.test('how the pages look', { skip: noChromium }, async (t) => {
+  const world = await startBrowserWorld(t, { TIER_LIMITS: 'free:1,creator:3,business:10' })
+  const { link, visitor, picture, config, parts } = world
+  await furnish(world)
+
+  for (const { size, colorScheme } of looks) {
+    t.test(`on a ${size} screen, ${colorScheme}, nothing is too wide and axe finds nothing`, async (t) => {
+      const page = await visitor(t, { viewport: sizes[size], colorScheme, reducedMotion: 'reduce' })
+      const look = async (name: string) => {
+        await picture(page, `${name}-${size}-${colorScheme}`)
+        const [width, room] = await page.locator('html').evaluate((element) => [element.scrollWidth, element.clientWidth])
+        t.equal(width, room, `${name} fits`)
+        t.same(await findings(page), [], `${name} is accessible`)
+      }
+      await page.goto((await link('nobody', { label: 'Spring campaign' })).connect_url)
+      await look('first')
+      await page.goto(`${config.publicUrl}/connect?failed=account_type_not_supported`)
+      await look('wrong-type')
+
+      await page.goto((await link('everyone')).connect_url)
+      await page
+        .getByText(/^Rename/)
+        .first()
+        .click()
+      await look('accounts')
+      await page.goto(`${config.publicUrl}/connect?done=label_saved`)
+      await look('done')
+      await page
+        .getByRole('link', { name: /^Disconnect/ })
+        .first()
+        .click()
+      await look('disconnect')
+      await page.goto(`${config.publicUrl}/callback?state=unknown`)
+      await look('failure')
+    })
+  }
+
+  t.test('every way a session can fail has its own words, and the way back', async (t) => {
+    const page = await visitor(t, { viewport: sizes.phone })
+    const codes = [
+      'scope_not_granted',
+      'account_limit_reached',
+      'account_already_connected',
+      'account_mismatch',
+      'tiktok_rejected',
+      'tiktok_unavailable',
+    ]
+    for (const code of [...codes, ...Object.keys(texts.authorization)]) {
+      const opened = await link('nobody')
+      await page.goto(opened.connect_url)
+      await failSession(parts.db, opened.id, code)
+      await page.goto(`${config.publicUrl}/connect`)
+      t.equal(await page.locator('h1').textContent(), failureInWords(code).title)
+      t.equal(await page.getByRole('link', { name: /^Back to/ }).count(), 1)
+      await picture(page, `session-failed-${code}`)
+    }
+  })
+
+  t.test('every failure of the service has a page', async (t) => {
+    const page = await visitor(t, { viewport: sizes.phone })
+    for (const code of failureCodes) {
+      await page.setContent(failurePage(new ServiceError(code, 'for callers'), 'req_01k9z3m8r0000000000000000').markup)
+      t.equal(await page.locator('h1').textContent(), failureInWords(code).title)
+      t.notMatch(await page.locator('main').textContent(), 'for callers')
+      await picture(page, `failure-${code}`)
+    }
+  })
+})
+
+t.test('every reason an account can be in its state for is told in words', async (t) => {
+  for (const reason of statusReasons.filter((reason) => reason !== 'disconnected_by_owner')) t.ok(texts.health[reason], reason)
+})
+
+/** Accounts in every state there is. */
+async function furnish({ connect, call, tiktok, parts }: BrowserWorld): Promise<void> {
+  const owner = 'everyone'
+  const state = async (id: string, status: string, reason: string) =>
+    parts.db.run('test', (sql) => sql`update accounts set status = ${status}, status_reason = ${reason} where id = ${id}`)
+  const upload = async (id: string, times: number) => {
+    for (let i = 0; i < times; i++)
+      await call('POST', `/accounts/${id}/uploads`, { headers: { 'idempotency-key': `upload-${i}` }, body: {} })
+  }
+  const shop = await connect({ owner, person: 'brightlane', session: { label: 'Main shop', account_type: 'business' } })
+  await upload(shop.id, 3)
+  const jonas = await connect({ owner, person: 'jonas' })
+  await upload(jonas.id, 20)
+  await connect({ owner, person: 'quiet', decline: ['user.info.stats', 'user.info.profile'] })
+  await connect({ owner, person: 'noura' })
+  const rejected = await connect({ owner, person: 'mara' })
+  await state(rejected.id, 'reauthorization_required', 'refresh_token_rejected')
+  const expiring = await connect({
+    owner,
+    person: 'zsofia',
+    session: { label: 'A name as long as people sometimes choose one, with-a-word-that-does-not-end-where-you-hope' },
+  })
+  await parts.db.run(
+    'test',
+    (sql) => sql`update token_sets set refresh_expires_at = now() + interval '6 days' where account_id = ${expiring.id}`,
+  )
+  tiktok.people.add({ id: 'pictureless', display_name: 'Pia Pictureless', username: 'pia' })
+  const degraded = await connect({ owner, person: 'pictureless' })
+  await parts.db.run('test', (sql) => sql`update token_sets set failures = 2 where account_id = ${degraded.id}`)
+  await parts.db.run('test', (sql) => sql`delete from avatars where account_id = ${degraded.id}`)
+  await parts.db.run(
+    'test',
+    (sql) => sql`update accounts set profile_fetched_at = now() - interval '3 hours' where owner_id = ${owner}`,
+  )
+}
+
+/** What axe has against the page: rule and place. */
+async function findings(page: Page): Promise<string[]> {
+  await page.evaluate(axe)
+  const found = (await page.evaluate('axe.run()')) as { violations: { id: string; nodes: { html: string }[] }[] }
+  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`))
+}
