@@ -1,0 +1,203 @@
+// What a person looks like: told as far as the scopes go, never in the way of a token, and looked at once a day.
+import t from 'tap'
+import type { Account } from '../../src/account/account.ts'
+import { createProfiler } from '../../src/background/profiler.ts'
+import type { FaultScript } from '../../src/simulator/faults.ts'
+import { refresh } from '../../src/token/refresh.ts'
+import { eventually } from '../rig/eventually.ts'
+import { startWorld, type World } from '../world.ts'
+
+const daySeconds = 86_400
+
+t.test('a profile tells what was granted, and names the scope for what was not', async (t) => {
+  const world = await startWorld(t)
+  const whole = await world.connect({ person: 'jonas' })
+  t.match(whole.profile, {
+    username: 'jonaslindqvist',
+    display_name: 'Jonas Lindqvist',
+    follower_count: 4_812_337,
+    is_verified: true,
+    avatar_url: `${world.config.publicUrl}/accounts/${whole.id}/avatar`,
+    fetched_at: /Z$/,
+  })
+  t.same(whole.profile.unavailable, {})
+
+  const partly = await world.connect({ person: 'mara', decline: ['user.info.profile', 'user.info.stats'] })
+  t.match(partly.profile, { username: null, display_name: 'Mara Cooks', follower_count: null, is_verified: null })
+  t.same(partly.profile.unavailable, {
+    username: 'user.info.profile',
+    is_verified: 'user.info.profile',
+    follower_count: 'user.info.stats',
+  })
+  t.same(partly.missing_scopes, ['user.info.profile', 'user.info.stats'])
+
+  const quiet = await world.connect({ person: 'quiet' })
+  t.match(quiet.profile, { username: null, display_name: 'Quiet Account' }, 'TikTok may leave a field out, whatever was granted')
+  t.same(quiet.profile.unavailable, {})
+
+  const allowed = await world.connect({ person: 'mara' })
+  t.match(allowed, { id: partly.id, profile: { username: 'maracooks', follower_count: 48_210, unavailable: {} } })
+})
+
+t.test('a scope that is taken back closes its fields at once', async (t) => {
+  const world = await startWorld(t)
+  const account = await world.connect()
+  const [grant] = world.tiktok.grants.all()
+  if (grant) grant.scopes = grant.scopes.filter((scope) => scope !== 'user.info.stats')
+  await refresh(world.parts, account.id, 1)
+  t.match(await read(world, account.id), {
+    profile: { follower_count: null, username: 'maracooks', unavailable: { follower_count: 'user.info.stats' } },
+  })
+})
+
+t.test('a profile call that hangs neither delays nor fails the storage of a token', async (t) => {
+  const world = await startWorld(t)
+  world.tiktok.faults.add({ route: 'user_info', before_ms: 4000, times: 'always' })
+  const session = await world.openSession()
+  const back = await world.browser().walk(session.authorize_url, {})
+  const startedAtMs = performance.now()
+  const completing = world.call<Account>('POST', `/connect-sessions/${session.id}/complete`, {
+    body: { owner_id: 'user_42', confirm: back.searchParams.get('confirm') },
+  })
+  const stored = async () => (await world.call('GET', `/connect-sessions/${session.id}`)).body.account_id
+  await eventually('the token is stored', async () => typeof (await stored()) === 'string')
+  const storedMs = performance.now() - startedAtMs
+  t.equal((await world.call('GET', `/accounts/${await stored()}/token`)).status, 200, 'and is handed out')
+  t.ok(storedMs < 1000, `stored in ${Math.round(storedMs)} ms`)
+
+  const completed = await completing
+  const answeredMs = performance.now() - startedAtMs
+  t.equal(completed.status, 201)
+  t.ok(answeredMs > storedMs && answeredMs < 4000, `answered in ${Math.round(answeredMs)} ms`)
+  t.match(completed.body.profile, { username: null, display_name: null, avatar_url: null, fetched_at: null })
+})
+
+t.test('a bad answer about a profile connects all the same and stores nothing', async (t) => {
+  const faults: [string, FaultScript][] = [
+    ['an error', { route: 'user_info', status: 500, body: 'oops' }],
+    ['HTML', { route: 'user_info', body: '<h1>Hello</h1>', content_type: 'text/html' }],
+    ['nobody', { route: 'user_info', body: { data: { user: {} }, error: { code: 'ok' } } }],
+    ['somebody else', { route: 'user_info', set: { open_id: 'somebody-else', display_name: 'Mallory' } }],
+    ['a cut answer', { route: 'user_info', cut_at_bytes: 40 }],
+    ['a hundred megabytes', { route: 'user_info', size_bytes: 100_000_000 }],
+    ['a reset', { route: 'user_info', reset: 'mid_body' }],
+    ['a rate limit', { route: 'user_info', error: 'rate_limit_exceeded', status: 429 }],
+    ['a refused token', { route: 'user_info', error: 'access_token_invalid' }],
+    ['a redirect', { route: 'user_info', redirect: 'http://127.0.0.1:9/' }],
+  ]
+  const world = await startWorld(t, { env: { TIER_LIMITS: 'business:100' } })
+  for (const [name, fault] of faults) {
+    await t.test(name, async (t) => {
+      world.tiktok.faults.add(fault)
+      const person = `person-${name.replaceAll(' ', '-')}`.toLowerCase()
+      world.tiktok.people.add({ id: person })
+      const account = await world.connect({ person })
+      t.match(account, { status: 'active', token: { generation: 1 }, profile: { display_name: null, fetched_at: null } })
+      t.equal((await world.call('GET', `/accounts/${account.id}/token`)).status, 200)
+    })
+  }
+
+  await t.test('and what was known before stays', async (t) => {
+    const account = await world.connect({ person: 'mara' })
+    world.tiktok.faults.add({ route: 'user_info', body: { data: { user: {} }, error: { code: 'ok' } } })
+    t.equal((await world.call('POST', `/accounts/${account.id}/verify`)).status, 503)
+    t.same((await read(world, account.id)).profile, account.profile)
+  })
+})
+
+t.test('a picture is served as our own copy, with a validator, to callers with a key', async (t) => {
+  const world = await startWorld(t)
+  const account = await world.connect()
+  const path = `/accounts/${account.id}/avatar`
+  const picture = await world.call<string>('GET', path)
+  t.match(picture, {
+    status: 200,
+    headers: { 'content-type': 'image/png', 'cache-control': /max-age/, 'x-content-type-options': 'nosniff' },
+  })
+  const again = await world.call('GET', path, { headers: { 'if-none-match': String(picture.headers.etag) } })
+  t.match(again, { status: 304, text: '' })
+  t.equal((await world.call('GET', path, { key: null })).status, 401)
+
+  await world.call('POST', `/accounts/${account.id}/verify`)
+  t.equal(world.tiktok.stats.report().avatars, 1, 'a picture of today is not fetched again')
+  await world.timePasses(daySeconds + 60)
+  await world.call('POST', `/accounts/${account.id}/verify`)
+  t.equal(world.tiktok.stats.report().avatars, 2, 'one of yesterday is')
+  world.tiktok.faults.add({ route: 'user_info', set: { avatar_url: `${world.tiktok.url}/avatars/jonas/200.png` } })
+  await world.call('POST', `/accounts/${account.id}/verify`)
+  t.equal(world.tiktok.stats.report().avatars_refused, 1, 'and so is another one')
+})
+
+t.test('a picture that is none is not copied', async (t) => {
+  const world = await startWorld(t)
+  world.tiktok.faults.add({ route: 'avatar', content_type: 'image/png', body: '<script>alert(1)</script>' })
+  const account = await world.connect()
+  t.match(account.profile, { display_name: 'Mara Cooks', avatar_url: null })
+  t.equal((await world.call('GET', `/accounts/${account.id}/avatar`)).status, 404)
+})
+
+t.test('the background looks at a profile once a day, and spends no refresh token for it', async (t) => {
+  const world = await startWorld(t)
+  const { parts, tiktok } = world
+  const round = createProfiler(parts)
+  const userInfos = () => tiktok.stats.report().user_infos
+  const account = await world.connect()
+  t.equal(userInfos(), 1)
+
+  await world.timePasses(23 * 3600)
+  await refresh(parts, account.id, 1)
+  await round()
+  t.equal(userInfos(), 1, 'not within the day')
+
+  tiktok.people.change(person(world, 'mara'), { follower_count: 50_000, display_name: 'Mara Cooks Daily' })
+  await world.timePasses(2.1 * 3600)
+  await round()
+  t.equal(userInfos(), 1, 'its token is dead: nothing is refreshed for a picture')
+  t.equal(tiktok.stats.report().refreshes_processed, 1)
+
+  await world.timePasses(12 * 3600)
+  await refresh(parts, account.id, 2)
+  await world.timePasses(15 * 60)
+  await makeDue(world)
+  await Promise.all([round(), createProfiler(parts)()])
+  t.equal(userInfos(), 2, 'after its daily refresh it is looked at, once by all replicas')
+  t.match((await read(world, account.id)).profile, { follower_count: 50_000, display_name: 'Mara Cooks Daily' })
+})
+
+t.test('a dead token waits for the next refresh, and is not asked about until then', async (t) => {
+  const world = await startWorld(t)
+  const account = await world.connect()
+  await world.timePasses(26 * 3600)
+  await createProfiler(world.parts)()
+  const [due] = await world.parts.db.run(
+    'profile_due',
+    (sql) =>
+      sql<
+        { aheadSeconds: number }[]
+      >`select extract(epoch from profile_due_at - now())::float8 as "aheadSeconds" from accounts where id = ${account.id}`,
+  )
+  t.ok((due?.aheadSeconds ?? 0) > 500, 'it has left the head of the queue')
+  t.equal(world.tiktok.stats.report().user_infos, 1)
+})
+
+t.test('a grant that was taken back without a notice is found out by the daily look', async (t) => {
+  const world = await startWorld(t)
+  const account = await world.connect()
+  world.tiktok.grants.removeApp(person(world, 'mara'))
+  await makeDue(world)
+  await createProfiler(world.parts)()
+  t.match((await read(world, account.id)).health, {
+    verdict: 'degraded',
+    reasons: [{ code: 'refresh_token_rejected', mended_by: 'time' }],
+  })
+})
+
+const read = async ({ call }: World, id: string) => (await call<Account>('GET', `/accounts/${id}`)).body
+
+const makeDue = ({ parts }: World) => parts.db.run('make_due', (sql) => sql`update accounts set profile_due_at = now()`)
+
+function person({ tiktok }: World, id: string) {
+  const found = tiktok.people.find(id)
+  if (!found) throw new Error(`nobody is called ${id}`)
+  return found
+}
