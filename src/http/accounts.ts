@@ -132,7 +132,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         description:
           'From this answer on no token leaves; tokens and profile are erased and the grant is revoked at TikTok. Repeating it is harmless.',
         params: AccountParams,
-        response: { 200: Disconnected, ...failuresOf(['account_not_found']) },
+        response: { 200: Disconnected, ...failuresOf(['account_not_found'], { body: true }) },
       },
     },
     async (request) => {
@@ -153,7 +153,9 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         params: AccountParams,
         response: {
           200: Account,
-          ...failuresOf(['account_not_found', 'account_disconnected', 'tiktok_unavailable', 'credential_unreadable']),
+          ...failuresOf(['account_not_found', 'account_disconnected', 'tiktok_unavailable', 'credential_unreadable'], {
+            body: true,
+          }),
         },
       },
     },

@@ -97,7 +97,7 @@ export const ownerRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
         description:
           'From this answer on no token of theirs leaves. Tokens, names, pictures, labels, connect sessions and the tier are gone; of each account a tombstone without personal data stays, and its timeline and the record of handed-out tokens as long as the audit keeps them. Repeating it is harmless.',
         params: OwnerParams,
-        response: { 200: ErasedOwner, ...failuresOf([]) },
+        response: { 200: ErasedOwner, ...failuresOf([], { body: true }) },
       },
     },
     async (request) => {
