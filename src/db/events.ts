@@ -21,9 +21,9 @@ export async function readEvents(db: Db, after: EventPosition, limit: number): P
   return db.run(
     'read_events',
     (sql) => sql<EventRow[]>`
-      select xid::text as xid, seq, id, type, data, occurred_at as "occurredAt" from events
-      where (xid, seq) > (${after.xid}::text::xid8, ${after.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
-      order by xid, seq limit ${limit}`,
+      select e.xid::text as xid, e.seq, e.id, e.type, e.data, e.occurred_at as "occurredAt" from events e
+      where (e.xid, e.seq) > (${after.xid}::text::xid8, ${after.seq}::bigint) and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+      order by e.xid, e.seq limit ${limit}`, // by the number: a bare `xid` would be the text that was selected
   )
 }
 

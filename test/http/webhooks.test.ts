@@ -6,6 +6,7 @@ import { createLog } from '../../src/telemetry.ts'
 import { eventually } from '../rig/eventually.ts'
 import { noticeBody, nowSeconds, sendNotice } from '../rig/notice.ts'
 import { startProxy } from '../rig/proxy.ts'
+import { everythingShown } from '../rig/shown.ts'
 import { startWorld, type World } from '../world.ts'
 
 /** Another replica on the same database. */
@@ -35,6 +36,7 @@ t.test('F44: a removal that is delivered ten times ends the account once', async
 
   t.equal((await world.call('GET', `/accounts/${account.id}/token`)).status, 410)
   t.match((await world.call('GET', `/accounts/${account.id}`)).body, { status: 'disconnected', status_reason: 'removed_by_user' })
+  await everythingShown(world.parts.db)
   const { body: feed } = await world.call<{ events: { type: string }[] }>('GET', '/events')
   t.same(
     feed.events.map(({ type }) => type),

@@ -8,6 +8,7 @@ import { refresh } from '../../src/token/refresh.ts'
 import { digest } from '../../src/vault/digest.ts'
 import { eventually } from '../rig/eventually.ts'
 import { type Fields, noticeBody, nowSeconds } from '../rig/notice.ts'
+import { everythingShown } from '../rig/shown.ts'
 import { startWorld, type World } from '../world.ts'
 
 /** Keeps a notice without anybody acting on it, as a process that died right after its answer did. */
@@ -72,6 +73,7 @@ t.test(
       isVerified: null,
     })
     t.equal(world.tiktok.stats.report().revocations, 0, 'TikTok has done that itself')
+    await everythingShown(world.parts.db)
     const { body } = await world.call<{ events: object[] }>('GET', '/events')
     t.match(body.events.at(-1), { type: 'account.disconnected', data: { account_id: account.id, reason: 'removed_by_user' } })
     t.match(await readTimeline(world.parts.db, account.id, null, 1), [
