@@ -3,7 +3,7 @@ import { type Html, html, nothing } from './html.ts'
 import type { Account, ServiceProblem } from './service.ts'
 import type { Message, Session } from './session.ts'
 import { type User, users } from './users.ts'
-import { day, followers, healthInWords, minute } from './words.ts'
+import { day, figure, healthInWords, minute } from './words.ts'
 
 /** What of a token may be shown to people: never the token. */
 export interface ShownToken {
@@ -21,7 +21,7 @@ export function loginPage({ csrf }: Session, message: Message | undefined): Html
   return page(
     'Log in',
     html`${notice(message)}
-<section class="card" aria-labelledby="login">
+<section class="card form" aria-labelledby="login">
 <h1 id="login">Who are you?</h1>
 <p class="quiet">This example has two users and no passwords. Ada may connect ten TikTok accounts, Ben one.</p>
 <form method="post" action="/login" class="row">${hidden(csrf)}${users.map(
@@ -54,7 +54,7 @@ ${gone.length === 0 ? nothing : goneList(gone)}`,
 export function disconnectPage({ csrf }: Session, user: User, account: Account): Html {
   return page(
     'Disconnect',
-    html`<section class="card" aria-labelledby="question">
+    html`<section class="card form" aria-labelledby="question">
 <h1 id="question">Disconnect ${nameOf(account)}?</h1>
 <p>Uploads to this account stop at once. We erase our access and its profile, and tell TikTok. To use it again you have to connect it again.</p>
 <form method="post" action="/accounts/${account.id}/disconnect" class="row">${hidden(csrf)}
@@ -80,7 +80,7 @@ function accountCard(account: Account, csrf: string, token: TokenResult | undefi
 ${account.label === null ? nothing : html`<p class="quiet">${account.label}</p>`}</div></div>
 <p class="status ${health.tone}">${health.text}</p>
 <dl>
-<dt>Followers</dt><dd>${profile.follower_count === null ? 'not shared' : followers(profile.follower_count)}</dd>
+<dt>Followers</dt><dd>${profile.follower_count === null ? 'not shared' : figure(profile.follower_count)}</dd>
 <dt>Type</dt><dd>${type.value === 'creator' ? 'Creator' : 'Business'} <span class="quiet">(your own statement of ${day(type.attested_at)})</span></dd>
 <dt>Uploads</dt><dd>${quota.remaining} of ${quota.limit} left in these 24 hours${quota.next_slot_at === null ? nothing : html`, next at ${minute(quota.next_slot_at)}`}</dd>
 </dl>
@@ -113,10 +113,9 @@ ${token.degraded ? html`<p class="warn">TikTok did not answer, so this one has l
 }
 
 function connectForm(csrf: string): Html {
-  return html`<section class="card" aria-labelledby="connect">
+  return html`<section class="card form" aria-labelledby="connect">
 <h2 id="connect">Connect a TikTok account</h2>
-<form method="post" action="/connect">${hidden(csrf)}
-<div class="card">
+<form method="post" action="/connect" class="stack">${hidden(csrf)}
 <fieldset><legend>What kind of account is it?</legend>
 <label class="choice"><input type="radio" name="account_type" value="creator" required> <span>Creator <span class="quiet">You post as yourself.</span></span></label>
 <label class="choice"><input type="radio" name="account_type" value="business" required> <span>Business <span class="quiet">You post for a company or brand.</span></span></label>
@@ -126,7 +125,8 @@ function connectForm(csrf: string): Html {
 </fieldset>
 <label class="field">Label, if you like<input type="text" name="label" maxlength="100" autocomplete="off"></label>
 <div class="row"><button class="primary">Connect TikTok</button></div>
-</div></form>
+</form>
+<hr>
 <form method="post" action="/connect/hosted" class="row">${hidden(csrf)}
 <p class="quiet">Or let the service ask: an app that does not want to build this form sends people to the hosted page.</p>
 <button>Use the hosted page</button></form>

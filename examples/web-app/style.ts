@@ -33,6 +33,9 @@ dd { margin: 0; min-width: 0; overflow-wrap: anywhere }
 .message p { color: var(--ink) }
 .token { background: var(--tint); border-radius: .5rem; padding: .8rem 1rem; display: grid; gap: .5rem }
 code { font-family: ui-monospace, monospace; font-size: .9em; overflow-wrap: anywhere }
+.form { max-width: 38rem; justify-self: start; width: 100% }
+.stack { display: grid; gap: .9rem }
+hr { border: 0; border-top: 1px solid var(--line); margin: 0; width: 100% }
 form.row, .row { display: flex; flex-wrap: wrap; gap: .6rem; align-items: end }
 fieldset { border: 0; margin: 0; padding: 0; display: grid; gap: .3rem; min-width: 0 }
 legend { font-weight: 600; padding: 0 0 .3rem }

@@ -89,10 +89,6 @@ export const revocationInWords = {
   pending: 'Our copy of the access is erased. TikTok does not answer right now; we go on telling it.',
 }
 
-export function followers(count: number): string {
-  const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 }).format(count)
-  return `${short} ${count === 1 ? 'follower' : 'followers'}`
-}
-
+export const figure = (count: number) => new Intl.NumberFormat('en').format(count)
 export const day = (time: string | null) => (time === null ? 'some day' : time.slice(0, 10))
 export const minute = (time: string) => `${time.slice(0, 16).replace('T', ' ')} UTC`
