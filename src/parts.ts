@@ -24,6 +24,8 @@ export interface Timings {
   completionPatienceMs: number
   /** how long a connect waits for the profile: long enough for a picture to be there when the web app shows the account, short enough not to annoy */
   profilePatienceMs: number
+  /** how long `verify` waits for a profile: twice this and a refresh fit into the time a request has */
+  verifyPatienceMs: number
   /** the first wait after a failed refresh; doubles up to the last */
   firstBackoffSeconds: number
   lastBackoffSeconds: number
@@ -38,6 +40,7 @@ export const timings: Timings = {
   patienceMs: 4000,
   completionPatienceMs: 15_000,
   profilePatienceMs: 2500,
+  verifyPatienceMs: 8000,
   firstBackoffSeconds: 2,
   lastBackoffSeconds: 60,
   flightDeadlineMs: 25_000,

@@ -125,7 +125,8 @@ export async function saveTokenSet(
     'save_token_set',
     (sql) => sql<{ saved: boolean; already: boolean; present: boolean; recovered: boolean; sibling: boolean }[]>`
       with before as (
-        select id, owner_id, status, status_reason from accounts where id = ${spent.accountId}
+        select id, owner_id, status, status_reason, scopes @> ${next.scopes}::text[] and scopes <@ ${next.scopes}::text[] as same_scopes
+        from accounts where id = ${spent.accountId}
       ), saved as (
         update token_sets set generation = generation + 1, sealed_access_token = ${next.sealedAccessToken}, sealed_refresh_token = ${next.sealedRefreshToken},
           access_expires_at = ${next.accessExpiresAt}, refresh_expires_at = coalesce(${next.refreshExpiresAt}, refresh_expires_at),
@@ -143,7 +144,9 @@ export async function saveTokenSet(
         returning a.id
       ), journal as (
         insert into timeline (account_id, kind, generation, attempt_id, code, actor)
-        select account_id, 'refreshed', generation, ${spent.attemptId}::text, ${next.lostRequiredScope ? 'required_scope_removed' : null}::text, 'service' from saved
+        select account_id, 'refreshed', generation, ${spent.attemptId}::text,
+          case when ${next.lostRequiredScope} then 'required_scope_removed' when not b.same_scopes then 'scopes_changed' end, 'service'
+        from saved s join before b on b.id = s.account_id
         union all
         -- The state changed: the timeline says why, like the event.
         select s.account_id, case when ${next.lostRequiredScope} then 'reauthorization_required' else 'recovered' end, s.generation, ${spent.attemptId}::text,

@@ -191,7 +191,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         params: AccountParams,
         response: {
           200: z.any().describe('image/jpeg, image/png or image/webp'),
-          304: z.null().describe('As you have it'),
+          304: z.any().describe('You have it already: no body'),
           ...failuresOf(['account_not_found']),
         },
       },

@@ -7,9 +7,6 @@ import { within } from '../flights.ts'
 import type { Parts } from '../parts.ts'
 import { refresh } from './refresh.ts'
 
-/** Twice this and a refresh fit into the time a request has. */
-const profilePatienceMs = 8000
-
 /**
  * Uses the grant once. Afterwards the account's status and profile say what TikTok said; a dead grant is no failure of this call.
  *
@@ -33,7 +30,7 @@ export async function verify(parts: Parts, accountId: string): Promise<void> {
       )
       const { openId, scopes } = account
       const asked = openId !== null && fetchProfile(parts, { accountId, openId, accessToken, scopes })
-      const outcome = asked ? await within(asked, profilePatienceMs) : 'not_granted'
+      const outcome = asked ? await within(asked, parts.timings.verifyPatienceMs) : 'not_granted'
       // `refused`: TikTok took the token, and not the question.
       if (outcome === 'fetched' || outcome === 'refused') return
       if (outcome !== 'token_invalid' && outcome !== 'not_granted')

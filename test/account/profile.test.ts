@@ -52,7 +52,7 @@ t.test('a scope that is taken back closes its fields at once', async (t) => {
 
 t.test('a profile call that hangs neither delays nor fails the storage of a token', async (t) => {
   const world = await startWorld(t)
-  world.tiktok.faults.add({ route: 'user_info', before_ms: 4000, times: 'always' })
+  world.tiktok.faults.add({ route: 'user_info', before_ms: 3000, times: 'always' })
   const session = await world.openSession()
   const back = await world.browser().walk(session.authorize_url, {})
   const startedAtMs = performance.now()
