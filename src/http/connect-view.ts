@@ -48,8 +48,8 @@ export function connectPage(view: ConnectView): Html {
 function messages({ done, notDone }: ConnectView): Html {
   if (notDone !== undefined) {
     const question = questions[notDone]
-    const sentence = texts.notDone[notDone]
-    return html`<div class="note top bad" role="alert" tabindex="-1" autofocus><p><strong>${texts.notDoneLead}</strong> ${question ? html`<a href="#${question}">${sentence}</a>` : sentence}</p></div>`
+    const way = question ? html`<p><a href="#${question}">${texts.toQuestion}</a></p>` : nothing
+    return html`<div class="note top bad" role="alert" tabindex="-1" autofocus><p><strong>${texts.notDoneLead}</strong> ${texts.notDone[notDone]}</p>${way}</div>`
   }
   if (done !== undefined)
     return html`<div class="note top good" role="status" tabindex="-1" autofocus><p>${texts.done[done]}</p></div>`
@@ -118,13 +118,13 @@ function typeQuestion({ session, notDone }: ConnectView): Html {
     return html`<label class="choice"><input type="radio" name="account_type" value="${value}" required${session.accountType === value ? html` checked` : nothing}> <span><b>${name}</b> <span class="quiet">${hint}</span></span></label>`
   })
   return html`<fieldset id="type"${wrong ? html` aria-describedby="type-wrong"` : nothing}><legend>${words.type}</legend>
-${wrong ? html`<p class="wrong" id="type-wrong">${texts.notDone[notDone]}</p>` : nothing}${choices}</fieldset>`
+${wrong ? html`<p class="wrong" id="type-wrong">${words.typeWrong}</p>` : nothing}${choices}</fieldset>`
 }
 
 function ageQuestion({ session, notDone }: ConnectView): Html {
   const wrong = notDone !== undefined && questions[notDone] === 'age'
   return html`<fieldset id="age"${wrong ? html` aria-describedby="age-wrong"` : nothing}><legend>${texts.connect.age}</legend>
-${wrong ? html`<p class="wrong" id="age-wrong">${texts.notDone[notDone]}</p>` : nothing}<label class="choice"><input type="checkbox" name="age_confirmed" value="yes" required${session.ageConfirmedAt === null ? nothing : html` checked`}> <span><b>${texts.connect.ageStatement}</b></span></label></fieldset>`
+${wrong ? html`<p class="wrong" id="age-wrong">${texts.connect.ageWrong}</p>` : nothing}<label class="choice"><input type="checkbox" name="age_confirmed" value="yes" required${session.ageConfirmedAt === null ? nothing : html` checked`}> <span><b>${texts.connect.ageStatement}</b></span></label></fieldset>`
 }
 
 function scopeList({ scopes, requiredScopes }: ConnectView): Html {

@@ -36,7 +36,9 @@ export const texts = {
       business: { name: 'Business', hint: 'You post for a company, a shop or a brand.' },
       other: { name: 'Personal, or not sure', hint: 'Choose this to see what you can do.' },
     },
+    typeWrong: 'Choose Creator or Business to go on.',
     age: 'Your age',
+    ageWrong: 'Confirm your age to go on.',
     ageStatement: 'I am 18 or older.',
     whyAsked: 'TikTok does not tell us either, so we keep your answers as your own statement.',
     scopes: 'What TikTok will ask you to allow',
@@ -130,8 +132,16 @@ export const texts = {
     required_scope_removed: 'A permission that is needed was taken back. Reconnect the account and leave it ticked.',
     scope_not_granted:
       'You did not allow everything, so something is missing here. Uploads work. To change it, ask TikTok again.',
+    disconnected_by_owner: 'You disconnected this account.',
+    disconnected_by_operator: 'The makers of the app disconnected this account.',
     refresh_token_expires: 'The permission you gave runs out soon. Reconnect the account before, and nothing is interrupted.',
     tiktok_unavailable: 'TikTok does not answer properly at the moment. We keep trying; there is nothing for you to do.',
+    client_refused:
+      'TikTok does not let the app in at the moment. Its makers have to sort that out; there is nothing for you to do.',
+    credential_unreadable:
+      'We cannot open the stored permission at the moment. We have to mend that; there is nothing for you to do.',
+    foreign_open_id:
+      'TikTok gave us an answer about another account, which we did not use. We have to look into it; there is nothing for you to do.',
     being_checked: 'TikTok just refused us once. We are checking; there is nothing for you to do yet.',
   } as Record<string, string>,
 
@@ -171,6 +181,7 @@ export const texts = {
     reconnect_other: 'This link is for another account. Go back to the app you came from to reconnect this one.',
   },
   notDoneLead: 'That did not work.',
+  toQuestion: 'Go to the question',
 
   /** A session that has gone on: there is nothing to do here any more. */
   over: {

@@ -121,7 +121,7 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
     await page.locator('form').evaluate((form) => form.setAttribute('novalidate', ''))
     await page.getByRole('button', { name: 'Connect TikTok' }).click()
     t.match(await page.getByRole('alert').textContent(), /18 or older/)
-    t.match(await page.getByRole('group', { name: 'Your age' }).textContent(), /You have to be 18 or older/)
+    t.match(await page.getByRole('group', { name: 'Your age' }).textContent(), /Confirm your age to go on/)
   })
 
   t.test('a link preview takes nothing, and many may look, but the first who acts keeps the link', async (t) => {
