@@ -198,7 +198,9 @@ export async function disconnectAccount(
       ), pending as (
         insert into revocations (id, account_id, owner_id, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at, next_attempt_at)
         select ${end.revocationId}::text, account_id, n.owner_id, ${end.reason}::text, account_id, e.generation, sealed_access_token, sealed_refresh_token,
-          access_expires_at, now() + make_interval(secs => ${revokeAfterSeconds})
+          -- An expired token has to be refreshed to be revoked, and its refresh token may be at TikTok just now: whoever holds it comes first.
+          access_expires_at, greatest(now() + make_interval(secs => ${revokeAfterSeconds}),
+            case when access_expires_at <= now() and e.attempt_id is not null then e.lease_until end)
         from erased e join ended n on n.id = e.account_id where ${end.revocationId}::text is not null
       ), journal as (
         insert into timeline (account_id, kind, code, generation, actor, request_id)

@@ -28,10 +28,12 @@ export interface NewRevocation {
   accessExpiresAt: Date
 }
 
+/** Takes the place of what waits for the same account: those tokens were replaced by these. */
 export async function insertRevocation(db: Db, r: NewRevocation): Promise<void> {
   await db.run(
     'insert_revocation',
     (sql) => sql`
+      with replaced as (delete from revocations where account_id = ${r.accountId} and id <> ${r.id})
       insert into revocations (id, account_id, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at)
       values (${r.id}, ${r.accountId}, ${r.reason}, ${r.subject}, ${r.generation}, ${r.sealedAccessToken}, ${r.sealedRefreshToken}, ${r.accessExpiresAt})
       on conflict (id) do nothing`,

@@ -34,10 +34,10 @@ t.test('answers that the database could not take', async (t) => {
       await rig.proxy.cut()
       replica.signal('SIGCONT')
       await eventually('it waits for the database', async () => {
-      return (await rig.call(replica, 'GET', '/health')).body.unsaved_tokens === 1
-    })
-    t.equal((await rig.call(replica, 'GET', '/health/ready')).status, 503)
-    t.match(await complete(), { status: 503, body: { code: 'storage_unavailable' } })
+        return (await rig.call(replica, 'GET', '/health')).body.unsaved_tokens === 1
+      })
+      t.equal((await rig.call(replica, 'GET', '/health/ready')).status, 503)
+      t.match(await complete(), { status: 503, body: { code: 'storage_unavailable' } })
       await rig.proxy.resume()
       await first
       const completed = await complete()
@@ -144,8 +144,8 @@ t.test(
     if (!living || !expired) throw new Error('two were seeded')
     const [{ name = '' } = {}] = await rig.sql<{ name: string }[]>`select current_database() as name`
     t.equal((await rig.call(replica, 'GET', '/health/ready')).status, 200)
-  const failOver = async (readOnly: 'on' | 'off') => {
-        await rig.sql.unsafe(`alter database ${name} set default_transaction_read_only = ${readOnly}`)
+    const failOver = async (readOnly: 'on' | 'off') => {
+      await rig.sql.unsafe(`alter database ${name} set default_transaction_read_only = ${readOnly}`)
       await rig.sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and application_name = 'tiktok-oauth-service'`
     }
     await failOver('on')

@@ -1,0 +1,73 @@
+// Too much at once, no room on the disk, and a flight that never lands.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { Bucket } from '../../src/background/bucket.ts'
+import { freshDatabase } from '../postgres.ts'
+import { eventually } from '../rig/eventually.ts'
+import { violations } from '../rig/invariants.ts'
+import { startRig } from '../rig/rig.ts'
+import { startWatchedWorld } from '../rig/watched-world.ts'
+
+t.test('F53: with the disk full a refresh still works, and a metric says so', async (t) => {
+  const rig = await startRig(t, (await freshDatabase(t)).url)
+  const spillDir = join(rig.dir, 'spill')
+  mkdirSync(spillDir)
+  const replica = await rig.start('replica', { spillDir })
+  const accounts = await rig.seed({ count: 5, secondsLeft: -60 })
+  rmSync(spillDir, { recursive: true })
+  writeFileSync(spillDir, 'no directory, so nothing can be written')
+  for (const { id } of accounts) t.match(await rig.read(replica, id), { status: 200, generation: 2 })
+  t.equal(await rig.metric(replica, 'spill_write_failures_total'), 5)
+  replica.signal('SIGTERM')
+  t.equal(await replica.ended(), 0, 'everything is in the database')
+  t.same(await violations(rig), [])
+})
+
+t.test('F55: thousands due at once are spread by the bucket, and those who wait for a token come first', async (t) => {
+  const rig = await startRig(t, (await freshDatabase(t)).url, { simulator: { latencyMs: 50 } })
+  await rig.seed({ count: 1500, secondsLeft: 60, dueInSeconds: -60 })
+  const awaited = await rig.seed({ count: 20, secondsLeft: -60 })
+  const replica = await rig.start('replica', { env: { LOG_LEVEL: 'info' } })
+  const due = async () => (await rig.sql`select count(*)::int as n from token_sets where due_at <= now()`)[0]?.n as number
+  await eventually('the background is at work', () => rig.tiktok.stats.report().refreshes_processed > 100)
+  const reads = await Promise.all(awaited.map(({ id }) => rig.read(replica, id)))
+  const left = await due()
+  const slowestMs = Math.round(Math.max(...reads.map(({ ms }) => ms)))
+  t.ok(reads.every(({ status }) => status === 200))
+  t.ok(slowestMs < 3000 && left > 0, `the slowest reader waited ${slowestMs} ms, and ${left} were still due`)
+  await eventually('all are refreshed', () => rig.tiktok.stats.report().refreshes_processed === 1520, 30_000)
+  await eventually('and recorded', async () => {
+    const [row] = await rig.sql`select count(*)::int as n from token_sets where generation = 2`
+    return row?.n === 1520
+  })
+  t.same(await violations(rig), [])
+})
+
+t.test('F55: the bucket gives so many a second, and less when readers took theirs', async (t) => {
+  let nowMs = 0
+  const bucket = new Bucket(1000, 200, () => nowMs)
+  let given = 0
+  for (let i = 0; i < 600; i++, nowMs += 100) {
+    given += bucket.available
+    bucket.take(bucket.available)
+  }
+  t.ok(Math.abs(given - 60_000) < 500, `ten thousand due in one minute are not one burst: ${given} in a minute at most`)
+  bucket.take(300) // 300 readers at once
+  t.equal(bucket.available, 0)
+  t.ok(bucket.waitMs > 100, 'the background waits for them')
+})
+
+t.test('F56: a flight that never settles dies at its deadline, and the next read works', async (t) => {
+  const { world, watched, seed, read } = await startWatchedWorld(t, { timings: { flightDeadlineMs: 200, patienceMs: 500 } })
+  const [account] = await seed({ count: 1, secondsLeft: -60 })
+  if (!account) throw new Error('one was seeded')
+  const { refresh } = world.parts.tiktok
+  world.parts.tiktok.refresh = () => new Promise(() => {})
+  t.match(await read(account.id), { status: 503, code: 'refresh_in_progress' })
+  t.equal(world.parts.refreshes.size, 0, 'nothing is left in flight')
+  world.parts.tiktok.refresh = refresh
+  await world.timePasses(31)
+  t.match(await read(account.id), { status: 200, generation: 2 })
+  t.same(await violations(watched, { excused: [account.id] }), [])
+})

@@ -1,0 +1,205 @@
+// TikTok misbehaves in every way it can at its token endpoint. One process is enough: what two would make of it is in the other files.
+import t from 'tap'
+import type { FaultScript } from '../../src/simulator/faults.ts'
+import { violations } from '../rig/invariants.ts'
+import { startWatchedWorld } from '../rig/watched-world.ts'
+
+interface Case {
+  name: string
+  script: Omit<FaultScript, 'route'>
+  /** TikTok had processed it: the token may be spent, so that nobody can know but by trying once more */
+  spent?: boolean
+}
+
+const faults: Case[] = [
+  { name: 'F07: a timeout before TikTok processed it', script: { before_ms: 2000, process: false } },
+  { name: 'F08: a timeout after TikTok processed it', script: { after_ms: 2000 }, spent: true },
+  { name: 'F09: a 502 without a word', script: { status: 502, body: '<h1>Bad gateway</h1>' } },
+  { name: 'F10: a 429 with Retry-After', script: { status: 429, headers: { 'Retry-After': '20' } } },
+  { name: 'F11: an answer that is cut', script: { cut_at_bytes: 60, process: false } },
+  { name: 'F12: a page of HTML', script: { body: '<html>hello</html>', process: false } },
+  { name: 'F13: an error in a 200', script: { error: 'server_error', status: 200 } },
+  { name: 'F14: a byte a second', script: { drip_ms: 1000, process: false, body: '{"access_token":"act.x"}' } },
+  { name: 'F15: a hundred megabytes', script: { size_bytes: 100_000_000, process: false, body: '{}' } },
+  {
+    name: 'F16: a reset in the middle of the answer',
+    script: { reset: 'mid_body', process: false, body: '{"access_token":"act.x"}' },
+  },
+  { name: 'F16: a reset after TikTok processed it', script: { reset: 'after' }, spent: true },
+]
+
+t.test(
+  'an answer that cannot be relied on is never stored; the same token is tried once more when the lease is over',
+  async (t) => {
+    const { world, watched, seed, read, statusOf } = await startWatchedWorld(t)
+    const excused: string[] = []
+    const down: Record<string, string> = {}
+    for (const { name, script, spent = false } of faults) {
+      const [living, expired] = [await seed({ count: 1, secondsLeft: 250 }), await seed({ count: 1, secondsLeft: -10 })].flat()
+      if (!living || !expired) throw new Error('two were seeded')
+      for (const { person } of [living, expired]) world.tiktok.faults.add({ route: 'refresh', match: { person }, ...script })
+      const startedAt = performance.now()
+      t.match(
+        await read(living.id),
+        { status: 200, degraded: true, generation: 1 },
+        `${name}: the old token is served while it lives`,
+      )
+      t.match(
+        await read(expired.id),
+        { status: 503, code: 'tiktok_unavailable' },
+        'and without one the caller is told to come back',
+      )
+      t.ok(performance.now() - startedAt < 2500, 'in time')
+      world.tiktok.faults.clear()
+      await world.timePasses(61)
+      for (const { id } of [living, expired]) {
+        if (!spent) {
+          t.match(await read(id), { status: 200, generation: 2 })
+          continue
+        }
+        excused.push(id)
+        down[id] = 'refresh_outcome_unknown'
+        await read(id)
+        await world.timePasses(61)
+        await read(id)
+        t.match(await statusOf(id), { status: 'reauthorization_required', reason: 'refresh_outcome_unknown' })
+      }
+    }
+    t.match(await world.call('GET', '/metrics'), { text: /exactly_once_violation_total 0\n/ })
+    t.same(await violations(watched, { excused, down }), [])
+  },
+)
+
+t.test('F06: when TikTok cannot be reached nothing was spent, and everybody waits together', async (t) => {
+  const { world, watched, seed, read, statusOf } = await startWatchedWorld(t)
+  const accounts = await seed({ count: 8, secondsLeft: -10 })
+  const { refresh } = world.parts.tiktok
+  world.parts.tiktok.refresh = async () => ({ kind: 'not_sent', reason: 'refused', cause: new Error('refused') })
+  for (const { id } of accounts) t.match(await read(id), { status: 503, code: 'tiktok_unavailable' })
+  const [gate] = await watched.sql`select reason, failures from gates`
+  t.match(gate, { reason: 'unavailable', failures: 1 }, 'the gate is closed for all replicas')
+  world.parts.tiktok.refresh = refresh
+  await world.timePasses(20)
+  for (const { id } of accounts) t.match(await read(id), { status: 200, generation: 2 })
+  t.equal(world.tiktok.stats.report().max_presented_per_refresh_token, 1)
+  t.match(await statusOf(accounts[0]?.id ?? ''), { status: 'active' })
+  t.match(await watched.sql`select failures from gates`, [{ failures: 0 }], 'and one success opened it')
+  t.same(await violations(watched), [])
+})
+
+t.test('F10: the wait that TikTok asks for holds for everybody', async (t) => {
+  const { world, watched, seed, read } = await startWatchedWorld(t)
+  const [first, second] = await seed({ count: 2, secondsLeft: -10 })
+  if (!first || !second) throw new Error('two were seeded')
+  world.tiktok.faults.add({ route: 'refresh', status: 429, headers: { 'Retry-After': '120' } })
+  t.match(await read(first.id), { status: 503 })
+  await world.timePasses(110)
+  const { requests } = world.tiktok.stats.report()
+  t.match(await read(second.id), { status: 503, code: 'tiktok_unavailable' }, 'another account is not tried either')
+  t.equal(world.tiktok.stats.report().requests, requests)
+  await world.timePasses(11)
+  t.match(await read(second.id), { status: 200, generation: 2 })
+  t.match(await read(first.id), { status: 200, generation: 2 })
+  t.same(await violations(watched), [])
+})
+
+t.test('F17: nonsense about times is never a date, and a refresh token that did not come stays what it was', async (t) => {
+  const { world, watched, seed, read } = await startWatchedWorld(t, { simulator: { settings: { rotation: 'none' } } })
+  const [kept] = await seed({ count: 1, secondsLeft: -10 })
+  if (!kept) throw new Error('one was seeded')
+  world.tiktok.faults.add({ route: 'refresh', omit: ['refresh_token'] })
+  t.match(await read(kept.id), { status: 200, generation: 2 }, 'without a refresh token')
+
+  for (const expires_in of [0, -1, 1e12, '7200', null, undefined]) {
+    const [account] = await seed({ count: 1, secondsLeft: -10 })
+    if (!account) throw new Error('one was seeded')
+    world.tiktok.faults.add({
+      route: 'refresh',
+      ...(expires_in === undefined ? { omit: ['expires_in'] } : { set: { expires_in } }),
+    })
+    t.match(await read(account.id), { status: 503 }, `expires_in ${expires_in}: not handed out`)
+    await world.timePasses(61)
+    t.match(await read(account.id), { status: 200, generation: 3 }, 'and asked for again')
+  }
+  t.same(await violations(watched), [])
+})
+
+t.test(
+  "F18: another person's answer is refused; fewer scopes are stored, and a required one that is lost needs the person",
+  async (t) => {
+    const { world, watched, seed, read, statusOf } = await startWatchedWorld(t)
+    const [foreign, fewer, lost] = await seed({ count: 3, secondsLeft: -10 })
+    if (!foreign || !fewer || !lost) throw new Error('three were seeded')
+
+    world.tiktok.faults.add({
+      route: 'refresh',
+      set: { open_id: 'somebody-else' },
+      process: false,
+      body: { ...answer, open_id: 'somebody-else' },
+    })
+    t.match(await read(foreign.id), { status: 503 })
+    t.match(world.logged(), /"level":"error"[^\n]*refresh answered for another TikTok account/, 'and alarmed')
+    await world.timePasses(61)
+    t.match(await read(foreign.id), { status: 200, generation: 2 })
+
+    const scopesOf = (id: string) => world.call<{ scopes: string[]; missing_scopes: string[] }>('GET', `/accounts/${id}`)
+    world.tiktok.faults.add({ route: 'refresh', set: { scope: 'user.info.basic,video.upload' } })
+    t.match(await read(fewer.id), { status: 200, generation: 2 })
+    t.match((await scopesOf(fewer.id)).body, {
+      scopes: ['user.info.basic', 'video.upload'],
+      missing_scopes: ['user.info.profile', 'user.info.stats'],
+    })
+
+    world.tiktok.faults.add({ route: 'refresh', set: { scope: 'user.info.basic' } })
+    t.match(await read(lost.id), { status: 409, code: 'reauthorization_required' })
+    t.match(await statusOf(lost.id), { reason: 'required_scope_removed' })
+    t.same(await violations(watched, { down: { [lost.id]: 'required_scope_removed' } }), [])
+  },
+)
+
+t.test('F19: invalid_client for everyone for minutes marks no account, and all recover by themselves', async (t) => {
+  const { world, watched, seed, read, statusOf } = await startWatchedWorld(t)
+  const accounts = await seed({ count: 6, secondsLeft: -10 })
+  const fault = world.tiktok.faults.add({ route: 'token', error: 'invalid_client', times: 'always' })
+  for (let minute = 0; minute < 5; minute++) {
+    for (const { id } of accounts) t.match(await read(id), { status: 503, code: 'tiktok_unavailable' })
+    await world.timePasses(60)
+  }
+  t.ok(fault.hits <= 10, `TikTok was asked ${fault.hits} times in five minutes, not by every reader`)
+  for (const { id } of accounts) t.match(await statusOf(id), { status: 'active', generation: 1 })
+  world.tiktok.faults.clear()
+  await world.timePasses(61)
+  for (const { id } of accounts) t.match(await read(id), { status: 200, generation: 2 })
+  t.same(await violations(watched), [])
+})
+
+t.test(
+  'F45: an account that is disconnected during its refresh stays disconnected, and what TikTok gave is revoked',
+  async (t) => {
+    const { world, watched, seed, read } = await startWatchedWorld(t, { callTotalMs: 5000 })
+    const [early, late] = await seed({ count: 2, secondsLeft: -10 })
+    if (!early || !late) throw new Error('two were seeded')
+    for (const [{ id, person }, script] of [
+      [early, { before_ms: 400 }],
+      [late, { after_ms: 400 }],
+    ] as const) {
+      world.tiktok.faults.add({ route: 'refresh', match: { person }, ...script })
+      const reading = read(id)
+      while (world.tiktok.faults.list().every(({ hits }) => hits === 0)) await new Promise((resolve) => setImmediate(resolve))
+      t.match(await world.call('DELETE', `/accounts/${id}`), { status: 200, body: { status: 'disconnected' } })
+      t.match(await reading, { status: 410, code: 'account_disconnected' })
+      t.match(await read(id), { status: 410, code: 'account_disconnected' })
+      world.tiktok.faults.clear()
+    }
+    t.same(await violations(watched, { disconnected: [early.id, late.id] }), [])
+  },
+)
+
+const answer = {
+  access_token: 'act.foreign',
+  expires_in: 7200,
+  refresh_token: 'rft.foreign',
+  refresh_expires_in: 86_400,
+  scope: 'user.info.basic',
+  token_type: 'Bearer',
+}

@@ -1,0 +1,12 @@
+// A process that delivers events, for the test that kills it: DATABASE_URL, the endpoint's URL and its secret as arguments.
+import { createCourier } from '../../src/background/courier.ts'
+import { openDb } from '../../src/db/client.ts'
+import { createLog, createMetrics } from '../../src/telemetry.ts'
+
+const [databaseUrl = '', url = '', secret = ''] = process.argv.slice(2)
+const db = openDb({ url: databaseUrl })
+const courier = createCourier({ db, log: createLog('silent'), metrics: createMetrics() }, { url, secrets: [secret] })
+for (;;) {
+  const restMs = await courier.round()
+  await new Promise((resolve) => setTimeout(resolve, Math.min(restMs, 50)))
+}

@@ -1,0 +1,83 @@
+// A world in one process, seeded and watched like the rig: for the faults that are TikTok's and need no second process.
+
+import postgres from 'postgres'
+import type { Test } from 'tap'
+import { createTikTok } from '../../src/tiktok/client.ts'
+import { startWorld, type World, type WorldOptions } from '../world.ts'
+import type { Watched } from './invariants.ts'
+import { type Seeded, type SeedOptions, seedAccounts } from './seed.ts'
+
+export interface WatchedWorld {
+  world: World
+  watched: Watched
+  seed(options: SeedOptions): Promise<Seeded[]>
+  /** Reads a token as a caller does. */
+  read(accountId: string, minTtl?: number): Promise<Told>
+  statusOf(accountId: string): Promise<{ status: string; reason: string | null; generation: number | null }>
+}
+
+export interface Told {
+  status: number
+  code: unknown
+  generation: unknown
+  degraded: boolean
+}
+
+/** @param callTotalMs TikTok's whole deadline, shortened so that a test need not wait ten seconds */
+export async function startWatchedWorld(
+  t: Test,
+  { callTotalMs = 400, ...options }: WorldOptions & { callTotalMs?: number } = {},
+): Promise<WatchedWorld> {
+  const world = await startWorld(t, options)
+  const { parts, tiktok } = world
+  const impatient = createTikTok({ ...world.config.tiktok, timeouts: { totalMs: callTotalMs } })
+  parts.tiktok = impatient
+  t.teardown(() => impatient.close())
+  const sql = postgres(world.databaseUrl, { max: 2, onnotice: () => {} })
+  t.teardown(() => sql.end())
+  const accounts: Seeded[] = []
+  const readings: Watched['readings'] = []
+  const watched: Watched = {
+    tiktok,
+    sql,
+    vault: parts.vault,
+    accounts,
+    readings,
+    secrets: [tiktok.clientSecret, world.config.vaultKeys?.split(':')[1] ?? ''],
+    logs: world.logged,
+  }
+  return {
+    world,
+    watched,
+    async seed(wish) {
+      const seeded = await seedAccounts({ sql, vault: parts.vault, tiktok }, wish)
+      accounts.push(...seeded)
+      return seeded
+    },
+    async read(accountId, minTtl = 300) {
+      const startedAt = performance.now()
+      const { status, body } = await world.call('GET', `/accounts/${accountId}/token?min_ttl=${minTtl}`)
+      const accessToken = typeof body.access_token === 'string' ? body.access_token : undefined
+      const openId = accessToken === undefined ? undefined : tiktok.grants.byAccessToken(accessToken)?.person.openId
+      const right = accounts.find(({ id }) => id === accountId)?.openId
+      const told = { status, code: body.code, generation: body.generation, degraded: body.degraded === true }
+      readings.push({
+        accountId,
+        status,
+        ms: performance.now() - startedAt,
+        code: undefined,
+        degraded: told.degraded,
+        wrong: accessToken !== undefined && openId !== right ? 'a token that is dead or of another account' : undefined,
+        accessToken,
+        generation: undefined,
+      })
+      return told
+    },
+    async statusOf(accountId) {
+      const [row] = await sql<{ status: string; reason: string | null; generation: number | null }[]>`
+        select a.status, a.status_reason as reason, t.generation from accounts a left join token_sets t on t.account_id = a.id where a.id = ${accountId}`
+      if (!row) throw new Error('no such account')
+      return row
+    },
+  }
+}
