@@ -29,7 +29,7 @@ export function startBackground(parts: Parts): Background {
       'notices',
       withKeys(async () => {
         await settleNotices(parts)
-        return 1000
+        return 600
       }),
     ),
     ...couriers.map((courier) => startLoop(parts, 'courier', withKeys(courier.round))),
