@@ -319,7 +319,7 @@ export const uploads = pgTable(
   {
     id: text('id').primaryKey(),
     accountId: text('account_id').notNull(),
-    /** SHA-256 of the open_id: the same for every account of ours that this person ever was, and no personal data */
+    /** SHA-256 of the open_id: the same for every account of ours that this person ever was */
     tiktokUser: bytes('tiktok_user').notNull(),
     idempotencyKey: text('idempotency_key').notNull(),
     ttlSeconds: integer('ttl_seconds').notNull(),
@@ -351,7 +351,7 @@ export const uploadGates = pgTable('upload_gates', {
   /** refusals without an upload in between; each doubles the wait */
   refusals: integer('refusals').notNull().default(0),
   refusedAt: at('refused_at'),
-  /** the next_slot_at of the last announced exhaustion; null once a slot was had without taking the last one */
+  /** the next_slot_at of the last announced exhaustion; null once a slot was had that was not the last one */
   exhaustedUntil: at('exhausted_until'),
 })
 

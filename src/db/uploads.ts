@@ -10,7 +10,6 @@ export interface QuotaRow {
   /** when as many slots as were asked for are free; null: never */
   freeAt: Date | null
   /** TikTok's own refusal, while it is believed */
-  closedUntil: Date | null
   closedBy: string | null
 }
 
@@ -53,10 +52,10 @@ export interface Closure {
   untilWindowMoves: boolean
 }
 
-const quota = `q.used, q.reserved, q.remaining, q.free_at as "freeAt", q.closed_until as "closedUntil", q.closed_by as "closedBy"`
+const quota = `q.used, q.reserved, q.remaining, q.free_at as "freeAt", q.closed_by as "closedBy"`
 
 const decided = `d.outcome, d.judged_at as "judgedAt", (d.quota).used, (d.quota).reserved, (d.quota).remaining, (d.quota).free_at as "freeAt",
-  (d.quota).closed_until as "closedUntil", (d.quota).closed_by as "closedBy", (d.upload).id, (d.upload).account_id as "accountId",
+  (d.quota).closed_by as "closedBy", (d.upload).id, (d.upload).account_id as "accountId",
   (d.upload).reserved_at as "reservedAt", (d.upload).expires_at as "expiresAt", (d.upload).committed_at as "committedAt", (d.upload).late,
   (d.upload).publish_id as "publishId", (d.upload).released_at as "releasedAt", (d.upload).tiktok_error as "tiktokError"`
 
@@ -149,6 +148,8 @@ export interface Outlook extends QuotaRow {
   nextAttemptAt: Date | null
   /** the moment asked about, or now if that is later */
   at: Date
+  /** when as many slots as were asked for are free; null: never. `freeAt` is about one */
+  allFreeAt: Date | null
 }
 
 /** @returns undefined when there is no such account */
@@ -160,9 +161,10 @@ export async function findOutlook(
     'find_outlook',
     (sql) => sql<Outlook[]>`
       select a.status, a.status_reason as "statusReason", a.scopes, t.access_expires_at as "accessExpiresAt", t.refresh_expires_at as "refreshExpiresAt",
-        coalesce(t.failures > 0 or t.rejected_at is not null, false) as "refreshHeldBack", t.next_attempt_at as "nextAttemptAt", moment.at, ${sql.unsafe(quota)}
+        coalesce(t.failures > 0 or t.rejected_at is not null, false) as "refreshHeldBack", t.next_attempt_at as "nextAttemptAt", moment.at, ${sql.unsafe(quota)}, wanted.free_at as "allFreeAt"
       from accounts a cross join (select greatest(${look.at}::timestamptz, now()) as at) moment
-        cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, ${look.count}) q
+        cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, 1) q
+        cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, ${look.count}) wanted
         left join token_sets t on t.account_id = a.id
       where a.id = ${look.accountId}`,
   )
@@ -175,9 +177,21 @@ export async function purgeUploads(db: Db, keptDays: number, limit: number): Pro
     'purge_uploads',
     (sql) => sql`
       delete from uploads where id in (
-        select id from uploads where reserved_at < now() - make_interval(days => ${keptDays}) and held_until < now() - make_interval(days => ${keptDays})
+        select id from uploads
+        where reserved_at < now() - make_interval(days => ${keptDays}) and held_until < now() - make_interval(days => ${keptDays})
         limit ${limit}
       ) returning 1`,
+  )
+  return rows.length
+}
+
+/** Forgets what TikTok said long ago. */
+export async function purgeUploadGates(db: Db, keptDays: number): Promise<number> {
+  const rows = await db.run(
+    'purge_upload_gates',
+    (sql) => sql`
+      delete from upload_gates
+      where greatest(closed_until, refused_at, exhausted_until) < now() - make_interval(days => ${keptDays}) returning 1`,
   )
   return rows.length
 }
@@ -188,7 +202,7 @@ type Flat<Outcome> = Omit<Decided<Outcome>, 'upload'> & (UploadRow | { [Column i
 function only<Outcome>(rows: Flat<Outcome>[]): Decided<Outcome> {
   const [row] = rows
   if (!row) throw new Error('A change of an upload answers with one row')
-  const { outcome, judgedAt, used, reserved, remaining, freeAt, closedUntil, closedBy, ...upload } = row
+  const { outcome, judgedAt, used, reserved, remaining, freeAt, closedBy, ...upload } = row
   return {
     outcome,
     judgedAt,
@@ -196,7 +210,6 @@ function only<Outcome>(rows: Flat<Outcome>[]): Decided<Outcome> {
     reserved,
     remaining,
     freeAt,
-    closedUntil,
     closedBy,
     upload: upload.id === null ? null : upload,
   }
