@@ -307,33 +307,13 @@ async function allowanceIfKnown(parts: Parts, ownerId: string): Promise<Allowanc
 
 /** What is left to say when the session has gone on, with the way back. */
 function overPage(session: ConnectSession): { status: 200 | 410; page: Html } | undefined {
-  const { over } = texts
-  const back = backOf(session)
-  switch (statusOf(session)) {
-    case 'pending':
-    case 'authorizing':
-      return undefined
-    case 'awaiting_completion':
-      return {
-        status: 200,
-        page: messagePage(
-          { title: over.awaiting_completion.title, text: over.awaiting_completion.text(back.host) },
-          { tone: 'care', back },
-        ),
-      }
-    case 'completed':
-      return {
-        status: 200,
-        page: messagePage({ title: over.completed.title, text: over.completed.text(back.host) }, { tone: 'good', back }),
-      }
-    case 'expired':
-      return {
-        status: 410,
-        page: messagePage({ title: over.expired.title, text: over.expired.text(back.host) }, { tone: 'care', back }),
-      }
-    case 'failed':
-      return { status: 200, page: messagePage(failureInWords(errorOf(session) ?? ''), { tone: 'bad', back }) }
-  }
+  const status = statusOf(session)
+  if (status === 'pending' || status === 'authorizing') return undefined
+  const { url, host } = backOf(session)
+  const way = { url, words: texts.frame.back(host) }
+  if (status === 'failed') return { status: 200, page: messagePage(failureInWords(errorOf(session) ?? ''), { tone: 'bad', way }) }
+  const { title, text } = texts.over[status]
+  return { status: status === 'expired' ? 410 : 200, page: messagePage({ title, text: text(host) }, { tone: 'good', way }) }
 }
 
 /** The return URL that was fixed with the session; the web app is told which one was left. */

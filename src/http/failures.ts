@@ -5,6 +5,7 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { failures, ServiceError, toProblem } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { failurePage, sendPage } from './pages.ts'
+import { readPass } from './visit-cookie.ts'
 
 /** Registers the error and not-found handlers. */
 export function handleFailures(app: FastifyInstance, parts: Parts): void {
@@ -23,12 +24,21 @@ export function answerFailure(parts: Parts, error: unknown, request: FastifyRequ
   reply.header('cache-control', 'no-store')
   const { status } = failures[failure.code]
   if (status === 401) reply.header('www-authenticate', 'Bearer')
-  if (request.routeOptions?.config?.page) return sendPage(parts, reply.code(status), failurePage(failure, request.id))
+  if (request.routeOptions?.config?.page)
+    return sendPage(parts, reply.code(status), failurePage(failure, request.id, waysOn(parts, failure, request)))
   return reply
     .code(status)
     .serializer((payload: unknown) => JSON.stringify(payload))
     .type('application/problem+json')
     .send(toProblem(failure, request.id))
+}
+
+/** Whoever has the connect page open is shown the way back to it, unless it is the page itself that failed. */
+function waysOn(parts: Parts, { code }: ServiceError, request: FastifyRequest): { again?: string } {
+  const onPage = request.method === 'GET' && request.routeOptions.url === '/connect'
+  return onPage || code === 'browser_mismatch' || !request.cookies || readPass(parts, request) === null
+    ? {}
+    : { again: '/connect' }
 }
 
 /** Translates what Fastify throws; everything unknown is ours to mend and nobody's to read. */

@@ -58,20 +58,28 @@ export interface Back {
   host: string
 }
 
-/** Says what went wrong and what to do next, in the words for people; the failure's own sentence is for callers. */
-export function failurePage(failure: ServiceError, requestId: string): Html {
-  return messagePage(failureInWords(failure.code), { tone: 'bad', reference: texts.frame.reference(failure.code, requestId) })
+/**
+ * Says what went wrong and what to do next, in the words for people; the failure's own sentence is for callers.
+ *
+ * @param way.again where the person can go on here
+ */
+export function failurePage(failure: ServiceError, requestId: string, { again }: { again?: string } = {}): Html {
+  return messagePage(failureInWords(failure.code), {
+    tone: 'bad',
+    way: again === undefined ? undefined : { url: again, words: texts.frame.again },
+    reference: texts.frame.reference(failure.code, requestId),
+  })
 }
 
 /** A page with one thing to say. */
 export function messagePage(
   said: { title: string; text: string },
-  { tone, back, reference }: { tone: 'good' | 'care' | 'bad'; back?: Back | undefined; reference?: string },
+  { tone, way, reference }: { tone: 'good' | 'bad'; way?: { url: string; words: string } | undefined; reference?: string },
 ): Html {
   const content = html`<section class="panel" ${tone === 'bad' ? html`role="alert"` : html`role="status"`}>
 <h1>${said.title}</h1>
 <p>${said.text}</p>
-${back ? html`<div class="actions"><a class="button primary" href="${back.url}">${texts.frame.back(back.host)}</a></div>` : nothing}
+${way ? html`<div class="actions"><a class="button primary" href="${way.url}">${way.words}</a></div>` : nothing}
 ${reference === undefined ? nothing : html`<p class="quiet small">${reference}</p>`}
 </section>`
   return page(said.title, { content })

@@ -7,7 +7,7 @@ export const style = `
   --care: #6b4700; --care-ground: #fbefd7; --bad: #9b2c22; --bad-ground: #fbe9e5; --shadow: 0 1px 2px #00000010, 0 6px 24px -12px #00000022 }
 @media (prefers-color-scheme: dark) { :root { --ground: #151614; --card: #1e201d; --ink: #f0eee8; --quiet: #b4afa4; --line: #33352f; --edge: #7f7c72;
   --accent: #9fd4bd; --accent-hover: #b9e3d0; --on-accent: #0e2a20; --tint: #25332c; --good: #a5d8c1; --good-ground: #203129;
-  --care: #f2cf8d; --care-ground: #35291380; --bad: #f3b0a6; --bad-ground: #3b211d; --shadow: none } }
+  --care: #f2cf8d; --care-ground: #352913; --bad: #f3b0a6; --bad-ground: #3b211d; --shadow: none } }
 * { box-sizing: border-box }
 html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto } *, ::before, ::after { transition: none !important } }

@@ -10,6 +10,7 @@ export const texts = {
   frame: {
     skip: 'Skip to the content',
     back: (host: string) => `Back to ${host}`,
+    again: 'Open the page again',
     reference: (code: string, requestId: string) => `If you ask for help, mention ${code} and ${requestId}.`,
     independent: 'This page is not part of TikTok.',
   },
@@ -177,7 +178,6 @@ export const texts = {
     label_invalid: 'This name cannot be used. It has to fit on one line of at most 100 characters.',
     account_not_found: 'This account is not here. It may have been disconnected meanwhile.',
     account_disconnected: 'This account was disconnected already.',
-    form_outdated: 'Nothing was changed, because the page you used was an old one. This is how it stands now.',
     reconnect_other: 'This link is for another account. Go back to the app you came from to reconnect this one.',
   },
   notDoneLead: 'That did not work.',
@@ -198,7 +198,6 @@ export const texts = {
       text: (host: string) =>
         `For your safety it stays open for ten minutes only. Nothing was lost: go back to ${host} and open it again.`,
     },
-    failed: { title: 'The account was not connected' },
   },
 
   /** Failures on the way, one by one. Titles say what happened, sentences what to do. */
@@ -237,7 +236,7 @@ export const texts = {
     },
     session_invalid: {
       title: 'This link does not work any more',
-      text: 'It was used already, was not complete, or your browser does not allow cookies. Go back to the app you came from and start again.',
+      text: 'Nothing was changed. The link or the page was used already, is too old, or your browser does not allow cookies. Go back to the app you came from and start again.',
     },
     unauthenticated: { title: 'This is not open to browsers', text: 'Go back to the app you came from.' },
     invalid_signature: { title: 'We cannot tell who sent this', text: 'Go back to the app you came from.' },
@@ -308,7 +307,7 @@ export const texts = {
     },
     credential_unreadable: {
       title: 'We cannot open the stored permission',
-      text: 'It is not your fault. We were told; please try again later.',
+      text: 'It is not your fault. We have been told; please try again later.',
     },
     tiktok_rejected: {
       title: 'TikTok refused',

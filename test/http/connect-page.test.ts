@@ -1,0 +1,89 @@
+// The hosted page at the level of HTTP; what people see of it is in test/browser.
+import t from 'tap'
+import { startWorld } from '../world.ts'
+
+const unasked = { account_type: undefined, age_confirmed: undefined }
+const answers = { account_type: 'creator', age_confirmed: 'yes' }
+
+t.test('authorize_url of a session that was told nothing leads to the page, and the page to TikTok', async (t) => {
+  const { openSession, browser, tiktok, config } = await startWorld(t)
+  const opened = await openSession(unasked)
+  const person = browser()
+  const asked = await person.get(opened.authorize_url)
+  t.match([asked.status, asked.headers.location], [303, opened.connect_url])
+
+  const entered = await person.get(opened.connect_url)
+  t.match([entered.status, entered.headers.location], [303, `${config.publicUrl}/connect`])
+  const page = await person.get(`${config.publicUrl}/connect`)
+  t.match(
+    page.headers['content-security-policy'],
+    /^default-src 'none'; style-src 'sha256-[^']+'; img-src 'self'; form-action 'self' /,
+  )
+  t.notMatch(page.text, /<script|style="|\son[a-z]+="|https?:\/\/(?!127\.0\.0\.1)/)
+  const answered = await person.post(`${config.publicUrl}/connect`, { ...answers, form_token: tokenIn(page.text) })
+  t.match([answered.status, answered.headers.location], [303, opened.authorize_url])
+  const out = await person.get(opened.authorize_url)
+  t.ok(String(out.headers.location).startsWith(tiktok.url))
+})
+
+t.test('the link’s secret in the form is as good as its cookie, until a browser has the session', async (t) => {
+  const { openSession, browser, config } = await startWorld(t)
+  const opened = await openSession(unasked)
+  const session = new URL(opened.connect_url).searchParams.get('session') ?? ''
+  const post = () => browser().post(`${config.publicUrl}/connect`, { ...answers, session })
+  t.match(await post(), { status: 303, headers: { location: opened.authorize_url } })
+  t.equal((await browser().post(`${config.publicUrl}/connect`, { ...answers, session, account_type: 'personal' })).status, 422)
+
+  const person = browser()
+  await person.get(opened.connect_url)
+  const page = await person.get(`${config.publicUrl}/connect`)
+  await person.post(`${config.publicUrl}/connect`, { ...answers, form_token: tokenIn(page.text) })
+  t.match(await post(), { status: 400, text: /browser_mismatch/ })
+})
+
+t.test('over https the cookie is one that no subdomain can set', async (t) => {
+  const { openSession, browser } = await startWorld(t, { env: { PUBLIC_URL: 'https://oauth.example.com' } })
+  const entered = await browser().get((await openSession(unasked)).connect_url)
+  t.match(
+    entered.headers['set-cookie'],
+    /^__Host-tts-connect=[\w-]{43}\.[\w-]{43}; Max-Age=3600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+  )
+})
+
+t.test('two links opened in one browser: the forms of the first page do nothing in the second', async (t) => {
+  const { openSession, browser, config, connect, call } = await startWorld(t)
+  const account = await connect({ owner: 'first' })
+  const person = browser()
+  await person.get((await openSession({ ...unasked, owner_id: 'first' })).connect_url)
+  const first = await person.get(`${config.publicUrl}/connect`)
+  await person.get((await openSession({ ...unasked, owner_id: 'second' })).connect_url)
+  const answered = await person.post(`${config.publicUrl}/connect/accounts/${account.id}/disconnect`, {
+    form_token: tokenIn(first.text),
+  })
+  t.match(answered, { status: 400, text: /Nothing was changed.*Open the page again/s })
+  t.match((await call('GET', `/accounts/${account.id}`)).body, { status: 'active' })
+})
+
+t.test('while the tier service is silent the page shows the accounts and does not offer to connect', async (t) => {
+  const { openSession, browser, config } = await startWorld(t, { env: { TIER_SERVICE_URL: 'http://127.0.0.1:9/' } })
+  const person = browser()
+  await person.get((await openSession(unasked)).connect_url)
+  const page = await person.get(`${config.publicUrl}/connect`)
+  t.match(page, { status: 200, text: /Connecting is not possible right now/ })
+  t.notMatch(page.text, 'Connect TikTok</button>')
+})
+
+t.test('the picture is shown to the visitor and to nobody else', async (t) => {
+  const { openSession, browser, config, connect } = await startWorld(t)
+  const account = await connect()
+  const person = browser()
+  const url = `${config.publicUrl}/connect/accounts/${account.id}/avatar`
+  t.equal((await person.get(url)).status, 400)
+  await person.get((await openSession(unasked)).connect_url)
+  t.match(await person.get(url), {
+    status: 200,
+    headers: { 'content-type': 'image/png', 'cache-control': 'private, max-age=600' },
+  })
+})
+
+const tokenIn = (page: string): string => /name="form_token" value="([0-9a-f]{64})"/.exec(page)?.[1] ?? ''
