@@ -91,6 +91,8 @@ export const Problem = z
     code: z.enum(failureCodes as [FailureCode, ...FailureCode[]]),
     mended_by: MendedBy,
     request_id: z.string(),
+    connect_session: z.string().optional().describe('With what failed a connect session: its id'),
+    status_reason: z.string().optional().describe("With `reauthorization_required`: the account's status_reason"),
     next_slot_at: z.iso.datetime().nullable().optional().describe('With `upload_quota_exhausted`: when the next slot is free'),
   })
   .meta({ id: 'Problem' })

@@ -33,7 +33,7 @@ export function guardRoutes(app: FastifyInstance, { log, config, keyring }: Part
   })
 
   const failures = app.createRateLimit({
-    max: Math.max(10, Math.floor(config.rateLimitPerMinute / 100)),
+    max: Math.max(1, Math.floor(config.rateLimitPerMinute / 100)),
     timeWindow: 60_000,
     keyGenerator: (request) => `failed:${request.ip}`,
   })

@@ -1,8 +1,10 @@
 // How failures leave: problem+json for programs, a plain page for people. What we did not foresee leaves as internal_error and a
 // request id, and nothing else (S59).
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { failures, ServiceError, toProblem } from '../errors.ts'
+import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
 import { failurePage, sendPage } from './pages.ts'
 import { readPass } from './visit-cookie.ts'
@@ -54,6 +56,21 @@ function asServiceError(error: unknown): ServiceError {
   if (statusCode >= 400 && statusCode < 500)
     return new ServiceError('validation_failed', 'The request is malformed.', { cause: error })
   return new ServiceError('internal_error', 'This is our fault; tell us the request id.', { cause: error })
+}
+
+/**
+ * For what is not HTTP, or too slow, or has too many headers: there is no request yet and nobody to ask, only a socket that may still be
+ * written to.
+ */
+export function answerUnreadable(parts: Parts, error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  const requestId = newId('req')
+  parts.log.debug('request was unreadable', { requestId, code: error.code ?? '' })
+  const problem = toProblem(new ServiceError('validation_failed', 'This is not a request that HTTP/1.1 allows.'), requestId)
+  const body = JSON.stringify(problem)
+  socket.end(
+    `HTTP/1.1 ${problem.status} Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n${body}`,
+  )
 }
 
 const notJson = 'Send one JSON object, UTF-8, as application/json.'

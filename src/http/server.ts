@@ -4,6 +4,7 @@ import formbody from '@fastify/formbody'
 import rateLimit from '@fastify/rate-limit'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
 import { accountRoutes } from './accounts.ts'
@@ -13,7 +14,7 @@ import { browserRoutes } from './browser.ts'
 import { connectPageRoutes } from './connect-page.ts'
 import { connectSessionRoutes } from './connect-sessions.ts'
 import { eventRoutes } from './events.ts'
-import { answerFailure, handleFailures } from './failures.ts'
+import { answerFailure, answerUnreadable, handleFailures } from './failures.ts'
 import { describeApi, openDocs } from './openapi.ts'
 import { operationRoutes } from './operations.ts'
 import { ownerRoutes } from './owners.ts'
@@ -45,10 +46,12 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
     onConstructorPoisoning: 'error',
     routerOptions: { maxParamLength: 128 },
     frameworkErrors: (error, request, reply) => answerFailure(parts, error, request, reply as unknown as FastifyReply),
+    clientErrorHandler: (error, socket) => answerUnreadable(parts, error, socket),
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   takeOnlyJson(app)
+  takeOnlyWhatIsNamed(app)
   handleFailures(app, parts)
 
   await app.register(cookie)
@@ -59,6 +62,8 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
     timeWindow: 60_000,
     keyGenerator: (request) => request.caller?.keyId ?? `address:${request.ip}`,
     skipOnError: false,
+    errorResponseBuilder: (_request, { ttl }) =>
+      new ServiceError('rate_limited', 'Slow down; the limit is per key and minute.', { retryAfterSeconds: ttl / 1000 }),
   })
   openDocs(app)
   guardRoutes(app, parts, openApiKeys(parts.db))
@@ -95,8 +100,20 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
   return app
 }
 
+/** Unknown fields are refused, not dropped (S40): also where a route names none at all. */
+function takeOnlyWhatIsNamed(app: FastifyInstance): void {
+  app.addHook('preValidation', async ({ routeOptions: { config, schema }, query, body }) => {
+    if (config.scope === undefined) return
+    const unnamed = (given: unknown) => typeof given === 'object' && given !== null && Object.keys(given).length > 0
+    if (!schema?.querystring && unnamed(query)) throw new ServiceError('validation_failed', 'This route takes no query.')
+    if (!schema?.body && (unnamed(body) || (body !== undefined && typeof body !== 'object')))
+      throw new ServiceError('validation_failed', 'This route takes no body.')
+  })
+}
+
 /**
- * JSON routes take application/json only; `DELETE` and `POST` without a body work with and without a content type (S65).
+ * JSON routes take application/json only; `DELETE` and `POST` without a body work with and without a content type (S65), whatever the type:
+ * `curl -d ''` says form.
  */
 function takeOnlyJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
@@ -104,5 +121,10 @@ function takeOnlyJson(app: FastifyInstance): void {
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null, undefined)
     else parse(request, String(body), done)
+  })
+  app.addContentTypeParser('*', (request, _body, done) => {
+    const { 'content-length': length = '0', 'transfer-encoding': transfer } = request.headers
+    if (length === '0' && transfer === undefined) done(null, undefined)
+    else done(new ServiceError('unsupported_media_type', 'Send application/json.'), undefined)
   })
 }
