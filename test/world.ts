@@ -137,7 +137,7 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
         body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body),
       })
       const text = await answer.body.text()
-      const isJson = /json/.test(String(answer.headers['content-type']))
+      const isJson = text !== '' && /json/.test(String(answer.headers['content-type']))
       return { status: answer.statusCode, headers: answer.headers, body: (isJson ? JSON.parse(text) : text) as T, text }
     },
     async openSession(body = {}) {
