@@ -9,6 +9,7 @@ body { margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.5 s
 header, main, footer { max-width: 60rem; margin: 0 auto; padding: 0 1rem }
 header { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: space-between; padding-top: 1rem; padding-bottom: 1rem }
 header p { margin: 0 }
+header button { white-space: nowrap }
 header form { display: flex; gap: .75rem; align-items: center }
 main { display: grid; gap: 1rem }
 footer { padding-top: 2rem; padding-bottom: 3rem }
