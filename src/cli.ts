@@ -21,6 +21,9 @@ const usage = `Usage: npm run --silent cli -- COMMAND
                                               every change of accounts and keys, and who made it
   accounts disconnect --owner O | --all [--yes] [--per-second 5]
                                               no token leaves from now on; TikTok is told at that rate
+  events endpoints | enable ENDPOINT          who gets events pushed; go on with one that had said 410
+  events dead | resend EVENT | resend --all   deliveries that were given up; send them again
+  notices list [--unsettled | --unknown]      what TikTok told us, and what became of it
   simulator [--port P] […]                    TikTok, offline; \`simulator --help\` says more
 
 Scopes: ${keyScopes.join(', ')}
@@ -41,6 +44,10 @@ async function run(argv: string[]): Promise<void> {
       return (await import('./cli/audit.ts')).audit(rest)
     case 'accounts':
       return (await import('./cli/accounts.ts')).accounts(rest)
+    case 'events':
+      return (await import('./cli/events.ts')).events(rest)
+    case 'notices':
+      return (await import('./cli/notices.ts')).notices(rest)
     case 'simulator':
       return (await import('./simulator/command.ts')).runSimulator(rest)
     case 'help':

@@ -128,10 +128,17 @@ export async function disableEndpoint(db: Db, { endpointId, eventId }: Try, code
   )
 }
 
-export async function enableEndpoint(db: Db, endpointId: string): Promise<boolean> {
+/** @returns false when there is no such endpoint */
+export async function enableEndpoint(db: Db, endpointId: string, actor: string): Promise<boolean> {
   const rows = await db.run(
     'enable_endpoint',
-    (sql) => sql`update event_endpoints set disabled_at = null where id = ${endpointId} returning 1`,
+    (sql) => sql`
+      with enabled as (
+        update event_endpoints set disabled_at = null where id = ${endpointId} returning id
+      ), noted as (
+        insert into trail (actor, action, object) select ${actor}, 'event_endpoint_enabled', id from enabled
+      )
+      select id from enabled`,
   )
   return rows.length > 0
 }
@@ -183,14 +190,20 @@ export async function listDeadLetters(db: Db, limit: number): Promise<DeadLetter
  *
  * @param eventId one event, to every endpoint that did not get it; null: all of them
  */
-export async function resendDeadLetters(db: Db, eventId: string | null): Promise<number> {
+export async function resendDeadLetters(db: Db, eventId: string | null, actor: string): Promise<number> {
   const rows = await db.run(
     'resend_dead_letters',
-    (sql) => sql`
-      update deliveries set dead_at = null, attempts = 0, next_attempt_at = now()
-      where dead_at is not null and (${eventId}::text is null or event_id = ${eventId}) returning 1`,
+    (sql) => sql<{ count: number }[]>`
+      with resent as (
+        update deliveries set dead_at = null, attempts = 0, next_attempt_at = now()
+        where dead_at is not null and (${eventId}::text is null or event_id = ${eventId}) returning 1
+      ), noted as (
+        insert into trail (actor, action, object, detail)
+        select ${actor}, 'event_deliveries_resent', coalesce(${eventId}::text, 'all'), count(*)::text from resent having count(*) > 0
+      )
+      select count(*)::int as count from resent`,
   )
-  return rows.length
+  return rows[0]?.count ?? 0
 }
 
 /** What ops see: how many wait, for how long the longest has, how many are dead. */

@@ -1,0 +1,28 @@
+// `notices`: what TikTok told us, what became of it, and in full what nobody here understood.
+import { listNotices } from '../db/notices.ts'
+import { onDatabase } from './database.ts'
+import { parse, print, say, UsageError, wholeNumber } from './terminal.ts'
+
+/** Signed by TikTok or not, it is somebody else's text: shown escaped, so that it cannot speak to the terminal, and not for ever. */
+const shownCharacters = 2000
+
+export async function notices(argv: string[]): Promise<void> {
+  const { values, positionals } = parse(argv, {
+    unsettled: { type: 'boolean', default: false },
+    unknown: { type: 'boolean', default: false },
+    limit: { type: 'string' },
+  })
+  if (positionals[0] !== 'list') throw new UsageError('notices knows list.')
+  if (values.unsettled && values.unknown) throw new UsageError('notices list takes --unsettled or --unknown, not both.')
+  const which = values.unsettled ? 'unsettled' : values.unknown ? 'kept' : 'all'
+  const limit = wholeNumber('--limit', values.limit ?? '100', 1, 100_000)
+  return onDatabase(async (db) => {
+    const rows = await listNotices(db, which, limit)
+    for (const { receivedAt, saidAt, event, outcome, accountId, attempts, body, settledAt } of rows) {
+      const state = settledAt ? (outcome ?? '-') : `waits, ${attempts} tries`
+      const text = body === null ? [] : [JSON.stringify(body.toString('utf8').slice(0, shownCharacters))]
+      print([receivedAt.toISOString(), `said ${saidAt.toISOString()}`, event, state, accountId ?? '-', ...text].join('\t'))
+    }
+    say(rows.length === limit ? `the newest ${limit}; --limit shows more` : `${rows.length} notices`)
+  })
+}
