@@ -19,6 +19,7 @@ import { describeApi, openDocs } from './openapi.ts'
 import { operationRoutes } from './operations.ts'
 import { ownerRoutes } from './owners.ts'
 import { problemRoutes } from './problems.ts'
+import { openSharedLimits } from './shared-limits.ts'
 import { tokenRoutes } from './tokens.ts'
 import { webhookRoutes } from './webhooks.ts'
 
@@ -55,13 +56,16 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
   handleFailures(app, parts)
 
   await app.register(cookie)
+  const redis = config.redisUrl === undefined ? undefined : await openSharedLimits(config.redisUrl, log)
+  if (redis) app.addHook('onClose', async () => redis.disconnect())
   await app.register(rateLimit, {
     global: true,
     hook: 'preParsing', // after authentication, before the body costs anything
     max: config.rateLimitPerMinute,
     timeWindow: 60_000,
     keyGenerator: (request) => request.caller?.keyId ?? `address:${request.ip}`,
-    skipOnError: false,
+    skipOnError: true,
+    ...(redis ? { redis, nameSpace: 'tts-limit-' } : {}),
     errorResponseBuilder: (_request, { ttl }) =>
       new ServiceError('rate_limited', 'Slow down; the limit is per key and minute.', { retryAfterSeconds: ttl / 1000 }),
   })
