@@ -1,5 +1,6 @@
 // Moves everything that is sealed to the primary key, while the service runs: page by page, each text put in the place of the one it was made
 // from only if that still stands. Whatever is written meanwhile is sealed with the primary key already, so it ends with nothing left.
+import { setTimeout as rest } from 'node:timers/promises'
 import { liveReplicas, type Replica } from '../db/replicas.ts'
 import { countSealedTexts, readSealedRows, replaceSealedRows, type SealedTable, sealedTables } from '../db/sealed-texts.ts'
 import { readCanaries, retireCanary, saveCanary } from '../db/vault-keys.ts'
@@ -47,6 +48,7 @@ export async function reseal({ db, vault }: Pick<Parts, 'db' | 'vault'>, options
     moved = 0
     unreadable = []
     for (const table of sealedTables) {
+      let pageBegunAt = performance.now()
       for await (const page of pagesOf(db, table, primary, pageSize)) {
         const rows = page.map((row) => resealRow(vault, table, row, unreadable))
         const ready = rows.filter((row) => row.count > 0)
@@ -56,6 +58,9 @@ export async function reseal({ db, vault }: Pick<Parts, 'db' | 'vault'>, options
           if (placed) moved++ // also where somebody was quicker: looked at again, most likely to find it done
         }
         onProgress(resealed, Math.max(total, resealed))
+        // As much rest as work: callers get at least half of the database, and more when it is slow.
+        await rest(performance.now() - pageBegunAt)
+        pageBegunAt = performance.now()
       }
     }
     left = foreignTo(primary, await countSealedTexts(db))
