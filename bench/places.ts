@@ -1,5 +1,5 @@
-// Fifty people come back from TikTok at the same moment for the three places of their plan, over two replicas, twenty times (F39). Not a rate but a
-// figure all the same: how many were connected too many, and how many grants nobody wanted were left alive. Ends with 1 if any.
+// Fifty people come back from TikTok at the same moment for the three places of their plan, over two replicas, and meet right before the count; twenty
+// times (F39). Not a rate: how many were connected too many, and how many grants that nobody has were left alive. Ends with 1 if any.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -191,7 +191,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         params: AccountParams,
         response: {
           200: z.any().describe('image/jpeg, image/png or image/webp'),
-          304: z.any().describe('You have it already: no body'),
+          304: z.null().describe('You have it already'),
           ...failuresOf(['account_not_found']),
         },
       },
@@ -205,7 +205,10 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         'content-security-policy': "default-src 'none'; sandbox",
         'cross-origin-resource-policy': 'same-origin',
       })
-      if (request.headers['if-none-match'] === `"${etag}"`) return reply.code(304).send() // not `null`: it would be counted in a content-length that a 304 does not fill
+      if (request.headers['if-none-match'] === `"${etag}"`) {
+        reply.code(304)
+        return reply.send() // not `null`: it would be counted in a content-length that a 304 does not fill
+      }
       return reply.type(contentType).send(picture)
     },
   )

@@ -1,5 +1,7 @@
 // Many people who come back from TikTok at the same moment, for fewer places: what everybody was answered, and what is left here and at TikTok.
+import postgres from 'postgres'
 import type { World } from '../world.ts'
+import { eventually } from './eventually.ts'
 
 export interface Round {
   /** how many were answered so: 201, or the code of a refusal */
@@ -33,7 +35,10 @@ export async function stampede(
   )
   const revokedBefore = world.tiktok.stats.report().revocations
   const startedAtMs = performance.now()
-  const results = await Promise.all(completions.map((complete) => complete()))
+  const crowd = await holdAtTheDoor(world.databaseUrl)
+  const finishing = completions.map((complete) => complete())
+  await crowd.release(10 * replicas.length) // as many as the connections of each replica let through
+  const results = await Promise.all(finishing)
   const tookMs = performance.now() - startedAtMs
 
   const answers: Record<string, number> = {}
@@ -54,5 +59,27 @@ export async function stampede(
     grantsRevoked: world.tiktok.stats.report().revocations - revokedBefore,
     revocationsPending: left?.pending ?? 0,
     tookMs,
+  }
+}
+
+/**
+ * Locks the table of owners, so that connects stand right before the place is looked for and go on in the same moment: left alone they rarely meet
+ * there, and a count without a lock would pass.
+ */
+async function holdAtTheDoor(databaseUrl: string): Promise<{ release(waiting: number): Promise<void> }> {
+  const sql = postgres(databaseUrl, { max: 2, onnotice: () => {} })
+  const held = await sql.reserve()
+  await held.unsafe('begin; lock table owners in exclusive mode')
+  return {
+    async release(waiting) {
+      await eventually(`${waiting} connects stand at the door`, async () => {
+        const [row] = await sql<{ n: number }[]>`
+          select count(*)::int as n from pg_locks where not granted and relation = 'owners'::regclass`
+        return (row?.n ?? 0) >= waiting
+      })
+      await held.unsafe('commit')
+      held.release()
+      await sql.end()
+    },
   }
 }
