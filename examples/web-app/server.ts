@@ -145,6 +145,8 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
   app.get('/tiktok/return', async (request, reply) => {
     const query = request.query as Record<string, string | undefined>
     if (query.status === 'failed') return back(reply, connectFailure(query.error ?? 'tiktok_rejected'))
+    // They left the service's page by its link back: whatever they did there shows in the list.
+    if (query.status === 'closed') return back(reply)
     const user = loggedIn(session(request, reply))
     try {
       const account = await service.complete(query.connect_session ?? '', user.id, query.confirm ?? '')

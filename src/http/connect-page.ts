@@ -316,11 +316,12 @@ function overPage(session: ConnectSession): { status: 200 | 410; page: Html } | 
   return { status: status === 'expired' ? 410 : 200, page: messagePage({ title, text: text(host) }, { tone: 'good', way }) }
 }
 
-/** The return URL that was fixed with the session; the web app is told which one was left. */
+/** The return URL that was fixed with the session, and what the web app is told there: `failed` as always, `closed` for everything else. */
 function backOf(session: ConnectSession): Back {
   const url = new URL(session.returnUrl)
   url.searchParams.set('connect_session', session.id)
-  const status = statusOf(session)
-  if (status === 'pending' || status === 'authorizing') url.searchParams.set('status', 'closed')
+  const failed = statusOf(session) === 'failed'
+  url.searchParams.set('status', failed ? 'failed' : 'closed')
+  if (failed) url.searchParams.set('error', errorOf(session) ?? 'tiktok_rejected')
   return { url: url.href, host: url.host }
 }

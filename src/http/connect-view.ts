@@ -82,7 +82,10 @@ function connectPanel(view: ConnectView): Html {
   if (!allowance) return html`<h2 id="connect-heading">${words.unknown.heading}</h2><p>${words.unknown.text}</p>`
   if (allowance.accountsConnected >= allowance.accountLimit) {
     const { heading, text, none } = words.full
-    const sentence = allowance.accountLimit === 0 ? none(back.host) : text(count(allowance.accountLimit), back.host)
+    const sentence =
+      allowance.accountLimit === 0
+        ? none(back.host)
+        : text(count(allowance.accountLimit), allowance.accountLimit === 1, back.host)
     return html`<h2 id="connect-heading">${heading}</h2><p>${sentence}</p>`
   }
   return html`<h2 id="connect-heading"${accounts.length > 0 ? nothing : html` class="unseen"`}>${accounts.length > 0 ? words.headingAnother : words.heading}</h2>

@@ -104,6 +104,8 @@ details label { display: block; font-weight: 600; margin: .9rem 0 .35rem }
 .rename input { flex: 1 1 12rem; width: auto }
 .steps { margin: .75rem 0 0; padding-left: 1.25rem }
 .steps li { margin-top: .35rem }
+.steps + p, .actions + p, .large + p { margin-top: .9rem }
+.panel > h1 + p { margin-top: .6rem; font-size: 1.05rem }
 .facing { display: flex; gap: 1rem; align-items: center; margin-bottom: 1.25rem }
 
 @media (min-width: 60rem) {

@@ -51,8 +51,8 @@ export const texts = {
       `You go on to ${tiktok}, log in there and decide. We never see your password, and you can disconnect at any time.`,
     full: {
       heading: 'All places are used',
-      text: (limit: string, host: string) =>
-        `Your plan has room for ${limit}. To connect another one, disconnect an account first, or change your plan at ${host}.`,
+      text: (limit: string, one: boolean, host: string) =>
+        `Your plan has ${limit} ${one ? 'place' : 'places'}. To connect another account, disconnect one first, or change your plan at ${host}.`,
       none: (host: string) => `Your plan has no room for TikTok accounts. You can change it at ${host}.`,
     },
     unknown: {

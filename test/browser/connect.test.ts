@@ -81,7 +81,7 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
     await page.goto(`${world.config.publicUrl}/connect`)
     t.equal(await page.locator('h1').textContent(), 'You did not allow it at TikTok')
     await page.getByRole('link', { name: /^Back to/ }).click()
-    t.match(page.url(), /\/tiktok\/return\?connect_session=cs_/)
+    t.match(page.url(), /\/tiktok\/return\?connect_session=cs_\w+&status=failed&error=access_denied$/)
   })
 
   t.test('where all places are used, the page says so instead of offering to connect', async (t) => {
