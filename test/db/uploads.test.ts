@@ -1,0 +1,239 @@
+import fc from 'fast-check'
+import postgres from 'postgres'
+import t, { type Test } from 'tap'
+import { type Db, openDb } from '../../src/db/client.ts'
+import { commitUpload, purgeUploadGates, purgeUploads, releaseUpload, reserveUpload } from '../../src/db/uploads.ts'
+import { newId } from '../../src/ids.ts'
+import { freshDatabase } from '../postgres.ts'
+
+const actor = { keyId: 'key_test', requestId: 'req_test' }
+const dayMs = 86_400_000
+
+interface World {
+  /** one pool per replica, as in real life */
+  replicas: Db[]
+  sql: postgres.Sql
+  /** A connected account of a TikTok person, a new one when not given. */
+  account(openId?: string): Promise<string>
+  reserve(
+    db: Db,
+    accountId: string,
+    wish?: { key?: string; ttlSeconds?: number; limit?: number },
+  ): ReturnType<typeof reserveUpload>
+}
+
+async function world(t: Test, replicaCount = 1): Promise<World> {
+  const { url } = await freshDatabase(t)
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  t.teardown(() => sql.end())
+  const replicas = Array.from({ length: replicaCount }, () => openDb({ url, queueMs: 60_000, deadlineMs: 30_000 }))
+  t.teardown(() => Promise.all(replicas.map((db) => db.close())))
+  await sql`insert into owners (id) values ('user_42')`
+  return {
+    replicas,
+    sql,
+    async account(openId = newId('req')) {
+      const id = newId('acc')
+      await sql`
+        insert into accounts (id, owner_id, open_id, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes)
+        values (${id}, 'user_42', ${openId}, 'active', 'creator', now(), '1', now(), '{video.upload}')`
+      return id
+    },
+    reserve: (db, accountId, { key = newId('req'), ttlSeconds = 1800, limit = 20 } = {}) =>
+      reserveUpload(db, { accountId, uploadId: newId('upl'), idempotencyKey: key, ttlSeconds, limit, actor }),
+  }
+}
+
+/** Time passes for everybody's uploads. */
+async function recede(sql: postgres.Sql, seconds: number): Promise<void> {
+  await sql.unsafe(`
+    update uploads set reserved_at = reserved_at - interval '${seconds} s', expires_at = expires_at - interval '${seconds} s',
+      held_until = held_until - interval '${seconds} s', committed_at = committed_at - interval '${seconds} s', released_at = released_at - interval '${seconds} s';
+    update upload_gates set closed_until = closed_until - interval '${seconds} s', refused_at = refused_at - interval '${seconds} s',
+      exhausted_until = exhausted_until - interval '${seconds} s'`)
+}
+
+t.test('200 reservations at once on 3 replicas get exactly the 20 slots, 20 times in a row (F40)', async (t) => {
+  const { replicas, sql, account, reserve } = await world(t, 3)
+  for (let round = 0; round < 20; round++) {
+    const accountId = await account()
+    const decided = await Promise.all(Array.from({ length: 200 }, (_, n) => reserve(replicas[n % 3] as Db, accountId)))
+    const outcomes = { reserved: 0, exhausted: 0 }
+    for (const { outcome, remaining } of decided) {
+      if (outcome !== 'reserved' && outcome !== 'exhausted') throw new Error(`unexpected: ${outcome}`)
+      outcomes[outcome] += 1
+      if (outcome === 'exhausted') t.equal(remaining, 0, 'no refusal while a slot is free')
+    }
+    t.same(outcomes, { reserved: 20, exhausted: 180 })
+    t.match(await sql`select count(*)::int from uploads where account_id = ${accountId}`, [{ count: 20 }])
+    t.match(
+      await sql`select count(*)::int from events where account_id = ${accountId} and type = 'upload_quota.exhausted'`,
+      [{ count: 1 }],
+      'announced once',
+    )
+  }
+})
+
+t.test('a slot given back while others wait for it is had by exactly one of them', async (t) => {
+  const { replicas, account, reserve } = await world(t, 3)
+  const db = replicas[0] as Db
+  const accountId = await account()
+  const held = await Promise.all(Array.from({ length: 5 }, () => reserve(db, accountId, { limit: 5 })))
+  for (const { upload } of held) {
+    const [, ...others] = await Promise.all([
+      releaseUpload(db, { accountId, uploadId: upload?.id ?? '', tiktokError: null, closure: null, limit: 5, actor }),
+      ...Array.from({ length: 20 }, (_, n) => reserve(replicas[n % 3] as Db, accountId, { limit: 5 })),
+    ])
+    const after = await reserve(db, accountId, { limit: 5 })
+    t.equal([...others, after].filter(({ outcome }) => outcome === 'reserved').length, 1)
+  }
+})
+
+t.test('one key at once on 3 replicas makes one reservation, also when it takes the last slot (F42)', async (t) => {
+  const { replicas, sql, account, reserve } = await world(t, 3)
+  for (let round = 0; round < 10; round++) {
+    const accountId = await account()
+    const decided = await Promise.all(
+      Array.from({ length: 30 }, (_, n) => reserve(replicas[n % 3] as Db, accountId, { key: 'the-upload', limit: 1 })),
+    )
+    t.equal(decided.filter(({ outcome }) => outcome === 'reserved').length, 1)
+    t.equal(decided.filter(({ outcome }) => outcome === 'repeated').length, 29)
+    t.equal(new Set(decided.map(({ upload }) => upload?.id)).size, 1)
+    t.match(await sql`select count(*)::int from uploads where account_id = ${accountId}`, [{ count: 1 }])
+  }
+})
+
+t.test('whoever disconnects and connects again finds the window as it was: TikTok counts per person', async (t) => {
+  const { replicas, sql, account, reserve } = await world(t)
+  const db = replicas[0] as Db
+  const first = await account('open_person')
+  const { upload } = await reserve(db, first, { limit: 1 })
+  await commitUpload(db, { accountId: first, uploadId: upload?.id ?? '', publishId: null, limit: 1, actor })
+  await sql`update accounts set status = 'disconnected', open_id = null where id = ${first}`
+  t.equal((await reserve(db, first, { limit: 1 })).outcome, 'account_disconnected')
+  const second = await account('open_person')
+  t.equal((await reserve(db, second, { limit: 1 })).outcome, 'exhausted')
+  await recede(sql, 86_401)
+  t.equal((await reserve(db, second, { limit: 1 })).outcome, 'reserved')
+})
+
+t.test('what is long over is purged, what still counts or may be asked for is not', async (t) => {
+  const { replicas, sql, account, reserve } = await world(t)
+  const db = replicas[0] as Db
+  const accountId = await account()
+  for (let n = 0; n < 3; n++) await reserve(db, accountId, { limit: 3 })
+  await recede(sql, 8 * 86_400)
+  await reserve(db, accountId, { key: 'young', limit: 1 })
+  t.equal(await purgeUploads(db, 7, 2), 2)
+  t.equal(await purgeUploads(db, 7, 2), 1)
+  t.equal(await purgeUploads(db, 7, 2), 0)
+  t.match(await sql`select idempotency_key from uploads`, [{ idempotency_key: 'young' }])
+  t.equal(await purgeUploadGates(db, 7), 0)
+  await recede(sql, 8 * 86_400)
+  t.equal(await purgeUploadGates(db, 7), 1)
+})
+
+type Step =
+  | { do: 'reserve'; ttlSeconds: number }
+  | { do: 'upload' | 'commit' | 'release'; which: number }
+  | { do: 'wait'; seconds: number }
+
+/** Waits are whole tens of minutes and times to live are not, so that nothing ends in the very moment of a step. */
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('reserve' as const),
+      ttlSeconds: fc.integer({ min: 0, max: 20 }).map((n) => n * 600 + 300),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('upload' as const, 'commit' as const), which: fc.nat(30) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), which: fc.nat(30) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('wait' as const),
+      seconds: fc.oneof(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 100, max: 150 })).map((n) => n * 600),
+    }),
+  },
+)
+
+interface Attempt {
+  id: string
+  holdEnds: number
+  uploadedAt?: number
+  committed?: boolean
+  late?: boolean
+  released?: boolean
+}
+
+t.test(
+  'over any history, no 24 hours see more uploads than the limit, late ones apart, and no refusal is untrue (I4)',
+  async (t) => {
+    const { replicas, sql, account, reserve } = await world(t)
+    const db = replicas[0] as Db
+    let reservations = 0
+    let refusals = 0
+    let lateOnes = 0
+
+    const history = fc.asyncProperty(
+      fc.constantFrom(1, 3, 20),
+      fc.array(step, { minLength: 60, maxLength: 120 }),
+      async (limit, steps) => {
+        const accountId = await account()
+        const attempts: Attempt[] = []
+        let nowMs = 0 // of the story; the database's clock is behind by what has passed in it
+        for (const each of steps) {
+          if (each.do === 'wait') {
+            await recede(sql, each.seconds)
+            nowMs += each.seconds * 1000
+          } else if (each.do === 'reserve') {
+            const held = attempts.filter(({ holdEnds }) => holdEnds > nowMs).length
+            const { outcome, upload, remaining } = await reserve(db, accountId, { ttlSeconds: each.ttlSeconds, limit })
+            if (outcome !== (held < limit ? 'reserved' : 'exhausted')) throw new Error(`${outcome} with ${held} of ${limit} held`)
+            if (outcome === 'reserved' && remaining !== limit - held - 1)
+              throw new Error(`${remaining} remaining with ${held + 1} held`)
+            if (upload) attempts.push({ id: upload.id, holdEnds: nowMs + each.ttlSeconds * 1000 })
+            outcome === 'reserved' ? (reservations += 1) : (refusals += 1)
+          } else {
+            const attempt = attempts[each.which % Math.max(1, attempts.length)]
+            if (!attempt || attempt.released) continue
+            if (each.do === 'upload') attempt.uploadedAt ??= nowMs
+            if (each.do === 'commit') {
+              attempt.uploadedAt ??= nowMs
+              const { outcome, upload } = await commitUpload(db, {
+                accountId,
+                uploadId: attempt.id,
+                publishId: null,
+                limit,
+                actor,
+              })
+              if (outcome !== (attempt.committed ? 'repeated' : 'committed')) throw new Error(outcome)
+              if (attempt.committed) continue
+              const late = attempt.holdEnds <= nowMs
+              if (upload?.late !== late) throw new Error(`late is ${upload?.late}`)
+              Object.assign(attempt, { committed: true, late, holdEnds: nowMs + dayMs })
+              if (late) lateOnes += 1
+            }
+            if (each.do === 'release' && attempt.uploadedAt === undefined) {
+              await releaseUpload(db, { accountId, uploadId: attempt.id, tiktokError: null, closure: null, limit, actor })
+              Object.assign(attempt, { released: true, holdEnds: Math.min(attempt.holdEnds, nowMs) })
+            }
+          }
+        }
+        const uploads = attempts.filter(({ committed, late }) => committed && !late).map(({ uploadedAt }) => uploadedAt ?? 0)
+        for (const start of uploads) {
+          const inWindow = uploads.filter((at) => at >= start && at < start + dayMs).length
+          if (inWindow > limit) throw new Error(`${inWindow} uploads in the 24 hours from ${start}, limit ${limit}`)
+        }
+      },
+    )
+
+    await fc.assert(history, { numRuns: 60 })
+    t.ok(reservations > 100 && refusals > 100 && lateOnes > 20, 'the histories were eventful', {
+      reservations,
+      refusals,
+      lateOnes,
+    } as never)
+  },
+)
