@@ -1,0 +1,166 @@
+// Upload slots over HTTP: ask before an upload, reserve, commit, release.
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import {
+  CommitUpload,
+  commit,
+  quotaOf,
+  ReleaseUpload,
+  ReserveUpload,
+  release,
+  reserve,
+  Upload,
+  UploadQuota,
+} from '../account/quota.ts'
+import { readinessOf, UploadReadiness } from '../account/readiness.ts'
+import { type FailureCode, ServiceError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { AccountParams } from './accounts.ts'
+import { requireCaller } from './auth.ts'
+import { Id } from './connect-sessions.ts'
+import { failuresOf } from './openapi.ts'
+
+const UploadParams = z.strictObject({ accountId: Id, uploadId: Id })
+
+const ReadinessQuery = z.strictObject({
+  count: z
+    .string()
+    .regex(/^\d{1,4}$/)
+    .transform(Number)
+    .pipe(z.int().min(1))
+    .default(1)
+    .describe('How many uploads'),
+  at: z.iso.datetime({ offset: true }).optional().describe('When; now if not given, or if it has passed'),
+})
+
+/** Optional in the schema, so that its absence has a code of its own. Visible ASCII: a header sent twice arrives as "a, b". */
+const ReserveHeaders = z.looseObject({
+  'idempotency-key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/)
+    .optional()
+    .describe('Required: one per intended upload, and the same one when the call is repeated'),
+})
+
+const noSuchAccount: FailureCode[] = ['account_not_found', 'account_disconnected']
+
+export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  app.get(
+    '/accounts/:accountId/quota',
+    {
+      config: { scope: 'accounts:read' },
+      schema: {
+        tags: ['uploads'],
+        summary: 'How many uploads are left',
+        params: AccountParams,
+        response: { 200: UploadQuota, ...failuresOf(noSuchAccount) },
+      },
+    },
+    (request) => quotaOf(parts, request.params.accountId),
+  )
+
+  app.get(
+    '/accounts/:accountId/readiness',
+    {
+      config: { scope: 'accounts:read' },
+      schema: {
+        tags: ['uploads'],
+        summary: 'Can this account take an upload, or several, now or later?',
+        description:
+          'Everything a reservation and a token read would ask, in one call. It takes nothing: another caller may be quicker.',
+        params: AccountParams,
+        querystring: ReadinessQuery,
+        response: { 200: UploadReadiness, ...failuresOf(noSuchAccount) },
+      },
+    },
+    (request) => {
+      const { count, at } = request.query
+      return readinessOf(parts, request.params.accountId, { count, at: at === undefined ? undefined : new Date(at) })
+    },
+  )
+
+  app.post(
+    '/accounts/:accountId/uploads',
+    {
+      config: { scope: 'quota:write' },
+      schema: {
+        tags: ['uploads'],
+        summary: 'Reserve an upload slot',
+        description:
+          'Before the upload. A repeat with the same `Idempotency-Key` finds the reservation it made, as it stands then.',
+        params: AccountParams,
+        headers: ReserveHeaders,
+        body: ReserveUpload.prefault({}),
+        response: {
+          201: Upload.describe('Reserved'),
+          ...failuresOf(
+            [
+              ...noSuchAccount,
+              'idempotency_key_required',
+              'idempotency_key_reused',
+              'reauthorization_required',
+              'upload_quota_exhausted',
+            ],
+            { body: true },
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const idempotencyKey = request.headers['idempotency-key']
+      if (idempotencyKey === undefined) {
+        throw new ServiceError('idempotency_key_required', 'Send an Idempotency-Key header: one per intended upload.')
+      }
+      const wish = { idempotencyKey, ttlSeconds: request.body.ttl_seconds }
+      const upload = await reserve(parts, request.params.accountId, wish, actorOf(request))
+      return reply.code(201).send(upload)
+    },
+  )
+
+  app.post(
+    '/accounts/:accountId/uploads/:uploadId/commit',
+    {
+      config: { scope: 'quota:write' },
+      schema: {
+        tags: ['uploads'],
+        summary: 'Say that TikTok has the video',
+        description:
+          'Its slot stays taken for 24 hours. Also after the expiry, because the video exists: it is flagged `late` then.',
+        params: UploadParams,
+        body: CommitUpload.prefault({}),
+        response: {
+          200: Upload,
+          ...failuresOf([...noSuchAccount, 'upload_not_found', 'upload_released', 'upload_committed'], { body: true }),
+        },
+      },
+    },
+    (request) => {
+      const { accountId, uploadId } = request.params
+      return commit(parts, accountId, uploadId, { publishId: request.body.publish_id }, actorOf(request))
+    },
+  )
+
+  app.post(
+    '/accounts/:accountId/uploads/:uploadId/release',
+    {
+      config: { scope: 'quota:write' },
+      schema: {
+        tags: ['uploads'],
+        summary: 'Give a slot back',
+        description:
+          "Nothing was uploaded. With TikTok's own error code TikTok is believed over our count: some close the account for uploads for a while.",
+        params: UploadParams,
+        body: ReleaseUpload.prefault({}),
+        response: { 200: Upload, ...failuresOf([...noSuchAccount, 'upload_not_found', 'upload_committed'], { body: true }) },
+      },
+    },
+    (request) => {
+      const { accountId, uploadId } = request.params
+      return release(parts, accountId, uploadId, { tiktokError: request.body.tiktok_error }, actorOf(request))
+    },
+  )
+}
+
+function actorOf(request: Parameters<typeof requireCaller>[0]) {
+  return { keyId: requireCaller(request).keyId, requestId: request.id }
+}
