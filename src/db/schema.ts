@@ -213,6 +213,8 @@ export const revocations = pgTable(
     accountId: text('account_id').notNull(),
     /** whose account it was, until this is settled: so that an erased owner can be told what is still pending */
     ownerId: text('owner_id'),
+    /** SHA-256 of the open_id: a revocation ends every grant of the person, so it is dropped when they connect again */
+    tiktokUser: bytes('tiktok_user'),
     reason: text('reason').notNull(),
     /** what the tokens are sealed for: of a disconnected account as they stood in its token set, so that nothing had to be opened */
     subject: text('subject').notNull(),
@@ -227,6 +229,7 @@ export const revocations = pgTable(
   (table) => [
     index('revocations_due').on(table.nextAttemptAt),
     index('revocations_owner').on(table.ownerId).where(sql`owner_id is not null`),
+    index('revocations_user').on(table.tiktokUser),
   ],
 )
 
