@@ -3,6 +3,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { type KeyScope, keyScopes } from './key-scopes.ts'
+import { isLoopback, isPrivateLiteral } from './public-address.ts'
 
 const list = z.string().transform((text) =>
   text
@@ -10,8 +11,6 @@ const list = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter((item) => item !== ''),
 )
-
-const isLoopback = (hostname: string) => hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
 
 const origin = (sentence: string) =>
   z
@@ -48,28 +47,32 @@ const tierLimits = z.string().transform((text, check) => {
   return limits
 })
 
-const webhookTargets = z.string().transform((text, check) =>
-  text
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
-    .map((item) => {
-      const [url = '', ...secrets] = item.split('|')
-      const target = URL.canParse(url) ? new URL(url) : undefined
-      const usable =
-        target !== undefined &&
-        (target.protocol === 'https:' || (target.protocol === 'http:' && isLoopback(target.hostname))) &&
-        secrets.length >= 1 &&
-        secrets.length <= 2 &&
-        secrets.every((text) => /^(whsec_)?[A-Za-z0-9+/]{32,88}={0,2}$/.test(text))
-      if (!usable)
-        check.addIssue({
-          code: 'custom',
-          message: 'must read URL|SECRET[|OLD_SECRET] with https URLs and base64 secrets of 24 to 64 bytes',
-        })
-      return { url, secrets }
-    }),
-)
+const webhookTargets = list
+  .transform((items) => items.map((item) => item.split('|')).map(([url = '', ...secrets]) => ({ url, secrets })))
+  .refine(
+    (targets) => targets.every(({ url }) => mayBeTarget(url)) && new Set(targets.map(({ url }) => url)).size === targets.length,
+    'must hold https URLs, each once, without a password and not of a private network (http on loopback)',
+  )
+  .refine(
+    (targets) => targets.every(({ secrets }) => (secrets.length === 1 || secrets.length === 2) && secrets.every(isWebhookSecret)),
+    'must read URL|SECRET[|OLD_SECRET] with base64 secrets of 24 to 64 random bytes',
+  )
+
+/** Names are looked up when they are called, and judged then. */
+function mayBeTarget(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const url = new URL(text)
+  if (url.username !== '' || url.password !== '') return false
+  return url.protocol === 'https:'
+    ? isLoopback(url.hostname) || !isPrivateLiteral(url)
+    : url.protocol === 'http:' && isLoopback(url.hostname)
+}
+
+function isWebhookSecret(text: string): boolean {
+  const [, base64 = ''] = /^(?:whsec_)?([A-Za-z0-9+/]{32,88}={0,2})$/.exec(text) ?? []
+  const byteLength = Buffer.from(base64, 'base64').length
+  return byteLength >= 24 && byteLength <= 64 && !/^(.)\1*=*$/.test(base64)
+}
 
 const returnUrls = list.refine(
   (urls) =>
@@ -179,7 +182,11 @@ export const variables = z.object({
     .regex(/^rediss?:\/\/.+/, 'must read redis://HOST:PORT')
     .optional()
     .describe('Optional: rate limits shared by all replicas'),
-  EVENT_WEBHOOKS: webhookTargets.default([]).describe('Optional: comma list of URL|SECRET[|OLD_SECRET] for signed events'),
+  EVENT_WEBHOOKS: webhookTargets
+    .default([])
+    .describe(
+      'Optional: comma list of URL|SECRET[|OLD_SECRET] for signed events, such as https://app.example.com/hooks|whsec_BASE64; docs/events.md says more',
+    ),
   TRUSTED_PROXIES: list
     .refine((items) => items.every((item) => isIP(item.split('/')[0] ?? '') !== 0), 'must hold addresses or CIDR ranges')
     .default([])

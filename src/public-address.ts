@@ -39,6 +39,11 @@ export function isPublicAddress(address: string): boolean {
   return family === 6 && globalUnicast.check(address, 'ipv6') && !special.check(address, 'ipv6')
 }
 
+/** This machine, said so literally: what an operator configures for development, and no name can resolve to by surprise. */
+export function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+}
+
 /** A host that is written as an address is not looked up by anybody: it is judged here. */
 export function isPrivateLiteral(url: URL): boolean {
   const host = url.hostname.replace(/^\[|\]$/g, '')

@@ -4,6 +4,7 @@ import { Webhook } from 'standardwebhooks'
 import t from 'tap'
 import { waitAfter } from '../src/background/courier.ts'
 import { sealEnvelope } from '../src/background/envelope.ts'
+import { ConfigError, loadConfig } from '../src/config.ts'
 import { eventPayloads, eventTypes, ServiceEvent } from '../src/events.ts'
 import { createMetrics } from '../src/telemetry.ts'
 
@@ -53,4 +54,42 @@ t.test('the waits and the metrics on the page are those of the courier', async (
   t.equal(waits.length, 9)
   const known = (await createMetrics().registry.getMetricsAsJSON()).map(({ name }) => name)
   for (const [, name = ''] of page.matchAll(/`(event_\w+)`/g)) t.ok(known.includes(name), name)
+})
+
+t.test('S57, S23: a receiver that cannot be right stops the start, and neither its URL nor its secret is said', (t) => {
+  const secret = `whsec_${Buffer.alloc(32, 'entropy').toString('base64')}`
+  const webhooks = (text: string) =>
+    loadConfig({ TIKTOK_CLIENT_KEY: 'awkey', TIKTOK_CLIENT_SECRET: 'a-long-secret', EVENT_WEBHOOKS: text }).eventWebhooks
+  const [one, other] = ['https://app.example.com/hook?x=1', 'http://127.0.0.1:4000/hook']
+  t.same(webhooks(''), [])
+  t.same(webhooks(`${one}|${secret}, ${other}|${secret}|${secret.slice(6)}`), [
+    { url: one, secrets: [secret] },
+    { url: other, secrets: [secret, secret.slice(6)] },
+  ])
+  const bad = [
+    one,
+    `${one}|`,
+    `${one}|short`,
+    `${one}|whsec_${'A'.repeat(43)}=`,
+    `${one}|${secret}|${secret}|${secret}`,
+    `${one}|${secret},${one}|${secret}`,
+    `http://app.example.com/hook|${secret}`,
+    `https://user:password@app.example.com/hook|${secret}`,
+    `https://10.0.0.8/hook|${secret}`,
+    `https://[fd00::1]/hook|${secret}`,
+    `https://169.254.169.254/latest|${secret}`,
+    `ftp://app.example.com|${secret}`,
+    `app.example.com|${secret}`,
+  ]
+  for (const text of bad) {
+    try {
+      webhooks(text)
+      t.fail(text)
+    } catch (error) {
+      const message = error instanceof ConfigError ? error.message : ''
+      t.match(message, /^EVENT_WEBHOOKS must /, text)
+      t.notMatch(message, /example\.com|entropy|short/)
+    }
+  }
+  t.end()
 })

@@ -1,7 +1,7 @@
 // One receiver of events, as the network has it: a pool of connections of its own, so that a slow one holds up nobody else; no
 // redirects, a deadline, and no address inside our own network, looked at after resolution (S57).
 import { Agent, request } from 'undici'
-import { AddressNotAllowed, isPrivateLiteral, lookupPublic } from '../public-address.ts'
+import { AddressNotAllowed, isLoopback, isPrivateLiteral, lookupPublic } from '../public-address.ts'
 import type { Envelope } from './envelope.ts'
 
 /** What became of one POST. `code` is ours: nothing the receiver said is kept. */
@@ -78,5 +78,3 @@ function codeOf(error: unknown, stopping: AbortSignal): string {
   if (/^(ERR_TLS|ERR_SSL|EPROTO|CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_)/.test(code)) return 'tls'
   return 'unreachable'
 }
-
-const isLoopback = (hostname: string) => hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)

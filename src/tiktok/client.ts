@@ -1,6 +1,6 @@
 // The door to TikTok: one app's credentials, one pool of connections, and every question the service asks.
 import { Agent, type Dispatcher } from 'undici'
-import { lookupPublic } from '../public-address.ts'
+import { isLoopback, lookupPublic } from '../public-address.ts'
 import { type AvatarAnswer, avatar } from './avatar.ts'
 import { call, type Send } from './call.ts'
 import {
@@ -92,5 +92,3 @@ function createPool(options: Agent.Options): Agent {
     bodyTimeout: 0,
   })
 }
-
-const isLoopback = (hostname: string) => hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
