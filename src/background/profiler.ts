@@ -12,12 +12,17 @@ const unreadableRetrySeconds = 3600
 
 /** @returns one round of the loop: looks at what is due, and says how long to rest */
 export function createProfiler(parts: Parts, bucket: Bucket = new Bucket(perSecond, 2 * perSecond)): () => Promise<number> {
+  /** A TikTok that hangs does not hold up the end of the process: nothing of a profile has to be finished. */
+  const stopped = new Promise<ProfileOutcome[]>((resolve) => {
+    parts.stopping.addEventListener('abort', () => resolve([]), { once: true })
+  })
+
   return async () => {
     const room = bucket.available
     if (room < 1) return bucket.waitMs
     const { profiles, looked } = await claimDueProfiles(parts.db, room)
     bucket.take(profiles.length)
-    const outcomes = await Promise.all(profiles.map((due) => lookAt(parts, due)))
+    const outcomes = await Promise.race([Promise.all(profiles.map((due) => lookAt(parts, due))), stopped])
     if (outcomes.includes('throttled')) return 60_000 // TikTok's windows are a minute wide
     return looked === room ? bucket.waitMs : idleMs
   }
