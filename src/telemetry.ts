@@ -82,18 +82,33 @@ export interface Log {
   trace(event: string, facts?: Facts): void
 }
 
-/** Our own sentences may be shown; a foreign message may quote what it choked on (PostgreSQL and undici do), so it is not. */
-export function describeError(error: unknown): Record<string, unknown> {
+/** Causes are followed this far; some go in circles. */
+const maxCauses = 5
+
+/**
+ * Our own sentences may be shown; a foreign message may quote what it choked on (PostgreSQL and undici do), so it is not, nor is any line of it
+ * that only looks like a frame of the stack.
+ */
+export function describeError(error: unknown, causesLeft = maxCauses): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error }
-  const code = 'code' in error && /^[A-Z0-9_]{1,64}$/i.test(String(error.code)) ? String(error.code) : undefined
-  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+  const code = 'code' in error && /^[A-Z0-9_]{1,64}$/.test(String(error.code)) ? String(error.code) : undefined
   return {
     type: error.name,
     ...(code === undefined ? {} : { code }),
-    ...(error instanceof ServiceError ? { message: error.message } : {}),
-    ...(error.cause === undefined ? {} : { cause: describeError(error.cause) }),
-    stack: frames.slice(0, 8).map((line) => line.trim()),
+    ...(error instanceof ServiceError ? { code: error.code, message: error.message } : {}),
+    ...(error.cause === undefined || causesLeft === 0 ? {} : { cause: describeError(error.cause, causesLeft - 1) }),
+    stack: framesOf(error),
   }
+}
+
+function framesOf({ stack = '', message }: Error): string[] {
+  const quoted = stack.indexOf(message)
+  const frames = quoted === -1 ? stack : stack.slice(quoted + message.length)
+  return frames
+    .split('\n')
+    .filter((line) => /^\s+at .*(:\d+:\d+|native|<anonymous>)\)?$/.test(line))
+    .slice(0, 8)
+    .map((line) => line.trim())
 }
 
 /** @param destination where lines go; standard output when not given */
