@@ -102,6 +102,7 @@ export type Problem = z.infer<typeof Problem>
 export function toProblem(error: ServiceError, requestId: string): Problem {
   const { status, mendedBy, title } = failures[error.code]
   return {
+    ...error.facts,
     type: `/docs/problems#${error.code}`,
     title,
     status,
@@ -109,6 +110,5 @@ export function toProblem(error: ServiceError, requestId: string): Problem {
     code: error.code,
     mended_by: mendedBy,
     request_id: requestId,
-    ...error.facts,
   }
 }
