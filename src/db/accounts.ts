@@ -125,14 +125,26 @@ export interface Connect {
 
 export type ConnectOutcome = 'connected' | 'already_connected' | 'mismatch' | 'moved' | 'limit_reached' | 'session_gone'
 
-/** @see drizzle/0001: connect_account, which locks the owner, looks again and decides */
+/**
+ * Connecting also drops what is yet to be revoked of the same person: at TikTok a revocation ends all grants of a person, this new one too.
+ *
+ * @see drizzle/0001: connect_account, which locks the owner, looks again and decides
+ */
 export async function connectAccount(db: Db, c: Connect): Promise<{ outcome: ConnectOutcome; accountId: string | null }> {
   const rows = await db.run(
     'connect_account',
     (sql) => sql<{ outcome: ConnectOutcome; accountId: string | null }[]>`
+      with answer as materialized (
       select outcome, account_id as "accountId" from connect_account(${c.ownerId}, ${c.accountId}, ${c.generation}, ${c.openId}, ${c.reconnectAccountId}, ${c.limit},
         ${c.label}, ${c.accountType}, ${c.attestedAt}, ${c.attestationVersion}, ${c.scopes}, ${c.missingScopes}, ${c.sealedAccessToken}, ${c.sealedRefreshToken},
-        ${c.accessExpiresAt}, ${c.refreshExpiresAt}, ${c.lifetimeSeconds}, ${c.attemptId}, ${c.sessionId}, ${c.actor})`,
+        ${c.accessExpiresAt}, ${c.refreshExpiresAt}, ${c.lifetimeSeconds}, ${c.attemptId}, ${c.sessionId}, ${c.actor})
+      ), dropped as (
+        delete from revocations where tiktok_user = tiktok_user_of(${c.openId}) and exists (select 1 from answer where outcome = 'connected')
+        returning account_id
+      ), journal as (
+        insert into timeline (account_id, kind, code, actor) select account_id, 'revocation_dropped', 'connected_anew', ${c.actor} from dropped
+      )
+      select * from answer`,
   )
   const row = rows[0]
   if (!row) throw new Error('connect_account answered nothing')
@@ -196,8 +208,8 @@ export async function disconnectAccount(
       ), picture as (
         delete from avatars v using ended e where v.account_id = e.id
       ), pending as (
-        insert into revocations (id, account_id, owner_id, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at, next_attempt_at)
-        select ${end.revocationId}::text, account_id, n.owner_id, ${end.reason}::text, account_id, e.generation, sealed_access_token, sealed_refresh_token,
+        insert into revocations (id, account_id, owner_id, tiktok_user, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at, next_attempt_at)
+        select ${end.revocationId}::text, account_id, n.owner_id, (select tiktok_user_of(b.open_id) from accounts b where b.id = e.account_id), ${end.reason}::text, account_id, e.generation, sealed_access_token, sealed_refresh_token,
           -- An expired token has to be refreshed to be revoked, and its refresh token may be at TikTok just now: whoever holds it comes first.
           access_expires_at, greatest(now() + make_interval(secs => ${revokeAfterSeconds}),
             case when access_expires_at <= now() and e.attempt_id is not null then e.lease_until end)

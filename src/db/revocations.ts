@@ -20,6 +20,7 @@ export interface RevocationRow {
 export interface NewRevocation {
   id: string
   accountId: string
+  openId: string
   reason: string
   subject: string
   generation: number
@@ -34,8 +35,8 @@ export async function insertRevocation(db: Db, r: NewRevocation): Promise<void> 
     'insert_revocation',
     (sql) => sql`
       with replaced as (delete from revocations where account_id = ${r.accountId} and id <> ${r.id})
-      insert into revocations (id, account_id, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at)
-      values (${r.id}, ${r.accountId}, ${r.reason}, ${r.subject}, ${r.generation}, ${r.sealedAccessToken}, ${r.sealedRefreshToken}, ${r.accessExpiresAt})
+      insert into revocations (id, account_id, tiktok_user, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at)
+      values (${r.id}, ${r.accountId}, tiktok_user_of(${r.openId}), ${r.reason}, ${r.subject}, ${r.generation}, ${r.sealedAccessToken}, ${r.sealedRefreshToken}, ${r.accessExpiresAt})
       on conflict (id) do nothing`,
   )
 }

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { type SaveOutcome, saveTokenSet } from '../db/token-sets.ts'
 import type { Parts, RefreshOutcome } from '../parts.ts'
-import { revokeLater } from './revoke.ts'
+import { revokeRefused } from './revoke.ts'
 import { step } from './steps.ts'
 import { tracked, untilSaved } from './until-saved.ts'
 
@@ -13,6 +13,7 @@ const AnsweredRefresh = z.object({
   /** the generation that was spent */
   generation: z.int(),
   attemptId: z.string(),
+  openId: z.string(),
   accessToken: z.string(),
   refreshToken: z.string(),
   scopes: z.array(z.string()),
@@ -79,9 +80,9 @@ async function save(parts: Parts, answer: AnsweredRefresh): Promise<SaveOutcome>
   } else if (outcome === 'recovered') {
     log.info('account recovered', about)
   } else if (outcome === 'gone') {
-    // Disconnected while TikTok was answering: the promise was that no token lives on (S48).
+    // Disconnected while TikTok was answering: the promise was that no token lives on (S48). Unless the person has connected again since.
     log.info('late refresh was discarded', about)
-    await revokeLater(parts, {
+    await revokeRefused(parts, answer.openId, {
       accountId: answer.accountId,
       reason: 'late_refresh',
       accessToken: answer.accessToken,

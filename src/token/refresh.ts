@@ -108,6 +108,7 @@ async function settle(
         accountId: claim.accountId,
         generation: claim.generation,
         attemptId: claim.attemptId,
+        openId: claim.openId,
         accessToken: answer.tokenSet.accessToken,
         refreshToken: answer.tokenSet.refreshToken ?? spentToken, // RFC 6749 §6: none issued, the old one stays
         scopes: answer.tokenSet.scopes ?? claim.scopes,

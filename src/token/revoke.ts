@@ -59,18 +59,18 @@ export async function disconnect(
 }
 
 /** Puts a grant on the list of those to revoke and starts at once; the background goes on until TikTok has confirmed. */
-export async function revokeLater(parts: Parts, grant: Grant): Promise<Revocation> {
+async function revokeLater(parts: Parts, openId: string, grant: Grant): Promise<Revocation> {
   const id = newId('rev')
   const { accountId, reason, accessExpiresAt } = grant
   const sealed = sealTokens(parts, id, 0, grant)
   await untilSaved(parts, { subject: id, attemptId: id }, () =>
-    insertRevocation(parts.db, { id, accountId, reason, subject: id, generation: 0, ...sealed, accessExpiresAt }),
+    insertRevocation(parts.db, { id, accountId, openId, reason, subject: id, generation: 0, ...sealed, accessExpiresAt }),
   )
   return (await within(attemptRevocation(parts, id), disconnectPatienceMs)) ?? 'pending'
 }
 
 /**
- * Revokes a fresh grant that we refuse, unless its TikTok account is connected here already: a revocation is per person and app
+ * Revokes a fresh grant that we refuse or can no longer keep, unless its TikTok account is connected here already: a revocation is per person and app
  * (tiktok-api §3), so it would end the connected account too.
  */
 export async function revokeRefused(parts: Parts, openId: string, grant: Grant): Promise<void> {
@@ -78,7 +78,7 @@ export async function revokeRefused(parts: Parts, openId: string, grant: Grant):
     parts.log.warn('refused grant was left alone', { reason: 'its TikTok account is connected here' })
     return
   }
-  await revokeLater(parts, grant)
+  await revokeLater(parts, openId, grant)
 }
 
 /** One round of the background: whatever is due. @returns how many were tried */
