@@ -68,6 +68,12 @@ const Timeline = z
     ],
   })
 
+/** RFC 9110 §13.1.2: a list, weak or not, or `*` for whatever there is. */
+function has(ifNoneMatch: string | undefined, etag: string): boolean {
+  const tags = (ifNoneMatch ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''))
+  return tags.includes('*') || tags.includes(`"${etag}"`)
+}
+
 export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
   app.get(
     '/accounts',
@@ -205,7 +211,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         'content-security-policy': "default-src 'none'; sandbox",
         'cross-origin-resource-policy': 'same-origin',
       })
-      if (request.headers['if-none-match'] === `"${etag}"`) {
+      if (has(request.headers['if-none-match'], etag)) {
         reply.code(304)
         return reply.send() // not `null`: it would be counted in a content-length that a 304 does not fill
       }
