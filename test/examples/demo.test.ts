@@ -1,0 +1,127 @@
+// `npm run demo` as somebody meets it who has just installed: real processes, the click path, the ways it can end, and the next start.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { runningEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { eventually } from '../rig/eventually.ts'
+
+interface Demo {
+  process: ChildProcess
+  webApp: string
+  service: string
+  simulator: string
+  said(): string
+}
+
+const repository = join(import.meta.dirname, '../..')
+
+async function startDemo(
+  t: { teardown(work: () => unknown): unknown },
+  dataDir: string,
+  env: Record<string, string> = {},
+): Promise<Demo> {
+  const { NODE_OPTIONS: _, ...inherited } = process.env
+  const demo = spawn(process.execPath, ['examples/demo.ts', '--data', dataDir, '--ports', '0,0,0'], {
+    cwd: repository,
+    env: { ...inherited, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  t.teardown(() => demo.kill('SIGKILL'))
+  let said = ''
+  const opened = new Promise<string>((resolve, reject) => {
+    const listen = (chunk: Buffer) => {
+      said += chunk
+      const [, url] = /Open +(http\S+)/.exec(said) ?? []
+      if (url !== undefined) resolve(url)
+    }
+    demo.stdout.on('data', listen)
+    demo.stderr.on('data', listen)
+    demo.once('exit', (code) => reject(new Error(`the demo ended (${code}):\n${said}`)))
+  })
+  const webApp = await opened
+  const [, service = ''] = /service.* (http\S+)/.exec(said) ?? []
+  const [, simulator = ''] = /simulator .*(http\S+)/i.exec(said) ?? []
+  return { process: demo, webApp, service, simulator, said: () => said }
+}
+
+/** A person in a browser: follows redirects and remembers cookies, which are for all ports of a host. */
+function person() {
+  const cookies = new Map<string, string>()
+  return async function visit(url: string, form?: Record<string, string>): Promise<{ url: string; text: string }> {
+    const answer = await fetch(url, {
+      redirect: 'manual',
+      headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
+      ...(form ? { method: 'POST', body: new URLSearchParams(form) } : {}),
+    })
+    for (const line of answer.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
+      if (/max-age=0|1970/i.test(line)) cookies.delete(name)
+      else cookies.set(name, value)
+    }
+    const location = answer.headers.get('location')
+    return location === null ? { url, text: await answer.text() } : visit(new URL(location, url).href)
+  }
+}
+
+/** The first time connects and fetches a token, the second asks TikTok about the account that is there. */
+async function clickThrough({ webApp }: Demo): Promise<string> {
+  const visit = person()
+  const formOn = async (path: string, form: Record<string, string>) => {
+    const [, csrf = ''] = /name="csrf" value="([\w-]+)"/.exec((await visit(webApp)).text) ?? []
+    return visit(`${webApp}${path}`, { csrf, ...form })
+  }
+  const welcome = await formOn('/login', { user: 'user_ada' })
+  const known = /id="(acc_\w+)"/.exec(welcome.text)?.[1]
+  if (known !== undefined) return (await formOn(`/accounts/${known}/verify`, {})).text
+
+  const consent = await formOn('/connect', { account_type: 'creator', age_confirmed: 'yes' })
+  const page = await visit(consent.url, { person: 'mara', decision: 'allow' })
+  const [, account = ''] = /id="(acc_\w+)"/.exec(page.text) ?? []
+  return (await formOn(`/accounts/${account}/token`, {})).text
+}
+
+/** Nothing of it is left: nobody listens any more, and the database's server has ended. */
+async function isGone({ webApp, service, simulator }: Demo, dataDir: string): Promise<boolean> {
+  const listening = await Promise.all([webApp, service, simulator].map(someoneListens))
+  return !listening.includes(true) && (await runningEmbeddedPostgres(dataDir)) === undefined
+}
+
+function someoneListens(url: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
+}
+
+t.test(
+  'one command, one click path; Ctrl-C ends all, the next start has the data, and a killed demo leaves nothing behind',
+  async (t) => {
+    const dataDir = await realpath(await mkdtemp(join(tmpdir(), 'tts-demo-')))
+    t.teardown(() => rm(dataDir, { recursive: true, force: true }))
+
+    // What the machine has configured for a service is not the demo's.
+    const first = await startDemo(t, dataDir, { DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none', TIKTOK_PKCE: 'nonsense' })
+    t.match(await clickThrough(first), /Mara Cooks.*<code>act\./s)
+    t.equal((await fetch(`${first.service}/docs`)).status, 200)
+    first.process.kill('SIGINT')
+    first.process.kill('SIGINT') // a terminal and npm both say it
+    t.strictSame(await once(first.process, 'exit'), [0, null])
+    t.ok(await isGone(first, dataDir), 'nothing is left')
+
+    const second = await startDemo(t, dataDir)
+    t.match(await clickThrough(second), /This is what TikTok says now.*Mara Cooks/s, 'the account is still connected')
+    const page = await fetch(`${second.simulator}/`)
+    t.match(await page.text(), 'of Mara Cooks</span></button>', 'and TikTok remembers it too')
+
+    const busy = startDemo(t, dataDir)
+    await t.rejects(busy, /running already at http/, 'two on the same data are one too many')
+
+    second.process.kill('SIGKILL')
+    await eventually('a killed demo leaves nothing behind', () => isGone(second, dataDir), 15_000)
+  },
+)
