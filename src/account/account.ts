@@ -30,7 +30,7 @@ const nullableTime = z.iso.datetime().nullable()
 export const Account = z
   .object({
     id: z.string(),
-    owner_id: z.string(),
+    owner_id: z.string().describe('`(erased)` on the tombstones of an owner who was erased'),
     open_id: z.string().nullable().describe('The person at TikTok, for this app; null once disconnected'),
     label: z.string().nullable(),
     status: z.enum(accountStatuses),

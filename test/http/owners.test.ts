@@ -1,5 +1,6 @@
 // Owners over HTTP: who may look and set, and that an erased owner is erased.
 import t from 'tap'
+import { replayExchange } from '../../src/token/exchange.ts'
 import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startWorld, type World } from '../world.ts'
@@ -138,6 +139,29 @@ t.test('ten connects race an erasure: afterwards no account of the owner lives, 
   for (const { status, body } of await Promise.all(racing)) t.ok(status === 201 || status === 404, `${status} ${body.code ?? ''}`)
   t.equal((await world.call('GET', '/owners/user_42')).status, 404)
   t.equal(liveGrants(world, ...people), 0)
+})
+
+t.test('an exchange that waited in a spill file while its owner was erased is revoked', async (t) => {
+  const world = await startWorld(t)
+  const { parts, tiktok } = world
+  const [grant] = tiktok.issueGrants({ count: 1, prefix: 'spilled' })
+  if (!grant) throw new Error('one was asked for')
+  const session = await world.openSession()
+  await world.call('DELETE', '/owners/user_42')
+  const body = {
+    sessionId: session.id,
+    attemptId: 'att_0000000000000000000000000',
+    openId: grant.open_id,
+    accessToken: grant.access_token,
+    refreshToken: grant.refresh_token,
+    scopes: grant.scope.split(','),
+    accessExpiresAt: new Date(Date.now() + 7_200_000),
+    refreshExpiresAt: null,
+    lifetimeSeconds: 7200,
+  }
+  await replayExchange(parts, body.attemptId, body)
+  t.equal(liveGrants(world, grant.person), 0)
+  t.equal((await world.call('GET', '/owners/user_42')).status, 404)
 })
 
 function liveGrants({ tiktok }: World, ...people: string[]): number {
