@@ -23,6 +23,8 @@ export interface ConnectSession {
   /** the one browser that may act on the connect page, once it did */
   browserHash: string | null
   expiresAt: Date
+  /** until then, by the database's clock; negative when it is over */
+  secondsLeft: number
   /** its ten minutes are over by the database's clock */
   over: boolean
   /** an exchange was begun so long ago that its process must be gone */
@@ -52,7 +54,7 @@ const abandonedAfter = '60 seconds'
 
 const columns = `id, owner_id as "ownerId", return_url as "returnUrl", completion, account_type as "accountType", age_confirmed_at as "ageConfirmedAt",
   attestation_version as "attestationVersion", label, tier, reconnect_account_id as "reconnectAccountId", status, error, account_id as "accountId",
-  confirm_hash as "confirmHash", created_by as "createdBy", browser_hash as "browserHash", expires_at as "expiresAt", expires_at <= now() as over,
+  confirm_hash as "confirmHash", created_by as "createdBy", browser_hash as "browserHash", expires_at as "expiresAt", extract(epoch from expires_at - now())::int as "secondsLeft", expires_at <= now() as over,
   (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned`
 
 export async function createSession(db: Db, session: NewConnectSession): Promise<Date> {

@@ -15,7 +15,7 @@ import { sessionOfBrowser } from '../token/connect.ts'
 import { checkBrowser } from '../token/visit.ts'
 import { digest } from '../vault/digest.ts'
 import { redirect } from './pages.ts'
-import { readPass } from './visit-cookie.ts'
+import { readPass } from './visitor.ts'
 
 const Session = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
 const fromTikTok = z.string().max(2048).optional()

@@ -4,7 +4,7 @@ import { accountTypes } from '../account/attestation.ts'
 import type { Allowance } from '../account/limits.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { accountCard, nameOf } from './account-card.ts'
-import { count, minutesUntil } from './in-words.ts'
+import { count, inMinutes } from './in-words.ts'
 import { type Back, type Html, html, nothing, page } from './pages.ts'
 import { type DoneCode, type NotDoneCode, texts } from './texts.ts'
 
@@ -21,7 +21,6 @@ export interface ConnectView {
   back: Back
   done?: DoneCode | undefined
   notDone?: NotDoneCode | undefined
-  now: Date
 }
 
 /** Which sentence belongs to which question of the form. */
@@ -32,13 +31,13 @@ const questions: Partial<Record<NotDoneCode, 'type' | 'age'>> = {
 }
 
 export function connectPage(view: ConnectView): Html {
-  const { session, accounts, back, now } = view
+  const { session, accounts, back } = view
   const { page: words } = texts
   const some = accounts.length > 0
   const heading = some ? words.heading : words.headingFirst
   const header = html`<h1>${heading}</h1>
 <p class="quiet">${words.forWhom(back.host, session.ownerId)}</p>
-<p class="quiet">${some ? nothing : html`${places(view)} `}<span class="part">${words.minutesLeft(minutesUntil(session.expiresAt, now))}</span></p>`
+<p class="quiet">${some ? nothing : html`${places(view)} `}<span class="part">${words.minutesLeft(inMinutes(session.secondsLeft))}</span></p>`
   const connect = html`<section class="panel" id="connect" aria-labelledby="connect-heading">${connectPanel(view)}</section>`
   const content = some ? html`<div class="columns">${accountList(view)}${connect}</div>` : connect
   return page(words.title, { header, content: html`${messages(view)}${content}`, wide: some, back })

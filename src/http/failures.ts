@@ -7,7 +7,7 @@ import { failures, ServiceError, toProblem } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
 import { failurePage, sendPage } from './pages.ts'
-import { readPass } from './visit-cookie.ts'
+import { readPass } from './visitor.ts'
 
 /** Registers the error and not-found handlers. */
 export function handleFailures(app: FastifyInstance, parts: Parts): void {

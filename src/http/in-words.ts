@@ -24,8 +24,7 @@ export function distance(at: Date, now: Date): string {
 export const upcoming = (at: Date, now: Date): string => `${distance(at, now)} (${clock.format(at)} UTC)`
 
 /** @returns such as `7 minutes`, never less than one */
-export const minutesUntil = (at: Date, now: Date): string =>
-  minutes.format(Math.max(1, Math.round((at.getTime() - now.getTime()) / 60_000)))
+export const inMinutes = (seconds: number): string => minutes.format(Math.max(1, Math.round(seconds / 60)))
 
 /** Away from zero, so that what lies ahead is never said to be now. */
 const rounded = (value: number): number => Math.sign(value) * Math.max(1, Math.round(Math.abs(value)))

@@ -17,6 +17,7 @@ import { eventRoutes } from './events.ts'
 import { answerFailure, answerUnreadable, handleFailures } from './failures.ts'
 import { describeApi, openDocs } from './openapi.ts'
 import { operationRoutes } from './operations.ts'
+import { ownAccountRoutes } from './own-accounts.ts'
 import { ownerRoutes } from './owners.ts'
 import { problemRoutes } from './problems.ts'
 import { openSharedLimits } from './shared-limits.ts'
@@ -99,6 +100,7 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
     await pages.register(formbody, { bodyLimit: 16 * 1024 })
     await pages.register(browserRoutes, options)
     await pages.register(connectPageRoutes, options)
+    await pages.register(ownAccountRoutes, options)
     await pages.register(problemRoutes, options)
   })
   return app
