@@ -13,6 +13,7 @@ export const afterDeathAt = {
   'refresh.unspilled': 'active',
 } as const
 export type Label = keyof typeof afterDeathAt
+export const labels = Object.keys(afterDeathAt) as Label[]
 
 /** Kills a process at a step of a refresh, lets the leases and the grace run out, and starts it again as an orchestrator would. */
 export async function killAt(

@@ -55,10 +55,11 @@ export async function startProxy(
   }
 
   function flow({ client, target }: Pair): void {
-    if (stalled === 'everything') client.unpipe(target)
-    else client.pipe(target)
-    if (stalled) target.unpipe(client)
-    else target.pipe(client)
+    // Unpiped first: what is piped twice is sent twice.
+    client.unpipe(target)
+    target.unpipe(client)
+    if (stalled !== 'everything') client.pipe(target)
+    if (!stalled) target.pipe(client)
   }
 
   async function listen(port: number): Promise<void> {

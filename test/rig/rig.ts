@@ -58,6 +58,8 @@ export interface Rig {
   /** starts another process; the name says whose directory it takes over */
   start(name: string, options?: StartOptions): Promise<Replica>
   seed(options: SeedOptions): Promise<Seeded[]>
+  /** Watches an account that was connected through the browser. */
+  adopt(account: Seeded): void
   /** Reads a token, as the upload service does, and judges what came. */
   read(replica: Replica, accountId: string, minTtl?: number): Promise<Reading>
   call(
@@ -174,6 +176,10 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
       accounts.push(...seeded)
       for (const account of seeded) byId.set(account.id, account)
       return seeded
+    },
+    adopt(account) {
+      accounts.push(account)
+      byId.set(account.id, account)
     },
     async read(replica, accountId, minTtl = 300) {
       const { status, body, ms } = await call(replica, 'GET', `/accounts/${accountId}/token?min_ttl=${minTtl}`)
