@@ -170,7 +170,7 @@ BEGIN
 END $$;
 --> statement-breakpoint
 -- Gives a slot back. With p_first_wait_seconds TikTok's refusal closes the person's uploads: for that long, doubled with every
--- refusal in a row up to p_last_wait_seconds; with p_until_window_moves not before the oldest upload we know of has left the window.
+-- further refusal of that kind without an upload in between, up to p_last_wait_seconds; with p_until_window_moves not before the oldest upload we know of has left the window.
 -- outcome: released | repeated | committed | upload_not_found | account_not_found | account_disconnected
 CREATE FUNCTION release_upload(p_account text, p_upload text, p_tiktok_error text, p_first_wait_seconds integer, p_last_wait_seconds integer,
 	p_until_window_moves boolean, p_limit integer, p_actor text, p_request text)
@@ -203,8 +203,12 @@ BEGIN
 	END IF;
 	IF outcome = 'released' AND p_first_wait_seconds IS NOT NULL THEN
 		SELECT g.* INTO gate FROM upload_gates g WHERE g.tiktok_user = person.tiktok_user;
-		-- Uploads that were under way together are refused together: that is one refusal, not several in a row.
-		refusals_before := CASE WHEN upload.reserved_at < gate.refused_at THEN greatest(gate.refusals - 1, 0) ELSE coalesce(gate.refusals, 0) END;
+		refusals_before := CASE
+			WHEN gate.closed_by IS DISTINCT FROM p_tiktok_error THEN 0
+			-- Uploads that were under way together are refused together: that is one refusal, not several in a row.
+			WHEN upload.reserved_at < gate.refused_at THEN greatest(gate.refusals - 1, 0)
+			ELSE gate.refusals
+		END;
 		closed := ceil_milliseconds(judged_at)
 			+ make_interval(secs => least(p_last_wait_seconds, p_first_wait_seconds * 2 ^ least(refusals_before, 16)));
 		IF p_until_window_moves THEN
