@@ -7,6 +7,8 @@ import { createLog, type Log } from './telemetry.ts'
 
 /** Longer than the slowest refresh and its record; orchestrators usually kill after thirty seconds. */
 const graceMs = 25_000
+/** A terminal's Ctrl-C reaches us twice when npm started us and passes it on: within this time both are one wish. */
+const sameWishMs = 1000
 
 let log: Log = createLog('info')
 try {
@@ -15,9 +17,11 @@ try {
   log = createLog(config.logLevel)
   const app = await startApp(config, { log })
 
-  closeWithGrace({ delay: graceMs, logger: false }, async ({ signal, err }) => {
+  let asked: { signal: string; at: number } | undefined
+  const wishes = ['SIGINT', 'SIGTERM'] as const
+  const grace = closeWithGrace({ delay: graceMs, logger: false, skip: [...wishes] }, async ({ signal, err }) => {
     if (err) log.fatal('process failed unexpectedly', { error: err })
-    else log.info('process was asked to end', { signal: signal ?? '' })
+    else log.info('process was asked to end', { signal: asked?.signal ?? signal ?? '' })
     const unsaved = await app.close()
     if (unsaved > 0) {
       log.fatal('token answers were left in spill files: start again with the same SPILL_DIR', { count: unsaved })
@@ -25,6 +29,14 @@ try {
       process.exit()
     }
   })
+  for (const signal of wishes) {
+    process.on(signal, () => {
+      if (asked && performance.now() - asked.at > sameWishMs) process.exit(1) // whoever asks again does not want to wait
+      if (asked) return
+      asked = { signal, at: performance.now() }
+      grace.close()
+    })
+  }
 } catch (error) {
   if (error instanceof ConfigError) {
     for (const problem of error.problems) log.fatal(`configuration is wrong: ${problem}`)
