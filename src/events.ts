@@ -21,7 +21,8 @@ export const eventTypes = Object.keys(eventPayloads) as [EventType, ...EventType
 export const ServiceEvent = z
   .object({
     id: z.string().describe('`evt_…`; the same over all deliveries of this event'),
-    type: z.enum(eventTypes),
+    // Open, because an older replica shows what a younger one wrote.
+    type: z.union([z.enum(eventTypes), z.string()]).describe('More may come: leave alone what you do not know'),
     occurred_at: z.iso.datetime(),
     data: z.record(z.string(), z.unknown()),
   })
@@ -29,11 +30,6 @@ export const ServiceEvent = z
 export type ServiceEvent = z.infer<typeof ServiceEvent>
 
 /** The feed and the push say the same, byte for byte over all retries. */
-export function serviceEvent(row: {
-  id: string
-  type: EventType
-  data: Record<string, unknown>
-  occurredAt: Date
-}): ServiceEvent {
+export function serviceEvent(row: { id: string; type: string; data: Record<string, unknown>; occurredAt: Date }): ServiceEvent {
   return { id: row.id, type: row.type, occurred_at: row.occurredAt.toISOString(), data: row.data }
 }

@@ -24,7 +24,8 @@ t.test('docs/events.md names every event and every field of it, and no other', a
 
 t.test('the example is an event', async (t) => {
   const { data, ...event } = ServiceEvent.parse(JSON.parse(block('json')))
-  t.ok(eventPayloads[event.type].safeParse(data).success)
+  const type = eventTypes.find((type) => type === event.type)
+  t.ok(type && eventPayloads[type].safeParse(data).success)
 })
 
 t.test('the sample verifies what is sent, as the reference library does', async (t) => {

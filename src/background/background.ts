@@ -54,7 +54,7 @@ export function startBackground(parts: Parts): Background {
     }),
     startLoop(parts, 'measures', async () => {
       await measureRefreshing(parts)
-      await measureDeliveries(parts)
+      await measureDeliveries(parts, couriers)
       return 5000
     }),
     startLoop(parts, 'keyring', async () => {

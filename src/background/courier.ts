@@ -134,8 +134,15 @@ export function waitAfter(attempts: number, retryAfterSeconds = 0, random = Math
   return Math.max(wait * (1 + random / 5), Math.min(retryAfterSeconds, longestWaitSeconds))
 }
 
-export async function measureDeliveries({ db, metrics }: Pick<Parts, 'db' | 'metrics'>): Promise<void> {
-  const { waiting, oldestSeconds, dead } = await deliveryBacklog(db)
+export async function measureDeliveries(
+  { db, metrics }: Pick<Parts, 'db' | 'metrics'>,
+  couriers: readonly Courier[],
+): Promise<void> {
+  if (couriers.length === 0) return
+  const { waiting, oldestSeconds, dead } = await deliveryBacklog(
+    db,
+    couriers.map(({ endpointId }) => endpointId),
+  )
   metrics.deliveriesWaiting.set(waiting)
   metrics.oldestDeliverySeconds.set(oldestSeconds)
   metrics.deadLetters.set(dead)

@@ -206,14 +206,17 @@ export async function resendDeadLetters(db: Db, eventId: string | null, actor: s
   return rows[0]?.count ?? 0
 }
 
-/** What ops see: how many wait, for how long the longest has, how many are dead. */
-export async function deliveryBacklog(db: Db): Promise<{ waiting: number; oldestSeconds: number; dead: number }> {
+/** What ops see of these endpoints: how many wait, for how long the longest has, how many are dead. Others are no longer configured. */
+export async function deliveryBacklog(
+  db: Db,
+  endpointIds: string[],
+): Promise<{ waiting: number; oldestSeconds: number; dead: number }> {
   const rows = await db.run(
     'delivery_backlog',
     (sql) => sql<{ waiting: number; oldestSeconds: number; dead: number }[]>`
       select count(*)::int as waiting, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as "oldestSeconds",
-        (select count(*)::int from deliveries where dead_at is not null) as dead
-      from deliveries where delivered_at is null and dead_at is null`,
+        (select count(*)::int from deliveries where dead_at is not null and endpoint_id = any(${endpointIds})) as dead
+      from deliveries where delivered_at is null and dead_at is null and endpoint_id = any(${endpointIds})`,
   )
   return rows[0] ?? { waiting: 0, oldestSeconds: 0, dead: 0 }
 }

@@ -1,6 +1,5 @@
 // The statements of the feed. Rows are ordered by the transaction that made them and shown once every transaction before has ended:
 // a reader that has seen one row can never have missed an earlier one, however late its transaction commits.
-import type { EventType } from '../events.ts'
 import type { Db } from './client.ts'
 
 /** Where a reader stands: after this row. */
@@ -12,7 +11,7 @@ export interface EventPosition {
 
 export interface EventRow extends EventPosition {
   id: string
-  type: EventType
+  type: string
   data: Record<string, unknown>
   occurredAt: Date
 }

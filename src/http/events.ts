@@ -61,7 +61,8 @@ export const eventRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
             .regex(/^\d{1,3}$/)
             .transform(Number)
             .pipe(z.int().min(1).max(200))
-            .default(50),
+            .default(50)
+            .describe('From 1 to 200'),
         }),
         response: { 200: EventPage, ...failuresOf([]) },
       },

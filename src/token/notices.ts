@@ -12,6 +12,7 @@ import {
   storeNotice,
 } from '../db/notices.ts'
 import { ServiceError } from '../errors.ts'
+import { within } from '../flights.ts'
 import type { Parts } from '../parts.ts'
 import { type Notice, parseNotice, removalReasons, verifyWebhook } from '../tiktok/webhook.ts'
 import { digest } from '../vault/digest.ts'
@@ -19,6 +20,11 @@ import { refresh } from './refresh.ts'
 
 /** TikTok's clock and the database's may differ, and a grant is as old as its code, not as its record here. */
 const doubtSeconds = 300
+
+/** Few, because people's requests use the same connections. */
+const atOnce = 5
+/** One notice that TikTok has to be asked about must not hold up the next removal. */
+const askingMs = 2000
 
 const reasonsInAccount: ReadonlyMap<number, string> = new Map([
   [removalReasons.accountDeleted, 'tiktok_account_deleted'],
@@ -64,10 +70,9 @@ export async function receiveNotice(
 
 /** Acts on whatever waits, until nothing is due. Harmless beside other replicas, and to repeat. */
 export async function settleNotices(parts: Parts): Promise<void> {
-  const batch = 20
-  for (let claimed = batch; claimed === batch; ) {
-    const rows = await claimNotices(parts.db, batch)
-    for (const row of rows) await settle(parts, row).catch((error) => mustWait(parts, row, error))
+  for (let claimed = atOnce; claimed === atOnce; ) {
+    const rows = await claimNotices(parts.db, atOnce)
+    await Promise.all(rows.map((row) => settle(parts, row).catch((error) => mustWait(parts, row, error))))
     claimed = rows.length
   }
 }
@@ -136,10 +141,11 @@ async function judge(parts: Parts, notice: Notice, grant: PresentGrant): Promise
   if (removedSeconds >= authorizedSeconds) return 'present'
   if (removedSeconds + 1 > authorizedSeconds && grant.isFirst && !byTheApp) return 'present'
   if (removedSeconds + doubtSeconds < authorizedSeconds) return 'older'
-  return lives(parts, grant)
+  return (await within(ask(parts, grant), askingMs)) ?? 'unknown'
 }
 
-async function lives(parts: Parts, grant: PresentGrant): Promise<'present' | 'older' | 'unknown'> {
+/** A grant that lives was not the one that was removed. */
+async function ask(parts: Parts, grant: PresentGrant): Promise<'present' | 'older' | 'unknown'> {
   const { accountId, generation, sealedAccessToken, scopes } = grant
   if (grant.accessExpired) {
     const { kind } = await refresh(parts, accountId, generation)

@@ -212,6 +212,14 @@ t.test('the feed needs its scope and refuses what is not its cursor', async (t) 
   t.equal((await world.call('GET', '/events?after=MC4w&after=MC4w')).status, 400)
 })
 
+t.test('an event that a younger replica wrote and this one does not know is shown all the same', async (t) => {
+  const world = await startWorld(t)
+  const sql = connectionsTo(t, world, 1)
+  await sql`insert into events (type, data) values ('account.admired', '{"by":"everybody"}')`
+  await everythingShown(world.parts.db)
+  t.match(await feed(world), { status: 200, body: { events: [{ type: 'account.admired', data: { by: 'everybody' } }] } })
+})
+
 t.test('events are kept for 30 days', async (t) => {
   const world = await startWorld(t)
   const sql = connectionsTo(t, world, 1)
