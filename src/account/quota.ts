@@ -18,6 +18,7 @@ import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
 
 const windowSeconds = 86_400
+export const usualTtlSeconds = 1800
 
 export const UploadQuota = z
   .object({
@@ -75,7 +76,7 @@ export const ReserveUpload = z
       .int()
       .min(1)
       .max(windowSeconds)
-      .default(1800)
+      .default(usualTtlSeconds)
       .describe('How long the upload may take; then the slot returns by itself'),
   })
   .meta({ id: 'ReserveUpload', examples: [{ ttl_seconds: 1800 }] })

@@ -1,4 +1,4 @@
-// Upload slots over HTTP: ask before an upload, reserve, commit, release.
+// Upload slots over HTTP: ask before an upload, reserve, commit, release. A call that has nothing to add needs no body.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import {
@@ -11,6 +11,7 @@ import {
   reserve,
   Upload,
   UploadQuota,
+  usualTtlSeconds,
 } from '../account/quota.ts'
 import { readinessOf, UploadReadiness } from '../account/readiness.ts'
 import { type FailureCode, ServiceError } from '../errors.ts'
@@ -90,7 +91,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
           'Before the upload. A repeat with the same `Idempotency-Key` finds the reservation it made, as it stands then.',
         params: AccountParams,
         headers: ReserveHeaders,
-        body: ReserveUpload.prefault({}),
+        body: ReserveUpload.nullish(),
         response: {
           201: Upload.describe('Reserved'),
           ...failuresOf(
@@ -111,7 +112,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
       if (idempotencyKey === undefined) {
         throw new ServiceError('idempotency_key_required', 'Send an Idempotency-Key header: one per intended upload.')
       }
-      const wish = { idempotencyKey, ttlSeconds: request.body.ttl_seconds }
+      const wish = { idempotencyKey, ttlSeconds: request.body?.ttl_seconds ?? usualTtlSeconds }
       const upload = await reserve(parts, request.params.accountId, wish, actorOf(request))
       return reply.code(201).send(upload)
     },
@@ -127,7 +128,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
         description:
           'Its slot stays taken for 24 hours. Also after the expiry, because the video exists: it is flagged `late` then.',
         params: UploadParams,
-        body: CommitUpload.prefault({}),
+        body: CommitUpload.nullish(),
         response: {
           200: Upload,
           ...failuresOf([...noSuchAccount, 'upload_not_found', 'upload_released', 'upload_committed'], { body: true }),
@@ -136,7 +137,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
     },
     (request) => {
       const { accountId, uploadId } = request.params
-      return commit(parts, accountId, uploadId, { publishId: request.body.publish_id }, actorOf(request))
+      return commit(parts, accountId, uploadId, { publishId: request.body?.publish_id }, actorOf(request))
     },
   )
 
@@ -150,13 +151,13 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
         description:
           "Nothing was uploaded. With TikTok's own error code TikTok is believed over our count: some close the account for uploads for a while.",
         params: UploadParams,
-        body: ReleaseUpload.prefault({}),
+        body: ReleaseUpload.nullish(),
         response: { 200: Upload, ...failuresOf([...noSuchAccount, 'upload_not_found', 'upload_committed'], { body: true }) },
       },
     },
     (request) => {
       const { accountId, uploadId } = request.params
-      return release(parts, accountId, uploadId, { tiktokError: request.body.tiktok_error }, actorOf(request))
+      return release(parts, accountId, uploadId, { tiktokError: request.body?.tiktok_error }, actorOf(request))
     },
   )
 }
