@@ -60,6 +60,9 @@ async function run(argv: string[]): Promise<void> {
   }
 }
 
+// Whoever reads the answer has seen enough: `audit reads … | head`.
+process.stdout.on('error', () => process.exit())
+
 try {
   if (existsSync('.env')) process.loadEnvFile('.env')
   await run(process.argv.slice(2))
