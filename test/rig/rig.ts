@@ -55,6 +55,8 @@ export interface Rig {
   readonly readings: Reading[]
   /** everything that must not be found anywhere */
   readonly secrets: string[]
+  /** The server came back elsewhere. */
+  serverMoved(databaseUrl: string): void
   /** starts another process; the name says whose directory it takes over */
   start(name: string, options?: StartOptions): Promise<Replica>
   seed(options: SeedOptions): Promise<Seeded[]>
@@ -81,12 +83,13 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
   const dir = await mkdtemp(join(tmpdir(), 'tts-rig-'))
   const tiktok = await startSimulator(options.simulator ?? {})
   const proxy = await startProxy(undefined, databaseUrl)
-  const sql = postgres(databaseUrl, {
+  const operatorDoor = await startProxy(undefined, databaseUrl) // never cut
+  const sql = postgres(operatorDoor.url, {
     max: 4,
     onnotice: () => {},
     connection: { default_transaction_read_only: false }, // whatever a test does to the service's connections
   })
-  const db = openDb({ url: databaseUrl, applicationName: 'rig' })
+  const db = openDb({ url: operatorDoor.url, applicationName: 'rig' })
   const vaultKeys = generateVaultKey()
   const vault = createVault(parseKeyring(vaultKeys))
   const agent = new Agent({ connections: 512, pipelining: 1, keepAliveTimeout: 2000 })
@@ -144,6 +147,10 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
     accounts,
     readings,
     secrets,
+    serverMoved(url) {
+      proxy.pointAt(url)
+      operatorDoor.pointAt(url)
+    },
     async start(name, { env = {}, preloads, spillDir = join(dir, name), ready } = {}) {
       const replica = await startReplica({
         name,
@@ -226,6 +233,7 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
       await db.close()
       await sql.end()
       await proxy.close()
+      await operatorDoor.close()
       await rm(dir, { recursive: true, force: true })
     },
   }

@@ -22,21 +22,22 @@ export interface SoakReport {
   record: string[]
 }
 
+/** Out of a hundred and fifty: a process dies every ten seconds or so, and in between there is time to do some work. */
 const weights = {
   read: 100,
   reject: 8,
-  expire: 25,
-  time: 2,
-  disconnect: 1.5,
-  reconnect: 2.5,
-  tiktok: 5,
-  kill: 0.7,
-  killAtStep: 0.7,
-  pause: 0.7,
-  pauseAtStep: 0.5,
-  cut: 0.5,
-  stall: 0.3,
-  connections: 1,
+  expire: 30,
+  time: 1.5,
+  disconnect: 1,
+  reconnect: 2,
+  tiktok: 3,
+  kill: 0.25,
+  killAtStep: 0.35,
+  pause: 0.3,
+  pauseAtStep: 0.3,
+  cut: 0.2,
+  stall: 0.15,
+  connections: 0.5,
 }
 
 const misfortunes: { script: Omit<FaultScript, 'route'>; spends: boolean }[] = [
