@@ -17,6 +17,7 @@ import type { Parts } from '../parts.ts'
 import { type Notice, parseNotice, removalReasons, verifyWebhook } from '../tiktok/webhook.ts'
 import { digest } from '../vault/digest.ts'
 import { refresh } from './refresh.ts'
+import { step } from './steps.ts'
 
 /** TikTok's clock and the database's may differ, and a grant is as old as its code, not as its record here. */
 const doubtSeconds = 300
@@ -65,6 +66,7 @@ export async function receiveNotice(
     saidAt: new Date((notice?.createTimeSeconds ?? verdict.t) * 1000),
     body: rawBody,
   })
+  step('notice.kept', notice?.userOpenId ?? '')
   if (!isNew) metrics.notices.inc({ outcome: 'repeated' })
 }
 

@@ -1,4 +1,4 @@
-// The labelled steps of a refresh and an exchange, announced on Node's own diagnostics channel. Nobody listens in production,
+// The labelled steps of a refresh, an exchange and a notice, announced on Node's own diagnostics channel. Nobody listens in production,
 // where a step costs a check of an empty list. A tracer can listen; the fault tests listen to kill or pause the process on
 // an exact line, which takes code loaded into the process and can never be switched on by a variable.
 import { channel } from 'node:diagnostics_channel'
@@ -15,6 +15,7 @@ export type Step =
   | 'exchange.answered'
   | 'exchange.spilled'
   | 'exchange.saved'
+  | 'notice.kept'
 
 const steps = channel('tiktok-oauth-service.step')
 
