@@ -133,12 +133,12 @@ export async function beginAuthorization(
     'begin_authorization',
     (sql) => sql`
       with session as (
-        update connect_sessions s set status = 'authorizing'
+        update connect_sessions s set status = 'authorizing', visits = visits + 1
         where id = ${request.sessionId} and status in ('pending', 'authorizing') and expires_at > now()
           and case when ${reconnect}::text is null then account_type is not null and age_confirmed_at is not null
             else coalesce(s.reconnect_account_id, ${reconnect}) = ${reconnect}
               and exists (select 1 from accounts a where a.id = ${reconnect} and a.owner_id = s.owner_id and a.status <> 'disconnected') end
-          and (select count(*) from authorization_requests where session_id = ${request.sessionId}) < 50
+          and visits < 50
         returning id
       ), journal as (
         insert into timeline (account_id, kind, actor) select ${reconnect}::text, 'reconnect_started', 'owner' from session where ${reconnect}::text is not null

@@ -150,6 +150,8 @@ export const connectSessions = pgTable(
     createdBy: text('created_by').notNull(),
     /** the one browser that may act on the connect page; set by its first act, never by a look */
     browserHash: text('browser_hash'),
+    /** how often /authorize was visited with it; a session visited implausibly often is no person's */
+    visits: integer('visits').notNull().default(0),
     createdAt: at('created_at').notNull().defaultNow(),
     expiresAt: at('expires_at').notNull(),
     completedAt: at('completed_at'),
