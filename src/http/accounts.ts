@@ -8,7 +8,7 @@ import { disconnect } from '../token/revoke.ts'
 import { verify } from '../token/verify.ts'
 import { requireCaller } from './auth.ts'
 import { Id, Label, OwnerId } from './connect-sessions.ts'
-import { failuresOf } from './openapi.ts'
+import { answerAs, failuresOf } from './openapi.ts'
 
 export const AccountParams = z.strictObject({ accountId: Id })
 const pageLimit = (usual: number) =>
@@ -81,6 +81,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config: { scope: 'accounts:read' },
       schema: {
         tags: ['accounts'],
+        operationId: 'listAccounts',
         summary: 'List accounts, oldest first',
         querystring: z.strictObject({
           owner_id: OwnerId.optional(),
@@ -104,6 +105,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config: { scope: 'accounts:read' },
       schema: {
         tags: ['accounts'],
+        operationId: 'getAccount',
         summary: 'Read an account',
         description: 'A disconnected one is shown as its tombstone, without personal data.',
         params: AccountParams,
@@ -119,6 +121,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config: { scope: 'accounts:write' },
       schema: {
         tags: ['accounts'],
+        operationId: 'labelAccount',
         summary: 'Label an account',
         params: AccountParams,
         body: z.strictObject({ label: Label.nullable() }).meta({ id: 'LabelAccount', examples: [{ label: 'Main shop' }] }),
@@ -134,6 +137,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config: { scope: 'accounts:write' },
       schema: {
         tags: ['accounts'],
+        operationId: 'disconnectAccount',
         summary: 'Disconnect an account',
         description:
           'From this answer on no token leaves; tokens and profile are erased and the grant is revoked at TikTok. Repeating it is harmless.',
@@ -154,6 +158,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config: { scope: 'accounts:write' },
       schema: {
         tags: ['accounts'],
+        operationId: 'verifyAccount',
         summary: 'Ask TikTok now',
         description: 'Uses the grant, refreshes the profile and answers with the account as it then stands.',
         params: AccountParams,
@@ -177,6 +182,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config: { scope: 'accounts:read' },
       schema: {
         tags: ['accounts'],
+        operationId: 'getAccountHealth',
         summary: 'How an account is doing',
         params: AccountParams,
         response: { 200: AccountHealth, ...failuresOf(['account_not_found']) },
@@ -191,12 +197,13 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config: { scope: 'accounts:read' },
       schema: {
         tags: ['accounts'],
+        operationId: 'getAccountAvatar',
         summary: 'The picture of an account',
         description:
           "Our own copy, cacheable: TikTok's URLs die within hours. Needs a key, so a web app passes it on to its pages.",
         params: AccountParams,
         response: {
-          200: z.any().describe('image/jpeg, image/png or image/webp'),
+          200: answerAs('The picture', 'image/jpeg', 'image/png', 'image/webp'),
           304: z.null().describe('You have it already'),
           ...failuresOf(['account_not_found']),
         },
@@ -225,6 +232,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config: { scope: 'accounts:read' },
       schema: {
         tags: ['accounts'],
+        operationId: 'getAccountTimeline',
         summary: 'Why an account is in its state, newest first',
         params: AccountParams,
         querystring: z.strictObject({ limit: pageLimit(50), cursor: TimelineCursor.optional() }),

@@ -14,6 +14,7 @@ import {
 import { sessionOfBrowser } from '../token/connect.ts'
 import { checkBrowser } from '../token/visit.ts'
 import { digest } from '../vault/digest.ts'
+import { pagesOf } from './openapi.ts'
 import { redirect } from './pages.ts'
 import { readPass } from './visitor.ts'
 
@@ -29,11 +30,15 @@ export const browserRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config,
       schema: {
         tags: ['connect'],
+        operationId: 'startAuthorization',
         summary: 'Send a browser to TikTok',
         description:
           'The `authorize_url` of a connect session. Without account type or age confirmation it goes to the connect page first.',
         querystring: z.strictObject({ session: Session }),
-        response: { 303: z.null().describe('To TikTok, or to the connect page') },
+        response: {
+          303: z.null().describe('To TikTok, or to the connect page'),
+          ...pagesOf(['session_invalid', 'session_expired']),
+        },
       },
     },
     async (request, reply) => {
@@ -54,11 +59,15 @@ export const browserRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config,
       schema: {
         tags: ['connect'],
+        operationId: 'receiveAuthorization',
         summary: 'Take the browser back from TikTok',
         description: 'The redirect_uri. TikTok sends people here; nobody else has a reason to call it.',
         // Not strict: TikTok adds parameters of its own (`scopes`, `errCode`, …) and nothing of them is used.
         querystring: z.object({ state: fromTikTok, code: fromTikTok, error: fromTikTok, iss: fromTikTok }),
-        response: { 303: z.null().describe('To the return URL that was fixed with the session') },
+        response: {
+          303: z.null().describe('To the return URL that was fixed with the session'),
+          ...pagesOf(['state_missing', 'state_invalid', 'state_expired', 'browser_mismatch', 'session_invalid']),
+        },
       },
     },
     async (request, reply) => {

@@ -9,6 +9,7 @@ import type { Parts } from '../parts.ts'
 import { attest, errorOf, statusOf } from '../token/connect.ts'
 import { accountsOfVisit, formTokenOf, openVisit, sessionOfVisit } from '../token/visit.ts'
 import { connectPage } from './connect-view.ts'
+import { answerAs, pagesOf } from './openapi.ts'
 import { backOf, backToPage, codeIn, FormToken } from './own-accounts.ts'
 import { type Html, messagePage, redirect, sendPage } from './pages.ts'
 import { failureInWords, texts } from './texts.ts'
@@ -26,6 +27,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async 
       config,
       schema: {
         tags: ['connect'],
+        operationId: 'showConnectPage',
         summary: "A person's accounts, and connecting one more",
         description:
           'The `connect_url` of a connect session. Its secret moves into a cookie and out of the address; the first browser that does something on the page keeps the session, looking binds nothing. A person who leaves goes to the return URL with `connect_session` and `status=closed`.',
@@ -35,9 +37,10 @@ export const connectPageRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async 
           failed: oneOf(texts.notDone).optional(),
         }),
         response: {
-          200: z.string().describe('A page'),
+          200: answerAs('A page', 'text/html'),
           303: z.null().describe('The same, without the secret in the address'),
-          410: z.string().describe('A page: the ten minutes are over'),
+          ...pagesOf(['session_invalid', 'browser_mismatch']),
+          410: answerAs('`session_expired`: the ten minutes are over', 'text/html'),
         },
       },
     },
@@ -75,6 +78,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async 
       config,
       schema: {
         tags: ['connect'],
+        operationId: 'takeConnectPage',
         summary: 'Take the answers of the connect page',
         description: 'The form of the page. Also with the `session` of the link instead of its cookie.',
         consumes: ['application/x-www-form-urlencoded'],
@@ -84,7 +88,18 @@ export const connectPageRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async 
           account_type: z.string().max(32).optional(),
           age_confirmed: z.literal('yes').optional(),
         }),
-        response: { 303: z.null().describe('On to /authorize, or back to the page') },
+        response: {
+          303: z.null().describe('On to /authorize, or back to the page'),
+          ...pagesOf([
+            'session_invalid',
+            'session_expired',
+            'browser_mismatch',
+            'account_type_not_supported',
+            'age_not_confirmed',
+            'payload_too_large',
+            'unsupported_media_type',
+          ]),
+        },
       },
     },
     async (request, reply) => {

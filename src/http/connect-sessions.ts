@@ -105,6 +105,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = asy
       config: { scope: 'connect:write' },
       schema: {
         tags: ['connect'],
+        operationId: 'openConnectSession',
         summary: 'Open a connect session',
         body: CreateConnectSession,
         response: {
@@ -158,6 +159,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = asy
       config: { scope: 'connect:write' },
       schema: {
         tags: ['connect'],
+        operationId: 'getConnectSession',
         summary: 'See how a connect session stands',
         params: SessionParams,
         response: { 200: ConnectSession, ...failuresOf(['connect_session_not_found']) },
@@ -182,6 +184,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = asy
       config: { scope: 'connect:write' },
       schema: {
         tags: ['connect'],
+        operationId: 'completeConnectSession',
         summary: 'Finish a connect session',
         description: "Called by the web app's backend for its logged-in user. Only now is the code exchanged. 200 when repeated.",
         params: SessionParams,

@@ -51,6 +51,7 @@ export const eventRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
       config: { scope: 'events:read' },
       schema: {
         tags: ['events'],
+        operationId: 'listEvents',
         summary: 'What happened, oldest first',
         description:
           'Events are kept for 30 days. Keep `next_cursor` with what you made of the events: reading on from it skips nothing and repeats nothing, whatever was going on at the same time.',

@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { z } from 'zod'
 import { type FailureCode, failures, Problem } from '../errors.ts'
 import { nameSchemasOnce } from './schema-names.ts'
 
@@ -17,6 +18,7 @@ const guarded: FailureCode[] = [
   'internal_error',
   'storage_unavailable',
   'overloaded',
+  'keyring_mismatch',
 ]
 const withBody: FailureCode[] = ['invalid_json', 'payload_too_large', 'unsupported_media_type']
 
@@ -39,6 +41,30 @@ export function responsesOf(codes: readonly FailureCode[]) {
         description: list.map((code) => `\`${code}\``).join(' · '),
         content: { 'application/problem+json': { schema: Problem } },
       },
+    ]),
+  )
+}
+
+/** An answer that is not JSON: a page, a picture, a text. */
+export function answerAs(description: string, ...types: [string, ...string[]]) {
+  return { description, content: Object.fromEntries(types.map((type) => [type, { schema: z.any() }])) }
+}
+
+/** The failures of a route for browsers: pages for people, each of which shows its code. */
+export function pagesOf(codes: readonly FailureCode[]) {
+  const failed = responsesOf([
+    ...codes,
+    'validation_failed',
+    'rate_limited',
+    'internal_error',
+    'storage_unavailable',
+    'overloaded',
+    'keyring_mismatch',
+  ])
+  return Object.fromEntries(
+    Object.entries(failed).map(([status, { description }]) => [
+      status,
+      { description, content: { 'text/html': { schema: z.string() } } },
     ]),
   )
 }

@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Parts } from '../parts.ts'
 import { checkReadiness, type Readiness } from '../readiness.ts'
-import { failuresOf } from './openapi.ts'
+import { answerAs, failuresOf } from './openapi.ts'
 
 const Health = z
   .object({
@@ -45,6 +45,7 @@ export const operationRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (a
         config: { public: true },
         schema: {
           tags: ['operations'],
+          operationId: url === '/health' ? 'getHealth' : 'getReadiness',
           summary: url === '/health' ? 'How the service is' : 'May this process be given work?',
           response: { 200: Health, 503: Health.describe('Not ready') },
         },
@@ -63,6 +64,7 @@ export const operationRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (a
       config: { public: true },
       schema: {
         tags: ['operations'],
+        operationId: 'getLiveness',
         summary: 'Is the process alive?',
         description: 'Looks at nothing outside the process.',
         response: { 200: z.object({ status: z.literal('ok') }) },
@@ -75,7 +77,12 @@ export const operationRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (a
     '/metrics',
     {
       config: { scope: 'ops:read' },
-      schema: { tags: ['operations'], summary: 'Metrics in Prometheus format', response: { 200: z.string(), ...failuresOf([]) } },
+      schema: {
+        tags: ['operations'],
+        operationId: 'getMetrics',
+        summary: 'Metrics in Prometheus format',
+        response: { 200: answerAs('Prometheus text', 'text/plain'), ...failuresOf([]) },
+      },
     },
     async (_request, reply) => {
       const { registry } = parts.metrics

@@ -58,6 +58,7 @@ export const ownerRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
       config: { scope: 'accounts:read' },
       schema: {
         tags: ['owners'],
+        operationId: 'getOwner',
         summary: 'How many accounts an owner may connect, and has',
         params: OwnerParams,
         response: { 200: Owner, ...failuresOf(['owner_not_found']) },
@@ -72,6 +73,7 @@ export const ownerRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
       config: { scope: 'owners:write' },
       schema: {
         tags: ['owners'],
+        operationId: 'setOwnerTier',
         summary: "Set an owner's tier",
         description:
           'A lowered tier keeps existing accounts and refuses new ones. While a tier service is configured, it decides instead and this is only kept.',
@@ -93,6 +95,7 @@ export const ownerRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
       config: { scope: 'owners:write' },
       schema: {
         tags: ['owners'],
+        operationId: 'eraseOwner',
         summary: 'Disconnect and erase everything of an owner',
         description:
           'From this answer on no token of theirs leaves. Tokens, names, pictures, labels, connect sessions and the tier are gone; of each account a tombstone without personal data stays, and its timeline and the record of handed-out tokens as long as the audit keeps them. Repeating it is harmless.',

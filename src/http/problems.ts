@@ -1,8 +1,8 @@
 // What each failure means for whoever meets it: the page that a problem's `type` points at, and the same as a document.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
-import { z } from 'zod'
 import { type FailureCode, failureCodes, failures, type MendedBy } from '../errors.ts'
 import type { Parts } from '../parts.ts'
+import { answerAs } from './openapi.ts'
 import { html, page, sendPage } from './pages.ts'
 
 const whoMends: Record<MendedBy, string> = {
@@ -72,8 +72,9 @@ export const problemRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config: { public: true, page: true },
       schema: {
         tags: ['operations'],
+        operationId: 'listProblems',
         summary: 'What each failure code means, and what to do',
-        response: { 200: z.string().describe('A page') },
+        response: { 200: answerAs('A page', 'text/html') },
       },
     },
     async (_request, reply) => sendPage(parts, reply, problemsPage),

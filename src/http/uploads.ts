@@ -52,6 +52,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
       config: { scope: 'accounts:read' },
       schema: {
         tags: ['uploads'],
+        operationId: 'getUploadQuota',
         summary: 'How many uploads are left',
         params: AccountParams,
         response: { 200: UploadQuota, ...failuresOf(noSuchAccount) },
@@ -66,6 +67,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
       config: { scope: 'accounts:read' },
       schema: {
         tags: ['uploads'],
+        operationId: 'getUploadReadiness',
         summary: 'Can this account take an upload, or several, now or later?',
         description:
           'Everything a reservation and a token read would ask, in one call. It takes nothing: another caller may be quicker.',
@@ -86,6 +88,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
       config: { scope: 'quota:write' },
       schema: {
         tags: ['uploads'],
+        operationId: 'reserveUpload',
         summary: 'Reserve an upload slot',
         description:
           'Before the upload. A repeat with the same `Idempotency-Key` finds the reservation it made, as it stands then.',
@@ -124,6 +127,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
       config: { scope: 'quota:write' },
       schema: {
         tags: ['uploads'],
+        operationId: 'commitUpload',
         summary: 'Say that TikTok has the video',
         description:
           'Its slot stays taken for 24 hours. Also after the expiry, because the video exists: it is flagged `late` then.',
@@ -147,6 +151,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
       config: { scope: 'quota:write' },
       schema: {
         tags: ['uploads'],
+        operationId: 'releaseUpload',
         summary: 'Give a slot back',
         description:
           "Nothing was uploaded. With TikTok's own error code TikTok is believed over our count: some close the account for uploads for a while.",

@@ -47,10 +47,21 @@ export const webhookRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       config: { public: true, rateLimit: false },
       schema: {
         tags: ['events'],
+        operationId: 'takeNotice',
         summary: "Take TikTok's notices",
         description:
           'For TikTok only: `TikTok-Signature: t=SECONDS,s=HEX` over the raw body. Every validly signed notice is answered with exactly 200, known or not, new or repeated; 503 when it could not be kept, so that TikTok sends it again.',
-        body: z.unknown(),
+        body: z.unknown().meta({
+          examples: [
+            {
+              client_key: 'awclientkey0001',
+              event: 'authorization.removed',
+              create_time: 1_795_348_800,
+              user_openid: '7e1a0000-0000-4000-8000-000000000001',
+              content: '{"reason":1}',
+            },
+          ],
+        }),
         response: {
           200: Taken,
           ...responsesOf([

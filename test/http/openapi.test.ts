@@ -1,0 +1,185 @@
+// The description: valid, whole, and the same as the file that callers generate their clients from.
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { type FailureCode, failures } from '../../src/errors.ts'
+import { asFile } from '../../src/http/openapi.ts'
+import { startWorld } from '../world.ts'
+
+interface Schema {
+  $ref?: string
+  type?: string
+  examples?: unknown[]
+  example?: unknown
+  properties?: Record<string, Schema>
+  const?: unknown
+  enum?: unknown[]
+}
+type Content = Record<string, { schema?: Schema; examples?: object; example?: unknown }>
+interface Operation {
+  operationId?: string
+  summary?: string
+  description?: string
+  tags?: string[]
+  security?: unknown[]
+  parameters?: { name: string; in: string; required?: boolean; schema: Schema }[]
+  requestBody?: { required?: boolean; content: Content }
+  responses: Record<string, { description?: string; content?: Content }>
+}
+interface Description {
+  openapi: string
+  info: { title: string; version: string }
+  servers: { url: string }[]
+  tags: { name: string }[]
+  paths: Record<string, Record<string, Operation>>
+  components: { schemas: Record<string, Schema>; securitySchemes: Record<string, unknown> }
+}
+
+const world = await startWorld(t)
+const { body: api } = await world.call<Description>('GET', '/openapi.json', { key: null })
+const operations = Object.entries(api.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, path, method, operation })),
+)
+
+t.test('it is OpenAPI 3.1 with everything it refers to', async (t) => {
+  t.match(api.openapi, /^3\.1\.\d+$/)
+  t.ok(api.info.title && api.info.version && api.servers.length > 0)
+  t.ok(operations.length > 25)
+  for (const [, name = ''] of JSON.stringify(api).matchAll(/"#\/components\/schemas\/([^"]+)"/g))
+    t.ok(api.components.schemas[name], `${name} is there`)
+  t.notMatch(JSON.stringify(api), /"nullable"|"\$ref":"(?!#\/components\/)/, 'JSON Schema 2020-12, in one file')
+  for (const { name, path, operation } of operations) {
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter)
+    const described = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path')
+    t.same(described.map((parameter) => parameter.name).sort(), inPath.sort(), `${name} describes its path`)
+    t.ok(
+      described.every(({ required }) => required),
+      `${name}: what is in the path is required`,
+    )
+    t.ok(Object.keys(operation.responses).every((status) => /^[1-5]\d\d$/.test(status)))
+    t.ok(
+      Object.values(operation.responses).every(({ description }) => description),
+      `${name} describes each answer`,
+    )
+  }
+})
+
+t.test('the committed file is what the service says; `npm run openapi` writes it', async (t) => {
+  const file = readFileSync(new URL('../../openapi/openapi.json', import.meta.url), 'utf8')
+  t.ok(asFile(world.app.server.swagger()) === file, 'run `npm run openapi` and commit the file')
+})
+
+t.test('every operation has a name, a summary, and a tag that is explained', async (t) => {
+  const ids = operations.map(({ operation }) => operation.operationId)
+  t.equal(new Set(ids).size, operations.length, 'names are there and differ')
+  const tags = new Set(api.tags.map(({ name }) => name))
+  for (const { name, operation } of operations) {
+    t.match(operation.operationId, /^[a-z][A-Za-z]+$/, name)
+    t.ok(operation.summary, `${name} has a summary`)
+    t.ok(operation.tags?.length === 1 && tags.has(operation.tags[0] ?? ''), `${name} has a tag`)
+  }
+})
+
+t.test('every JSON body and every JSON answer has an example', async (t) => {
+  for (const { name, operation } of operations) {
+    const bodies = operation.requestBody?.content['application/json']
+    if (bodies) t.ok(hasExample(bodies), `${name}: its body`)
+    for (const [status, { content }] of Object.entries(operation.responses)) {
+      const json = content?.['application/json']
+      if (json) t.ok(hasExample(json), `${name}: its ${status}`)
+    }
+  }
+})
+
+t.test('every operation names all its failures, with codes that exist and fit their status', async (t) => {
+  for (const { name, method, operation } of operations) {
+    const open = operation.security?.length === 0
+    const named: FailureCode[] = []
+    for (const [status, { description = '', content = {} }] of Object.entries(operation.responses)) {
+      const codes = [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code as FailureCode)
+      if (Number(status) < 400 || content['application/json']) continue
+      t.ok(codes.length > 0, `${name}: the codes of ${status}`)
+      for (const code of codes) t.equal(failures[code]?.status, Number(status), `${name}: ${code}`)
+      t.ok(content['application/problem+json'] || content['text/html'], `${name}: the shape of ${status}`)
+      named.push(...codes)
+    }
+    if (open) continue
+    for (const code of [
+      'validation_failed',
+      'unauthenticated',
+      'insufficient_scope',
+      'rate_limited',
+      'internal_error',
+      'storage_unavailable',
+      'overloaded',
+      'keyring_mismatch',
+    ] as const)
+      t.ok(named.includes(code), `${name} names ${code}`)
+    if (operation.requestBody && method !== 'get')
+      for (const code of ['invalid_json', 'payload_too_large', 'unsupported_media_type'] as const)
+        t.ok(named.includes(code), `${name} names ${code}`)
+    t.match(operation.description, /Scope: `[a-z]+:(read|write)`/, `${name} says who may`)
+  }
+})
+
+t.test('what it shows as an example of a body is taken by the route', async (t) => {
+  for (const { name, path, method, operation } of operations) {
+    const schema = resolve(operation.requestBody?.content['application/json']?.schema)
+    const example = schema?.examples?.[0]
+    if (example === undefined || operation.security?.length === 0) continue
+    const answer = await world.call<{ code?: string; detail?: string }>(
+      method.toUpperCase(),
+      path.replace(/\{\w+\}/g, 'unknown_1'),
+      {
+        body: example,
+        headers: { 'idempotency-key': 'example-1' },
+      },
+    )
+    t.not(answer.body.code, 'validation_failed', `${name}: ${answer.body.detail}`)
+  }
+})
+
+t.test('an account as it is served has the fields that are described', async (t) => {
+  const account = await world.connect()
+  const described = Object.keys(api.components.schemas.Account?.properties ?? {})
+  t.same(Object.keys(account).sort(), described.sort())
+  const vended = await world.call('GET', `/accounts/${account.id}/token`)
+  for (const field of Object.keys(vended.body)) t.ok(api.components.schemas.VendedToken?.properties?.[field], field)
+})
+
+t.test('S11: the page at /docs renders for everybody, from this service alone', async (t) => {
+  let page = await world.call<string>('GET', '/docs', { key: null })
+  if (page.status === 302) page = await world.call<string>('GET', String(page.headers.location), { key: null })
+  t.equal(page.status, 200)
+  t.match(page.headers['content-type'], /^text\/html/)
+  t.match(page.headers['content-security-policy'], /default-src 'self'/)
+  const files = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file = '']) => file)
+  t.ok(files.length >= 4)
+  for (const file of files) {
+    t.notMatch(file, /^(https?:)?\/\//)
+    const url = new URL(file, new URL('/docs/', world.app.url))
+    t.equal((await world.call('GET', url.pathname, { key: null })).status, 200, url.pathname)
+  }
+  t.same((await world.call('GET', '/docs/json', { key: null })).body, api)
+})
+
+function resolve(schema: Schema | undefined): Schema | undefined {
+  return schema?.$ref ? api.components.schemas[schema.$ref.split('/').at(-1) ?? ''] : schema
+}
+
+/** Its own, or one for each of its parts; a value that can only be one thing is its own example. */
+function hasExample({ schema, example, examples }: Content[string]): boolean {
+  if (example !== undefined || examples !== undefined) return true
+  const whole = resolve(schema)
+  if (!whole) return false
+  if (whole.examples?.length || whole.example !== undefined || whole.const !== undefined) return true
+  const parts = Object.values(whole.properties ?? {})
+  return (
+    parts.length > 0 &&
+    parts.every(
+      (part) =>
+        hasExample({ schema: part }) || resolve((part as { items?: Schema }).items)?.examples !== undefined || isPlain(part),
+    )
+  )
+}
+
+const isPlain = ({ type, $ref }: Schema) => $ref === undefined && type !== 'object' && type !== 'array'
