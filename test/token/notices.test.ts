@@ -1,3 +1,4 @@
+import postgres from 'postgres'
 import t from 'tap'
 import { findAccount, readTimeline } from '../../src/db/accounts.ts'
 import { claimNotices, listNotices, purgeNotices, storeNotice } from '../../src/db/notices.ts'
@@ -146,6 +147,29 @@ t.test('S53: removed and connected again within one second: TikTok is asked whic
     await settleNotices(world.parts)
     t.match((await world.call('GET', `/accounts/${id}`)).body, { status: 'disconnected' })
   })
+})
+
+t.test('S53: a reconnect that is being recorded while an older removal is acted upon keeps its grant', async (t) => {
+  const world = await startWorld(t)
+  const account = await world.connect()
+  await world.timePasses(3600)
+  const sql = postgres(world.databaseUrl, { max: 2 })
+  t.teardown(() => sql.end())
+  const reconnect = await sql.reserve()
+  await reconnect`begin`
+  await reconnect`update token_sets set generation = 2 where account_id = ${account.id}`
+  await reconnect`update accounts set authorized_at = now() where id = ${account.id}`
+
+  const outcome = told(world, { user_openid: account.open_id, content: { reason: 1 }, create_time: nowSeconds() - 1800 })
+  await eventually('the removal waits for the reconnect', async () => {
+    const waiting = await sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    return waiting.length > 0
+  })
+  await reconnect`commit`
+  reconnect.release()
+  t.equal(await outcome, 'older_than_grant')
+  t.equal(await count(world, 'token_sets'), 1)
+  t.match(await findAccount(world.parts.db, account.id), { status: 'active' })
 })
 
 t.test('a refresh recorded between the judgement and the end does not save a removed account', async (t) => {
