@@ -17,7 +17,7 @@ const usage = `Usage: npm run --silent cli -- COMMAND
   vault reseal [--dry-run]                    move everything sealed to the first key of VAULT_KEYS, while the service runs
   audit reads [--key ID] [--account ID] [--from T] [--to T] [--json]
                                               every access token that was handed out: when, to whom, whose
-  audit changes [--account ID] [--actor ID] [--from T] [--to T] [--json]
+  audit changes [--account ID] [--owner O] [--actor ID] [--from T] [--to T] [--json]
                                               every change of accounts and keys, and who made it
   accounts disconnect --owner O | --all [--yes] [--per-second 5]
                                               no token leaves from now on; TikTok is told at that rate

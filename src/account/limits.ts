@@ -56,7 +56,7 @@ export async function requireTier(parts: Parts, ownerId: string): Promise<void> 
 
 /** @throws ServiceError validation_failed: a tier that TIER_LIMITS does not know */
 export async function setTier(parts: Parts, ownerId: string, tier: string, actor: string): Promise<void> {
-  await saveOwner(parts.db, ownerId, checkTier(parts, tier))
+  await saveOwner(parts.db, ownerId, checkTier(parts, tier), actor)
   parts.log.info('tier was set', { ownerId, actor, code: tier })
 }
 

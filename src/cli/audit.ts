@@ -2,6 +2,7 @@
 // read and written piece by piece.
 import { once } from 'node:events'
 import { type Change, readChanges, readTokenReads, type TokenRead } from '../db/audit.ts'
+import { ownerInTrail } from '../db/trail.ts'
 import { onDatabase } from './database.ts'
 import { moment, parse, say, UsageError } from './terminal.ts'
 
@@ -10,11 +11,13 @@ export async function audit(argv: string[]): Promise<void> {
     key: { type: 'string' },
     actor: { type: 'string' },
     account: { type: 'string' },
+    owner: { type: 'string' },
     from: { type: 'string' },
     to: { type: 'string' },
     json: { type: 'boolean', default: false },
   })
   const { account: accountId = null, key: keyId = null, actor = null, json } = values
+  const object = values.owner === undefined ? accountId : ownerInTrail(values.owner)
   const span = {
     from: values.from === undefined ? null : moment('--from', values.from),
     to: values.to === undefined ? null : moment('--to', values.to),
@@ -28,11 +31,11 @@ export async function audit(argv: string[]): Promise<void> {
         say(`${await readTokenReads(db, { ...span, keyId, accountId }, write)} tokens were handed out`)
       })
     case 'changes':
-      if (actor === null && accountId === null && span.from === null)
-        throw new UsageError('audit changes needs --account, --actor or --from: otherwise it is everything there is.')
+      if (actor === null && object === null && span.from === null)
+        throw new UsageError('audit changes needs --account, --owner, --actor or --from: otherwise it is everything there is.')
       return onDatabase(async (db) => {
         const write = writer(json, changeLine)
-        say(`${await readChanges(db, { ...span, actor, accountId }, write)} changes`)
+        say(`${await readChanges(db, { ...span, actor, object }, write)} changes`)
       })
     default:
       throw new UsageError('audit knows reads and changes.')

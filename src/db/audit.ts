@@ -16,7 +16,7 @@ export interface Change {
   at: Date
   actor: string
   action: string
-  /** the account, the API key, the vault key */
+  /** the account, the API key, the vault key, or an owner by its hash */
   object: string
   code: string | null
   requestId: string | null
@@ -60,10 +60,10 @@ export async function readTokenReads(
 /** Oldest first, from the timelines and the trail together. @returns how many there were */
 export async function readChanges(
   db: Db,
-  filter: Span & { actor: string | null; accountId: string | null },
+  filter: Span & { actor: string | null; object: string | null },
   take: (changes: Change[]) => Promise<void>,
 ): Promise<number> {
-  const { actor, accountId, from, to } = filter
+  const { actor, object, from, to } = filter
   return db.run(
     'read_changes',
     async (sql) => {
@@ -72,10 +72,10 @@ export async function readChanges(
         and ${actor === null ? sql`true` : sql`actor = ${actor} and actor <> 'service'`}`
       const query = sql<Change[]>`
         select at, seq, actor, kind as action, account_id as object, code, request_id as "requestId" from timeline
-        where ${during} and ${accountId === null ? sql`true` : sql`account_id = ${accountId}`}
+        where ${during} and ${object === null ? sql`true` : sql`account_id = ${object}`}
         union all
         select at, seq, actor, action, object, detail, null from trail
-        where ${during} and ${accountId === null ? sql`true` : sql`object = ${accountId}`}
+        where ${during} and ${object === null ? sql`true` : sql`object = ${object}`}
         order by at, seq`
       for await (const changes of query.cursor(rowsAtOnce)) {
         count += changes.length

@@ -1,5 +1,6 @@
 // The statements of owners: whoever the web app connects accounts for, and the tier that says how many.
 import type { Db } from './client.ts'
+import { ownerInTrail } from './trail.ts'
 
 export interface OwnerRow {
   id: string
@@ -7,14 +8,17 @@ export interface OwnerRow {
   accountsConnected: number
 }
 
-/** @param tier null leaves what is there */
-export async function saveOwner(db: Db, id: string, tier: string | null): Promise<void> {
+/** Who sets a tier decides how many accounts an owner may have: a change is in the trail. */
+export async function saveOwner(db: Db, id: string, tier: string, actor: string): Promise<void> {
   await db.run(
     'save_owner',
     (sql) => sql`
-      insert into owners (id, tier) values (${id}, ${tier})
-      on conflict (id) do update set tier = coalesce(excluded.tier, owners.tier), updated_at = now()
-      where excluded.tier is not null and excluded.tier is distinct from owners.tier`,
+      with saved as (
+        insert into owners (id, tier) values (${id}, ${tier})
+        on conflict (id) do update set tier = excluded.tier, updated_at = now() where excluded.tier is distinct from owners.tier
+        returning tier
+      )
+      insert into trail (actor, action, object, detail) select ${actor}, 'tier_set', ${ownerInTrail(id)}, tier from saved`,
   )
 }
 

@@ -43,7 +43,7 @@ export async function createConnectSession(parts: Parts, wish: ConnectWish, acto
   const attested = checkAttestation(wish)
   const tier = wish.tier === undefined ? null : checkTier(parts, wish.tier)
   if (wish.reconnectAccountId !== undefined) await checkReconnect(parts, wish.reconnectAccountId, wish.ownerId)
-  if (tier !== null) await saveOwner(db, wish.ownerId, tier)
+  if (tier !== null) await saveOwner(db, wish.ownerId, tier, actor)
 
   const id = newId('cs')
   const secret = randomToken()

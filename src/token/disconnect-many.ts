@@ -10,6 +10,7 @@ import {
   spreadRevocations,
 } from '../db/disconnects.ts'
 import { readGate } from '../db/gates.ts'
+import { ownerInTrail } from '../db/trail.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
 import { attemptDueRevocations } from './revoke.ts'
@@ -60,7 +61,7 @@ export async function disconnectMany(
     if (last === undefined) break
     after = last
   }
-  if (done > 0) await noteDisconnects(db, actor, ownerId ?? 'all', `${done} accounts`)
+  if (done > 0) await noteDisconnects(db, actor, ownerId === null ? 'all' : ownerInTrail(ownerId), `${done} accounts`)
   return done
 }
 

@@ -7,6 +7,7 @@ import { audit } from '../../src/cli/audit.ts'
 import { keys } from '../../src/cli/keys.ts'
 import { moment, UsageError } from '../../src/cli/terminal.ts'
 import { vault } from '../../src/cli/vault.ts'
+import { ownerInTrail } from '../../src/db/trail.ts'
 import { generateVaultKey } from '../../src/vault/keyring.ts'
 import { command, environmentOf } from '../rig/command.ts'
 import { seedAccounts } from '../rig/seed.ts'
@@ -115,7 +116,7 @@ t.test(
     t.match(await run('--all', '--yes'), { code: 0, stdout: /^0 accounts are disconnected/ }, 'running it again is harmless')
     const trail = await sql`select action, object, detail from trail where action = 'accounts_disconnected' order by seq`
     t.same(trail, [
-      { action: 'accounts_disconnected', object: 'user_1', detail: '4 accounts' },
+      { action: 'accounts_disconnected', object: ownerInTrail('user_1'), detail: '4 accounts' },
       { action: 'accounts_disconnected', object: 'all', detail: '8 accounts' },
     ])
   },
@@ -142,7 +143,7 @@ t.test('a mistake in the words is found before anything is done', async (t) => {
     [audit, 'reads', /needs --key, --account or --from/],
     [audit, 'reads --from yesterday', /takes a date/],
     [audit, 'reads --from 2026-13-01', /takes a date/],
-    [audit, 'changes', /needs --account, --actor or --from/],
+    [audit, 'changes', /needs --account, --owner, --actor or --from/],
     [audit, 'everything', /knows reads and changes/],
     [accounts, 'disconnect', /needs --owner O or --all/],
     [accounts, 'disconnect --all --owner user_2', /needs --owner O or --all/],

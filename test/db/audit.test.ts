@@ -6,6 +6,7 @@ import { startApp } from '../../src/app.ts'
 import { keepHouse } from '../../src/background/housekeeper.ts'
 import { readChanges, readTokenReads, type TokenRead } from '../../src/db/audit.ts'
 import { dropOldPartitions, ensurePartitions } from '../../src/db/partitions.ts'
+import { ownerInTrail } from '../../src/db/trail.ts'
 import { createLog } from '../../src/telemetry.ts'
 import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { freshDatabase } from '../postgres.ts'
@@ -81,19 +82,23 @@ t.test('an answer of any length is read piece by piece', async (t) => {
 t.test('changes of accounts and of keys are found by their account and by who made them', async (t) => {
   const world = await startWorld(t)
   const account = await world.connect()
-  const key = await world.key('accounts:write')
+  const key = await world.key('accounts:write', 'owners:write')
+  for (const tier of ['creator', 'creator', 'business']) await world.call('PUT', '/owners/user_42', { key, body: { tier } })
   await world.call('PATCH', `/accounts/${account.id}`, { key, body: { label: 'Main shop' } })
   await world.call('DELETE', `/accounts/${account.id}`, { key })
   const ask = async (filter: Partial<Parameters<typeof readChanges>[1]>) => {
     const found: string[] = []
-    const all = { actor: null, accountId: null, from: null, to: null, ...filter }
+    const all = { actor: null, object: null, from: null, to: null, ...filter }
     await readChanges(world.parts.db, all, async (changes) => void found.push(...changes.map(({ action }) => action)))
     return found
   }
-  t.same(await ask({ accountId: account.id }), ['connected', 'label_changed', 'disconnected', 'grant_revoked'])
+  t.same(await ask({ object: account.id }), ['connected', 'label_changed', 'disconnected', 'grant_revoked'])
   const keyId = `key_${key.split('_')[1]}`
-  t.same(await ask({ actor: keyId }), ['label_changed', 'disconnected'])
-  t.same(await ask({ accountId: keyId }), ['api_key_created'])
+  t.same(await ask({ actor: keyId }), ['tier_set', 'tier_set', 'label_changed', 'disconnected'])
+  t.same(await ask({ object: ownerInTrail('user_42') }), ['tier_set', 'tier_set'], 'an owner by the hash of its id')
+  const trail = await world.parts.db.run('trail', (sql) => sql`select row_to_json(t)::text as text from trail t`)
+  t.notMatch(JSON.stringify(trail), /user_42/, 'which may have to be erased one day')
+  t.same(await ask({ object: keyId }), ['api_key_created'])
 })
 
 t.test(
