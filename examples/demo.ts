@@ -93,18 +93,18 @@ async function start(): Promise<void> {
   tell('example web app', webApp)
   await writeFile(addressFile, `${webApp}\n`)
 
-  const keyFile = relative(process.cwd(), keys.you.file)
+  const keyFile = shortest(keys.you.file)
   say(`
   Open  ${webApp}
 
   Log in as Ada, press Connect TikTok, choose somebody, allow; then fetch a token, disconnect, connect again.
 
   More to see
-    ${simulator}/          the people at the simulated TikTok, and what they allowed (remove the app there)
-    ${service}/docs        the API, to be read and tried
+    ${`${simulator}/`.padEnd(31)} the people at the simulated TikTok, and what they allowed (remove the app there)
+    ${`${service}/docs`.padEnd(31)} the API, to be read and tried
     curl -s ${service}/accounts -H "authorization: Bearer $(cat ${keyFile})"
 
-  Ctrl-C ends everything; the data stays in ${relative(process.cwd(), dataDir) || '.'} and is there again at the next start.
+  Ctrl-C ends everything; the data stays in ${shortest(dataDir)} and is there again at the next start.
 `)
 }
 
@@ -144,6 +144,11 @@ function endWithNpm(): void {
 
 function tell(what: string, where: string): void {
   say(`  ${((performance.now() - startedAt) / 1000).toFixed(1).padStart(4)} s  ${what.padEnd(30)} ${where}`)
+}
+
+function shortest(path: string): string {
+  const near = relative(process.cwd(), path)
+  return near === '' || near.startsWith('..') ? path : near
 }
 
 function say(text: string): void {

@@ -1,0 +1,76 @@
+// The image, as far as it can be known without an engine: what the Dockerfile says, and that what it copies is enough.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+
+const repository = join(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(repository, path), 'utf8')
+/** Instruction and argument, continued lines joined, comments gone. */
+const instructions = read('Dockerfile')
+  .replace(/\\\n/g, ' ')
+  .split('\n')
+  .filter((line) => line.trim() !== '' && !line.startsWith('#'))
+  .map((line) => {
+    const [, name = '', argument = ''] = /^(\S+)\s+(.*)$/.exec(line) ?? []
+    return { name, argument: argument.trim() }
+  })
+const argumentsOf = (name: string) => instructions.filter((one) => one.name === name).map(({ argument }) => argument)
+
+t.test('the image has the Node that the service is tested on, and no development or optional packages', async (t) => {
+  const { optionalDependencies } = JSON.parse(read('package.json'))
+  t.strictSame(argumentsOf('FROM'), ['node:24-slim'])
+  for (const [name, range] of Object.entries(optionalDependencies)) if (name.startsWith('node-')) t.equal(range, '^24.0.0', name)
+  const installs = argumentsOf('RUN').filter((line) => line.includes('npm'))
+  t.equal(installs.length, 1)
+  t.match(installs[0], /^npm ci --omit=dev --omit=optional --ignore-scripts\b/)
+})
+
+t.test('it runs as a user who owns nothing but the data, and as process 1 hears SIGTERM itself', async (t) => {
+  const order = instructions.map(({ name }) => name)
+  t.strictSame(argumentsOf('USER'), ['node'])
+  t.ok(order.indexOf('USER') > order.lastIndexOf('COPY'), 'what is copied belongs to root')
+  t.ok(order.indexOf('USER') > order.lastIndexOf('RUN'))
+  t.match(argumentsOf('RUN').join(), 'chown node:node /data')
+  t.strictSame(argumentsOf('VOLUME'), ['/data'])
+  t.match(argumentsOf('ENV').join(' '), /NODE_ENV=production.*HOST=0\.0\.0\.0.*PORT=3000.*DATA_DIR=\/data/)
+  t.strictSame(argumentsOf('EXPOSE'), ['3000'])
+  t.strictSame(argumentsOf('STOPSIGNAL'), ['SIGTERM'])
+  t.strictSame(
+    argumentsOf('CMD').map((line) => JSON.parse(line)),
+    [['node', 'src/main.ts']],
+    'no shell in between',
+  )
+})
+
+t.test('its health is asked by Node, without a shell or curl', async (t) => {
+  const [check = ''] = argumentsOf('HEALTHCHECK')
+  const [, command = ''] = /CMD (\[.*\])$/.exec(check) ?? []
+  const [program, flag, script] = JSON.parse(command)
+  t.strictSame([program, flag], ['node', '-e'])
+  t.doesNotThrow(() => new Function('fetch', 'process', script))
+  t.match(script, '/health/live')
+})
+
+t.test('only what the service needs gets in, and no secret that lies about', async (t) => {
+  const copied = argumentsOf('COPY')
+    .flatMap((line) => line.split(/\s+/).slice(0, -1))
+    .map((path) => path.replace(/^\.\//, ''))
+  t.strictSame(copied.toSorted(), ['.npmrc', 'drizzle', 'package-lock.json', 'package.json', 'src'])
+  const ignore = read('.dockerignore')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  t.equal(ignore[0], '*', 'everything is left out')
+  t.strictSame(
+    ignore
+      .slice(1)
+      .map((line) => line.replace(/^!/, ''))
+      .toSorted(),
+    copied.toSorted(),
+    'but this',
+  )
+  t.notMatch(read('.npmrc'), /_auth|token|password/i)
+  const literals = instructions.filter(
+    ({ name, argument }) => /^(ENV|ARG)$/.test(name) && /SECRET|VAULT|PASSWORD|KEY/.test(argument),
+  )
+  t.strictSame(literals, [])
+})
