@@ -35,7 +35,7 @@ async function run(argv: string[]): Promise<void> {
   const [command = 'help', ...rest] = argv
   switch (command) {
     case 'migrate':
-      return (await import('./cli/migrate.ts')).migrateNow()
+      return (await import('./cli/migrate.ts')).migrateNow(rest)
     case 'keys':
       return (await import('./cli/keys.ts')).keys(rest)
     case 'vault':

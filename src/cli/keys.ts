@@ -3,7 +3,7 @@ import { listApiKeys, revokeApiKey, revokeOtherApiKeys } from '../db/api-keys.ts
 import { migrate } from '../db/migrate.ts'
 import { createApiKey, type KeyScope, keyScopes } from '../http/api-keys.ts'
 import { onDatabase, operator } from './database.ts'
-import { parse, print, say, UsageError, wholeNumber } from './terminal.ts'
+import { nothingMore, parse, print, say, UsageError, wholeNumber } from './terminal.ts'
 
 export async function keys(argv: string[]): Promise<void> {
   const { values, positionals } = parse(argv, {
@@ -12,6 +12,7 @@ export async function keys(argv: string[]): Promise<void> {
     'expires-days': { type: 'string' },
     'all-but': { type: 'string', multiple: true },
   })
+  nothingMore(positionals.slice(positionals[0] === 'revoke' && values['all-but'] === undefined ? 2 : 1))
   switch (positionals[0]) {
     case 'create':
       return create(values.name, values.scope ?? [], values['expires-days'])

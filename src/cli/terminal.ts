@@ -22,6 +22,15 @@ export function parse<const O extends Options>(argv: string[], options: O) {
   }
 }
 
+/**
+ * A word nobody reads was meant to say something: `keys revoke A B` must not revoke A alone and look as if it had done both.
+ *
+ * @throws UsageError
+ */
+export function nothingMore(words: string[]): void {
+  if (words.length > 0) throw new UsageError(`There is one word too many: ${JSON.stringify(words[0])}.`)
+}
+
 /** @throws UsageError for anything but a whole number in the range */
 export function wholeNumber(name: string, text: string, from: number, to: number): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN

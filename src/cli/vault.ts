@@ -1,10 +1,11 @@
 // `vault`: keys made, and everything sealed moved to the primary one.
 import { generateVaultKey } from '../vault/keyring.ts'
 import { onParts, operator } from './database.ts'
-import { parse, print, say, startProgress, Unfinished, UsageError } from './terminal.ts'
+import { nothingMore, parse, print, say, startProgress, Unfinished, UsageError } from './terminal.ts'
 
 export async function vault(argv: string[]): Promise<void> {
   const { values, positionals } = parse(argv, { id: { type: 'string' }, 'dry-run': { type: 'boolean', default: false } })
+  nothingMore(positionals.slice(1))
   switch (positionals[0]) {
     case 'keygen':
       print(generateVaultKey(values.id))

@@ -1,0 +1,68 @@
+// The command line from the outside: answers on standard output, everything else on standard error, mistakes with an exit code.
+import t from 'tap'
+import { openDb } from '../src/db/client.ts'
+import { keyScopes, openApiKeys } from '../src/http/api-keys.ts'
+import { parseKeyring } from '../src/vault/keyring.ts'
+import { emptyDatabase, freshDatabase } from './postgres.ts'
+import { command } from './rig/command.ts'
+
+t.jobs = 2
+
+t.test('migrate brings an empty database up to date, and says so when it is', async (t) => {
+  const { url } = await emptyDatabase(t)
+  t.match(await command(['migrate'], { DATABASE_URL: url }), { code: 0, stdout: /^\d+ migrations applied\n$/ })
+  t.match(await command(['migrate'], { DATABASE_URL: url }), { code: 0, stdout: 'up to date\n' })
+})
+
+t.test('keys create prints the key, only the key; it works until it is revoked, and is never shown again', async (t) => {
+  const { url } = await emptyDatabase(t) // no migration by hand: the first key may come first
+  const env = { DATABASE_URL: url }
+  const made = await command(['keys', 'create', '--name', 'ops', ...keyScopes.flatMap((scope) => ['--scope', scope])], env)
+  t.match(made, { code: 0, stdout: /^ttk_[0-9a-z]{25}_[0-9a-f]{64}_[0-9a-f]{8}\n$/ })
+  const key = made.stdout.trim()
+  const id = `key_${key.split('_')[1]}`
+  t.match(made.stderr, id)
+  t.notOk(made.stderr.includes(key))
+  const db = openDb({ url })
+  t.teardown(() => db.close())
+  t.match(await openApiKeys(db).verify(key), { keyId: id, name: 'ops', scopes: [...keyScopes] })
+
+  const listed = await command(['keys', 'list'], env)
+  t.match(listed, { code: 0, stderr: '' })
+  t.match(listed.stdout, new RegExp(`^${id}\\tlive\\tops\\t`))
+  t.notMatch(listed.stdout, key.split('_')[2] ?? '')
+  t.match(await command(['keys', 'revoke', id], env), { code: 0 })
+  t.equal(await openApiKeys(db).verify(key), undefined)
+  t.match((await command(['keys', 'list'], env)).stdout, new RegExp(`^${id}\\trevoked\\t`))
+})
+
+t.test('vault keygen prints an entry that VAULT_KEYS takes, another one every time', async (t) => {
+  const [first, second] = await Promise.all([command(['vault', 'keygen'], {}), command(['vault', 'keygen', '--id', 'k2'], {})])
+  t.match(
+    [first, second],
+    [
+      { code: 0, stderr: '' },
+      { code: 0, stderr: '' },
+    ],
+  )
+  t.same(parseKeyring(`${second.stdout.trim()},${first.stdout.trim()}`).ids, ['k2', 'k1'])
+  t.match(await command(['vault', 'keygen', '--id', 'Not An Id'], {}), { code: 1, stdout: '', stderr: /1 to 32 of a-z/ })
+})
+
+t.test('unknown words get the usage and exit code 1, and nothing is done', async (t) => {
+  const { url } = await freshDatabase(t)
+  const words = ['keys', 'keys revoke key_a key_b', 'keys list all', 'migrate now', 'migrate --force', 'vault keygen k2']
+  const answers = await Promise.all(words.map((line) => command(line.split(' '), { DATABASE_URL: url })))
+  for (const [index, answer] of answers.entries())
+    t.match(answer, { code: 1, stdout: '', stderr: /Usage: npm run --silent cli/ }, `${words[index]}`)
+  t.match(await command(['help'], {}), { code: 0, stdout: /^Usage: / })
+})
+
+t.test('a database that is named wrongly or is not there is said in a line, without its password', async (t) => {
+  const password = 'pAsswordThatNobodyMaySee'
+  const wrong = await command(['keys', 'list'], { DATABASE_URL: `mysql://u:${password}@db/x` })
+  t.match(wrong, { code: 1, stdout: '', stderr: /DATABASE_URL/ })
+  const away = await command(['keys', 'list'], { DATABASE_URL: `postgres://u:${password}@127.0.0.1:9/x` })
+  t.match(away, { code: 1, stdout: '', stderr: /storage_unavailable/ })
+  t.notMatch(wrong.stderr + away.stderr, password)
+})
