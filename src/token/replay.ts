@@ -1,6 +1,6 @@
 // Brings home, at start, what an earlier process had been told by TikTok and could not record.
 import type { Parts } from '../parts.ts'
-import { replayExchange } from './exchange.ts'
+import { replayExchange } from './grant.ts'
 import { replayRefresh } from './record.ts'
 
 /**

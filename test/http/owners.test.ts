@@ -1,6 +1,6 @@
 // Owners over HTTP: who may look and set, and that an erased owner is erased.
 import t from 'tap'
-import { replayExchange } from '../../src/token/exchange.ts'
+import { replayExchange } from '../../src/token/grant.ts'
 import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startWorld, type World } from '../world.ts'
