@@ -26,6 +26,7 @@ const withBody: FailureCode[] = ['invalid_json', 'payload_too_large', 'unsupport
  * The failures of a route as OpenAPI responses: one per status, its codes named.
  *
  * @param own the route's own codes; those every guarded route has are added
+ * @param options.body any method but GET: also without a schema for it a body can come, and be refused
  */
 export function failuresOf(own: readonly FailureCode[], options: { body?: boolean } = {}) {
   return responsesOf([...guarded, ...(options.body ? withBody : []), ...own])
