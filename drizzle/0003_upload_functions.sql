@@ -25,6 +25,25 @@ CREATE TYPE "upload_quota" AS (
 	"closed_by" text
 );
 --> statement-breakpoint
+-- What became of a change, the window, and the upload as it then stands (nulls: there is none).
+CREATE TYPE "upload_decision" AS (
+	"outcome" text,
+	"judged_at" timestamptz,
+	"used" integer,
+	"reserved" integer,
+	"remaining" integer,
+	"free_at" timestamptz,
+	"closed_by" text,
+	"id" text,
+	"reserved_at" timestamptz,
+	"expires_at" timestamptz,
+	"committed_at" timestamptz,
+	"late" boolean,
+	"publish_id" text,
+	"released_at" timestamptz,
+	"tiktok_error" text
+);
+--> statement-breakpoint
 CREATE FUNCTION tiktok_user_of(p_open_id text) RETURNS bytea LANGUAGE sql STABLE AS $$
 	SELECT sha256(convert_to(p_open_id, 'UTF8'))
 $$;
@@ -55,6 +74,13 @@ RETURNS SETOF upload_quota LANGUAGE sql STABLE AS $$
 	) holds LEFT JOIN upload_gates gate ON gate.tiktok_user = p_tiktok_user
 $$;
 --> statement-breakpoint
+CREATE FUNCTION upload_decided(p_outcome text, p_upload text, p_tiktok_user bytea, p_limit integer, p_at timestamptz)
+RETURNS SETOF upload_decision LANGUAGE sql STABLE AS $$
+	SELECT p_outcome, p_at, q.used, q.reserved, q.remaining, q.free_at, q.closed_by, u.id, u.reserved_at, u.expires_at, u.committed_at, u.late,
+		u.publish_id, u.released_at, u.tiktok_error
+	FROM quota_at(p_tiktok_user, p_limit, p_at, p_at, 1) q LEFT JOIN uploads u ON u.id = p_upload
+$$;
+--> statement-breakpoint
 CREATE FUNCTION announce_exhaustion(p_tiktok_user bytea, p_account text, p_owner text, p_next_slot_at timestamptz) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO upload_gates (tiktok_user, exhausted_until) VALUES (p_tiktok_user, p_next_slot_at)
 	ON CONFLICT (tiktok_user) DO UPDATE SET exhausted_until = excluded.exhausted_until;
@@ -68,164 +94,161 @@ $$;
 -- An exhaustion is announced by whoever takes the last slot, once per next_slot_at however often that slot goes back and forth;
 -- or by the first refusal, when nobody took the last one because the limit was lowered.
 CREATE FUNCTION reserve_upload(p_account text, p_upload text, p_key text, p_ttl_seconds integer, p_limit integer, p_actor text)
-RETURNS TABLE (outcome text, upload uploads, quota upload_quota, judged_at timestamptz) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+RETURNS upload_decision LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+	decided upload_decision;
 	person record;
-	held record;
+	seen record;
 	usable boolean;
 	expires timestamptz;
 BEGIN
 	SELECT a.owner_id, a.status, a.status_reason, tiktok_user_of(a.open_id) AS tiktok_user, pg_advisory_xact_lock(7214002, hashtext(a.open_id))
 	INTO person FROM accounts a WHERE a.id = p_account;
-	judged_at := clock_timestamp();
+	decided.judged_at := clock_timestamp();
 	IF person.tiktok_user IS NULL THEN
-		outcome := CASE WHEN person.status IS NULL THEN 'account_not_found' ELSE 'account_disconnected' END;
-		RETURN NEXT;
-		RETURN;
+		decided.outcome := CASE WHEN person.status IS NULL THEN 'account_not_found' ELSE 'account_disconnected' END;
+		RETURN decided;
 	END IF;
-	SELECT count(u.committed_at)::integer AS used, count(*)::integer AS total,
-		(SELECT g FROM upload_gates g WHERE g.tiktok_user = person.tiktok_user) AS gate INTO held
-	FROM uploads u WHERE u.tiktok_user = person.tiktok_user AND u.held_until > judged_at;
-
+	SELECT count(u.committed_at)::integer AS used, count(*)::integer AS held,
+		(SELECT g FROM upload_gates g WHERE g.tiktok_user = person.tiktok_user) AS gate,
+		(SELECT o FROM uploads o WHERE o.account_id = p_account AND o.idempotency_key = p_key) AS earlier
+	INTO seen FROM uploads u WHERE u.tiktok_user = person.tiktok_user AND u.held_until > decided.judged_at;
 	usable := person.status = 'active';
 	IF person.status_reason = 'refresh_outcome_unknown' THEN
 		-- The present token is still handed out, so it may still be used (F01).
-		SELECT t.access_expires_at > judged_at INTO usable FROM token_sets t WHERE t.account_id = p_account;
+		SELECT t.access_expires_at > decided.judged_at INTO usable FROM token_sets t WHERE t.account_id = p_account;
 	END IF;
-	IF usable AND held.total < p_limit AND coalesce((held.gate).closed_until <= judged_at, true) THEN
-		expires := ceil_milliseconds(judged_at) + make_interval(secs => p_ttl_seconds);
-		INSERT INTO uploads AS u (id, account_id, tiktok_user, idempotency_key, ttl_seconds, reserved_by, reserved_at, expires_at, held_until)
-		VALUES (p_upload, p_account, person.tiktok_user, p_key, p_ttl_seconds, p_actor, judged_at, expires, expires)
-		ON CONFLICT (account_id, idempotency_key) DO NOTHING
-		RETURNING u.* INTO upload;
-		IF FOUND THEN
-			outcome := 'reserved';
+	decided.outcome := CASE
+		WHEN (seen.earlier).ttl_seconds = p_ttl_seconds THEN 'repeated'
+		WHEN (seen.earlier).id IS NOT NULL THEN 'key_reused'
+		WHEN usable IS NOT TRUE THEN 'reauthorization_required'
+		WHEN seen.held >= p_limit OR (seen.gate).closed_until > decided.judged_at THEN 'exhausted'
+		ELSE 'reserved'
+	END;
+
+	IF decided.outcome = 'reserved' THEN
+		expires := ceil_milliseconds(decided.judged_at) + make_interval(secs => p_ttl_seconds);
+		INSERT INTO uploads (id, account_id, tiktok_user, idempotency_key, ttl_seconds, reserved_by, reserved_at, expires_at, held_until)
+		VALUES (p_upload, p_account, person.tiktok_user, p_key, p_ttl_seconds, p_actor, decided.judged_at, expires, expires);
+		IF seen.held + 1 < p_limit THEN
+			IF (seen.gate).exhausted_until <= decided.judged_at THEN
+				UPDATE upload_gates g SET exhausted_until = NULL WHERE g.tiktok_user = person.tiktok_user;
+			END IF;
+			-- What `upload_decided` would find, without looking again: this is the way that most take.
+			RETURN ('reserved', decided.judged_at, seen.used, seen.held + 1 - seen.used, p_limit - seen.held - 1, decided.judged_at, NULL,
+				p_upload, decided.judged_at, expires, NULL, false, NULL, NULL, NULL)::upload_decision;
 		END IF;
 	END IF;
-
-	IF outcome = 'reserved' AND held.total + 1 < p_limit THEN
-		quota := ROW(held.used, held.total + 1 - held.used, p_limit - held.total - 1, judged_at, NULL, NULL);
-		IF (held.gate).exhausted_until <= judged_at THEN
-			UPDATE upload_gates g SET exhausted_until = NULL WHERE g.tiktok_user = person.tiktok_user;
-		END IF;
-		RETURN NEXT;
-		RETURN;
-	END IF;
-
-	IF outcome IS NULL THEN
-		SELECT u.* INTO upload FROM uploads u WHERE u.account_id = p_account AND u.idempotency_key = p_key;
-		outcome := CASE
-			WHEN upload.ttl_seconds = p_ttl_seconds THEN 'repeated'
-			WHEN upload.id IS NOT NULL THEN 'key_reused'
-			WHEN usable THEN 'exhausted'
-			ELSE 'reauthorization_required'
-		END;
-	END IF;
-	SELECT q.* INTO quota FROM quota_at(person.tiktok_user, p_limit, judged_at, judged_at, 1) q;
-	IF (outcome = 'reserved' AND coalesce((held.gate).exhausted_until <= judged_at, true))
-		OR (outcome = 'exhausted' AND (held.gate).exhausted_until IS NULL)
+	SELECT d.* INTO decided
+	FROM upload_decided(decided.outcome, coalesce((seen.earlier).id, p_upload), person.tiktok_user, p_limit, decided.judged_at) d;
+	IF (decided.outcome = 'reserved' AND coalesce((seen.gate).exhausted_until <= decided.judged_at, true))
+		OR (decided.outcome = 'exhausted' AND (seen.gate).exhausted_until IS NULL)
 	THEN
-		PERFORM announce_exhaustion(person.tiktok_user, p_account, person.owner_id, quota.free_at);
+		PERFORM announce_exhaustion(person.tiktok_user, p_account, person.owner_id, decided.free_at);
 	END IF;
-	RETURN NEXT;
+	RETURN decided;
 END $$;
 --> statement-breakpoint
 -- outcome: committed | repeated | released | publish_id_differs | upload_not_found | account_not_found | account_disconnected
 CREATE FUNCTION commit_upload(p_account text, p_upload text, p_publish_id text, p_limit integer, p_actor text, p_request text)
-RETURNS TABLE (outcome text, upload uploads, quota upload_quota, judged_at timestamptz) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+RETURNS upload_decision LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+	decided upload_decision;
 	person record;
+	present uploads;
 BEGIN
 	SELECT a.status, tiktok_user_of(a.open_id) AS tiktok_user, pg_advisory_xact_lock(7214002, hashtext(a.open_id))
 	INTO person FROM accounts a WHERE a.id = p_account;
-	judged_at := clock_timestamp();
+	decided.judged_at := clock_timestamp();
 	IF person.tiktok_user IS NULL THEN
-		outcome := CASE WHEN person.status IS NULL THEN 'account_not_found' ELSE 'account_disconnected' END;
-		RETURN NEXT;
-		RETURN;
+		decided.outcome := CASE WHEN person.status IS NULL THEN 'account_not_found' ELSE 'account_disconnected' END;
+		RETURN decided;
 	END IF;
-
-	SELECT u.* INTO upload FROM uploads u WHERE u.id = p_upload AND u.account_id = p_account;
-	outcome := CASE
-		WHEN upload.id IS NULL THEN 'upload_not_found'
-		WHEN upload.released_at IS NOT NULL THEN 'released'
-		WHEN upload.committed_at IS NULL THEN 'committed'
-		WHEN p_publish_id <> upload.publish_id THEN 'publish_id_differs'
+	SELECT u.* INTO present FROM uploads u WHERE u.id = p_upload AND u.account_id = p_account;
+	decided.outcome := CASE
+		WHEN present.id IS NULL THEN 'upload_not_found'
+		WHEN present.released_at IS NOT NULL THEN 'released'
+		WHEN present.committed_at IS NULL THEN 'committed'
+		WHEN p_publish_id <> present.publish_id THEN 'publish_id_differs'
 		ELSE 'repeated'
 	END;
-	IF outcome = 'repeated' AND upload.publish_id IS NULL AND p_publish_id IS NOT NULL THEN
-		UPDATE uploads u SET publish_id = p_publish_id WHERE u.id = p_upload RETURNING u.* INTO upload;
-	ELSIF outcome = 'committed' THEN
-		UPDATE uploads u SET committed_at = judged_at, held_until = ceil_milliseconds(judged_at) + interval '24 hours',
-			late = u.expires_at <= judged_at, publish_id = p_publish_id
-		WHERE u.id = p_upload RETURNING u.* INTO upload;
+
+	IF decided.outcome = 'repeated' THEN
+		UPDATE uploads u SET publish_id = p_publish_id WHERE u.id = p_upload AND u.publish_id IS NULL AND p_publish_id IS NOT NULL;
+	ELSIF decided.outcome = 'committed' THEN
+		UPDATE uploads u SET committed_at = decided.judged_at, held_until = ceil_milliseconds(decided.judged_at) + interval '24 hours',
+			late = present.expires_at <= decided.judged_at, publish_id = p_publish_id
+		WHERE u.id = p_upload;
 		INSERT INTO timeline (account_id, kind, code, actor, request_id)
-		VALUES (p_account, CASE WHEN upload.late THEN 'upload_committed_late' ELSE 'upload_committed' END, p_publish_id, p_actor, p_request);
+		VALUES (p_account, CASE WHEN present.expires_at <= decided.judged_at THEN 'upload_committed_late' ELSE 'upload_committed' END,
+			p_publish_id, p_actor, p_request);
 		-- TikTok took one: the next refusal is a first one again.
 		UPDATE upload_gates g SET refusals = 0
-		WHERE g.tiktok_user = person.tiktok_user AND g.refusals > 0 AND g.refused_at <= upload.reserved_at;
+		WHERE g.tiktok_user = person.tiktok_user AND g.refusals > 0 AND g.refused_at <= present.reserved_at;
 	END IF;
-	SELECT q.* INTO quota FROM quota_at(person.tiktok_user, p_limit, judged_at, judged_at, 1) q;
-	RETURN NEXT;
+	SELECT d.* INTO decided FROM upload_decided(decided.outcome, present.id, person.tiktok_user, p_limit, decided.judged_at) d;
+	RETURN decided;
 END $$;
 --> statement-breakpoint
 -- Gives a slot back. With p_first_wait_seconds TikTok's refusal closes the person's uploads: for that long, doubled with every
--- further refusal of that kind without an upload in between, up to p_last_wait_seconds; with p_until_window_moves not before the oldest upload we know of has left the window.
+-- further refusal of that kind without an upload in between, up to p_last_wait_seconds; with p_until_window_moves not before the oldest
+-- upload we know of has left the window.
 -- outcome: released | repeated | committed | upload_not_found | account_not_found | account_disconnected
 CREATE FUNCTION release_upload(p_account text, p_upload text, p_tiktok_error text, p_first_wait_seconds integer, p_last_wait_seconds integer,
 	p_until_window_moves boolean, p_limit integer, p_actor text, p_request text)
-RETURNS TABLE (outcome text, upload uploads, quota upload_quota, judged_at timestamptz) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+RETURNS upload_decision LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
+	decided upload_decision;
 	person record;
+	present uploads;
 	gate upload_gates;
 	refusals_before integer;
 	closed timestamptz;
 BEGIN
 	SELECT a.owner_id, a.status, tiktok_user_of(a.open_id) AS tiktok_user, pg_advisory_xact_lock(7214002, hashtext(a.open_id))
 	INTO person FROM accounts a WHERE a.id = p_account;
-	judged_at := clock_timestamp();
+	decided.judged_at := clock_timestamp();
 	IF person.tiktok_user IS NULL THEN
-		outcome := CASE WHEN person.status IS NULL THEN 'account_not_found' ELSE 'account_disconnected' END;
-		RETURN NEXT;
-		RETURN;
+		decided.outcome := CASE WHEN person.status IS NULL THEN 'account_not_found' ELSE 'account_disconnected' END;
+		RETURN decided;
 	END IF;
-
-	SELECT u.* INTO upload FROM uploads u WHERE u.id = p_upload AND u.account_id = p_account;
-	outcome := CASE
-		WHEN upload.id IS NULL THEN 'upload_not_found'
-		WHEN upload.committed_at IS NOT NULL THEN 'committed'
-		WHEN upload.released_at IS NOT NULL THEN 'repeated'
+	SELECT u.* INTO present FROM uploads u WHERE u.id = p_upload AND u.account_id = p_account;
+	decided.outcome := CASE
+		WHEN present.id IS NULL THEN 'upload_not_found'
+		WHEN present.committed_at IS NOT NULL THEN 'committed'
+		WHEN present.released_at IS NOT NULL THEN 'repeated'
 		ELSE 'released'
 	END;
-	IF outcome = 'released' THEN
-		UPDATE uploads u SET released_at = judged_at, held_until = least(u.held_until, judged_at), tiktok_error = p_tiktok_error
-		WHERE u.id = p_upload RETURNING u.* INTO upload;
+
+	IF decided.outcome = 'released' THEN
+		UPDATE uploads u SET released_at = decided.judged_at, held_until = least(u.held_until, decided.judged_at), tiktok_error = p_tiktok_error
+		WHERE u.id = p_upload;
 	END IF;
-	IF outcome = 'released' AND p_first_wait_seconds IS NOT NULL THEN
+	IF decided.outcome = 'released' AND p_first_wait_seconds IS NOT NULL THEN
 		SELECT g.* INTO gate FROM upload_gates g WHERE g.tiktok_user = person.tiktok_user;
 		refusals_before := CASE
 			WHEN gate.closed_by IS DISTINCT FROM p_tiktok_error THEN 0
 			-- Uploads that were under way together are refused together: that is one refusal, not several in a row.
-			WHEN upload.reserved_at < gate.refused_at THEN greatest(gate.refusals - 1, 0)
+			WHEN present.reserved_at < gate.refused_at THEN greatest(gate.refusals - 1, 0)
 			ELSE gate.refusals
 		END;
-		closed := ceil_milliseconds(judged_at)
+		closed := ceil_milliseconds(decided.judged_at)
 			+ make_interval(secs => least(p_last_wait_seconds, p_first_wait_seconds * 2 ^ least(refusals_before, 16)));
 		IF p_until_window_moves THEN
 			SELECT greatest(closed, min(u.held_until)) INTO closed
-			FROM uploads u WHERE u.tiktok_user = person.tiktok_user AND u.held_until > judged_at AND u.committed_at IS NOT NULL;
+			FROM uploads u WHERE u.tiktok_user = person.tiktok_user AND u.held_until > decided.judged_at AND u.committed_at IS NOT NULL;
 		END IF;
 		INSERT INTO upload_gates AS g (tiktok_user, closed_until, closed_by, refusals, refused_at)
-		VALUES (person.tiktok_user, closed, p_tiktok_error, refusals_before + 1, judged_at)
+		VALUES (person.tiktok_user, closed, p_tiktok_error, refusals_before + 1, decided.judged_at)
 		ON CONFLICT (tiktok_user) DO UPDATE SET refusals = excluded.refusals,
-			refused_at = CASE WHEN upload.reserved_at < g.refused_at THEN g.refused_at ELSE excluded.refused_at END,
+			refused_at = CASE WHEN present.reserved_at < g.refused_at THEN g.refused_at ELSE excluded.refused_at END,
 			closed_by = CASE WHEN excluded.closed_until >= g.closed_until THEN excluded.closed_by ELSE g.closed_by END,
 			closed_until = greatest(g.closed_until, excluded.closed_until);
 		INSERT INTO timeline (account_id, kind, code, actor, request_id) VALUES (p_account, 'uploads_closed', p_tiktok_error, p_actor, p_request);
-		IF coalesce(gate.closed_until <= judged_at, true) THEN
+		IF coalesce(gate.closed_until <= decided.judged_at, true) THEN
 			PERFORM announce_exhaustion(person.tiktok_user, p_account, person.owner_id, closed);
 		END IF;
 	END IF;
-	SELECT q.* INTO quota FROM quota_at(person.tiktok_user, p_limit, judged_at, judged_at, 1) q;
-	RETURN NEXT;
+	SELECT d.* INTO decided FROM upload_decided(decided.outcome, present.id, person.tiktok_user, p_limit, decided.judged_at) d;
+	RETURN decided;
 END $$;

@@ -15,7 +15,6 @@ export interface QuotaRow {
 
 export interface UploadRow {
   id: string
-  accountId: string
   reservedAt: Date
   expiresAt: Date
   committedAt: Date | null
@@ -54,10 +53,9 @@ export interface Closure {
 
 const quota = `q.used, q.reserved, q.remaining, q.free_at as "freeAt", q.closed_by as "closedBy"`
 
-const decided = `d.outcome, d.judged_at as "judgedAt", (d.quota).used, (d.quota).reserved, (d.quota).remaining, (d.quota).free_at as "freeAt",
-  (d.quota).closed_by as "closedBy", (d.upload).id, (d.upload).account_id as "accountId",
-  (d.upload).reserved_at as "reservedAt", (d.upload).expires_at as "expiresAt", (d.upload).committed_at as "committedAt", (d.upload).late,
-  (d.upload).publish_id as "publishId", (d.upload).released_at as "releasedAt", (d.upload).tiktok_error as "tiktokError"`
+const decided = `d.outcome, d.judged_at as "judgedAt", d.used, d.reserved, d.remaining, d.free_at as "freeAt", d.closed_by as "closedBy", d.id,
+  d.reserved_at as "reservedAt", d.expires_at as "expiresAt", d.committed_at as "committedAt", d.late, d.publish_id as "publishId",
+  d.released_at as "releasedAt", d.tiktok_error as "tiktokError"`
 
 /** The windows of several accounts as they stand now; an account that never reserved anything has an empty one. */
 export async function findQuotas(
