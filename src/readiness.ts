@@ -61,7 +61,7 @@ export async function watchKeyring(parts: Parts): Promise<void> {
 }
 
 /** @returns the ids of keys that the database needs and the vault has not, or has with other bytes */
-export async function mismatchedKeys({ db, vault }: Pick<Parts, 'db' | 'vault'>): Promise<string[]> {
+async function mismatchedKeys({ db, vault }: Parts): Promise<string[]> {
   const canaries = await readCanaries(db)
   return canaries.filter(({ keyId, sealedCanary }) => !vault.checkCanary(keyId, sealedCanary)).map(({ keyId }) => keyId)
 }

@@ -1,7 +1,7 @@
 // `accounts disconnect`: the emergency stop, of one owner or of everybody.
 import { countLiveAccounts } from '../db/disconnects.ts'
 import { ServiceError } from '../errors.ts'
-import { mismatchedKeys } from '../readiness.ts'
+import { watchKeyring } from '../readiness.ts'
 import { onParts, operator } from './database.ts'
 import { confirmed, parse, print, say, startProgress, UsageError, wholeNumber } from './terminal.ts'
 
@@ -37,13 +37,10 @@ export async function accounts(argv: string[]): Promise<void> {
     print(`${ended} accounts are disconnected: no token of theirs leaves any more`)
 
     // Tried with the wrong keys, each revocation would be put off as unreadable.
-    const mismatched = await mismatchedKeys(parts)
-    if (mismatched.length > 0) {
-      const ids = mismatched.map((keyId) => `"${keyId}"`).join(', ')
-      throw new ServiceError(
-        'keyring_mismatch',
-        `TikTok is not told from here: VAULT_KEYS has to hold ${ids}. Replicas that run tell it.`,
-      )
+    await watchKeyring(parts)
+    if (!parts.keyring.fits) {
+      const detail = 'TikTok is not told from here: VAULT_KEYS has to be that of the service. Replicas that run tell it.'
+      throw new ServiceError('keyring_mismatch', detail)
     }
     say('TikTok is told now; replicas that run go on with it when this command is stopped, and so does running it again.')
     const revoking = startProgress('revoking')

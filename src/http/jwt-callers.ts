@@ -57,7 +57,8 @@ export function openJwtCallers(
         })
         if (typeof payload.sub !== 'string' || payload.sub === '') return undefined
         const granted = textsOf(payload[claim]).flatMap((text) => scopes.get(text) ?? [])
-        return { keyId: keyIdOf(payload.sub), name: payload.sub.slice(0, 64), scopes: [...new Set(granted)] }
+        const subject = auditableSubject(payload.sub)
+        return { keyId: `jwt:${subject}`, name: subject, scopes: [...new Set(granted)] }
       } catch (error) {
         if (error instanceof ServiceError) throw error
         return undefined // which check failed helps only whoever is trying
@@ -77,8 +78,8 @@ function textsOf(value: unknown): string[] {
 }
 
 /** What stands in the audit: the subject as it is, or its hash when it is long or holds what a log should not. */
-function keyIdOf(subject: string): string {
-  return /^[\w.:@|/-]{1,96}$/.test(subject) ? `jwt:${subject}` : `jwt:~${digest(subject).slice(0, 32)}`
+function auditableSubject(subject: string): string {
+  return /^[\w.:@|/-]{1,96}$/.test(subject) ? subject : `~${digest(subject).slice(0, 32)}`
 }
 
 const unavailable = (cause?: unknown) =>

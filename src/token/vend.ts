@@ -72,6 +72,7 @@ export async function replaceRejected(
   rejectedGeneration: number,
   reader: TokenReader,
 ): Promise<VendedToken> {
+  await admitReader(parts, accountId, reader) // what a key may not read, it may not have refreshed either
   const found = await peek(parts, accountId)
   refuseIfDown(found)
   if (found.generation !== null && found.generation > rejectedGeneration) return vend(parts, accountId, 0, reader)

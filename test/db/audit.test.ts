@@ -227,6 +227,9 @@ t.test(
       t.ok(wait > 590 && wait <= 600)
     }
     for (const { id } of served) t.equal((await read(id, thief)).status, 200, 'what it has read it may read again')
+    const unread = accounts.find(({ id }) => !served.some((account) => account.id === id))
+    const forced = await world.call('POST', `/accounts/${unread?.id}/token/rejected`, { key: thief, body: { generation: 1 } })
+    t.equal(forced.status, 429, 'nor can it have others refreshed')
     t.equal((await read(accounts[19]?.id ?? '', other)).status, 200, 'another key has its own')
     await recede(sql, 601)
     const later = accounts.filter(({ id }) => !served.some((account) => account.id === id)).slice(0, cap)
