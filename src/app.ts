@@ -148,6 +148,7 @@ export async function openParts(
     // Two lanes: while one statement is out the next fills up, and a slow one does not hold up everybody.
     vends: openBatch((reads) => vendTokenSets(db, reads), { lanes: 2, most: 64 }),
     unsaved: new Set(),
+    savedLate: new Set(),
     keyring: { fits: true },
     stopping: stopping.signal,
   }

@@ -74,6 +74,10 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
   guardRoutes(app, parts, openApiKeys(parts.db))
   await describeApi(app)
 
+  app.addHook('onSend', async (_request, reply) => {
+    // A connection that was busy when the end began would be kept, and the end would wait half a minute for it.
+    if (parts.stopping.aborted) reply.header('connection', 'close')
+  })
   app.addHook('onResponse', async (request, reply) => {
     // The route's pattern: an address holds ids, and on the browser routes secrets.
     const route = request.routeOptions.url ?? 'none'

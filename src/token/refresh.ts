@@ -73,8 +73,9 @@ export async function spend(parts: Parts, claim: Claim, heldSince: number): Prom
     await releaseClaim(db, claim, 'held_too_long', 0)
     return count(parts, { kind: 'transient', code: 'held_too_long', retryAfterSeconds: 1 })
   }
-  const waited = heldForSeconds > surelyOursSeconds
-  if (parts.unsaved.has(claim.accountId) || (waited && !(await claimStands(db, claim)))) return count(parts, { kind: 'yielded' })
+  const doubtful = heldForSeconds > surelyOursSeconds || parts.savedLate.has(claim.accountId)
+  if (parts.unsaved.has(claim.accountId) || (doubtful && !(await claimStands(db, claim))))
+    return count(parts, { kind: 'yielded' })
 
   // No transaction is open here: TikTok may take ten seconds, and no lock should wait on a stranger.
   const issuedAt = new Date(claim.claimedAt.getTime() + (performance.now() - claimedAtMark))

@@ -5,6 +5,8 @@ import type { Parts } from '../parts.ts'
 
 /** The pauses between tries stay short: when the database is back, a neighbour may claim what we hold the answer to. */
 const longestPauseMs = 400
+/** Longer than any statement: a claim that was asked for before the save was taken has been answered by then. */
+const savedLateForMs = 10_000
 
 /**
  * Repeats a save until it is in the database. Only the storage being away is waited for; anything else is thrown.
@@ -18,11 +20,15 @@ export async function untilSaved<T>(
   about: { subject: string; attemptId: string; spilled?: boolean },
   save: () => Promise<T>,
 ): Promise<T> {
-  const { log, metrics, stopping, unsaved } = parts
+  const { log, metrics, stopping, unsaved, savedLate } = parts
   const { subject, attemptId, spilled = true } = about
   const note = (waits: boolean) => {
     if (waits) unsaved.add(subject)
-    else unsaved.delete(subject)
+    else {
+      unsaved.delete(subject)
+      savedLate.add(subject)
+      setTimeout(() => savedLate.delete(subject), savedLateForMs).unref()
+    }
     metrics.unsavedTokens.set(unsaved.size)
   }
   for (let tries = 1; ; tries++) {

@@ -85,7 +85,7 @@ t.test(
     const { calls, surprises, slowestMs } = await underKilledConnections(rig, replica, { callers: 40, forMs: 3000 })
     t.comment(calls, `slowest ${slowestMs} ms`)
     t.same(surprises, [], 'only answers, and refusals that say when to come back')
-    t.ok((calls['200'] ?? 0) > 100)
+    t.ok((calls['200'] ?? 0) > 20, 'and it went on serving')
     t.ok(slowestMs < 6000, `the slowest took ${slowestMs} ms`)
     t.ok(replica.isRunning, 'no error was left uncaught')
     t.same(await violations(rig), [])
