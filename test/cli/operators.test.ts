@@ -89,11 +89,15 @@ t.test(
     const [own] = await Promise.all([seed(4, 'user_1'), seed(8, 'user_2')])
     const run = (...args: string[]) => command(['accounts', 'disconnect', ...args], environmentOf(world))
 
-    const one = await run('--owner', 'user_1')
-    t.match(one, {
-      code: 0,
-      stdout: /^4 accounts are disconnected: no token of theirs leaves any more\nTikTok has been told of every one of them\n$/,
+    const strange = environmentOf(world, { VAULT_KEYS: generateVaultKey('k1') })
+    t.match(await command(['accounts', 'disconnect', '--owner', 'user_1'], strange), {
+      code: 1,
+      stdout: /^4 accounts are disconnected: no token of theirs leaves any more\n$/,
+      stderr: /keyring_mismatch: TikTok is not told from here/,
     })
+    t.match(await sql`select max(attempts) as most from revocations`, [{ most: 0 }], 'none was put off as unreadable')
+    const again = await run('--owner', 'user_1')
+    t.match(again, { code: 0, stdout: /^0 accounts are disconnected.*\nTikTok has been told of every one of them\n$/ })
     t.match(await sql`select owner_id, count(*)::int from accounts where status = 'active' group by 1`, [
       { owner_id: 'user_2', count: 8 },
     ])
@@ -113,7 +117,6 @@ t.test(
     t.ok(performance.now() - startedAt > 2000, 'eight at three a second')
     t.equal(world.tiktok.stats.report().revocations, 12)
     t.same(await sql`select count(*)::int from revocations`, [{ count: 0 }])
-    t.match(await run('--all', '--yes'), { code: 0, stdout: /^0 accounts are disconnected/ }, 'running it again is harmless')
     const trail = await sql`select action, object, detail from trail where action = 'accounts_disconnected' order by seq`
     t.same(trail, [
       { action: 'accounts_disconnected', object: ownerInTrail('user_1'), detail: '4 accounts' },
