@@ -22,6 +22,7 @@ import { ownerRoutes } from './owners.ts'
 import { problemRoutes } from './problems.ts'
 import { openSharedLimits } from './shared-limits.ts'
 import { tokenRoutes } from './tokens.ts'
+import { uploadRoutes } from './uploads.ts'
 import { webhookRoutes } from './webhooks.ts'
 
 /** Longer than the slowest answer we promise (a completion with a slow TikTok), shorter than a proxy's patience. */
@@ -97,6 +98,7 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
   await app.register(accountRoutes, options)
   await app.register(ownerRoutes, options)
   await app.register(tokenRoutes, options)
+  await app.register(uploadRoutes, options)
   await app.register(eventRoutes, options)
   await app.register(webhookRoutes, options)
   await app.register(operationRoutes, options)
