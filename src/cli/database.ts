@@ -3,6 +3,7 @@
 import { type Config, loadConfig } from '../config.ts'
 import { type Db, openDb } from '../db/client.ts'
 import { runningEmbeddedPostgres, startEmbeddedPostgres } from '../db/embedded.ts'
+import { migrationsApplied } from '../db/migrate.ts'
 import type { Parts } from '../parts.ts'
 import { say } from './terminal.ts'
 
@@ -11,8 +12,16 @@ const applicationName = 'tiktok-oauth-cli'
 /** Who did it, in the trail and the timelines: commands are run by whoever has the database's password. */
 export const operator = 'operator'
 
-/** For commands that need none of TikTok's variables and no vault key. */
-export async function onDatabase(work: (db: Db, url: string) => Promise<void>): Promise<void> {
+/**
+ * For commands that need none of TikTok's variables and no vault key.
+ *
+ * @param options.migrated false for those that migrate themselves
+ * @throws Error when the database is not up to date
+ */
+export async function onDatabase(
+  work: (db: Db, url: string) => Promise<void>,
+  options: { migrated?: boolean } = {},
+): Promise<void> {
   const { DATABASE_URL, DATA_DIR } = process.env
   const config = loadConfig({
     TIKTOK_CLIENT_KEY: 'not-needed',
@@ -24,6 +33,7 @@ export async function onDatabase(work: (db: Db, url: string) => Promise<void>): 
   await onUrl(config, async (url) => {
     const db = openDb({ url, poolSize: 2, deadlineMs: 60_000, applicationName })
     try {
+      if (options.migrated !== false) await requireMigrated(db)
       await work(db, url)
     } finally {
       await db.close()
@@ -39,11 +49,16 @@ export async function onParts(work: (parts: Parts) => Promise<void>): Promise<vo
   await onUrl(config, async (url) => {
     const opened = await openParts(config, { log, databaseUrl: url, applicationName })
     try {
+      await requireMigrated(opened.parts.db)
       await work(opened.parts)
     } finally {
       await opened.close()
     }
   })
+}
+
+async function requireMigrated(db: Db): Promise<void> {
+  if (!(await migrationsApplied(db))) throw new Error('The database is not up to date: run `migrate`, or start the service once.')
 }
 
 /** The database that is configured, the embedded server that is running, or one started for the moment. */

@@ -35,15 +35,18 @@ async function create(name: string | undefined, wanted: string[], days: string |
     return known
   })
   const expiresAt = days === undefined ? null : new Date(Date.now() + wholeNumber('--expires-days', days, 1, 36_500) * 86_400_000)
-  return onDatabase(async (db, url) => {
-    await migrate(url)
-    const { id, key } = await createApiKey(db, { name, scopes: [...new Set(scopes)], expiresAt, actor: operator })
-    const live = (await listApiKeys(db)).filter((other) => other.name === name && other.live)
-    say(`${id} was made for ${name}; this is the only time the key is shown`)
-    // Two live keys are how a caller changes its key without an interruption; a third is one that was forgotten.
-    if (live.length > 2) say(`${name} has ${live.length} live keys now: revoke those it no longer uses (\`keys list\`)`)
-    print(key)
-  })
+  return onDatabase(
+    async (db, url) => {
+      await migrate(url)
+      const { id, key } = await createApiKey(db, { name, scopes: [...new Set(scopes)], expiresAt, actor: operator })
+      const live = (await listApiKeys(db)).filter((other) => other.name === name && other.live)
+      say(`${id} was made for ${name}; this is the only time the key is shown`)
+      // Two live keys are how a caller changes its key without an interruption; a third is one that was forgotten.
+      if (live.length > 2) say(`${name} has ${live.length} live keys now: revoke those it no longer uses (\`keys list\`)`)
+      print(key)
+    },
+    { migrated: false },
+  )
 }
 
 async function list(): Promise<void> {

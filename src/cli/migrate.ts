@@ -5,8 +5,11 @@ import { nothingMore, parse, print, say } from './terminal.ts'
 
 export async function migrateNow(argv: string[]): Promise<void> {
   nothingMore(parse(argv, {}).positionals)
-  return onDatabase(async (_db, url) => {
-    const { applied } = await migrate(url, { onWait: (reason) => say(`waiting for the database: ${reason}`) })
-    print(applied === 0 ? 'up to date' : `${applied} migrations applied`)
-  })
+  return onDatabase(
+    async (_db, url) => {
+      const { applied } = await migrate(url, { onWait: (reason) => say(`waiting for the database: ${reason}`) })
+      print(applied === 0 ? 'up to date' : `${applied} migrations applied`)
+    },
+    { migrated: false },
+  )
 }
