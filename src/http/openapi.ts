@@ -115,10 +115,28 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
         : {}
       return { ...transformed, schema: { ...transformed.schema, ...open, ...scope } }
     },
-    transformObject: (document) => nameSchemasOnce(jsonSchemaTransformObject(document)),
+    transformObject: (document) => nameSchemasOnce(withOptionalBodies(jsonSchemaTransformObject(document))),
   })
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { persistAuthorization: false } })
   app.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, async () => app.swagger())
+}
+
+interface DescribedBody {
+  required?: boolean
+  content?: Record<string, { schema?: { anyOf?: { type?: string }[] } }>
+}
+
+/** A body that may be nothing is one that need not be sent; the generator says "this or null", and that it is required. */
+function withOptionalBodies<T extends { paths?: object }>(description: T): T {
+  for (const operation of Object.values(description.paths ?? {}).flatMap((methods) => Object.values(methods))) {
+    const { requestBody } = operation as { requestBody?: DescribedBody }
+    const json = requestBody?.content?.['application/json']
+    const [body, nothing] = json?.schema?.anyOf ?? []
+    if (!requestBody || !json || !body || nothing?.type !== 'null') continue
+    requestBody.required = false
+    json.schema = body as NonNullable<typeof json.schema>
+  }
+  return description
 }
 
 /** The file in `openapi/`, equal to what a running service says. */
