@@ -1,5 +1,6 @@
 // `npm run demo`: everything a click path needs, on one machine, with nothing configured. PostgreSQL (the service's own default), TikTok's
 // simulator, the service and an example web app, as real processes. The data stays in .data/demo; Ctrl-C ends all.
+import { readFileSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -135,11 +136,21 @@ function end(exitCode: 0 | 1): void {
   ending = { since: performance.now(), whenDone }
 }
 
-/** A killed npm cannot pass on anything, and nobody would know that the demo is still there. */
+/** A killed npm cannot pass on anything, and nobody would know that the demo is still there. Between npm and us there may be a shell. */
 function endWithNpm(): void {
   if (process.env.npm_lifecycle_event === undefined || process.platform === 'win32') return
-  const npm = process.ppid
-  setInterval(() => process.ppid !== npm && end(0), 500).unref()
+  const forebears = () => [process.ppid, parentOf(process.ppid)].join()
+  const atStart = forebears()
+  setInterval(() => forebears() !== atStart && end(0), 500).unref()
+}
+
+/** @returns undefined where the system does not tell in a file; its shell steps aside for the command there */
+function parentOf(pid: number): string | undefined {
+  try {
+    return /\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1]
+  } catch {
+    return undefined
+  }
 }
 
 function tell(what: string, where: string): void {

@@ -65,7 +65,11 @@ export function disconnectPage({ csrf }: Session, user: User, account: Account):
 }
 
 export function messagePage(message: Message): Html {
-  return page(message.title, html`${notice(message)}<p><a href="/">Back to your accounts</a></p>`)
+  const { kind, title, text } = message
+  return page(
+    title,
+    html`<div class="message ${kind}" role="${roleOf(kind)}"><h1>${title}</h1><p>${text}</p></div><p><a href="/">Back to your accounts</a></p>`,
+  )
 }
 
 function accountCard(account: Account, csrf: string, token: TokenResult | undefined): Html {
@@ -152,8 +156,11 @@ function nameOf({ profile, label }: Account): string {
 
 function notice(message: Message | undefined): Html {
   if (!message) return nothing
-  return html`<div class="message ${message.kind}" role="${message.kind === 'bad' ? 'alert' : 'status'}"><h2>${message.title}</h2><p>${message.text}</p></div>`
+  const { kind, title, text } = message
+  return html`<div class="message ${kind}" role="${roleOf(kind)}"><h2>${title}</h2><p>${text}</p></div>`
 }
+
+const roleOf = (kind: Message['kind']) => (kind === 'bad' ? 'alert' : 'status')
 
 function hidden(csrf: string): Html {
   return html`<input type="hidden" name="csrf" value="${csrf}">`
