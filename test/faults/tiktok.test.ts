@@ -12,8 +12,8 @@ interface Case {
 }
 
 const faults: Case[] = [
-  { name: 'F07: a timeout before TikTok processed it', script: { before_ms: 2000, process: false } },
-  { name: 'F08: a timeout after TikTok processed it', script: { after_ms: 2000 }, spent: true },
+  { name: 'F07: a timeout before TikTok processed it', script: { before_ms: 5000, process: false } },
+  { name: 'F08: a timeout after TikTok processed it', script: { after_ms: 5000 }, spent: true },
   { name: 'F09: a 502 without a word', script: { status: 502, body: '<h1>Bad gateway</h1>' } },
   { name: 'F10: a 429 with Retry-After', script: { status: 429, headers: { 'Retry-After': '20' } } },
   { name: 'F11: an answer that is cut', script: { cut_at_bytes: 60, process: false } },
@@ -31,7 +31,7 @@ const faults: Case[] = [
 t.test(
   'an answer that cannot be relied on is never stored; the same token is tried once more when the lease is over',
   async (t) => {
-    const { world, watched, seed, read, statusOf } = await startWatchedWorld(t)
+    const { world, watched, seed, read, statusOf } = await startWatchedWorld(t, { callTotalMs: 1000 })
     const excused: string[] = []
     const down: Record<string, string> = {}
     for (const { name, script, spent = false } of faults) {
@@ -49,7 +49,7 @@ t.test(
         { status: 503, code: 'tiktok_unavailable' },
         'and without one the caller is told to come back',
       )
-      t.ok(performance.now() - startedAt < 2500, 'in time')
+      t.ok(performance.now() - startedAt < 4000, 'in time')
       world.tiktok.faults.clear()
       await world.timePasses(61)
       for (const { id } of [living, expired]) {
@@ -176,7 +176,7 @@ t.test('F19: invalid_client for everyone for minutes marks no account, and all r
 t.test(
   'F45: an account that is disconnected during its refresh stays disconnected, and what TikTok gave is revoked',
   async (t) => {
-    const { world, watched, seed, read } = await startWatchedWorld(t, { callTotalMs: 5000 })
+    const { world, watched, seed, read } = await startWatchedWorld(t)
     const [early, late] = await seed({ count: 2, secondsLeft: -10 })
     if (!early || !late) throw new Error('two were seeded')
     for (const [{ id, person }, script] of [

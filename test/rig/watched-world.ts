@@ -26,7 +26,7 @@ export interface Told {
 /** @param callTotalMs TikTok's whole deadline, shortened so that a test need not wait ten seconds */
 export async function startWatchedWorld(
   t: Test,
-  { callTotalMs = 400, ...options }: WorldOptions & { callTotalMs?: number } = {},
+  { callTotalMs = 10_000, ...options }: WorldOptions & { callTotalMs?: number } = {},
 ): Promise<WatchedWorld> {
   const world = await startWorld(t, options)
   const { parts, tiktok } = world

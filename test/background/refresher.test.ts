@@ -1,0 +1,82 @@
+import t from 'tap'
+import { createRefresher, measureRefreshing } from '../../src/background/refresher.ts'
+import { violations } from '../rig/invariants.ts'
+import { startWatchedWorld } from '../rig/watched-world.ts'
+
+t.test('what is due is refreshed, the longest due first, and what is not is left alone', async (t) => {
+  const { world, watched, seed, statusOf } = await startWatchedWorld(t)
+  const due = await seed({ count: 40, secondsLeft: 60, dueInSeconds: -60 })
+  const [later, never] = [await seed({ count: 1, dueInSeconds: 600 }), await seed({ count: 1 })].flat()
+  await measureRefreshing(world.parts)
+  t.match(await world.parts.metrics.dueBacklog.get(), { values: [{ value: 40 }] })
+  const [age] = (await world.parts.metrics.oldestDueSeconds.get()).values
+  t.ok(age && age.value >= 60 && age.value < 120, `the oldest waits ${age?.value} s`)
+
+  const round = createRefresher(world.parts)
+  await round()
+  await world.parts.refreshes.landed()
+  for (const { id } of due) t.match(await statusOf(id), { status: 'active', generation: 2 })
+  for (const account of [later, never]) t.match(await statusOf(account?.id ?? ''), { generation: 1 })
+  t.equal(world.tiktok.stats.report().refreshes_processed, 40)
+  await measureRefreshing(world.parts)
+  t.match(await world.parts.metrics.dueBacklog.get(), { values: [{ value: 0 }] })
+  t.same(await violations(watched), [])
+})
+
+t.test('two replicas share what is due without talking to each other', async (t) => {
+  const { world, watched, seed } = await startWatchedWorld(t)
+  await seed({ count: 100, secondsLeft: 60, dueInSeconds: -60 })
+  const [one, two] = [createRefresher(world.parts), createRefresher(world.parts)]
+  await Promise.all([one(), two()])
+  await Promise.all([one(), two()])
+  await world.parts.refreshes.landed()
+  t.equal(world.tiktok.stats.report().refreshes_processed, 100)
+  t.equal(world.tiktok.stats.report().max_presented_per_refresh_token, 1)
+  t.same(await violations(watched), [])
+})
+
+t.test('a reader who came first does not cost the background its claim', async (t) => {
+  const { world, watched, seed, statusOf } = await startWatchedWorld(t)
+  const [account] = await seed({ count: 1, secondsLeft: -60, dueInSeconds: -60 })
+  if (!account) throw new Error('one was seeded')
+  // A flight of a reader that has not claimed yet, while the background claims.
+  let land: () => void = () => {}
+  const landing = new Promise<void>((resolve) => {
+    land = resolve
+  })
+  void world.parts.refreshes.join(account.id, async () => {
+    await landing
+    return { kind: 'yielded' }
+  })
+  await createRefresher(world.parts)()
+  land()
+  await world.parts.refreshes.landed()
+  t.match(await statusOf(account.id), { status: 'active', generation: 2 }, 'at once, and not when the lease has run out')
+  t.same(await violations(watched), [])
+})
+
+t.test('while TikTok is down one account is tried at a time, and everything follows when it is back', async (t) => {
+  const { world, watched, seed } = await startWatchedWorld(t)
+  await seed({ count: 30, secondsLeft: 600, dueInSeconds: -60 })
+  const { refresh } = world.parts.tiktok
+  let tries = 0
+  world.parts.tiktok.refresh = async () => {
+    tries++
+    return { kind: 'not_sent', reason: 'refused', cause: new Error('refused') }
+  }
+  const round = createRefresher(world.parts)
+  const roundLater = async (seconds: number) => {
+    await round()
+    await world.parts.refreshes.landed()
+    await world.timePasses(seconds)
+  }
+  await roundLater(61)
+  const atOnce = tries
+  for (let i = 0; i < 5; i++) await roundLater(61)
+  t.ok(tries - atOnce <= 5, `${atOnce} before the gate closed, then ${tries - atOnce} in five minutes`)
+  world.parts.tiktok.refresh = refresh
+  await roundLater(0)
+  await roundLater(0)
+  t.equal(world.tiktok.stats.report().refreshes_processed, 30)
+  t.same(await violations(watched), [])
+})
