@@ -12,6 +12,7 @@ import { startEmbeddedPostgres } from './db/embedded.ts'
 import { migrate } from './db/migrate.ts'
 import { ensurePartitions } from './db/partitions.ts'
 import { vendTokenSets } from './db/token-sets.ts'
+import { ServiceError } from './errors.ts'
 import { Flights } from './flights.ts'
 import { buildServer } from './http/server.ts'
 import { newId } from './ids.ts'
@@ -174,6 +175,9 @@ async function startEmbedded(config: Config, log: Log) {
   return startEmbeddedPostgres({
     dataDir: config.dataDir,
     log: (line) => log.debug('embedded PostgreSQL said something', { name: line }),
+  }).catch((error: Error) => {
+    // Its sentences are ours and say what to do; only failures of our own family are shown in the log.
+    throw new ServiceError('storage_unavailable', error.message, { cause: error })
   })
 }
 

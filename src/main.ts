@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import closeWithGrace from 'close-with-grace'
 import { startApp } from './app.ts'
 import { ConfigError, loadConfig } from './config.ts'
+import { ServiceError } from './errors.ts'
 import { createLog, type Log } from './telemetry.ts'
 
 /** Longer than the slowest refresh and its record; orchestrators usually kill after thirty seconds. */
@@ -45,6 +46,9 @@ try {
     )
   } else {
     log.fatal('service could not start', { error })
+    if (error instanceof ServiceError) console.error(`The service cannot start: ${error.message}`)
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
+      console.error('The service cannot start: HOST and PORT name a place that another process listens on.')
   }
   process.exit(1)
 }
