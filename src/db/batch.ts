@@ -15,7 +15,7 @@ export interface Batch<Question, Answer> {
  */
 export function openBatch<Question, Answer>(
   run: (questions: Question[]) => Promise<Answer[]>,
-  { lanes, most, queueMs = 1_200 }: { lanes: number; most: number; queueMs?: number },
+  { lanes, most, queueMs = 1_500 }: { lanes: number; most: number; queueMs?: number },
 ): Batch<Question, Answer> {
   interface Asked {
     question: Question

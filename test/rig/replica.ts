@@ -14,6 +14,8 @@ export interface Replica {
   logged(): string
   /** Kills or pauses it when it takes that step, once. */
   arm(failpoint: Failpoint): Promise<void>
+  /** How often armed failpoints of this label were reached. */
+  hits(label: string): number
   /** Waits until an armed failpoint was reached. */
   reached(label: string): Promise<void>
   /** @returns the exit code, or the signal that ended it */
@@ -73,6 +75,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       child.send(failpoint)
       await once(child, 'message')
     },
+    hits: (label) => logged().split(sign(label)).length - 1,
     reached: (label) => eventually(`${name} reaches ${label}`, () => logged().includes(sign(label)), 10_000),
     async ended(withinMs = 30_000) {
       await eventually(`${name} ends`, () => !isRunning(), withinMs)

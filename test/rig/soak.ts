@@ -198,6 +198,7 @@ export async function soak(
 
   await Promise.all(names.map(start))
   let toldAt = 0
+  let toldViolations = 0
   while (elapsed() < seconds) {
     const operation = draw.weighted(weights)
     const name = anyReplica()
@@ -273,15 +274,16 @@ export async function soak(
         busy.add(name)
         go(
           (async () => {
+            const before = replica.hits(label)
             await replica.arm({ label, signal })
-            // Armed, it goes on serving until the step is taken.
+            // Armed, it goes on serving until the step is taken, which may be much later.
             busy.delete(name)
-            const reached = await replica.reached(label).then(
-              () => true,
-              () => false,
-            )
-            if (!reached) return
-            if (busy.has(name)) return
+            while (replica.isRunning && replica.hits(label) === before) {
+              if (elapsed() > seconds) return
+              await pause(25)
+            }
+            while (busy.has(name)) await pause(25)
+            if (replica.hits(label) === before || running.get(name) !== replica) return
             busy.add(name)
             if (signal === 'SIGKILL') await restart(name, number % 1500)
             else await stopped(name, 500 + (number % 2000), number % 2 === 0)
@@ -324,12 +326,18 @@ export async function soak(
       progress(
         `${Math.round(toldAt)} s: ${rig.readings.length} reads, ${rig.tiktok.stats.report().refreshes_processed} refreshes, ${found.length} violations so far`,
       )
+      for (; toldViolations < found.length; toldViolations++) progress(found[toldViolations] ?? '')
     }
     await pause(number % 30)
   }
 
   // Everything is well again, and what was left open settles.
   progress('letting everything settle')
+  for (const [name, replica] of running) {
+    if (!replica.isRunning || busy.has(name)) continue
+    replica.signal('SIGCONT')
+    await replica.arm({ label: 'none', signal: 'SIGKILL' })
+  }
   rig.tiktok.faults.clear()
   while (busy.has('database')) await pause(50)
   await Promise.all(inFlight)
