@@ -49,7 +49,7 @@ export function createRefresher(parts: Parts, bucket: Bucket = new Bucket(perSec
       void flight.finally(() => inFlight.delete(flight))
     }
     bucket.take(claims.length)
-    onDemandSeen = parts.refreshes.started
+    onDemandSeen += claims.length // what readers started meanwhile is taken in the next round
     if (claims.length === room || again) return 0
     await believeRejections(parts, null, 100)
     return idleMs
