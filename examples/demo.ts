@@ -1,7 +1,7 @@
 // `npm run demo`: everything a click path needs, on one machine, with nothing configured. PostgreSQL (the service's own default), TikTok's
 // simulator, the service and an example web app, as real processes. The data stays in .data/demo; Ctrl-C ends all.
 import { readFileSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { variables } from '../src/config.ts'
@@ -24,12 +24,12 @@ const sameSignalMs = 1_000
 const dataDir = resolve(options.data)
 const startedAt = performance.now()
 const children: Child[] = []
-let ending: { since: number; whenDone: Promise<void> } | undefined
+let endingSince: number | undefined
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    if (ending && performance.now() - ending.since > sameSignalMs) process.exit(1) // the children notice and end too
-    end(0)
+    if (endingSince !== undefined && performance.now() - endingSince > sameSignalMs) process.exit(1) // the children notice and end too
+    void end(0)
   })
 }
 // A closed terminal or pipe is no reason to leave the children alone.
@@ -39,9 +39,9 @@ endWithNpm()
 try {
   await start()
 } catch (error) {
-  if (!ending) {
+  if (endingSince === undefined) {
     console.error(`\n${error instanceof Error ? error.message : error}`)
-    end(1)
+    void end(1)
   }
 }
 
@@ -111,29 +111,26 @@ async function start(): Promise<void> {
 
 /** Starts one of the programs; whatever this machine has configured for the service is not the demo's. */
 function run(name: string, argv: string[], env: Record<string, string> = {}): Child {
-  if (ending) throw new Error('The demo is ending')
+  if (endingSince !== undefined) throw new Error('The demo is ending')
   // Empty counts as unset, and keeps a .env file from setting it.
   const unset = Object.fromEntries(Object.keys(variables.shape).map((variable) => [variable, '']))
   const child = startChild(name, argv, { env: { ...unset, ...env }, logFolder: join(dataDir, 'log') })
   children.push(child)
   child.ended.then((how) => {
-    if (ending) return
+    if (endingSince !== undefined) return
     console.error(`\nThe ${name} ended (${how}); its log is in ${join(dataDir, 'log')}. Ending the rest.`)
-    end(1)
+    void end(1)
   })
   return child
 }
 
 /** What was started last ends first: the service still has TikTok while it finishes what it is at. */
-function end(exitCode: 0 | 1): void {
-  if (ending) return
-  const whenDone = (async () => {
-    if (exitCode === 0) say('\nEnding …')
-    for (const child of children.toReversed()) await child.stop()
-    await rm(join(dataDir, 'address'), { force: true })
-    process.exit(exitCode)
-  })()
-  ending = { since: performance.now(), whenDone }
+async function end(exitCode: 0 | 1): Promise<void> {
+  if (endingSince !== undefined) return
+  endingSince = performance.now()
+  if (exitCode === 0) say('\nEnding …')
+  for (const child of children.toReversed()) await child.stop()
+  process.exit(exitCode)
 }
 
 /** A killed npm cannot pass on anything, and nobody would know that the demo is still there. Between npm and us there may be a shell. */
@@ -141,7 +138,7 @@ function endWithNpm(): void {
   if (process.env.npm_lifecycle_event === undefined || process.platform === 'win32') return
   const forebears = () => [process.ppid, parentOf(process.ppid)].join()
   const atStart = forebears()
-  setInterval(() => forebears() !== atStart && end(0), 500).unref()
+  setInterval(() => forebears() !== atStart && void end(0), 500).unref()
 }
 
 /** @returns undefined where the system does not tell in a file; its shell steps aside for the command there */
