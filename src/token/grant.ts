@@ -96,6 +96,10 @@ async function place(
   const { accountType, ageConfirmedAt, attestationVersion } = session
   if (accountType === null || ageConfirmedAt === null || attestationVersion === null)
     throw new Error('A session that was authorized is attested')
+  // Recorded by an earlier try whose answer was lost. What became of the account since then stands: these tokens may be spent, or it may be
+  // disconnected.
+  const now = await findSession(db, session.id)
+  if (now?.status === 'completed') return { outcome: 'connected', accountId: now.accountId }
   // The same id on every try: a repeat after a lost answer recognises the account it made.
   const newAccountId = `acc_${answer.attemptId.slice('att_'.length)}`
   for (let tries = 0; tries < 10; tries++) {

@@ -3,7 +3,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t, { type Test } from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import { startApp } from '../../src/app.ts'
+import { findSession } from '../../src/db/connect-sessions.ts'
 import { createLog } from '../../src/telemetry.ts'
+import { type AnsweredExchange, connectGrant } from '../../src/token/grant.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startProxy } from '../rig/proxy.ts'
 import { returnUrl, startWorld, type World } from '../world.ts'
@@ -348,6 +350,35 @@ t.test(
     t.equal(fragile.tiktok.stats.report().exchanges, 1)
     await eventually('the spill file is gone', () => fragile.parts.spill.count() === 0)
     await stillRefreshes(t, fragile, String(body.accounts[0]?.id))
+  },
+)
+
+t.test(
+  'F04: a record that is repeated after its answer was lost overwrites no younger token and revives no account',
+  async (t) => {
+    await world.timePasses(60) // whatever held refreshes back in an earlier test
+    const { complete, id } = await cameBack(world, { owner: 'repeated', person: person(world) })
+    const spilled: AnsweredExchange[] = []
+    const { write } = world.parts.spill
+    world.parts.spill.write = (entry) => {
+      spilled.push(entry.body as AnsweredExchange)
+      return write(entry)
+    }
+    const { body: account } = await complete()
+    world.parts.spill.write = write
+    await stillRefreshes(t, world, account.id)
+    const again = async () => {
+      const session = await findSession(world.parts.db, id)
+      const [answer] = spilled
+      if (!session || !answer) throw new Error('nothing was spilled')
+      await connectGrant(world.parts, session, answer, 'test', false)
+    }
+    await again()
+    t.match(await world.call('GET', `/accounts/${account.id}`), { body: { token: { generation: 2 } } })
+    await stillRefreshes(t, world, account.id)
+    await world.call('DELETE', `/accounts/${account.id}`)
+    await again()
+    t.match(await world.call('GET', '/accounts?owner_id=repeated&status=active'), { body: { accounts: [] } })
   },
 )
 
