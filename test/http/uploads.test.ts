@@ -1,0 +1,126 @@
+import t from 'tap'
+import type { Upload, UploadQuota } from '../../src/account/quota.ts'
+import type { UploadReadiness } from '../../src/account/readiness.ts'
+import type { Problem } from '../../src/errors.ts'
+import { newId } from '../../src/ids.ts'
+import { startWorld, type World } from '../world.ts'
+
+async function connected(t: Parameters<typeof startWorld>[0], env: Record<string, string> = {}) {
+  const world = await startWorld(t, { env })
+  const { id } = await world.connect()
+  return {
+    world,
+    base: `/accounts/${id}`,
+    reserve: <T = Upload>(key: string | string[] | undefined, body?: unknown, options: Parameters<World['call']>[2] = {}) =>
+      world.call<T>('POST', `/accounts/${id}/uploads`, {
+        body,
+        ...options,
+        ...(key === undefined ? {} : { headers: { 'idempotency-key': key as string } }),
+      }),
+  }
+}
+
+t.test('reserve, commit, release, quota and readiness over HTTP', async (t) => {
+  const { world, base, reserve } = await connected(t)
+  const reserved = await reserve('one')
+  t.equal(reserved.status, 201, 'without a body')
+  t.match(reserved.body, { id: /^upl_/, status: 'reserved', upload_quota: { limit: 20, used: 0, reserved: 1, remaining: 19 } })
+  t.match(await reserve('one', { ttl_seconds: 1800 }), { status: 201, body: { id: reserved.body.id } }, 'repeated')
+  t.match(await reserve<Problem>('one', { ttl_seconds: 60 }), {
+    status: 422,
+    body: { code: 'idempotency_key_reused', mended_by: 'caller' },
+  })
+
+  const uploads = `${base}/uploads/${reserved.body.id}`
+  t.match(await world.call<Upload>('POST', `${uploads}/commit`, { body: { publish_id: 'v_inbox_file~v2.1' } }), {
+    status: 200,
+    body: { status: 'committed', publish_id: 'v_inbox_file~v2.1', late: false },
+  })
+  t.match(await world.call('POST', `${uploads}/commit`), { status: 200 }, 'repeated, without a body')
+  t.match(await world.call('POST', `${uploads}/release`), { status: 409, body: { code: 'upload_committed' } })
+
+  const other = await reserve('other', { ttl_seconds: 60 })
+  t.match(await world.call('POST', `${base}/uploads/${other.body.id}/release`), { status: 200, body: { status: 'released' } })
+  t.match(await world.call('POST', `${base}/uploads/${other.body.id}/commit`), { status: 409, body: { code: 'upload_released' } })
+  t.match(await world.call('POST', `${base}/uploads/${newId('upl')}/commit`), { status: 404, body: { code: 'upload_not_found' } })
+
+  t.match(await world.call<UploadQuota>('GET', `${base}/quota`), { status: 200, body: { used: 1, reserved: 0, remaining: 19 } })
+  t.match(await world.call('GET', base), { status: 200, body: { upload_quota: { used: 1, remaining: 19 } } })
+  const at = new Date(Date.now() + 3_600_000).toISOString()
+  t.match(await world.call<UploadReadiness>('GET', `${base}/readiness?count=19&at=${at}`), {
+    status: 200,
+    body: { ready: true, blockers: [] },
+  })
+  t.match(await world.call<UploadReadiness>('GET', `${base}/readiness?count=20`), {
+    status: 200,
+    body: { ready: false, blockers: [{ code: 'upload_quota_exhausted', mended_by: 'time', retry_at: String }] },
+  })
+})
+
+t.test('a refusal carries next_slot_at and Retry-After', async (t) => {
+  const { reserve } = await connected(t, { UPLOAD_LIMIT_PER_DAY: '1' })
+  const { body } = await reserve('one', { ttl_seconds: 600 })
+  const refused = await reserve<Problem>('two')
+  t.match(refused, { status: 429, body: { code: 'upload_quota_exhausted', mended_by: 'time', next_slot_at: body.expires_at } })
+  const seconds = Number(refused.headers['retry-after'])
+  t.ok(seconds > 590 && seconds <= 601, `Retry-After: ${seconds}`)
+})
+
+t.test("TikTok's refusal closes the account", async (t) => {
+  const { world, base, reserve } = await connected(t)
+  const { body } = await reserve('one')
+  const released = await world.call<Upload>('POST', `${base}/uploads/${body.id}/release`, {
+    body: { tiktok_error: 'spam_risk_too_many_pending_share' },
+  })
+  t.match(released.body.upload_quota, { remaining: 0, closed_by: 'spam_risk_too_many_pending_share', next_slot_at: String })
+  t.match(await reserve('two'), {
+    status: 429,
+    body: { code: 'upload_quota_exhausted', next_slot_at: released.body.upload_quota.next_slot_at },
+  })
+})
+
+t.test('every reservation names its key, once, and asks for nothing unknown', async (t) => {
+  const { world, base, reserve } = await connected(t)
+  t.match(await reserve(undefined), { status: 400, body: { code: 'idempotency_key_required' } })
+  for (const key of ['', 'two words', 'a'.repeat(256), ['one', 'two']]) {
+    t.match(await reserve(key), { status: 400 }, String(key).slice(0, 10))
+  }
+  for (const body of [{ ttl_seconds: 0 }, { ttl_seconds: 86_401 }, { ttl_seconds: '60' }, { ttl: 60 }]) {
+    t.match(await reserve('one', body), { status: 400, body: { code: 'validation_failed' } }, JSON.stringify(body))
+  }
+  for (const query of ['count=0', 'count=-1', 'count=x', 'at=tomorrow', 'count=1&count=2', 'limit=3']) {
+    t.match(await world.call('GET', `${base}/readiness?${query}`), { status: 400, body: { code: 'validation_failed' } }, query)
+  }
+})
+
+t.test('slots need quota:write, looking needs accounts:read', async (t) => {
+  const { world, base, reserve } = await connected(t)
+  const reader = await world.key('accounts:read')
+  const writer = await world.key('quota:write')
+  t.equal((await reserve('one', undefined, { key: reader })).status, 403)
+  t.equal((await reserve('one', undefined, { key: writer })).status, 201)
+  for (const path of ['quota', 'readiness']) {
+    t.equal((await world.call('GET', `${base}/${path}`, { key: writer })).status, 403)
+    t.equal((await world.call('GET', `${base}/${path}`, { key: reader })).status, 200)
+  }
+})
+
+t.test('unknown accounts and tombstones', async (t) => {
+  const { world, base, reserve } = await connected(t)
+  const { body } = await reserve('one')
+  const ways = (account: string, upload: string) =>
+    [
+      ['GET', `${account}/quota`],
+      ['GET', `${account}/readiness`],
+      ['POST', `${account}/uploads/${upload}/commit`],
+      ['POST', `${account}/uploads/${upload}/release`],
+    ] as const
+  for (const [method, path] of ways(`/accounts/${newId('acc')}`, newId('upl'))) {
+    t.match(await world.call(method, path), { status: 404, body: { code: 'account_not_found' } }, path)
+  }
+  await world.call('DELETE', base)
+  for (const [method, path] of ways(base, body.id)) {
+    t.match(await world.call(method, path), { status: 410, body: { code: 'account_disconnected' } }, path)
+  }
+  t.match(await reserve('two'), { status: 410, body: { code: 'account_disconnected' } })
+})
