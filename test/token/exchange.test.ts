@@ -280,7 +280,7 @@ for (const [what, fault] of Object.entries({
 
 t.test('S13: a slow exchange outlives the patience of its caller, and a repeat finds the account', async (t) => {
   const { complete, id } = await cameBack(world, { owner: 'hasty', person: person(world) })
-  world.tiktok.faults.add({ route: 'exchange', before_ms: 300 })
+  world.tiktok.faults.add({ route: 'exchange', before_ms: 1000 })
   await withTimings(world, { completionPatienceMs: 50 }, async () => {
     t.match(await complete(), { status: 503, body: { code: 'tiktok_unavailable' } })
     t.match(await sessionOf(world, id), { status: 'awaiting_completion' })
