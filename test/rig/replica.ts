@@ -72,8 +72,9 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     process: child,
     logged,
     async arm(failpoint) {
+      if (!isRunning()) return
       child.send(failpoint)
-      await once(child, 'message')
+      await Promise.race([once(child, 'message'), exit])
     },
     hits: (label) => logged().split(sign(label)).length - 1,
     reached: (label) => eventually(`${name} reaches ${label}`, () => logged().includes(sign(label)), 10_000),
