@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util'
 import postgres from 'postgres'
 import { startEmbeddedPostgres } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
-import { killAt, labels, outage, pauseWithAnswer, storm, underKilledConnections } from '../test/rig/faults.ts'
+import { killAt, labels, outage, pauseWithAnswer, storm, underKilledConnections, warmUp } from '../test/rig/faults.ts'
 import { type Expected, violations } from '../test/rig/invariants.ts'
 import { type Rig, startRig } from '../test/rig/rig.ts'
 
@@ -40,6 +40,7 @@ async function storms(): Promise<void> {
   await withRig(async (rig, judge) => {
     rig.tiktok.changeSettings({ latency_ms: 40 })
     const replicas = await Promise.all(['one', 'two', 'three'].map((name) => rig.start(name, { env: { LOG_LEVEL: 'info' } })))
+    await warmUp(rig, replicas)
     const table = []
     for (let round = 1; round <= rounds; round++) {
       const before = rig.tiktok.stats.report().refreshes_processed

@@ -63,6 +63,14 @@ export async function pauseWithAnswer(
   return { accountId: account.id, whilePaused }
 }
 
+/** Replicas that have just started are slow for a moment; one refresh and a few reads each make them like those that run. */
+export async function warmUp(rig: Rig, replicas: readonly Replica[]): Promise<void> {
+  const accounts = await rig.seed({ count: replicas.length, secondsLeft: -60 })
+  for (const [i, replica] of replicas.entries()) {
+    for (let times = 0; times < 20; times++) await rig.read(replica, accounts[i]?.id ?? '')
+  }
+}
+
 /** As many readers of every account on every replica, all at once. @returns how many were not given a token, and how long the slowest waited */
 export async function storm(
   rig: Rig,

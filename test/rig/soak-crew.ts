@@ -123,10 +123,12 @@ export function gatherCrew(rig: Rig, found: string[]) {
       else undecided.add(accountId)
     },
 
-    /** People who have left and have not come back. */
-    leavers(): string[] {
+    /** People who have left and have not come back, and those whose grant is lost. */
+    async wanting(): Promise<string[]> {
       const here = new Set([...live].map(personOf))
-      return [...disconnected].map(personOf).filter((person) => !here.has(person))
+      const left = [...disconnected].map(personOf).filter((person) => !here.has(person))
+      const lost = await rig.sql<{ id: string }[]>`select id from accounts where status = 'reauthorization_required'`
+      return [...left, ...lost.map(({ id }) => personOf(id))].filter((person) => person !== '')
     },
 
     async connect(name: string, person: string): Promise<void> {
@@ -151,7 +153,9 @@ export function gatherCrew(rig: Rig, found: string[]) {
       await adopt()
     },
 
+    /** The person's next refresh goes wrong; one misfortune at a time, or nothing would ever go well. */
     misfortune(person: string, script: Omit<FaultScript, 'route'>, spends: boolean): void {
+      if (rig.tiktok.faults.list().some((fault) => fault.match.person === person && fault.hits === 0)) return
       excused.add(person)
       if (spends) mayBeLost.add(person)
       rig.tiktok.faults.add({ route: 'refresh', match: { person }, ...script })

@@ -29,7 +29,7 @@ const weights = {
   time: 1.5,
   disconnect: 1,
   reconnect: 2,
-  tiktok: 3,
+  tiktok: 1,
   kill: 0.25,
   killAtStep: 0.35,
   pause: 0.3,
@@ -100,9 +100,9 @@ export async function soak(
     else if (operation === 'time') await crew.timePasses(1 + (number % 12))
     else if (operation === 'disconnect' && free && crew.live.size > accounts / 2) go(crew.disconnect(name, id))
     else if (operation === 'reconnect' && free) {
-      // Half of them somebody who had left, half somebody who is connected.
-      const leavers = number % 2 === 0 ? crew.leavers() : []
-      go(crew.connect(name, leavers[number % leavers.length] ?? person))
+      // Half of them somebody who had left or whose grant is lost, half whoever it is.
+      const wanting = number % 2 === 0 ? await crew.wanting() : []
+      go(crew.connect(name, wanting[number % wanting.length] ?? person))
     } else if (operation === 'tiktok') crew.misfortune(person, misfortune.script, misfortune.spends)
     else if (operation === 'kill' && free) go(crew.kill(name, number % 1500))
     else if (operation === 'killAtStep' && free) {
