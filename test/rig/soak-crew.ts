@@ -18,6 +18,7 @@ export function gatherCrew(rig: Rig, found: string[]) {
   /** a process that is down, starting or standing still, and the database while it is away: nothing else is done to them */
   const busy = new Set<string>()
   const pausedMs = new Map<string, number>()
+  const armedOnes = new Set<Replica>()
   const live = new Set<string>()
   const disconnected = new Set<string>()
   /** their disconnect was not answered: asked again at the end */
@@ -195,7 +196,9 @@ export function gatherCrew(rig: Rig, found: string[]) {
     /** @returns whether the signal fell before `isOver`; until then the process serves, armed */
     async armed(name: string, label: Label, signal: 'SIGKILL' | 'SIGSTOP', isOver: () => boolean): Promise<boolean> {
       const replica = running.get(name)
-      if (!replica) return false
+      // One at a time: a second failpoint would take the place of the first.
+      if (!replica || armedOnes.has(replica)) return false
+      armedOnes.add(replica)
       busy.add(name)
       const before = replica.hits(label)
       await replica.arm({ label, signal })
@@ -207,6 +210,7 @@ export function gatherCrew(rig: Rig, found: string[]) {
         }
         await pause(50)
       }
+      armedOnes.delete(replica)
       while (busy.has(name)) await pause(25)
       return replica.hits(label) > before && running.get(name) === replica
     },
