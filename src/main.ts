@@ -11,6 +11,9 @@ const graceMs = 25_000
 /** A terminal's Ctrl-C reaches us twice when npm started us and passes it on: within this time both are one wish. */
 const sameWishMs = 1000
 
+// Before anything uses the pool: a refresh waits for its answer to be on disk, and with Node's four threads hundreds a second would queue.
+process.env.UV_THREADPOOL_SIZE ??= '16'
+
 let log: Log = createLog('info')
 try {
   if (existsSync('.env')) process.loadEnvFile('.env')
