@@ -1,5 +1,6 @@
 // What TikTok tells us: checked, kept, answered, and only then acted upon. A notice that a person removed the app ends the
 // account here at once; tokens are dead at TikTok already, so there is nothing to revoke.
+import { reopenAfterPost } from '../account/quota.ts'
 import { disconnectAccount, findByOpenId } from '../db/accounts.ts'
 import {
   type ClaimedNotice,
@@ -103,6 +104,8 @@ async function act(parts: Parts, notice: Notice | null): Promise<Settlement | 'l
   if (!notice.event.startsWith('post.publish.')) return kept('unknown_event')
   const account = notice.userOpenId === null ? undefined : await findByOpenId(parts.db, notice.userOpenId)
   if (!account) return nobody
+  // The person has posted a draft: TikTok's cap on pending ones has a place again.
+  if (notice.event === 'post.publish.complete' && notice.userOpenId !== null) await reopenAfterPost(parts, notice.userOpenId)
   return { outcome: 'told', accountId: account.id, told: true, kept: false }
 }
 

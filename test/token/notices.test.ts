@@ -261,3 +261,18 @@ t.test('S58: nothing a notice says is logged, genuine or not', async (t) => {
   t.match(world.logged(), /TikTok notice was settled/)
   t.notMatch(world.logged(), /a-person|a-secret-note|a-signature|something\.new/)
 })
+
+t.test('a draft that its person has posted opens an account that TikTok had closed for pending ones', async (t) => {
+  const world = await startWorld(t)
+  const account = await world.connect()
+  const reserve = (key: string) =>
+    world.call<{ id: string }>('POST', `/accounts/${account.id}/uploads`, { headers: { 'idempotency-key': key } })
+  const first = await reserve('first')
+  const refused = { tiktok_error: 'spam_risk_too_many_pending_share' }
+  await world.call('POST', `/accounts/${account.id}/uploads/${first.body.id}/release`, { body: refused })
+  t.equal((await reserve('closed')).status, 429)
+
+  const content = { publish_id: 'v_inbox.1', publish_type: 'INBOX_SHARE' }
+  t.equal(await told(world, { event: 'post.publish.complete', user_openid: account.open_id, content }), 'told')
+  t.equal((await reserve('open')).status, 201)
+})
