@@ -249,9 +249,13 @@ export function gatherCrew(rig: Rig, found: string[]) {
         else found.push(`I6: ${id} could not be disconnected: ${status}`)
       }
       await adopt()
-      for (let round = 0; round < 4; round++) {
+      // Until nobody's outcome is open: no grace time runs, no attempt is unsettled.
+      for (let round = 0, open = 1; round < 4 || (open > 0 && round < 12); round++) {
         await rig.timePasses(61)
         for (const id of live) await crew.read(names[round % names.length] ?? '', id, 300)
+        const [row] = await rig.sql<{ open: number }[]>`
+          select count(*)::int as open from token_sets where due_at is not null and (rejected_at is not null or unsettled_attempts > 0)`
+        open = row?.open ?? 0
       }
       const down: Record<string, string> = {}
       for (const id of live) {
