@@ -13,7 +13,7 @@ import { type Rig, startRig } from '../test/rig/rig.ts'
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '20' },
-    only: { type: 'string', default: 'storm,kills,pauses,outage,connections' },
+    only: { type: 'string', default: 'storm,slots,kills,pauses,outage,connections' },
     readers: { type: 'string', default: '50' },
   },
 })
@@ -26,6 +26,7 @@ await migrate(server.url)
 let databases = 0
 try {
   if (chosen.includes('storm')) await storms()
+  if (chosen.includes('slots')) await slots()
   if (chosen.includes('kills')) await kills()
   if (chosen.includes('pauses')) await pauses()
   if (chosen.includes('connections')) await connections()
@@ -50,6 +51,38 @@ async function storms(): Promise<void> {
       table.push({ round, processed: rig.tiktok.stats.report().refreshes_processed - before, ...outcome })
     }
     console.log('storms: 10 expired accounts, 3 replicas, TikTok at 40 ms')
+    console.table(table)
+    await judge({})
+  })
+}
+
+/** 200 reservations at once for the 20 slots of one account, over 3 replicas (F40). */
+async function slots(): Promise<void> {
+  await withRig(async (rig, judge) => {
+    const replicas = await Promise.all(['one', 'two', 'three'].map((name) => rig.start(name, { env: { LOG_LEVEL: 'info' } })))
+    await warmUp(rig, replicas)
+    const table = []
+    for (let round = 1; round <= rounds; round++) {
+      const [account] = await rig.seed({ count: 1, secondsLeft: 3600 })
+      if (!account) throw new Error('An account was seeded')
+      const asked = Array.from({ length: 200 }, (_, i) => {
+        const replica = replicas[i % replicas.length]
+        if (!replica) throw new Error('There are three replicas')
+        const headers = { 'idempotency-key': `slot-${round}-${i}` }
+        return rig.call(replica, 'POST', `/accounts/${account.id}/uploads`, undefined, headers)
+      })
+      const answers = await Promise.all(asked)
+      const counted = (status: number) => answers.filter((answer) => answer.status === status).length
+      const others = answers.length - counted(201) - counted(429)
+      table.push({
+        round,
+        reserved: counted(201),
+        exhausted: counted(429),
+        others,
+        slowestMs: Math.round(Math.max(...answers.map(({ ms }) => ms))),
+      })
+    }
+    console.log('slots: 200 reservations at once for 20 slots, 3 replicas')
     console.table(table)
     await judge({})
   })

@@ -69,6 +69,7 @@ export interface Rig {
     method: string,
     path: string,
     body?: unknown,
+    headers?: Record<string, string>,
   ): Promise<{ status: number; body: Record<string, unknown>; ms: number }>
   metric(replica: Replica, name: string, labels?: string): Promise<number>
   statusOf(accountId: string): Promise<{ status: string; reason: string | null; generation: number | null }>
@@ -107,14 +108,14 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
     return apiKey
   }
 
-  async function call(replica: Replica, method: string, path: string, body?: unknown) {
+  async function call(replica: Replica, method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
     const authorization = `Bearer ${await key()}`
     const startedAt = performance.now()
     try {
       const answer = await request(new URL(path, replica.url), {
         dispatcher: agent,
         method: method as 'GET',
-        headers: { authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: { authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
         body: body === undefined ? null : JSON.stringify(body),
         headersTimeout: 40_000,
       })
