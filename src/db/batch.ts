@@ -61,6 +61,10 @@ export function openBatch<Question, Answer>(
       })
     } catch (error) {
       for (const { reject } of asked) reject(error)
+      // It waited as long as anybody should and got no connection: who queues behind it would only wait that long once more (F26).
+      if (error instanceof ServiceError && error.code === 'overloaded') {
+        for (const { reject } of waiting.splice(0)) reject(error)
+      }
     } finally {
       out--
       schedule()
