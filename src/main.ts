@@ -1,7 +1,8 @@
 // The process: configuration, app, and an end with grace.
 import { existsSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
+import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
-import { startApp } from './app.ts'
 import { ConfigError, loadConfig } from './config.ts'
 import { ServiceError } from './errors.ts'
 import { createLog, type Log } from './telemetry.ts'
@@ -13,6 +14,11 @@ const sameWishMs = 1000
 
 // Before anything uses the pool: a refresh waits for its answer to be on disk, and with Node's four threads hundreds a second would queue.
 process.env.UV_THREADPOOL_SIZE ??= '16'
+
+// Half of a start is stripping types and compiling; from the second start on it is read back. Beside the packages, where whoever may write can
+// change our code anyway, and not in a shared directory: what is kept here is run. Where nothing can be written there is no cache.
+enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)))
+const { startApp } = await import('./app.ts')
 
 let log: Log = createLog('info')
 try {
