@@ -1,6 +1,7 @@
 // How fast slots are reserved, on one account and spread over a thousand, beside the least a database can do: an UPDATE of
 // one row by its key, on the same server, through the same guard, in the same run, taking turns. The ratio is the median over the
-// turns, so that other work on the machine touches both sides. `npm run bench -- reservations [--seconds 1] [--rounds 9]`
+// turns, so that other work on the machine touches both sides. Reservations of one moment are one statement, as in the service; each
+// has its own caller, who waits for the flush. `npm run bench -- reservations [--seconds 1] [--rounds 9]`
 //
 // Each account has 19 uploads in its window, as a busy one does. The measured reservations end at once (ttl 0), so that the window
 // stays as it is; everything else about them is real: the lock, the count, the row, the flush to disk.
@@ -8,22 +9,23 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { openBatch } from '../src/db/batch.ts'
 import { type Db, openDb } from '../src/db/client.ts'
 import { startEmbeddedPostgres } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
-import { reserveUpload } from '../src/db/uploads.ts'
+import { type Reservation, reserveUploads } from '../src/db/uploads.ts'
 import { newId } from '../src/ids.ts'
 
 const accountCount = 1_000
 const callers = 40
 const { values } = parseArgs({ options: { seconds: { type: 'string', default: '1' }, rounds: { type: 'string', default: '9' } } })
 const [turnMs, rounds] = [Number(values.seconds) * 1_000, Number(values.rounds)]
-const actor = { keyId: 'key_bench', requestId: 'req_bench' }
 
 const dataDir = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-bench-'))
 const server = await startEmbeddedPostgres({ dataDir })
 await migrate(server.url)
 const db = openDb({ url: server.url, poolSize: 10, queueMs: 30_000 })
+const reservations = openBatch((asked: Reservation[]) => reserveUploads(db, asked))
 try {
   await fillWindows(db)
   await compare(`one account, ${callers} callers`, () => accountId(0))
@@ -40,13 +42,13 @@ async function compare(title: string, pick: () => string): Promise<void> {
     return db.run('raw_update', (sql) => sql`update counters set n = n + 1 where id = ${id}`)
   }
   const reserve = async () => {
-    const { outcome } = await reserveUpload(db, {
+    const { outcome } = await reservations.ask({
       accountId: pick(),
       uploadId: newId('upl'),
       idempotencyKey: newId('req'),
       ttlSeconds: 0,
       limit: 1_000,
-      actor,
+      keyId: 'key_bench',
     })
     if (outcome !== 'reserved') throw new Error(`not reserved: ${outcome}`)
   }

@@ -12,6 +12,7 @@ import { startEmbeddedPostgres } from './db/embedded.ts'
 import { migrate } from './db/migrate.ts'
 import { ensurePartitions } from './db/partitions.ts'
 import { vendTokenSets } from './db/token-sets.ts'
+import { reserveUploads } from './db/uploads.ts'
 import { ServiceError } from './errors.ts'
 import { Flights } from './flights.ts'
 import { buildServer } from './http/server.ts'
@@ -146,8 +147,8 @@ export async function openParts(
     claimsInDoubt: new Map(),
     watches: new Flights(times.flightDeadlineMs, () => 'nothing' as const),
     recording: new Set(),
-    // Two lanes: while one statement is out the next fills up, and a slow one does not hold up everybody.
-    vends: openBatch((reads) => vendTokenSets(db, reads), { lanes: 2, most: 64 }),
+    vends: openBatch((reads) => vendTokenSets(db, reads)),
+    reservations: openBatch((asked) => reserveUploads(db, asked)),
     unsaved: new Set(),
     savedLate: new Set(),
     keyring: { fits: true },

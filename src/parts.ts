@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import type { Batch } from './db/batch.ts'
 import type { Db } from './db/client.ts'
 import type { Vended, VendRead } from './db/token-sets.ts'
+import type { Decided, Reservation, ReserveOutcome } from './db/uploads.ts'
 import type { Flights } from './flights.ts'
 import type { Log, Metrics } from './telemetry.ts'
 import type { TikTok } from './tiktok/client.ts'
@@ -65,6 +66,8 @@ export interface Parts {
   exchanges: Flights<void>
   /** token reads of this process: those of one moment are one statement */
   vends: Batch<VendRead, Vended | undefined>
+  /** reservations of upload slots of this process, likewise */
+  reservations: Batch<Reservation, Decided<ReserveOutcome>>
   /** claims whose database answer was lost, by account: the next try asks under the same attempt and finds the claim, if it was made */
   claimsInDoubt: Map<string, string>
   /** waits for a neighbour's refresh, by account: one that asks the database, however many readers wait */

@@ -4,7 +4,8 @@ import { z } from 'zod'
 import { findOutlook, type Outlook } from '../db/uploads.ts'
 import { MendedBy } from '../errors.ts'
 import type { Parts } from '../parts.ts'
-import { menderOf, noAccount, toQuota, UploadQuota } from './quota.ts'
+import { noAccount, toQuota, UploadQuota } from './quota.ts'
+import { menderOf } from './uploads.ts'
 
 const blockerCodes = [
   'reauthorization_required',

@@ -11,11 +11,12 @@ export interface Batch<Question, Answer> {
  * quiet service, without waiting. Otherwise it waits for the next statement that comes back.
  *
  * @param run asks all at once; its answers are in the order of the questions. When it throws, all of them fail.
+ * @param limits.lanes two: while one statement is out the next fills up, and a slow one does not hold up everybody
  * @param limits.queueMs whoever waited this long for a statement to leave is told `overloaded` (F26): an endless queue helps nobody
  */
 export function openBatch<Question, Answer>(
   run: (questions: Question[]) => Promise<Answer[]>,
-  { lanes, most, queueMs = 1_500 }: { lanes: number; most: number; queueMs?: number },
+  { lanes = 2, most = 64, queueMs = 1_500 }: { lanes?: number; most?: number; queueMs?: number } = {},
 ): Batch<Question, Answer> {
   interface Asked {
     question: Question

@@ -72,18 +72,39 @@ export async function findQuotas(
   )
 }
 
-/** Takes a slot. The same key and time to live find the reservation they made. */
-export async function reserveUpload(
-  db: Db,
-  r: { accountId: string; uploadId: string; idempotencyKey: string; ttlSeconds: number; limit: number; actor: Actor },
-): Promise<Decided<ReserveOutcome>> {
+export interface Reservation {
+  accountId: string
+  /** the id that a new reservation gets */
+  uploadId: string
+  idempotencyKey: string
+  ttlSeconds: number
+  limit: number
+  keyId: string
+}
+
+/**
+ * Takes slots, in the order of the list for each account. The same key and time to live find the reservation they made. The locks are taken in
+ * one order, whoever asks, so two of these never wait for each other in a circle.
+ *
+ * @returns what became of each, in the order of the list
+ */
+export async function reserveUploads(db: Db, reservations: Reservation[]): Promise<Decided<ReserveOutcome>[]> {
   const rows = await db.run(
-    'reserve_upload',
-    (sql) => sql<Flat<ReserveOutcome>[]>`
-      select ${sql.unsafe(decided)}
-      from reserve_upload(${r.accountId}, ${r.uploadId}, ${r.idempotencyKey}, ${r.ttlSeconds}, ${r.limit}, ${r.actor.keyId}) d`,
+    'reserve_uploads',
+    (sql) => sql<(Flat<ReserveOutcome> & { place: number })[]>`
+      select w.place::int as place, ${sql.unsafe(decided)}
+      from (
+        select w.* from unnest(${reservations.map((r) => r.accountId)}::text[], ${reservations.map((r) => r.uploadId)}::text[],
+          ${reservations.map((r) => r.idempotencyKey)}::text[], ${reservations.map((r) => String(r.ttlSeconds))}::text[],
+          ${reservations.map((r) => String(r.limit))}::text[], ${reservations.map((r) => r.keyId)}::text[])
+          with ordinality as w (account_id, upload_id, key, ttl_seconds, upload_limit, key_id, place)
+          left join accounts a on a.id = w.account_id
+        order by hashtext(a.open_id), w.place
+      ) w cross join lateral reserve_upload(w.account_id, w.upload_id, w.key, w.ttl_seconds::int, w.upload_limit::int, w.key_id) d`,
   )
-  return only(rows)
+  const answers: Decided<ReserveOutcome>[] = []
+  for (const { place, ...row } of rows) answers[place - 1] = toDecided(row)
+  return answers
 }
 
 /** The video is at TikTok: its slot stays taken for 24 hours from now. */
@@ -177,19 +198,22 @@ export async function purgeUploads(db: Db, keptDays: number, limit: number): Pro
       delete from uploads where id in (
         select id from uploads
         where reserved_at < now() - make_interval(days => ${keptDays}) and held_until < now() - make_interval(days => ${keptDays})
-        limit ${limit}
+        limit ${limit} for update skip locked
       ) returning 1`,
   )
   return rows.length
 }
 
-/** Forgets what TikTok said long ago. */
+/** Forgets what TikTok said long ago. What a reservation holds is left for the next time: neither waits for the other. */
 export async function purgeUploadGates(db: Db, keptDays: number): Promise<number> {
   const rows = await db.run(
     'purge_upload_gates',
     (sql) => sql`
-      delete from upload_gates
-      where greatest(closed_until, refused_at, exhausted_until) < now() - make_interval(days => ${keptDays}) returning 1`,
+      delete from upload_gates where tiktok_user in (
+        select tiktok_user from upload_gates
+        where greatest(closed_until, refused_at, exhausted_until) < now() - make_interval(days => ${keptDays})
+        for update skip locked
+      ) returning 1`,
   )
   return rows.length
 }
@@ -200,7 +224,19 @@ type Flat<Outcome> = Omit<Decided<Outcome>, 'upload'> & (UploadRow | { [Column i
 function only<Outcome>(rows: Flat<Outcome>[]): Decided<Outcome> {
   const [row] = rows
   if (!row) throw new Error('A change of an upload answers with one row')
-  const { outcome, judgedAt, used, reserved, remaining, freeAt, closedBy, ...upload } = row
+  return toDecided(row)
+}
+
+function toDecided<Outcome>({
+  outcome,
+  judgedAt,
+  used,
+  reserved,
+  remaining,
+  freeAt,
+  closedBy,
+  ...upload
+}: Flat<Outcome>): Decided<Outcome> {
   return {
     outcome,
     judgedAt,

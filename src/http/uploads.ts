@@ -1,19 +1,18 @@
 // Upload slots over HTTP: ask before an upload, reserve, commit, release. A call that has nothing to add needs no body.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { quotaOf, UploadQuota } from '../account/quota.ts'
+import { readinessOf, UploadReadiness } from '../account/readiness.ts'
 import {
   CommitUpload,
   commit,
-  quotaOf,
   ReleaseUpload,
   ReserveUpload,
   release,
   reserve,
   Upload,
-  UploadQuota,
   usualTtlSeconds,
-} from '../account/quota.ts'
-import { readinessOf, UploadReadiness } from '../account/readiness.ts'
+} from '../account/uploads.ts'
 import { type FailureCode, ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { AccountParams } from './accounts.ts'

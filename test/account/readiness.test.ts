@@ -1,7 +1,7 @@
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
-import { commit, release, reserve } from '../../src/account/quota.ts'
 import { readinessOf } from '../../src/account/readiness.ts'
+import { commit, release, reserve } from '../../src/account/uploads.ts'
 import { newId } from '../../src/ids.ts'
 import { seedAccounts } from '../rig/seed.ts'
 import { startWorld } from '../world.ts'

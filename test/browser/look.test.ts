@@ -5,12 +5,11 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { statusReasons } from '../../src/account/account.ts'
+import { reserve } from '../../src/account/uploads.ts'
 import { failSession } from '../../src/db/connect-sessions.ts'
-import { reserveUpload } from '../../src/db/uploads.ts'
 import { failureCodes, ServiceError } from '../../src/errors.ts'
 import { failurePage } from '../../src/http/pages.ts'
 import { failureInWords, texts } from '../../src/http/texts.ts'
-import { newId } from '../../src/ids.ts'
 import { type BrowserWorld, sizes, startBrowserWorld } from '../rig/browser-world.ts'
 import { noChromium } from '../rig/chromium.ts'
 
@@ -104,14 +103,12 @@ async function furnish({ connect, tiktok, parts }: BrowserWorld): Promise<void> 
     parts.db.run('test', (sql) => sql`update accounts set status = ${status}, status_reason = ${reason} where id = ${id}`)
   const upload = async (accountId: string, times: number) => {
     for (let i = 0; i < times; i++)
-      await reserveUpload(parts.db, {
+      await reserve(
+        parts,
         accountId,
-        uploadId: newId('upl'),
-        idempotencyKey: `upload-${i}`,
-        ttlSeconds: 1800,
-        limit: 20,
-        actor: { keyId: 'key_test', requestId: 'req_test' },
-      })
+        { idempotencyKey: `upload-${i}`, ttlSeconds: 1800 },
+        { keyId: 'key_test', requestId: 'req_test' },
+      )
   }
   const shop = await connect({ owner, person: 'brightlane', session: { label: 'Main shop', account_type: 'business' } })
   await upload(shop.id, 3)

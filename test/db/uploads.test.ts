@@ -2,7 +2,15 @@ import fc from 'fast-check'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { type Db, openDb } from '../../src/db/client.ts'
-import { commitUpload, purgeUploadGates, purgeUploads, releaseUpload, reserveUpload } from '../../src/db/uploads.ts'
+import {
+  commitUpload,
+  type Decided,
+  purgeUploadGates,
+  purgeUploads,
+  type ReserveOutcome,
+  releaseUpload,
+  reserveUploads,
+} from '../../src/db/uploads.ts'
 import { newId } from '../../src/ids.ts'
 import { freshDatabase } from '../postgres.ts'
 
@@ -19,7 +27,7 @@ interface World {
     db: Db,
     accountId: string,
     wish?: { key?: string; ttlSeconds?: number; limit?: number },
-  ): ReturnType<typeof reserveUpload>
+  ): Promise<Decided<ReserveOutcome>>
 }
 
 async function world(t: Test, replicaCount = 1): Promise<World> {
@@ -39,10 +47,22 @@ async function world(t: Test, replicaCount = 1): Promise<World> {
         values (${id}, 'user_42', ${openId}, 'active', 'creator', now(), '1', now(), '{video.upload}')`
       return id
     },
-    reserve: (db, accountId, { key = newId('req'), ttlSeconds = 1800, limit = 20 } = {}) =>
-      reserveUpload(db, { accountId, uploadId: newId('upl'), idempotencyKey: key, ttlSeconds, limit, actor }),
+    async reserve(db, accountId, { key, ttlSeconds, limit } = {}) {
+      const [decided] = await reserveUploads(db, [wish(accountId, { key, ttlSeconds, limit })])
+      if (!decided) throw new Error('Every question has its answer')
+      return decided
+    },
   }
 }
+
+const wish = (accountId: string, { key = newId('req'), ttlSeconds = 1800, limit = 20 } = {}) => ({
+  accountId,
+  uploadId: newId('upl'),
+  idempotencyKey: key,
+  ttlSeconds,
+  limit,
+  keyId: actor.keyId,
+})
 
 /** Time passes for the uploads of one account. */
 async function recede(sql: postgres.Sql, accountId: string, seconds: number): Promise<void> {
@@ -74,6 +94,60 @@ t.test('200 reservations at once on 3 replicas get exactly the 20 slots, 20 time
     )
   }
 })
+
+t.test('reservations of one moment are one statement: each gets its own answer, and who came first goes first', async (t) => {
+  const { replicas, sql, account } = await world(t)
+  const db = replicas[0] as Db
+  const [free, other, gone] = [await account(), await account(), await account()]
+  await sql`update accounts set status = 'disconnected', open_id = null where id = ${gone}`
+  const answers = await reserveUploads(db, [
+    wish(free, { key: 'first', limit: 2 }),
+    wish(gone),
+    wish(other, { key: 'first', limit: 1 }),
+    wish('acc_nobody'),
+    wish(free, { key: 'second', limit: 2 }),
+    wish(free, { key: 'first', limit: 2 }),
+    wish(free, { key: 'first', ttlSeconds: 60, limit: 2 }),
+    wish(free, { key: 'third', limit: 2 }),
+    wish(other, { key: 'second', limit: 2 }),
+  ])
+  t.same(
+    answers.map(({ outcome }) => outcome),
+    [
+      'reserved',
+      'account_disconnected',
+      'reserved',
+      'account_not_found',
+      'reserved',
+      'repeated',
+      'key_reused',
+      'exhausted',
+      'reserved',
+    ],
+  )
+  t.equal(answers[5]?.upload?.id, answers[0]?.upload?.id)
+  t.same(await reserveUploads(db, []), [])
+})
+
+t.test(
+  'statements that reserve for the same people in opposite orders do not wait for each other in a circle (F40)',
+  async (t) => {
+    const { replicas, account } = await world(t, 2)
+    const accounts = await Promise.all(Array.from({ length: 64 }, () => account()))
+    for (let round = 0; round < 20; round++) {
+      const outcomes = await Promise.all(
+        Array.from({ length: 6 }, async (_, n) => {
+          const order = n % 2 ? accounts : accounts.toReversed()
+          return reserveUploads(
+            replicas[n % 2] as Db,
+            order.map((id) => wish(id, { ttlSeconds: 0 })),
+          )
+        }),
+      )
+      t.same(new Set(outcomes.flat().map(({ outcome }) => outcome)), new Set(['reserved']))
+    }
+  },
+)
 
 t.test('a slot given back while others wait for it is had by exactly one of them', async (t) => {
   const { replicas, account, reserve } = await world(t, 3)

@@ -1,7 +1,7 @@
 import postgres from 'postgres'
 import t from 'tap'
+import { reserve } from '../../src/account/uploads.ts'
 import { keepHouse } from '../../src/background/housekeeper.ts'
-import { reserveUpload } from '../../src/db/uploads.ts'
 import { type EventType, eventPayloads, eventTypes } from '../../src/events.ts'
 import { believeRejections, refresh } from '../../src/token/refresh.ts'
 import { everythingShown } from '../rig/shown.ts'
@@ -30,14 +30,7 @@ t.test('everything that happens is announced as its schema says, and nothing of 
   const { parts, tiktok } = world
   const account = await world.connect({ decline: ['user.info.stats'] })
   await world.connect()
-  await reserveUpload(parts.db, {
-    accountId: account.id,
-    uploadId: 'upl_1',
-    idempotencyKey: 'k',
-    ttlSeconds: 1800,
-    limit: 1,
-    actor: { keyId: 'key_1', requestId: 'req_1' },
-  })
+  await reserve(parts, account.id, { idempotencyKey: 'k', ttlSeconds: 1800 }, { keyId: 'key_1', requestId: 'req_1' })
   tiktok.faults.add({ route: 'refresh', error: 'invalid_grant' })
   await refresh(parts, account.id, 2)
   await world.timePasses(61)

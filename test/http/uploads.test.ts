@@ -1,6 +1,7 @@
 import t from 'tap'
-import type { Upload, UploadQuota } from '../../src/account/quota.ts'
+import type { UploadQuota } from '../../src/account/quota.ts'
 import type { UploadReadiness } from '../../src/account/readiness.ts'
+import type { Upload } from '../../src/account/uploads.ts'
 import type { Problem } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
 import { startWorld, type World } from '../world.ts'

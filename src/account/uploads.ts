@@ -1,0 +1,245 @@
+// Uploads of one TikTok account, each with a slot of its rolling 24 hours: reserve before an upload, commit when TikTok has the video,
+// release when it came to nothing. A reservation that is forgotten ends by itself. TikTok's own refusal overrides our count.
+import { z } from 'zod'
+import { type Actor, type Closure, commitUpload, type Decided, releaseUpload, reopenUploads } from '../db/uploads.ts'
+import { type MendedBy, ServiceError } from '../errors.ts'
+import { newId } from '../ids.ts'
+import type { Parts } from '../parts.ts'
+import { noAccount, toQuota, UploadQuota, windowSeconds } from './quota.ts'
+
+export const usualTtlSeconds = 1800
+
+export const uploadStatuses = ['reserved', 'committed', 'released', 'expired'] as const
+
+export const Upload = z
+  .object({
+    id: z.string(),
+    status: z.enum(uploadStatuses),
+    reserved_at: z.iso.datetime(),
+    expires_at: z.iso.datetime().describe('Commit or release before this; afterwards the slot is given to others'),
+    committed_at: z.iso.datetime().nullable(),
+    late: z.boolean().describe('Committed after its expiry: it counts, even past the limit'),
+    publish_id: z.string().nullable(),
+    released_at: z.iso.datetime().nullable(),
+    tiktok_error: z.string().nullable(),
+    upload_quota: UploadQuota,
+  })
+  .meta({
+    id: 'Upload',
+    examples: [
+      {
+        id: 'upl_01k9z3m8r0000000000000000',
+        status: 'reserved',
+        reserved_at: '2026-11-22T12:00:00.000Z',
+        expires_at: '2026-11-22T12:30:00.000Z',
+        committed_at: null,
+        late: false,
+        publish_id: null,
+        released_at: null,
+        tiktok_error: null,
+        upload_quota: { limit: 20, used: 3, reserved: 1, remaining: 16, window_seconds: 86_400, next_slot_at: null },
+      },
+    ],
+  })
+export type Upload = z.infer<typeof Upload>
+
+export const ReserveUpload = z
+  .strictObject({
+    ttl_seconds: z
+      .int()
+      .min(1)
+      .max(windowSeconds)
+      .default(usualTtlSeconds)
+      .describe('How long the upload may take; then the slot returns by itself'),
+  })
+  .meta({ id: 'ReserveUpload', examples: [{ ttl_seconds: 1800 }] })
+
+export const CommitUpload = z
+  .strictObject({
+    publish_id: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,128}$/)
+      .optional()
+      .describe("What TikTok called the upload, for the account's timeline"),
+  })
+  .meta({ id: 'CommitUpload', examples: [{ publish_id: 'v_inbox_file~v2.123456789' }] })
+
+export const ReleaseUpload = z
+  .strictObject({
+    tiktok_error: z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{1,64}$/)
+      .optional()
+      .describe('The error code TikTok refused with; some close the account for uploads for a while'),
+  })
+  .meta({ id: 'ReleaseUpload', examples: [{ tiktok_error: 'spam_risk_too_many_posts' }] })
+
+const hour = 3600
+const day = 24 * hour
+
+/**
+ * TikTok's refusals that tell about the next upload too, and how long they are believed. No endpoint tells what is left and other
+ * tools' uploads are invisible (tiktok-api §7), so all we can know is when our own oldest upload leaves a window of 24 hours:
+ * before that nothing has moved that we know of. We never ask again within the hour, and each further refusal doubles that.
+ */
+const closures: ReadonlyMap<string, Closure & { mendedBy: MendedBy }> = new Map([
+  ['spam_risk_too_many_posts', { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: true, mendedBy: 'time' }],
+  // The same, until the person posts a draft: that frees a share at once (`reopenAfterPost`).
+  [
+    'spam_risk_too_many_pending_share',
+    { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: true, mendedBy: 'time' },
+  ],
+  // "Do not retry": nobody tells us when a ban ends, so one upload a day finds out, then one every two, up to a week.
+  [
+    'spam_risk_user_banned_from_posting',
+    { firstWaitSeconds: day, lastWaitSeconds: 7 * day, untilWindowMoves: false, mendedBy: 'user' },
+  ],
+  // The app's cap on people per day, not this person's on uploads: others drop out of it at any time, our own uploads say nothing.
+  ['reached_active_user_cap', { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: false, mendedBy: 'operator' }],
+])
+
+/** Who can mend a closure, by the error code that closed. */
+export function menderOf(closedBy: string | null): MendedBy {
+  return (closedBy === null ? undefined : closures.get(closedBy)?.mendedBy) ?? 'time'
+}
+
+/**
+ * Takes a slot until the upload is committed or released, at most for `ttlSeconds`. The same key finds the reservation it made,
+ * whatever has become of it since (F42).
+ *
+ * @throws ServiceError upload_quota_exhausted with `next_slot_at`: every slot is taken, or TikTok has closed the account for uploads
+ * @throws ServiceError idempotency_key_reused: the key made another reservation
+ * @throws ServiceError account_not_found | account_disconnected | reauthorization_required
+ */
+export async function reserve(
+  { reservations, config }: Parts,
+  accountId: string,
+  wish: { idempotencyKey: string; ttlSeconds: number },
+  actor: Actor,
+): Promise<Upload> {
+  const limit = config.uploadLimitPerDay
+  const decided = await reservations.ask({ accountId, uploadId: newId('upl'), ...wish, limit, keyId: actor.keyId })
+  switch (decided.outcome) {
+    case 'reserved':
+    case 'repeated':
+      return toUpload(decided, limit)
+    case 'exhausted':
+      throw exhausted(decided)
+    case 'key_reused':
+      throw new ServiceError(
+        'idempotency_key_reused',
+        'Take a new Idempotency-Key: this one made a reservation of another length.',
+      )
+    case 'reauthorization_required':
+      throw new ServiceError(
+        'reauthorization_required',
+        'Send the person through a connect session with reconnect_account_id, then reserve again.',
+      )
+    default:
+      throw noAccount(decided.outcome)
+  }
+}
+
+/**
+ * TikTok has the video: its slot stays taken for 24 hours from now. Also after the expiry, because the video exists; it is flagged
+ * `late` then, and counts even when its slot went to somebody else. Repeating it is harmless.
+ *
+ * @throws ServiceError upload_not_found | upload_released | account_not_found | account_disconnected
+ * @throws ServiceError upload_committed: with another publish_id
+ */
+export async function commit(
+  { db, config, log }: Parts,
+  accountId: string,
+  uploadId: string,
+  { publishId }: { publishId?: string | undefined },
+  actor: Actor,
+): Promise<Upload> {
+  const limit = config.uploadLimitPerDay
+  const decided = await commitUpload(db, { accountId, uploadId, publishId: publishId ?? null, limit, actor })
+  switch (decided.outcome) {
+    case 'committed':
+      if (decided.upload?.late) log.warn('upload was committed late', { accountId, uploadId })
+      return toUpload(decided, limit)
+    case 'repeated':
+      return toUpload(decided, limit)
+    case 'released':
+      throw new ServiceError('upload_released', 'This slot was given back; reserve another for the next upload.')
+    case 'publish_id_differs':
+      throw new ServiceError('upload_committed', 'This upload is committed with another publish_id; one slot is for one upload.')
+    case 'upload_not_found':
+      throw noUpload()
+    default:
+      throw noAccount(decided.outcome)
+  }
+}
+
+/**
+ * Nothing was uploaded: the slot is free again. With TikTok's error, TikTok is believed over our count. Repeating it is harmless,
+ * and so is releasing what expired.
+ *
+ * @throws ServiceError upload_not_found | upload_committed | account_not_found | account_disconnected
+ */
+export async function release(
+  { db, config, log }: Parts,
+  accountId: string,
+  uploadId: string,
+  { tiktokError }: { tiktokError?: string | undefined },
+  actor: Actor,
+): Promise<Upload> {
+  const limit = config.uploadLimitPerDay
+  const closure = (tiktokError === undefined ? undefined : closures.get(tiktokError)) ?? null
+  const decided = await releaseUpload(db, { accountId, uploadId, tiktokError: tiktokError ?? null, closure, limit, actor })
+  switch (decided.outcome) {
+    case 'released':
+      if (closure && tiktokError !== undefined)
+        log.warn('TikTok closed an account for uploads', { accountId, uploadId, code: tiktokError })
+      return toUpload(decided, limit)
+    case 'repeated':
+      return toUpload(decided, limit)
+    case 'committed':
+      throw new ServiceError('upload_committed', 'TikTok has this video, so its slot is used for 24 hours.')
+    case 'upload_not_found':
+      throw noUpload()
+    default:
+      throw noAccount(decided.outcome)
+  }
+}
+
+/**
+ * The person posted one of their drafts (TikTok's notice `post.publish.complete`): a share that was pending is not any more.
+ *
+ * @returns whether that opened an account that was closed for its pending shares
+ */
+export function reopenAfterPost({ db }: Parts, openId: string): Promise<boolean> {
+  return reopenUploads(db, openId, 'spam_risk_too_many_pending_share')
+}
+
+function toUpload({ upload, judgedAt, ...quota }: Decided<string>, limit: number): Upload {
+  if (!upload || !judgedAt) throw new Error('A decision that succeeded has its upload')
+  const expired = upload.expiresAt <= judgedAt
+  return {
+    id: upload.id,
+    status: upload.committedAt ? 'committed' : upload.releasedAt ? 'released' : expired ? 'expired' : 'reserved',
+    reserved_at: upload.reservedAt.toISOString(),
+    expires_at: upload.expiresAt.toISOString(),
+    committed_at: upload.committedAt?.toISOString() ?? null,
+    late: upload.late,
+    publish_id: upload.publishId,
+    released_at: upload.releasedAt?.toISOString() ?? null,
+    tiktok_error: upload.tiktokError,
+    upload_quota: toQuota(quota, limit),
+  }
+}
+
+function exhausted({ freeAt, judgedAt, closedBy }: Decided<string>): ServiceError {
+  if (!freeAt || !judgedAt) throw new Error('A refusal knows when to come back')
+  const detail = closedBy
+    ? 'TikTok itself refuses uploads of this account for now; try again at next_slot_at.'
+    : 'Every upload slot of this account is taken; try again at next_slot_at.'
+  return new ServiceError('upload_quota_exhausted', detail, {
+    retryAfterSeconds: (freeAt.getTime() - judgedAt.getTime()) / 1000,
+    facts: { next_slot_at: freeAt.toISOString() },
+  })
+}
+
+const noUpload = () => new ServiceError('upload_not_found', 'Check the upload id and the account it was reserved for.')
