@@ -232,6 +232,11 @@ t.test('a server that is full is a moment to wait, not a broken pool', async (t)
   const db = openDb({ url: url.href })
 
   const holder = sleep(db, 0.5)
+  await eventually('somebody has the only connection', async () => {
+    const asleep =
+      await operator`select 1 from pg_stat_activity where usename = ${role} and query ~ 'pg_sleep' and state = 'active'`
+    return asleep.length === 1
+  })
   const error = await one(db).catch((error: unknown) => error)
   t.match(error, { code: 'storage_unavailable', cause: { code: '53300' } })
   await t.resolves(holder, 'who has a connection keeps it')
