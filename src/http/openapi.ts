@@ -115,10 +115,18 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
         : {}
       return { ...transformed, schema: { ...transformed.schema, ...open, ...scope } }
     },
-    transformObject: (document) => nameSchemasOnce(withOptionalBodies(jsonSchemaTransformObject(document))),
+    transformObject: (document) => nameSchemasOnce(asCallersSeeIt(jsonSchemaTransformObject(document))),
   })
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { persistAuthorization: false } })
   app.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, async () => app.swagger())
+}
+
+/** Marks a parameter that is optional to the validation only so that its absence has a code of its own. */
+export const requiredByCode = 'x-required-by-code'
+
+interface DescribedParameter {
+  required?: boolean
+  schema?: Record<string, unknown>
 }
 
 interface DescribedBody {
@@ -126,17 +134,29 @@ interface DescribedBody {
   content?: Record<string, { schema?: { anyOf?: { type?: string }[] } }>
 }
 
-/** A body that may be nothing is one that need not be sent; the generator says "this or null", and that it is required. */
-function withOptionalBodies<T extends { paths?: object }>(description: T): T {
+/** What the validation lets pass and the schema's words do not say: which bodies need not be sent, and which headers must be. */
+function asCallersSeeIt<T extends { paths?: object }>(description: T): T {
   for (const operation of Object.values(description.paths ?? {}).flatMap((methods) => Object.values(methods))) {
-    const { requestBody } = operation as { requestBody?: DescribedBody }
-    const json = requestBody?.content?.['application/json']
-    const [body, nothing] = json?.schema?.anyOf ?? []
-    if (!requestBody || !json || !body || nothing?.type !== 'null') continue
-    requestBody.required = false
-    json.schema = body as NonNullable<typeof json.schema>
+    const { requestBody, parameters } = operation as { requestBody?: DescribedBody; parameters?: DescribedParameter[] }
+    if (requestBody) sayIfOptional(requestBody)
+    for (const parameter of parameters ?? []) sayIfRequired(parameter)
   }
   return description
+}
+
+/** A body that may be nothing is one that need not be sent; the generator says "this or null", and that it is required. */
+function sayIfOptional(requestBody: DescribedBody): void {
+  const json = requestBody.content?.['application/json']
+  const [body, nothing] = json?.schema?.anyOf ?? []
+  if (!json || !body || nothing?.type !== 'null') return
+  requestBody.required = false
+  json.schema = body as NonNullable<typeof json.schema>
+}
+
+function sayIfRequired(parameter: DescribedParameter): void {
+  if (!parameter.schema?.[requiredByCode]) return
+  parameter.required = true
+  delete parameter.schema[requiredByCode]
 }
 
 /** The file in `openapi/`, equal to what a running service says. */

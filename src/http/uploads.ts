@@ -18,7 +18,7 @@ import type { Parts } from '../parts.ts'
 import { AccountParams } from './accounts.ts'
 import { requireCaller } from './auth.ts'
 import { Id } from './connect-sessions.ts'
-import { failuresOf } from './openapi.ts'
+import { failuresOf, requiredByCode } from './openapi.ts'
 
 const UploadParams = z.strictObject({ accountId: Id, uploadId: Id })
 
@@ -39,7 +39,7 @@ const ReserveHeaders = z.looseObject({
     .string()
     .regex(/^[\x21-\x7e]{1,255}$/)
     .optional()
-    .describe('Required: one per intended upload, and the same one when the call is repeated'),
+    .meta({ description: 'One per intended upload, and the same one when the call is repeated', [requiredByCode]: true }),
 })
 
 const noSuchAccount: FailureCode[] = ['account_not_found', 'account_disconnected']

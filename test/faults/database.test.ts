@@ -85,7 +85,7 @@ t.test(
     const { calls, surprises, slowestMs } = await underKilledConnections(rig, replica, { callers: 40, forMs: 3000 })
     t.comment(calls, `slowest ${slowestMs} ms`)
     t.same(surprises, [], 'only answers, and refusals that say when to come back')
-    t.ok((calls['200'] ?? 0) > 20, 'and it went on serving')
+    t.ok((calls['200'] ?? 0) > 100, 'and it went on serving')
     t.ok(slowestMs < 6000, `the slowest took ${slowestMs} ms`)
     t.ok(replica.isRunning, 'no error was left uncaught')
     t.same(await violations(rig), [])
@@ -125,9 +125,8 @@ t.test(
       reads.every(({ status, code }) => status === 503 && code === 'overloaded'),
       JSON.stringify(reads.map(({ code }) => code)),
     )
-    // Two seconds at the service; the rest is this machine, which is busy with other tests.
     t.ok(
-      reads.every(({ ms }) => ms < 2500),
+      reads.every(({ ms }) => ms < 2000),
       `the slowest heard it after ${Math.round(Math.max(...reads.map(({ ms }) => ms)))} ms`,
     )
     await Promise.all([locked, ...busy])

@@ -1,5 +1,6 @@
 // Everybody wants the same token at the same moment, on every replica, and the clocks of the replicas are wrong besides.
 import t from 'tap'
+import { timings } from '../../src/parts.ts'
 import { freshDatabase } from '../postgres.ts'
 import { eventually } from '../rig/eventually.ts'
 import { storm, warmUp } from '../rig/faults.ts'
@@ -19,8 +20,8 @@ t.test('50 readers of each account, spread over 3 replicas', async (t) => {
     const ids = accounts.map(({ id }) => id)
     const outcome = await storm(rig, replicas, ids, 17)
     t.comment(outcome)
-    // On a machine without a free core a reader may be told to come back, and does; on any other none is (`npm run faults`).
-    t.ok(outcome.failed === 0 || outcome.slowestMs > 1500, `${outcome.failed} of ${outcome.reads} failed`)
+    // On a machine without a free core a reader may be told to come back once its patience is over; on any other none is (`npm run faults`).
+    t.ok(outcome.failed === 0 || outcome.slowestMs >= timings.patienceMs, `${outcome.failed} of ${outcome.reads} failed`)
     await eventually('everybody has it', async () => (await storm(rig, replicas, ids, 1)).failed === 0, 15_000)
     t.equal(rig.tiktok.stats.report().refreshes_processed, 10)
     for (const id of ids)

@@ -90,6 +90,16 @@ t.test('every JSON body and every JSON answer has an example', async (t) => {
   }
 })
 
+t.test('what must be sent is required, what may be left out is not, and neither is said in words of our own', async (t) => {
+  const reserve = operations.find(({ operation }) => operation.operationId === 'reserveUpload')?.operation
+  t.match(
+    reserve?.parameters?.find(({ name }) => name === 'idempotency-key'),
+    { in: 'header', required: true },
+  )
+  t.equal(reserve?.requestBody?.required, false)
+  t.notMatch(JSON.stringify(api), /"x-/)
+})
+
 t.test('every operation names all its failures, with codes that exist and fit their status', async (t) => {
   for (const { name, method, operation } of operations) {
     const open = operation.security?.length === 0
