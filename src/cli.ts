@@ -69,7 +69,10 @@ try {
 } catch (error) {
   if (error instanceof UsageError) say(`${error.message}\n\n${usage}`)
   else if (error instanceof ConfigError) say(error.problems.join('\n'))
-  else if (error instanceof ServiceError) say(`${error.code}: ${error.message}`)
-  else if (!(error instanceof Unfinished)) say(error instanceof Error ? error.message : 'It failed.')
+  else if (!(error instanceof Unfinished)) {
+    const { remedyOf } = await import('./db/fault.ts')
+    const sentence = remedyOf(error) ?? (error instanceof Error ? error.message : 'It failed.')
+    say(error instanceof ServiceError ? `${error.code}: ${sentence}` : sentence)
+  }
   process.exitCode = 1
 }

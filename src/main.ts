@@ -55,9 +55,11 @@ try {
     )
   } else {
     log.fatal('service could not start', { error })
-    if (error instanceof ServiceError) console.error(`The service cannot start: ${error.message}`)
-    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
-      console.error('The service cannot start: HOST and PORT name a place that another process listens on.')
+    const { remedyOf } = await import('./db/fault.ts')
+    const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+    const remedy = taken ? 'HOST and PORT name a place that another process listens on.' : remedyOf(error)
+    if (remedy !== undefined) console.error(`The service cannot start: ${remedy}`)
+    else if (error instanceof ServiceError) console.error(`The service cannot start: ${error.message}`)
   }
   process.exit(1)
 }

@@ -40,7 +40,17 @@ t.test('F48: three replicas that start at once on an empty database are all read
   t.same(await Promise.all(replicas.map((replica) => replica.ended())), [0, 0, 0])
 })
 
-async function start(databaseUrl: string, name: string): Promise<Replica> {
+t.test('a start that cannot be says in words what to do, non-zero, and shows no secret', async (t) => {
+  const { url } = await emptyDatabase(t)
+  const address = new URL(url)
+  address.pathname = '/not-there'
+  const replica = await start(address.href, 'lost', { ready: false })
+  t.equal(await replica.ended(), 1)
+  t.match(replica.logged(), /The service cannot start: PostgreSQL has no database of the name in DATABASE_URL: create it/)
+  t.notOk(replica.logged().includes(vaultKeys) || replica.logged().includes('J8s0dk2LQmz7Wx91PvbnT4Rc'))
+})
+
+async function start(databaseUrl: string, name: string, options: { ready?: boolean } = {}): Promise<Replica> {
   const home = await mkdtemp(join(tmpdir(), 'tts-start-'))
   const env = {
     PORT: '0',
@@ -50,7 +60,7 @@ async function start(databaseUrl: string, name: string): Promise<Replica> {
     TIKTOK_CLIENT_KEY: 'awstart0001',
     TIKTOK_CLIENT_SECRET: 'J8s0dk2LQmz7Wx91PvbnT4Rc',
   }
-  return startReplica({ name, logFile: join(home, 'log'), env, preloads: [] })
+  return startReplica({ name, logFile: join(home, 'log'), env, preloads: [], ...options })
 }
 
 /** @returns the processor time it has used, where the system tells (in ticks of 10 ms) */

@@ -66,6 +66,33 @@ export function isUniqueViolation(error: unknown, constraint?: string): error is
   return constraint === undefined || error.constraint_name === constraint
 }
 
+const unreachable = 'The host of DATABASE_URL does not answer: look at the address, and at what stands between.'
+const unknownHost = 'The host of DATABASE_URL is not known: correct its name.'
+const refusedLogin = 'PostgreSQL refuses the user or the password of DATABASE_URL.'
+
+const remedies: Record<string, string> = {
+  ECONNREFUSED: 'Nothing listens at the host and port of DATABASE_URL: start PostgreSQL, or correct the address.',
+  ENOTFOUND: unknownHost,
+  EAI_AGAIN: unknownHost,
+  CONNECT_TIMEOUT: unreachable,
+  ETIMEDOUT: unreachable,
+  EHOSTUNREACH: unreachable,
+  ENETUNREACH: unreachable,
+  '28P01': refusedLogin, // invalid_password
+  '28000': refusedLogin, // invalid_authorization_specification
+  '3D000': 'PostgreSQL has no database of the name in DATABASE_URL: create it (`createdb NAME`), or correct the name.', // invalid_catalog_name
+  '42501':
+    'The role of DATABASE_URL lacks a right: the owner of the tables runs `npm run --silent cli -- migrate` (see ops/roles.sql).', // insufficient_privilege
+  '53300': 'PostgreSQL has no connection left: raise its max_connections, or end what holds them.', // too_many_connections
+  '25006': 'DATABASE_URL names a server that takes no writes: name the primary.', // read_only_sql_transaction
+}
+
+/** What whoever starts a program can do about an error from the database, or one that was caused by it. Never the server's own words: they may hold anything. */
+export function remedyOf(error: unknown): string | undefined {
+  const remedy = remedies[codeOf(error) ?? '']
+  return remedy ?? (error instanceof Error && error.cause !== undefined ? remedyOf(error.cause) : undefined)
+}
+
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
