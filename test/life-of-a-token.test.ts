@@ -6,6 +6,7 @@ import type { Account } from '../src/account/account.ts'
 import { keepHouse } from '../src/background/housekeeper.ts'
 import { refresh } from '../src/token/refresh.ts'
 import type { VendedToken } from '../src/token/vend.ts'
+import { everythingShown } from './rig/shown.ts'
 import { type Answer, returnUrl, startWorld } from './world.ts'
 
 const world = await startWorld(t)
@@ -143,6 +144,7 @@ t.test('what is left is a tombstone, and the story of every change', async (t) =
     profile: { username: null, display_name: null, avatar_url: null },
     token: null,
   })
+  await everythingShown(parts.db)
   const { body } = await asWebApp<{ events: { type: string; data: { account_id: string } }[] }>('GET', '/events')
   t.same(
     body.events.filter(({ data }) => data.account_id === story.accountId).map(({ type }) => type),

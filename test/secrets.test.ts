@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Account } from '../src/account/account.ts'
 import type { TokenAnswer } from '../src/tiktok/client.ts'
+import { everythingShown } from './rig/shown.ts'
 import { startWorld, type World } from './world.ts'
 
 const clientSecret = 'ClientSecretThatNobodyElseHas7f3a9c'
@@ -104,6 +105,7 @@ t.test(
     fail(await world.call('GET', `${path}/token`, { key }))
     unsubscribe('tiktok-oauth-service.step', lookAtSpill)
 
+    await everythingShown(world.parts.db)
     const kept = {
       logs: world.logged(),
       tables: await dumpAll(world),

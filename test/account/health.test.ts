@@ -1,10 +1,10 @@
 // How an account is doing, who can mend it, and that nobody is surprised: warned in time, looked at daily, asked about on demand.
-import { setTimeout as rest } from 'node:timers/promises'
 import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import { warnExpiring } from '../../src/account/expiring.ts'
 import { createRefresher } from '../../src/background/refresher.ts'
 import { believeRejections, refresh } from '../../src/token/refresh.ts'
+import { everythingShown } from '../rig/shown.ts'
 import { startWorld, type World } from '../world.ts'
 
 const hour = 3600
@@ -295,14 +295,9 @@ async function refreshDue({ parts }: World): Promise<void> {
 }
 
 async function announced(world: World, type: string): Promise<Record<string, unknown>[]> {
-  // The feed shows what every transaction before has ended; in a busy test server a neighbour's may be a moment late.
-  for (let tries = 0; ; tries++) {
-    const { body } = await world.call<{ events: { type: string; data: Record<string, unknown> }[] }>('GET', '/events?limit=100')
-    const [count] = await world.parts.db.run('events', (sql) => sql<{ n: number }[]>`select count(*)::int as n from events`)
-    if (body.events.length === count?.n || tries > 50)
-      return body.events.filter((event) => event.type === type).map(({ data }) => data)
-    await rest(20)
-  }
+  await everythingShown(world.parts.db)
+  const { body } = await world.call<{ events: { type: string; data: Record<string, unknown> }[] }>('GET', '/events?limit=100')
+  return body.events.filter((event) => event.type === type).map(({ data }) => data)
 }
 
 interface Entry {
