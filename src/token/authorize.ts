@@ -1,12 +1,6 @@
 // The way to TikTok and back (RFC 6749 §4.1.1, §4.1.2): a fresh state bound to this browser going out, and its one use coming in.
-import {
-  beginAuthorization,
-  type ConnectSession,
-  consumeState,
-  failSession,
-  findSession,
-  holdCode,
-} from '../db/connect-sessions.ts'
+import { beginAuthorization, consumeState } from '../db/authorization-requests.ts'
+import { type ConnectSession, failSession, findSession, holdCode } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { challengeOf, createVerifier } from '../tiktok/pkce.ts'
