@@ -4,8 +4,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { generated, repository } from '../docs/generate.ts'
-import { variables } from '../src/config.ts'
 import { failureCodes, failures } from '../src/errors.ts'
+import { variables } from '../src/variables.ts'
 import * as contract from './contract.ts'
 
 const read = (path: string) => readFileSync(join(repository, path), 'utf8')

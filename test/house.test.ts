@@ -48,7 +48,7 @@ const floors: string[][] = [
   ['readiness.ts', 'replica.ts'],
   ['parts.ts'],
   ['db', 'tiktok', 'vault', 'telemetry.ts', 'flights.ts'],
-  ['errors.ts', 'events.ts', 'config.ts', 'ids.ts', 'key-scopes.ts', 'public-address.ts'],
+  ['errors.ts', 'events.ts', 'config.ts', 'variables.ts', 'ids.ts', 'key-scopes.ts', 'public-address.ts'],
 ]
 
 const placeOf = (file: string) => (file.includes('/') ? (file.split('/')[0] ?? file) : file)

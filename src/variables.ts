@@ -1,0 +1,243 @@
+// Every variable of the environment, with its sentence, its default and its check. `.env.example` is generated from here.
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { type KeyScope, keyScopes } from './key-scopes.ts'
+import { isLoopback, isPrivateLiteral } from './public-address.ts'
+
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+)
+
+const origin = (sentence: string) =>
+  z
+    .string()
+    .refine((text) => URL.canParse(text), sentence)
+    .transform((text) => new URL(text))
+    .refine((url) => url.pathname === '/' && url.search === '' && url.hash === '' && url.username === '', sentence)
+    .refine((url) => url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)), sentence)
+    .transform((url) => url.origin)
+
+const secret = z
+  .string()
+  .min(8, 'is too short to be a secret')
+  .max(512, 'is too long')
+  .refine((text) => !/^(.)\1*$/.test(text) && !/changeme|change-me|example|your[-_ ]/i.test(text), 'is an example value')
+
+const wholeNumber = (from: number, to: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, `must be a whole number from ${from} to ${to}`)
+    .transform(Number)
+    .refine((value) => value >= from && value <= to, `must be a whole number from ${from} to ${to}`)
+
+const tierLimits = z.string().transform((text, check) => {
+  const limits = new Map<string, number>()
+  for (const item of text.split(',')) {
+    const match = /^([a-z0-9_-]{1,32}):(\d{1,6})$/.exec(item.trim())
+    if (!match?.[1] || limits.has(match[1])) {
+      check.addIssue({ code: 'custom', message: 'must read TIER:LIMIT,TIER:LIMIT' })
+      return z.NEVER
+    }
+    limits.set(match[1], Number(match[2]))
+  }
+  return limits
+})
+
+const webhookTargets = list
+  .transform((items) => items.map((item) => item.split('|')).map(([url = '', ...secrets]) => ({ url, secrets })))
+  .refine(
+    (targets) => targets.every(({ url }) => mayBeTarget(url)) && new Set(targets.map(({ url }) => url)).size === targets.length,
+    'must hold https URLs, each once, without a password and not of a private network (http on loopback)',
+  )
+  .refine(
+    (targets) => targets.every(({ secrets }) => (secrets.length === 1 || secrets.length === 2) && secrets.every(isWebhookSecret)),
+    'must read URL|SECRET[|OLD_SECRET] with base64 secrets of 24 to 64 random bytes',
+  )
+
+/** Names are looked up when they are called, and judged then. */
+function mayBeTarget(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const url = new URL(text)
+  if (url.username !== '' || url.password !== '') return false
+  return url.protocol === 'https:'
+    ? isLoopback(url.hostname) || !isPrivateLiteral(url)
+    : url.protocol === 'http:' && isLoopback(url.hostname)
+}
+
+function isWebhookSecret(text: string): boolean {
+  const [, base64 = ''] = /^(?:whsec_)?([A-Za-z0-9+/]{32,88}={0,2})$/.exec(text) ?? []
+  const byteLength = Buffer.from(base64, 'base64').length
+  return byteLength >= 24 && byteLength <= 64 && !/^(.)\1*=*$/.test(base64)
+}
+
+const returnUrls = list.refine(
+  (urls) =>
+    urls.every((text) => {
+      if (!URL.canParse(text)) return false
+      const url = new URL(text)
+      return (
+        url.search === '' &&
+        url.hash === '' &&
+        (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)))
+      )
+    }),
+  'must hold absolute https URLs (http on loopback) without query or fragment',
+)
+
+const scopes = list.refine(
+  (names) => names.length > 0 && names.every((name) => /^[a-z0-9._]{3,64}$/.test(name)),
+  'must hold scope names separated by commas',
+)
+
+const jwtScopes = z.string().transform((text, check) => {
+  const scopes = new Map<string, KeyScope[]>()
+  for (const item of text.split(',')) {
+    const [value, list] = [item.slice(0, item.lastIndexOf('=')).trim(), item.slice(item.lastIndexOf('=') + 1).trim()]
+    const known = list.split('+').flatMap((name) => keyScopes.filter((scope) => scope === name))
+    if (value === '' || known.length !== list.split('+').length || scopes.has(value)) {
+      check.addIssue({
+        code: 'custom',
+        message: `must read VALUE=SCOPE+SCOPE,VALUE=SCOPE with scopes of ${keyScopes.join(', ')}`,
+      })
+      return z.NEVER
+    }
+    scopes.set(value, known)
+  }
+  return scopes
+})
+
+/** The variables in the order of the contract (§1). The description is the sentence in `.env.example`. */
+export const variables = z.object({
+  HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on'),
+  PORT: wholeNumber(0, 65535).default(3000).describe('Port to listen on'),
+  PUBLIC_URL: origin('must be an origin such as https://oauth.example.com; http only on loopback')
+    .optional()
+    .describe(
+      'Origin that browsers reach; redirect_uri is PUBLIC_URL/callback. Must be https unless the host is loopback. Unset: http://127.0.0.1:PORT',
+    ),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/.+/, 'must read postgres://USER:PASSWORD@HOST:PORT/DATABASE')
+    .optional()
+    .describe('PostgreSQL. Unset: embedded PostgreSQL under DATA_DIR, which serves one machine'),
+  DATA_DIR: z.string().min(1).default('.data').describe('Embedded database, spill files, generated development key'),
+  TIKTOK_CLIENT_KEY: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{4,128}$/, 'must be the client key of your TikTok app')
+    .describe('Client key of your TikTok app (required)'),
+  TIKTOK_CLIENT_SECRET: secret.describe('Client secret of your TikTok app (required)'),
+  TIKTOK_CLIENT_SECRET_PREVIOUS: secret.optional().describe('Accepted for webhook signatures while the secret is being changed'),
+  TIKTOK_AUTH_BASE_URL: origin('must be an https origin; http only on loopback')
+    .default('https://www.tiktok.com')
+    .describe("TikTok's authorize page; the simulator's URL for development"),
+  TIKTOK_API_BASE_URL: origin('must be an https origin; http only on loopback')
+    .default('https://open.tiktokapis.com')
+    .describe("TikTok's API; the simulator's URL for development"),
+  TIKTOK_SCOPES: scopes
+    .default(['user.info.basic', 'user.info.profile', 'user.info.stats', 'video.upload'])
+    .describe('Scopes that are asked for'),
+  TIKTOK_REQUIRED_SCOPES: scopes.default(['user.info.basic', 'video.upload']).describe('A grant without these is refused'),
+  TIKTOK_PKCE: z
+    .enum(['off', 's256', 's256-hex'])
+    .default('off')
+    .describe('off, s256 (RFC 7636) or s256-hex (TikTok desktop apps hash to hex instead)'),
+  VAULT_KEYS: z
+    .string()
+    .optional()
+    .describe(
+      'k2:BASE64,k1:BASE64, 32 bytes each, the first is primary; make one with `cli vault keygen`. Required when DATABASE_URL is set (or VAULT_KEYS_FILE)',
+    ),
+  VAULT_KEYS_FILE: z.string().min(1).optional().describe('A file that holds what VAULT_KEYS would'),
+  ALLOWED_RETURN_URLS: returnUrls
+    .default([])
+    .describe('Comma list of where people may be sent back to; exact match of origin + path'),
+  TIER_LIMITS: tierLimits
+    .default(
+      new Map([
+        ['free', 1],
+        ['creator', 3],
+        ['business', 10],
+      ]),
+    )
+    .describe('How many accounts an owner of each tier may connect'),
+  DEFAULT_TIER: z.string().min(1).default('free').describe('Tier of an owner nobody has told us about'),
+  TIER_SERVICE_URL: z
+    .string()
+    .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must be an http or https URL')
+    .optional()
+    .describe('Optional: GET URL/OWNER_ID answers {"tier":"creator"} or {"account_limit":7} and decides instead'),
+  TIER_SERVICE_TOKEN: secret.optional().describe('Bearer token for the tier service'),
+  UPLOAD_LIMIT_PER_DAY: wholeNumber(1, 1000).default(20).describe('Uploads per TikTok account in any 24 hours'),
+  SPILL_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Where token answers wait, sealed, until the database has them. Unset: DATA_DIR/spill'),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\/.+/, 'must read redis://HOST:PORT')
+    .optional()
+    .describe('Optional: rate limits shared by all replicas'),
+  EVENT_WEBHOOKS: webhookTargets
+    .default([])
+    .describe(
+      'Optional: comma list of URL|SECRET[|OLD_SECRET] for signed events, such as https://app.example.com/hooks|whsec_BASE64; docs/events.md says more',
+    ),
+  TRUSTED_PROXIES: list
+    .refine((items) => items.every((item) => isIP(item.split('/')[0] ?? '') !== 0), 'must hold addresses or CIDR ranges')
+    .default([])
+    .describe('Addresses whose forwarded headers count; none by default'),
+  RATE_LIMIT_PER_MINUTE: wholeNumber(1, 10_000_000)
+    .default(6000)
+    .describe('Requests per key and minute; failed authentication per address, a hundredth of it'),
+  READ_CAP_ACCOUNTS_PER_KEY: wholeNumber(0, 1_000_000)
+    .default(0)
+    .describe('How many different accounts a key may read tokens of in any ten minutes, over all replicas; 0 is no cap'),
+  JWT_JWKS_URL: z
+    .string()
+    .refine((text) => {
+      const url = URL.canParse(text) ? new URL(text) : undefined
+      return url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
+    }, 'must be an https URL; http only on loopback')
+    .optional()
+    .describe('Optional: callers may come with a JWT of your own identity provider instead of an API key; this is its JWKS URL'),
+  JWT_ISSUER: z
+    .string()
+    .min(1)
+    .max(512)
+    .optional()
+    .describe('What `iss` has to be; required with JWT_JWKS_URL, like the next two'),
+  JWT_AUDIENCE: z.string().min(1).max(512).optional().describe('What `aud` has to hold: this service, and no other of yours'),
+  JWT_SCOPES: jwtScopes
+    .optional()
+    .describe('Who may do what: VALUE=SCOPE+SCOPE,VALUE=SCOPE; a token that names no VALUE may do nothing'),
+  JWT_CLAIM: z
+    .string()
+    .regex(/^[\w.:/-]{1,128}$/, 'must be the name of a claim')
+    .default('sub')
+    .describe('The claim that holds the VALUE: a text, or a list such as roles'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('How much is logged'),
+})
+
+/** @returns the text of `.env.example`: every variable, a sentence each, commented out unless required */
+export function envExample(): string {
+  const lines = ['# Every variable of the service, a sentence each. Generated from src/variables.ts: `npm run docs`.', '']
+  for (const [name, schema] of Object.entries(variables.shape)) {
+    const fallback = schema.safeParse(undefined)
+    const shown = fallback.success && fallback.data !== undefined ? plain(fallback.data) : ''
+    const required = !fallback.success
+    lines.push(`# ${schema.description}`, `${required ? '' : '# '}${name}=${shown}`, '')
+  }
+  return lines.join('\n')
+}
+
+function plain(value: unknown): string {
+  if (value instanceof Map) return [...value].map(([key, limit]) => `${key}:${limit}`).join(',')
+  return Array.isArray(value) ? value.join(',') : String(value)
+}
