@@ -14,13 +14,15 @@ export interface Expected {
   disconnected?: readonly string[]
   /** people who were connecting again: a grant of theirs may be the new one */
   reconnecting?: readonly string[]
+  /** people whose tokens may have died with a process: a grant of theirs that was disconnected then has no token left to revoke it with */
+  lost?: readonly string[]
   /** within which every call has to be answered (I7) */
   deadlineMs?: number
 }
 
 /** @returns one sentence per violation; none is what every fault has to leave behind */
 export async function violations(rig: Watched, expected: Expected = {}): Promise<string[]> {
-  const { excused = [], down = {}, disconnected = [], reconnecting = [], deadlineMs = 10_000 } = expected
+  const { excused = [], down = {}, disconnected = [], reconnecting = [], lost = [], deadlineMs = 10_000 } = expected
   const found: string[] = []
   const people = new Map(rig.accounts.map((account) => [account.person, account]))
   const gone = new Set(disconnected)
@@ -61,7 +63,7 @@ export async function violations(rig: Watched, expected: Expected = {}): Promise
         found.push(`I6: ${account.id} is ${row.status} after its disconnect`)
       const person = rig.tiktok.people.findByEither(account.openId)
       const alive = person ? rig.tiktok.grants.ofPerson(person).length : 0
-      if (alive > 0 && row.pending === 0 && !reconnecting.includes(account.person))
+      if (alive > 0 && row.pending === 0 && !reconnecting.includes(account.person) && !lost.includes(account.person))
         found.push(`I6: the grant of ${account.id} lives and nobody will revoke it`)
     } else if (row.status === 'active') {
       if (row.sealed === null || row.generation === null) {

@@ -267,6 +267,7 @@ export function gatherCrew(rig: Rig, found: string[]) {
         down,
         disconnected: [...disconnected],
         reconnecting: [...reconnecting],
+        lost: [...mayBeLost],
         deadlineMs: 12_000,
       }
     },

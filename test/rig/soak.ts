@@ -1,4 +1,4 @@
-// A long day, drawn from a seed: readers, expiries, disconnects, reconnects, kills, pauses, database cuts and TikTok's faults, all at once
+// A long day, drawn from a seed: readers, uploaders, expiries, disconnects, reconnects, kills, pauses, database cuts and TikTok's faults, all at once
 // and in any order. Every operation is recorded; at the end everything is let settle and the invariants are asked.
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FaultScript } from '../../src/simulator/faults.ts'
@@ -7,12 +7,14 @@ import { violations } from './invariants.ts'
 import { chance } from './random.ts'
 import type { Rig } from './rig.ts'
 import { gatherCrew } from './soak-crew.ts'
+import { gatherUploaders, type Intent } from './soak-uploads.ts'
 
 export interface SoakReport {
   seed: number
   seconds: number
   operations: Record<string, number>
   answers: Record<string, number>
+  uploads: Record<string, number>
   refreshes: number
   presentedTwice: number
   lostToCrashes: number
@@ -25,6 +27,7 @@ export interface SoakReport {
 const weights = {
   read: 100,
   reject: 8,
+  upload: 12,
   expire: 30,
   time: 1.5,
   disconnect: 1,
@@ -38,6 +41,8 @@ const weights = {
   stall: 0.15,
   connections: 0.5,
 }
+
+const intents: Intent[] = ['commit', 'commit', 'release', 'forget']
 
 const misfortunes: { script: Omit<FaultScript, 'route'>; spends: boolean }[] = [
   { script: { status: 429, headers: { 'Retry-After': '2' } }, spends: false },
@@ -67,6 +72,7 @@ export async function soak(
   const operations: Record<string, number> = {}
   const found: string[] = []
   const crew = gatherCrew(rig, found)
+  const uploaders = gatherUploaders(rig, crew.running, found)
   const names = Array.from({ length: replicas }, (_, i) => `replica-${i + 1}`)
   const inFlight = new Set<Promise<unknown>>()
   /** Things happen at once: nothing is waited for. */
@@ -96,7 +102,11 @@ export async function soak(
     if (operation === 'read' && free) {
       for (let i = 0; i < (number % 10 === 0 ? 12 : 1); i++) go(crew.read(name, id, number % 3 === 0 ? 3000 : 300))
     } else if (operation === 'reject' && free) go(crew.reject(name, id))
-    else if (operation === 'expire') await crew.expire(id, (number % 400) - 100, number % 3)
+    else if (operation === 'upload') {
+      // Sometimes many at once for one account: they go for its last slots together.
+      for (let i = 0; i < (number % 20 === 0 ? 30 : 1); i++)
+        go(uploaders.upload(id, `${number}-${i}-${elapsed()}`, intents[(number + i) % intents.length] ?? 'forget'))
+    } else if (operation === 'expire') await crew.expire(id, (number % 400) - 100, number % 3)
     else if (operation === 'time') await crew.timePasses(1 + (number % 12))
     else if (operation === 'disconnect' && free && crew.live.size > accounts / 2) go(crew.disconnect(name, id))
     else if (operation === 'reconnect' && free) {
@@ -138,6 +148,7 @@ export async function soak(
   await Promise.all(inFlight)
   await crew.startAllAfresh(names)
   const expected = await crew.settle(names)
+  const uploads = await uploaders.settle()
   found.push(...(await violations(rig, expected)))
   const logs = rig.logs().split('\n')
   for (const alarm of alarms) {
@@ -155,6 +166,7 @@ export async function soak(
     seconds: Math.round(elapsed()),
     operations,
     answers,
+    uploads,
     refreshes: stats.refreshes_processed,
     presentedTwice: stats.double_spend_count,
     lostToCrashes: Object.keys(expected.down).length,
