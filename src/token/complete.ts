@@ -9,7 +9,7 @@ import { exchangedSession } from './exchange.ts'
 /**
  * Finishes a connect session: whoever started must be who finishes (S05). Only now is the code exchanged.
  *
- * @returns the account's id, and whether this call connected it (a repeat finds it connected)
+ * @returns the account's id, and whether this call connected it (of equal calls at once one did; a repeat finds it connected)
  * @throws ServiceError connect_session_not_found | owner_mismatch | confirm_invalid | session_not_ready | session_expired
  * @throws ServiceError account_limit_reached | account_already_connected | account_mismatch | scope_not_granted | tiktok_rejected: the session failed
  * @throws ServiceError tiktok_unavailable | storage_unavailable: may be repeated
@@ -41,7 +41,7 @@ export async function completeConnect(
 
   const after = await exchangedSession(parts, sessionId, actor)
   if (after.status === 'completed' && after.accountId !== null)
-    return { accountId: after.accountId, connectedNow: session.status === 'awaiting_completion' }
+    return { accountId: after.accountId, connectedNow: after.exchangedHere }
   if (after.status === 'failed') throw failure(after)
   if (after.abandoned) {
     await failSession(parts.db, sessionId, 'tiktok_rejected')

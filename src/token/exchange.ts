@@ -25,14 +25,24 @@ import { tracked, untilSaved } from './until-saved.ts'
 /**
  * The session after its exchange, which may be in flight here or at a neighbour, or may be ours to start. Waits no longer than a
  * caller should; the exchange itself goes on.
+ *
+ * @returns `exchangedHere`: it was this very call that began it
  */
-export async function exchangedSession(parts: Parts, sessionId: string, actor: string): Promise<ConnectSession> {
+export async function exchangedSession(
+  parts: Parts,
+  sessionId: string,
+  actor: string,
+): Promise<ConnectSession & { exchangedHere: boolean }> {
   const deadline = performance.now() + parts.timings.completionPatienceMs
-  await within(exchangeOnce(parts, sessionId, actor), parts.timings.completionPatienceMs)
+  let exchangedHere = false
+  const begun = () => {
+    exchangedHere = true
+  }
+  await within(exchangeOnce(parts, sessionId, actor, begun), parts.timings.completionPatienceMs)
   for (;;) {
     const session = await getConnectSession(parts, sessionId)
     const leftMs = deadline - performance.now()
-    if (session.status !== 'exchanging' || session.abandoned || leftMs <= 0) return session
+    if (session.status !== 'exchanging' || session.abandoned || leftMs <= 0) return { ...session, exchangedHere }
     await new Promise((resolve) => setTimeout(resolve, Math.min(100, leftMs)))
   }
 }
@@ -40,13 +50,16 @@ export async function exchangedSession(parts: Parts, sessionId: string, actor: s
 /**
  * Exchanges a session's code, once over all processes and callers; joins the exchange when it is in flight here. It belongs to the
  * process: closing the tab or a caller's timeout does not abort it (S13). The result is in the session.
+ *
+ * @param begun called at most once, and for one caller only: whoever got the right to the exchange
  */
-export function exchangeOnce(parts: Parts, sessionId: string, actor: string): Promise<void> {
+export function exchangeOnce(parts: Parts, sessionId: string, actor: string, begun = () => {}): Promise<void> {
   return parts.exchanges.join(sessionId, async () => {
     if (!(await mayExchange(parts, sessionId))) return
     const attemptId = newId('att')
     const claim = await beginExchange(parts.db, sessionId, attemptId, parts.timings.leaseSeconds)
     if (!claim) return
+    begun()
     const mark = performance.now()
     step('exchange.begun', sessionId)
 

@@ -70,7 +70,7 @@ t.test('twenty completes at once exchange the code once, and all get the account
   t.equal(after.exchanges - before.exchanges, 1)
   t.equal(after.exchange_refused, before.exchange_refused)
   t.same(new Set(answers.map(({ body }) => body.id)).size, 1)
-  t.ok(answers.every(({ status }) => status === 200 || status === 201))
+  t.same(answers.map(({ status }) => status).sort(), [...Array(19).fill(200), 201], 'and one of them connected it')
 })
 
 t.test('completes at two replicas at once exchange the code once, and both get the account', async (t) => {
@@ -92,10 +92,7 @@ t.test('completes at two replicas at once exchange the code once, and both get t
   )
   const after = world.tiktok.stats.report()
   t.equal(after.exchanges + after.exchange_refused - before.exchanges - before.exchange_refused, 1)
-  t.ok(
-    answers.every(({ status }) => status === 200 || status === 201),
-    JSON.stringify(answers.map(({ status }) => status)),
-  )
+  t.same(answers.map(({ status }) => status).sort(), [200, 200, 200, 201])
   t.equal(new Set(answers.map(({ body }) => body.id)).size, 1)
 })
 
