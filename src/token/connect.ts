@@ -74,7 +74,8 @@ export async function createConnectSession(parts: Parts, wish: ConnectWish, acto
 export async function getConnectSession(parts: Parts, id: string): Promise<ConnectSession> {
   const session = await findSession(parts.db, id)
   if (!session) throw new ServiceError('connect_session_not_found', 'Check the session id, or open a new connect session.')
-  return session
+  // However long ago it was begun: the answer is in this process and waits for the database (F04).
+  return { ...session, abandoned: session.abandoned && !parts.unsaved.has(id) }
 }
 
 /**
