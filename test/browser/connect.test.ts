@@ -5,6 +5,7 @@ import { request } from 'undici'
 import type { Account } from '../../src/account/account.ts'
 import { type BrowserWorld, sizes, startBrowserWorld } from '../rig/browser-world.ts'
 import { noChromium } from '../rig/chromium.ts'
+import { allow, tooWide } from '../rig/page.ts'
 
 t.test('the hosted page', { skip: noChromium }, async (t) => {
   const world = await startBrowserWorld(t)
@@ -43,7 +44,7 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
           size === 'desktop' ? /@jonaslindqvist.*Verified badge.*4,812,337 followers/s : /@maracooks.*48,210 followers/s,
         )
         t.match(await card.textContent(), /Creator account \(self-attested\).*20 of 20 uploads left/s)
-        await fitsItsWidth(t, after.page)
+        t.equal(await tooWide(after.page), 0)
       },
     )
   }
@@ -326,13 +327,6 @@ async function answer(page: Page, type: string): Promise<void> {
   await page.getByRole('button', { name: 'Connect TikTok' }).click()
 }
 
-/** What TikTok asks. */
-async function allow(page: Page, person: string, declined: string[] = []): Promise<void> {
-  await page.locator(`input[name=person][value="${person}"]`).check()
-  for (const scope of declined) await page.locator(`input[name=allow][value="${scope}"]`).uncheck()
-  await page.getByRole('button', { name: 'Authorize' }).click()
-}
-
 /** The element that has the focus, as markup. */
 const focused = (page: Page): Promise<string> => page.locator(':focus').evaluate((element) => element.outerHTML)
 
@@ -340,9 +334,4 @@ const focused = (page: Page): Promise<string> => page.locator(':focus').evaluate
 function someone({ tiktok }: BrowserWorld, id: string): string {
   tiktok.people.add({ id, display_name: `Person ${id}`, username: id.replace('-', '.') })
   return id
-}
-
-async function fitsItsWidth(t: Test, page: Page): Promise<void> {
-  const [width, room] = await page.locator('html').evaluate((element) => [element.scrollWidth, element.clientWidth])
-  t.equal(width, room, 'nothing is wider than the screen')
 }

@@ -1,8 +1,5 @@
 // How the pages look, and whether everybody can use them: pictures of every page in light and dark, wide and narrow, under test/screenshots; and axe, which
 // finds what a machine can find.
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import type { Page } from 'playwright-core'
 import t from 'tap'
 import { statusReasons } from '../../src/account/account.ts'
 import { reserve } from '../../src/account/uploads.ts'
@@ -12,6 +9,7 @@ import { failurePage } from '../../src/http/pages.ts'
 import { failureInWords, texts } from '../../src/http/texts.ts'
 import { type BrowserWorld, sizes, startBrowserWorld } from '../rig/browser-world.ts'
 import { noChromium } from '../rig/chromium.ts'
+import { findings, tooWide } from '../rig/page.ts'
 
 const looks = [
   { size: 'desktop', colorScheme: 'light', examined: true },
@@ -20,8 +18,6 @@ const looks = [
   { size: 'phone', colorScheme: 'dark', examined: true },
   { size: 'narrow', colorScheme: 'light', examined: false },
 ] as const
-
-const axe = await readFile(join(import.meta.dirname, '../../node_modules/axe-core/axe.min.js'), 'utf8')
 
 t.test('how the pages look', { skip: noChromium }, async (t) => {
   const world = await startBrowserWorld(t, { TIER_LIMITS: 'free:1,creator:3,business:10' })
@@ -33,8 +29,7 @@ t.test('how the pages look', { skip: noChromium }, async (t) => {
       const page = await visitor(t, { viewport: sizes[size], colorScheme, reducedMotion: 'reduce' })
       const look = async (name: string) => {
         await picture(page, `${name}-${size}-${colorScheme}`)
-        const [width, room] = await page.locator('html').evaluate((element) => [element.scrollWidth, element.clientWidth])
-        t.equal(width, room, `${name} fits`)
+        t.equal(await tooWide(page), 0, `${name} fits`)
         if (examined) t.same(await findings(page), [], `${name} is accessible`)
       }
       await page.goto((await link('nobody', { label: 'Spring campaign' })).connect_url)
@@ -135,11 +130,4 @@ async function furnish({ connect, tiktok, parts }: BrowserWorld): Promise<void> 
     'test',
     (sql) => sql`update accounts set profile_fetched_at = now() - interval '3 hours' where owner_id = ${owner}`,
   )
-}
-
-/** What axe has against the page: rule and place. */
-async function findings(page: Page): Promise<string[]> {
-  await page.evaluate(axe)
-  const found = (await page.evaluate('axe.run()')) as { violations: { id: string; nodes: { html: string }[] }[] }
-  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`))
 }

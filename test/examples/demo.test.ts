@@ -1,5 +1,4 @@
 // `npm run demo` as somebody meets it who has just installed: real processes, the click path, the ways it can end, and the next start.
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
@@ -7,46 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { runningEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { type Demo, startDemo } from '../rig/demo.ts'
 import { eventually } from '../rig/eventually.ts'
-
-interface Demo {
-  process: ChildProcess
-  webApp: string
-  service: string
-  simulator: string
-  said(): string
-}
-
-const repository = join(import.meta.dirname, '../..')
-
-async function startDemo(
-  t: { teardown(work: () => unknown): unknown },
-  dataDir: string,
-  env: Record<string, string> = {},
-): Promise<Demo> {
-  const { NODE_OPTIONS: _, ...inherited } = process.env
-  const demo = spawn(process.execPath, ['examples/demo.ts', '--data', dataDir, '--ports', '0,0,0'], {
-    cwd: repository,
-    env: { ...inherited, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  t.teardown(() => demo.kill('SIGKILL'))
-  let said = ''
-  const opened = new Promise<string>((resolve, reject) => {
-    const listen = (chunk: Buffer) => {
-      said += chunk
-      const [, url] = /Open +(http\S+)/.exec(said) ?? []
-      if (url !== undefined) resolve(url)
-    }
-    demo.stdout.on('data', listen)
-    demo.stderr.on('data', listen)
-    demo.once('exit', (code) => reject(new Error(`the demo ended (${code}):\n${said}`)))
-  })
-  const webApp = await opened
-  const [, service = ''] = /service.* (http\S+)/.exec(said) ?? []
-  const [, simulator = ''] = /simulator .*(http\S+)/i.exec(said) ?? []
-  return { process: demo, webApp, service, simulator, said: () => said }
-}
 
 /** A person in a browser: follows redirects and remembers cookies, which are for all ports of a host. */
 function person() {

@@ -1,0 +1,43 @@
+// The demo as somebody starts it who has just installed.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+
+export interface Demo {
+  process: ChildProcess
+  webApp: string
+  service: string
+  simulator: string
+  said(): string
+}
+
+const repository = join(import.meta.dirname, '../..')
+
+/** `npm run demo` as a process of its own, on ports that are free. */
+export async function startDemo(
+  t: { teardown(work: () => unknown): unknown },
+  dataDir: string,
+  env: Record<string, string> = {},
+): Promise<Demo> {
+  const { NODE_OPTIONS: _, ...inherited } = process.env
+  const demo = spawn(process.execPath, ['examples/demo.ts', '--data', dataDir, '--ports', '0,0,0'], {
+    cwd: repository,
+    env: { ...inherited, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  t.teardown(() => demo.kill('SIGKILL'))
+  let said = ''
+  const opened = new Promise<string>((resolve, reject) => {
+    const listen = (chunk: Buffer) => {
+      said += chunk
+      const [, url] = /Open +(http\S+)/.exec(said) ?? []
+      if (url !== undefined) resolve(url)
+    }
+    demo.stdout.on('data', listen)
+    demo.stderr.on('data', listen)
+    demo.once('exit', (code) => reject(new Error(`the demo ended (${code}):\n${said}`)))
+  })
+  const webApp = await opened
+  const [, service = ''] = /service.* (http\S+)/.exec(said) ?? []
+  const [, simulator = ''] = /simulator .*(http\S+)/i.exec(said) ?? []
+  return { process: demo, webApp, service, simulator, said: () => said }
+}
