@@ -30,6 +30,23 @@ export interface Claim {
   claimedAt: Date
 }
 
+/** With a gate that trouble had closed and whose time is over, one claim goes out as its probe. */
+const probe = `probe as (
+        update gates set closed_until = now() + interval '15 seconds'
+        where name = 'token' and failures > 0 and closed_until <= now() and exists (select 1 from candidate)
+        returning 1
+      )`
+
+/** What a lease that ran out leaves in the timeline, and the claims as they are handed on. */
+const journalAndClaims = `journal as (
+        insert into timeline (account_id, kind, generation, attempt_id, code, actor)
+        select account_id, 'refresh_abandoned', generation, left_by, 'lease_ran_out', 'service' from claimed where lease_ran_out
+      )
+      select c.account_id as "accountId", c.attempt_id as "attemptId", c.generation, a.open_id as "openId", a.scopes,
+        c.sealed_refresh_token as "sealedRefreshToken", c.unsettled_attempts as "unsettledAttempts", c.lease_ran_out as "leaseRanOut",
+        coalesce(c.refresh_expires_at <= now(), false) as "refreshTokenExpired", exists (select 1 from probe) as probing, c.failures, now() as "claimedAt"
+      from claimed c join accounts a on a.id = c.account_id`
+
 /**
  * Takes the lease on one account's refresh token. It also proves that the database takes writes before the single-use token
  * is spent. Repeating it with the same attempt id finds the claim it made.
@@ -50,25 +67,14 @@ export async function claimTokenSet(
         where account_id = ${accountId} and generation = ${generation} and rejected_at is null and next_attempt_at <= now()
           and (lease_until is null or lease_until <= now() or attempt_id = ${terms.attemptId})
         for update
-      ), probe as (
-        update gates set closed_until = now() + interval '15 seconds'
-        where name = 'token' and failures > 0 and closed_until <= now() and exists (select 1 from candidate)
-        returning 1
-      ), claimed as (
+      ), ${sql.unsafe(probe)}, claimed as (
         update token_sets t set attempt_id = ${terms.attemptId}, lease_until = now() + make_interval(secs => ${terms.leaseSeconds}),
           unsettled_attempts = t.unsettled_attempts + case when t.attempt_id = ${terms.attemptId} then 0 else 1 end,
           due_at = now() + make_interval(secs => ${terms.leaseSeconds})
         from candidate c where t.account_id = c.account_id
           and (exists (select 1 from probe) or not exists (select 1 from gates where name = 'token' and failures > 0))
         returning t.*, c.lease_ran_out, c.left_by
-      ), journal as (
-        insert into timeline (account_id, kind, generation, attempt_id, code, actor)
-        select account_id, 'refresh_abandoned', generation, left_by, 'lease_ran_out', 'service' from claimed where lease_ran_out
-      )
-      select c.account_id as "accountId", c.attempt_id as "attemptId", c.generation, a.open_id as "openId", a.scopes,
-        c.sealed_refresh_token as "sealedRefreshToken", c.unsettled_attempts as "unsettledAttempts", c.lease_ran_out as "leaseRanOut",
-        coalesce(c.refresh_expires_at <= now(), false) as "refreshTokenExpired", exists (select 1 from probe) as probing, c.failures, now() as "claimedAt"
-      from claimed c join accounts a on a.id = c.account_id`,
+      ), ${sql.unsafe(journalAndClaims)}`,
   )
   return rows[0]
 }
@@ -90,24 +96,13 @@ export async function claimDueTokenSets(db: Db, limit: number, terms: ClaimTerms
         order by due_at
         limit (select case when failures > 0 then 1 else ${limit}::int end from gate)
         for update skip locked
-      ), probe as (
-        update gates set closed_until = now() + interval '15 seconds'
-        where name = 'token' and failures > 0 and closed_until <= now() and exists (select 1 from candidate)
-        returning 1
-      ), claimed as (
+      ), ${sql.unsafe(probe)}, claimed as (
         update token_sets t set attempt_id = ${terms.attemptId} || '-' || c.account_id, lease_until = now() + make_interval(secs => ${terms.leaseSeconds}),
           unsettled_attempts = t.unsettled_attempts + 1, due_at = now() + make_interval(secs => ${terms.leaseSeconds})
         from candidate c where t.account_id = c.account_id
           and (exists (select 1 from probe) or (select failures from gate) = 0)
         returning t.*, c.lease_ran_out, c.left_by
-      ), journal as (
-        insert into timeline (account_id, kind, generation, attempt_id, code, actor)
-        select account_id, 'refresh_abandoned', generation, left_by, 'lease_ran_out', 'service' from claimed where lease_ran_out
-      )
-      select c.account_id as "accountId", c.attempt_id as "attemptId", c.generation, a.open_id as "openId", a.scopes,
-        c.sealed_refresh_token as "sealedRefreshToken", c.unsettled_attempts as "unsettledAttempts", c.lease_ran_out as "leaseRanOut",
-        coalesce(c.refresh_expires_at <= now(), false) as "refreshTokenExpired", exists (select 1 from probe) as probing, c.failures, now() as "claimedAt"
-      from claimed c join accounts a on a.id = c.account_id`,
+      ), ${sql.unsafe(journalAndClaims)}`,
   )
 }
 

@@ -8,21 +8,12 @@ import { type ConnectSession, failSession, findSession } from '../db/connect-ses
 import { type FailureCode, ServiceError } from '../errors.ts'
 import { within } from '../flights.ts'
 import type { Parts } from '../parts.ts'
+import { AnsweredTokens } from './answered.ts'
 import { revokeRefused } from './revoke.ts'
 import { untilSaved } from './until-saved.ts'
 
-/** One answered exchange. It can wait in a spill file for hours, so it says everything a connect needs. */
-const AnsweredExchange = z.object({
-  sessionId: z.string(),
-  attemptId: z.string(),
-  openId: z.string(),
-  accessToken: z.string(),
-  refreshToken: z.string(),
-  scopes: z.array(z.string()),
-  accessExpiresAt: z.coerce.date(),
-  refreshExpiresAt: z.coerce.date().nullable(),
-  lifetimeSeconds: z.int(),
-})
+/** One answered exchange. */
+const AnsweredExchange = AnsweredTokens.extend({ sessionId: z.string() })
 export type AnsweredExchange = z.infer<typeof AnsweredExchange>
 
 /** Brings back an exchange that an earlier process had been answered and could not record. */

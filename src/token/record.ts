@@ -3,23 +3,16 @@
 import { z } from 'zod'
 import { type SaveOutcome, saveTokenSet } from '../db/token-sets.ts'
 import type { Parts, RefreshOutcome } from '../parts.ts'
+import { AnsweredTokens } from './answered.ts'
 import { revokeRefused } from './revoke.ts'
 import { step } from './steps.ts'
 import { tracked, untilSaved } from './until-saved.ts'
 
-/** One answered refresh. It can wait in a spill file for hours, so it says everything a save needs. */
-const AnsweredRefresh = z.object({
+/** One answered refresh. */
+const AnsweredRefresh = AnsweredTokens.extend({
   accountId: z.string(),
   /** the generation that was spent */
   generation: z.int(),
-  attemptId: z.string(),
-  openId: z.string(),
-  accessToken: z.string(),
-  refreshToken: z.string(),
-  scopes: z.array(z.string()),
-  accessExpiresAt: z.coerce.date(),
-  refreshExpiresAt: z.coerce.date().nullable(),
-  lifetimeSeconds: z.int(),
   waitSeconds: z.number(),
 })
 export type AnsweredRefresh = z.infer<typeof AnsweredRefresh>
