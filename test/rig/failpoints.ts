@@ -38,3 +38,5 @@ process.on('message', (failpoint: Failpoint) => {
   process.send?.('armed')
 })
 process.channel?.unref()
+// Whoever started this process is gone, and nobody is left to end it.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))

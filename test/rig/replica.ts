@@ -54,6 +54,8 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const logged = () => readFileSync(logFile).subarray(before).toString()
   const isRunning = () => child.exitCode === null && child.signalCode === null
 
+  const hits = (label: string) => logged().split(sign(label)).length - 1
+
   let url = ''
   if (ready) {
     await eventually(
@@ -73,10 +75,17 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     logged,
     async arm(failpoint) {
       if (!isRunning()) return
+      const before = hits(failpoint.label)
+      let answered = false
+      child.once('message', () => {
+        answered = true
+      })
       child.send(failpoint)
-      await Promise.race([once(child, 'message'), exit])
+      // The signal may fall before the answer is out.
+      const isArmed = () => answered || !isRunning() || hits(failpoint.label) > before
+      await eventually(`${name} is armed with ${failpoint.label}`, isArmed, 30_000)
     },
-    hits: (label) => logged().split(sign(label)).length - 1,
+    hits,
     reached: (label) => eventually(`${name} reaches ${label}`, () => logged().includes(sign(label)), 10_000),
     async ended(withinMs = 30_000) {
       await eventually(`${name} ends`, () => !isRunning(), withinMs)
