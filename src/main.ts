@@ -11,6 +11,7 @@ import { createLog, type Log } from './telemetry.ts'
 const graceMs = 25_000
 /** A terminal's Ctrl-C reaches us twice when npm started us and passes it on: within this time both are one wish. */
 const sameWishMs = 1000
+const wishes = ['SIGINT', 'SIGTERM'] as const
 
 // Before anything uses the pool: a refresh waits for its answer to be on disk, and with Node's four threads hundreds a second would queue.
 process.env.UV_THREADPOOL_SIZE ??= '16'
@@ -18,18 +19,30 @@ process.env.UV_THREADPOOL_SIZE ??= '16'
 // Half of a start is stripping types and compiling; from the second start on it is read back. Beside the packages, where whoever may write can
 // change our code anyway, and not in a shared directory: what is kept here is run. Where nothing can be written there is no cache.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)))
-const { startApp } = await import('./app.ts')
 
 let log: Log = createLog('info')
+let grace: ReturnType<typeof closeWithGrace> | undefined
+let asked: { signal: string; at: number } | undefined
+// From the beginning: who is asked to end while it still starts has taken nothing on, and what it replays is replayed by the next.
+for (const signal of wishes) {
+  process.on(signal, () => {
+    if (asked && performance.now() - asked.at > sameWishMs) process.exit(1) // whoever asks again does not want to wait
+    if (asked) return
+    asked = { signal, at: performance.now() }
+    if (grace) return grace.close()
+    log.info('process was asked to end', { signal })
+    process.exit()
+  })
+}
+
+const { startApp } = await import('./app.ts')
 try {
   if (existsSync('.env')) process.loadEnvFile('.env')
   const config = loadConfig(process.env)
   log = createLog(config.logLevel)
   const app = await startApp(config, { log })
 
-  let asked: { signal: string; at: number } | undefined
-  const wishes = ['SIGINT', 'SIGTERM'] as const
-  const grace = closeWithGrace({ delay: graceMs, logger: false, skip: [...wishes] }, async ({ signal, err }) => {
+  grace = closeWithGrace({ delay: graceMs, logger: false, skip: [...wishes] }, async ({ signal, err }) => {
     if (err) log.fatal('process failed unexpectedly', { error: err })
     else log.info('process was asked to end', { signal: asked?.signal ?? signal ?? '' })
     const unsaved = await app.close()
@@ -39,14 +52,6 @@ try {
       process.exit()
     }
   })
-  for (const signal of wishes) {
-    process.on(signal, () => {
-      if (asked && performance.now() - asked.at > sameWishMs) process.exit(1) // whoever asks again does not want to wait
-      if (asked) return
-      asked = { signal, at: performance.now() }
-      grace.close()
-    })
-  }
 } catch (error) {
   if (error instanceof ConfigError) {
     for (const problem of error.problems) log.fatal(`configuration is wrong: ${problem}`)

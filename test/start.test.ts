@@ -8,6 +8,7 @@ import t from 'tap'
 import { request } from 'undici'
 import { generateVaultKey } from '../src/vault/keyring.ts'
 import { emptyDatabase, freshDatabase } from './postgres.ts'
+import { eventually } from './rig/eventually.ts'
 import { type Replica, startReplica } from './rig/replica.ts'
 
 const vaultKeys = generateVaultKey()
@@ -38,6 +39,21 @@ t.test('F48: three replicas that start at once on an empty database are all read
   t.equal(new Set(runs.map(({ hash }) => hash)).size, runs.length)
   for (const replica of replicas) replica.signal('SIGTERM')
   t.same(await Promise.all(replicas.map((replica) => replica.ended())), [0, 0, 0])
+})
+
+t.test('whoever is asked to end in the moment it is ready, or while it still starts, ends cleanly and at once', async (t) => {
+  const { url } = await freshDatabase(t)
+  for (let round = 0; round < 3; round++) {
+    const replicas = await Promise.all(['x', 'y', 'z'].map((name) => start(url, name)))
+    for (const replica of replicas) replica.signal('SIGTERM')
+    t.same(await Promise.all(replicas.map((replica) => replica.ended())), [0, 0, 0])
+  }
+  const nobody = await start('postgres://nobody@127.0.0.1:9/none', 'waiting', { ready: false })
+  await eventually('it waits', () => /waiting for the database/.test(nobody.logged()), 10_000)
+  const askedAt = performance.now()
+  nobody.signal('SIGTERM')
+  t.equal(await nobody.ended(), 0)
+  t.ok(performance.now() - askedAt < 2000, 'it does not wait for a database that nobody needs any more')
 })
 
 t.test('a start that cannot be says in words what to do, non-zero, and shows no secret', async (t) => {
