@@ -210,8 +210,9 @@ export function gatherCrew(rig: Rig, found: string[]) {
         }
         await pause(50)
       }
-      armedOnes.delete(replica)
+      // It may have fallen while something else was done to the process. Until that is over nobody arms it anew: stopped, it could not answer.
       while (busy.has(name)) await pause(25)
+      armedOnes.delete(replica)
       return replica.hits(label) > before && running.get(name) === replica
     },
 
