@@ -1,7 +1,7 @@
 // One real process of src/main.ts, as the fault tests see it: where it listens, what it logged, and the signals it can be sent.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { eventually } from './eventually.ts'
 import { type Failpoint, sign } from './failpoints.ts'
@@ -16,8 +16,10 @@ export interface Replica {
   arm(failpoint: Failpoint): Promise<void>
   /** How often armed failpoints of this label were reached. */
   hits(label: string): number
-  /** Waits until an armed failpoint was reached. */
+  /** Waits until an armed failpoint was reached and its signal fell. */
   reached(label: string): Promise<void>
+  /** It is stopped or gone; where the system does not tell, it is taken to be. */
+  readonly standsStill: boolean
   /** @returns the exit code, or the signal that ended it */
   ended(withinMs?: number): Promise<number | NodeJS.Signals>
   signal(signal: NodeJS.Signals): void
@@ -56,6 +58,13 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
 
   const hits = (label: string) => logged().split(sign(label)).length - 1
 
+  /** Between the sign and the signal there is a moment: a SIGCONT that comes in it is lost, and the process stays stopped. */
+  const standsStill = () => {
+    const file = `/proc/${child.pid}/stat`
+    if (!isRunning() || !existsSync('/proc/self/stat')) return true
+    return existsSync(file) && /\) [TtZX] /.test(readFileSync(file, 'utf8'))
+  }
+
   let url = ''
   if (ready) {
     await eventually(
@@ -86,7 +95,10 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       await eventually(`${name} is armed with ${failpoint.label}`, isArmed, 30_000)
     },
     hits,
-    reached: (label) => eventually(`${name} reaches ${label}`, () => logged().includes(sign(label)), 10_000),
+    reached: (label) => eventually(`${name} reaches ${label}`, () => logged().includes(sign(label)) && standsStill(), 10_000),
+    get standsStill() {
+      return standsStill()
+    },
     async ended(withinMs = 30_000) {
       await eventually(`${name} ends`, () => !isRunning(), withinMs)
       const [code, signal] = await exit

@@ -210,6 +210,8 @@ export function gatherCrew(rig: Rig, found: string[]) {
         }
         await pause(50)
       }
+      // The sign comes a moment before the signal.
+      for (let tries = 0; tries < 100 && !replica.standsStill; tries++) await pause(5)
       // It may have fallen while something else was done to the process. Until that is over nobody arms it anew: stopped, it could not answer.
       while (busy.has(name)) await pause(25)
       armedOnes.delete(replica)
