@@ -116,8 +116,9 @@ async function refreshWithin(parts: Parts, accountId: string, generation: number
     if (outcome?.kind !== 'yielded') return outcome
     const sighting = await within(watch(parts, accountId, generation), deadline - performance.now())
     if (sighting === 'moved') return { kind: 'sibling_won' }
-    // Free: whoever held the claim gave it up, so it may be ours now, or there is a wait to tell of.
-    if (sighting !== 'free' || performance.now() >= deadline) return outcome
+    // Free: whoever held the claim gave it up, so it may be ours now, or there is a wait to tell of. Nothing: the watch was begun by a reader who
+    // came earlier, and our own patience is not over with theirs.
+    if (performance.now() >= deadline) return outcome
   }
 }
 

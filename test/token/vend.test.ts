@@ -1,6 +1,8 @@
 // Handing out access tokens: fresh enough, audited, and an honest answer when there is none.
 import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
+import { claimTokenSet, releaseClaim } from '../../src/db/claims.ts'
+import { newId } from '../../src/ids.ts'
 import type { VendedToken } from '../../src/token/vend.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startProxy } from '../rig/proxy.ts'
@@ -173,6 +175,25 @@ t.test('nobody waits longer than patience for a slow TikTok, and the refresh goe
   t.match(await read(slow, account), { status: 200, body: { generation: 3 } })
   t.equal(slow.tiktok.stats.report().refreshes_processed, 2)
   t.equal(slow.tiktok.stats.report().double_spend_count, 0)
+})
+
+t.test('a reader who joins the wait of an earlier one is not sent away with it', async (t) => {
+  const account = await connected(world)
+  await world.timePasses(twoHours)
+  const { timings, db, watches } = world.parts
+  const usual = timings.patienceMs
+  t.teardown(() => Object.assign(timings, { patienceMs: usual }))
+  const neighbours = await claimTokenSet(db, account.id, 1, { attemptId: newId('att'), leaseSeconds: 60 })
+  if (!neighbours) throw new Error('the claim of the neighbour is not to be had')
+
+  timings.patienceMs = 1000
+  const early = read(world, account)
+  await eventually('the early one watches', async () => watches.has(`${account.id}:1`))
+  timings.patienceMs = usual
+  const late = read(world, account)
+  t.match(await early, { status: 503, body: { code: 'refresh_in_progress' } })
+  await releaseClaim(db, neighbours, 'throttled', 0)
+  t.match(await late, { status: 200, body: { generation: 2 } })
 })
 
 t.test('a refused token: a hundred callers cause one refresh, and none of them gets it back', async (t) => {
