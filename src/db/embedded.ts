@@ -104,7 +104,9 @@ export async function runningEmbeddedPostgres(dataDir: string): Promise<string |
   const pidFile = join(home, 'cluster', 'data', 'postmaster.pid')
   const serverPid = await readPid(pidFile)
   if (ownerPid === undefined || !isAlive(ownerPid) || serverPid === undefined || !(await isPostgres(serverPid))) return undefined
-  const port = (await readFile(pidFile, 'utf8')).split('\n')[3] // its fourth line, by PostgreSQL's own format
+  // Gone since: it is ending. The port is its fourth line, by PostgreSQL's own format.
+  const port = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n')[3]
+  if (port === undefined) return undefined
   const password = (await readFile(join(home, 'cluster', 'password'), 'utf8')).trim()
   return `postgres://${superuser}:${password}@127.0.0.1:${port}/postgres`
 }
