@@ -103,7 +103,7 @@ export async function reserveUploads(db: Db, reservations: Reservation[]): Promi
       ) w cross join lateral reserve_upload(w.account_id, w.upload_id, w.key, w.ttl_seconds::int, w.upload_limit::int, w.key_id) d`,
   )
   const answers: Decided<ReserveOutcome>[] = []
-  for (const { place, ...row } of rows) answers[place - 1] = toDecided(row)
+  for (const row of rows) answers[row.place - 1] = toDecided(row)
   return answers
 }
 
@@ -227,24 +227,6 @@ function only<Outcome>(rows: Flat<Outcome>[]): Decided<Outcome> {
   return toDecided(row)
 }
 
-function toDecided<Outcome>({
-  outcome,
-  judgedAt,
-  used,
-  reserved,
-  remaining,
-  freeAt,
-  closedBy,
-  ...upload
-}: Flat<Outcome>): Decided<Outcome> {
-  return {
-    outcome,
-    judgedAt,
-    used,
-    reserved,
-    remaining,
-    freeAt,
-    closedBy,
-    upload: upload.id === null ? null : upload,
-  }
+function toDecided<Outcome>(row: Flat<Outcome>): Decided<Outcome> {
+  return { ...row, upload: row.id === null ? null : row }
 }
