@@ -158,7 +158,7 @@ t.test('S47: a TikTok that hangs does not hold up a disconnect', async (t) => {
   world.tiktok.faults.add({ route: 'revoke', reset: 'before' })
   const startedAtMs = performance.now()
   t.match(await world.call('DELETE', `/accounts/${account.id}`), { body: { revocation: 'pending' } })
-  t.ok(performance.now() - startedAtMs < 4500)
+  t.ok(performance.now() - startedAtMs < 2000)
 })
 
 t.test('whoever disconnected connects anew: a new account, and the tombstone stays', async (t) => {

@@ -117,6 +117,7 @@ t.test(
     t.ok(performance.now() - startedAt > 2000, 'eight at three a second')
     t.equal(world.tiktok.stats.report().revocations, 12)
     t.same(await sql`select count(*)::int from revocations`, [{ count: 0 }])
+    t.match(await run('--all', '--yes'), { code: 0, stdout: /^0 accounts are disconnected/ }, 'running it again is harmless')
     const trail = await sql`select action, object, detail from trail where action = 'accounts_disconnected' order by seq`
     t.same(trail, [
       { action: 'accounts_disconnected', object: ownerInTrail('user_1'), detail: '4 accounts' },

@@ -1,6 +1,5 @@
 // Everybody wants the same token at the same moment, on every replica, and the clocks of the replicas are wrong besides.
 import t from 'tap'
-import { timings } from '../../src/parts.ts'
 import { freshDatabase } from '../postgres.ts'
 import { eventually } from '../rig/eventually.ts'
 import { storm, warmUp } from '../rig/faults.ts'
@@ -8,7 +7,7 @@ import { violations } from '../rig/invariants.ts'
 import type { Replica } from '../rig/replica.ts'
 import { startRig } from '../rig/rig.ts'
 
-t.test('50 readers of each account, spread over 3 replicas', async (t) => {
+t.test('50 readers of each account on each of 3 replicas', async (t) => {
   const rig = await startRig(t, (await freshDatabase(t)).url, { simulator: { latencyMs: 40 } })
   const replicas = await Promise.all(['one', 'two', 'three'].map((name) => rig.start(name)))
 
@@ -18,17 +17,12 @@ t.test('50 readers of each account, spread over 3 replicas', async (t) => {
   await t.test('F20: 10 expired accounts cost 10 refreshes, and every reader is given the same new token', async (t) => {
     const accounts = await rig.seed({ count: 10, secondsLeft: -60 })
     const ids = accounts.map(({ id }) => id)
-    const outcome = await storm(rig, replicas, ids, 17)
+    const outcome = await storm(rig, replicas, ids, 50)
     t.comment(outcome)
-    // On a machine without a free core a reader may be told to come back once its patience is over; on any other none is (`npm run faults`).
-    t.ok(outcome.failed === 0 || outcome.slowestMs >= timings.patienceMs, `${outcome.failed} of ${outcome.reads} failed`)
-    await eventually('everybody has it', async () => (await storm(rig, replicas, ids, 1)).failed === 0, 15_000)
+    t.match(outcome, { reads: 1500, failed: 0 })
     t.equal(rig.tiktok.stats.report().refreshes_processed, 10)
     for (const id of ids)
-      t.equal(
-        new Set(rig.readings.filter((read) => read.accountId === id && read.status === 200).map((read) => read.accessToken)).size,
-        1,
-      )
+      t.equal(new Set(rig.readings.filter((read) => read.accountId === id).map((read) => read.accessToken)).size, 1)
     t.same(await violations(rig), [])
   })
 
@@ -48,13 +42,12 @@ t.test('50 readers of each account, spread over 3 replicas', async (t) => {
       t.ok(ofLiving.every(({ status, degraded, generation }) => status === 200 && degraded && generation === 1))
       t.ok(ofExpired.every(({ status, code }) => status === 503 && code === 'refresh_in_progress'))
       rig.tiktok.changeSettings({ latency_ms: 0 })
-      for (const [i, { id }] of [living, expired].entries()) {
-        await eventually(
-          'the slow answer is there',
-          async () => (await rig.read(replicas[i] as Replica, id)).generation === 2,
-          10_000,
-        )
-      }
+      const [after] = await Promise.all([
+        rig.read(replicas[1] as Replica, expired.id),
+        rig.read(replicas[2] as Replica, living.id),
+      ])
+      t.match(after, { status: 200, generation: 2 })
+      await eventually('the other is recorded too', async () => (await rig.statusOf(living.id)).generation === 2)
       t.equal(rig.tiktok.stats.report().refreshes_processed, 2)
       t.same(await violations(rig), [])
     },

@@ -375,7 +375,7 @@ t.test('without a database there is no token, and the caller is told to come bac
   await cable.proxy?.cut()
   const startedAtMs = performance.now()
   const refused = await read(fragile, account)
-  t.ok(performance.now() - startedAtMs < 4000, 'at once, not at the deadline of the statement')
+  t.ok(performance.now() - startedAtMs < 1000, 'at once, not at the deadline of the statement')
   t.match(refused, { status: 503, body: { code: 'storage_unavailable', mended_by: 'time' } })
   t.match(refused.headers['retry-after'], /^[1-9]\d*$/)
   t.equal((await fragile.call('GET', '/health/live', { key: null })).status, 200)
