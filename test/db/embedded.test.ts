@@ -42,7 +42,12 @@ async function owner(
   })
   t.teardown(() => child.kill('SIGKILL'))
   const [url] = (await once(child, 'message')) as [string]
-  return { owner: child as ChildProcess & { pid: number }, url, serverPid: await serverPid(dataDir) }
+  const pid = await serverPid(dataDir)
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await eventually('its server has ended', () => isGone(pid), 10_000)
+  })
+  return { owner: child as ChildProcess & { pid: number }, url, serverPid: pid }
 }
 
 async function serverPid(dataDir: string): Promise<number> {

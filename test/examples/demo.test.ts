@@ -1,11 +1,10 @@
 // `npm run demo` as somebody meets it who has just installed: real processes, the click path, the ways it can end, and the next start.
 import { once } from 'node:events'
-import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { access, mkdtemp, realpath, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { runningEmbeddedPostgres } from '../../src/db/embedded.ts'
 import { type Demo, startDemo } from '../rig/demo.ts'
 import { eventually } from '../rig/eventually.ts'
 
@@ -45,10 +44,14 @@ async function clickThrough({ webApp }: Demo): Promise<string> {
   return (await formOn(`/accounts/${account}/token`, {})).text
 }
 
-/** Nothing of it is left: nobody listens any more, and the database's server has ended. */
+/** Nothing of it is left: nobody listens any more, and the database's server has ended, which takes its pid file along. */
 async function isGone({ webApp, service, simulator }: Demo, dataDir: string): Promise<boolean> {
   const listening = await Promise.all([webApp, service, simulator].map(someoneListens))
-  return !listening.includes(true) && (await runningEmbeddedPostgres(dataDir)) === undefined
+  const serverRuns = await access(join(dataDir, 'postgres', 'cluster', 'data', 'postmaster.pid')).then(
+    () => true,
+    () => false,
+  )
+  return !listening.includes(true) && !serverRuns
 }
 
 function someoneListens(url: string): Promise<boolean> {

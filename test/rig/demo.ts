@@ -1,5 +1,6 @@
 // The demo as somebody starts it who has just installed.
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
 
 export interface Demo {
@@ -12,7 +13,7 @@ export interface Demo {
 
 const repository = join(import.meta.dirname, '../..')
 
-/** `npm run demo` as a process of its own, on ports that are free. */
+/** `npm run demo` as a process of its own, on ports that are free. It has ended, with all it started, before the next teardown. */
 export async function startDemo(
   t: { teardown(work: () => unknown): unknown },
   dataDir: string,
@@ -24,7 +25,11 @@ export async function startDemo(
     env: { ...inherited, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  t.teardown(() => demo.kill('SIGKILL'))
+  t.teardown(async () => {
+    if (demo.exitCode !== null || demo.signalCode !== null) return
+    demo.kill('SIGTERM')
+    await once(demo, 'exit')
+  })
   let said = ''
   const opened = new Promise<string>((resolve, reject) => {
     const listen = (chunk: Buffer) => {
