@@ -1,6 +1,6 @@
 // How an account is doing, in a verdict and reasons, and who can mend each.
 import { z } from 'zod'
-import type { AccountRow } from '../db/accounts.ts'
+import type { AccountRow, TroubleRow } from '../db/accounts.ts'
 import { MendedBy } from '../errors.ts'
 
 export const verdicts = ['healthy', 'expiring', 'degraded', 'reauthorization_required', 'disconnected'] as const
@@ -25,6 +25,19 @@ export const warningDays = [30, 7, 1] as const
 
 type Reason = AccountHealth['reasons'][number]
 
+/** What may keep refreshes from working. */
+export const troubleCodes = [
+  'tiktok_unavailable',
+  'client_refused',
+  'refresh_token_rejected',
+  'credential_unreadable',
+  'foreign_open_id',
+] as const
+
+export interface Trouble extends Reason {
+  code: (typeof troubleCodes)[number]
+}
+
 /** Judged by the database's clock as it stood when the row was read. The worst reason first. */
 export function healthOf(row: AccountRow, missingScopes: readonly string[]): AccountHealth {
   const active = row.status === 'active'
@@ -43,8 +56,8 @@ export function healthOf(row: AccountRow, missingScopes: readonly string[]): Acc
 }
 
 /** What keeps refreshes from working just now; a token that is still live is served all the same. */
-function troublesOf(row: AccountRow): Reason[] {
-  const troubles: Reason[] = []
+export function troublesOf(row: TroubleRow): Trouble[] {
+  const troubles: Trouble[] = []
   if (row.clientRefused) troubles.push(clientRefused)
   if (row.rejected)
     troubles.push({ code: 'refresh_token_rejected', mended_by: 'time' }) // in its grace: not believed yet
@@ -60,10 +73,10 @@ function endOf({ refreshExpiresAt, readAt }: AccountRow): Reason | undefined {
   return { code: daysLeft > 0 ? 'refresh_token_expires' : 'refresh_token_expired', mended_by: 'user' }
 }
 
-const clientRefused: Reason = { code: 'client_refused', mended_by: 'operator' }
+const clientRefused: Trouble = { code: 'client_refused', mended_by: 'operator' }
 
 /** By the code of the last failed refresh; every other one is TikTok being away, and time mends it. */
-const operatorTroubles: Record<string, Reason> = {
+const operatorTroubles: Record<string, Trouble> = {
   credential_unreadable: { code: 'credential_unreadable', mended_by: 'operator' },
   foreign_open_id: { code: 'foreign_open_id', mended_by: 'operator' },
   invalid_client: clientRefused,

@@ -4,23 +4,22 @@ import { z } from 'zod'
 import { findOutlook, type Outlook } from '../db/uploads.ts'
 import { MendedBy } from '../errors.ts'
 import type { Parts } from '../parts.ts'
+import { type Trouble, troubleCodes, troublesOf } from './health.ts'
 import { noAccount, toQuota, UploadQuota } from './quota.ts'
 import { menderOf } from './uploads.ts'
-
-const blockerCodes = [
-  'reauthorization_required',
-  'refresh_token_expired',
-  'scope_not_granted',
-  'tiktok_unavailable',
-  'upload_quota_exhausted',
-] as const
 
 export const UploadReadiness = z
   .object({
     ready: z.boolean(),
     blockers: z.array(
       z.object({
-        code: z.enum(blockerCodes),
+        code: z.enum([
+          'reauthorization_required',
+          'refresh_token_expired',
+          'scope_not_granted',
+          'upload_quota_exhausted',
+          ...troubleCodes,
+        ]),
         mended_by: MendedBy,
         retry_at: z.iso.datetime().nullable().describe('When time may have mended it; null: time alone does not'),
       }),
@@ -48,6 +47,7 @@ export type UploadReadiness = z.infer<typeof UploadReadiness>
 type Blocker = UploadReadiness['blockers'][number]
 
 const uploadScope = 'video.upload'
+const away: Trouble = { code: 'tiktok_unavailable', mended_by: 'time' }
 
 /**
  * @param question.count uploads that are wanted
@@ -74,7 +74,7 @@ export async function readinessOf(
 }
 
 function tokenBlockers(outlook: Outlook): Blocker[] {
-  const { at, scopes, accessExpiresAt, nextAttemptAt } = outlook
+  const { at, scopes } = outlook
   const blockers: Blocker[] = []
   const end = tokenEnd(outlook)
   const needsPerson = outlook.status !== 'active' && (end === null || end <= at)
@@ -82,18 +82,23 @@ function tokenBlockers(outlook: Outlook): Blocker[] {
     blockers.push({ code: 'reauthorization_required', mended_by: 'user', retry_at: null })
   } else if (end !== null && end <= at) {
     blockers.push({ code: 'refresh_token_expired', mended_by: 'user', retry_at: null })
-  } else if (
-    outlook.refreshHeldBack &&
-    accessExpiresAt !== null &&
-    accessExpiresAt <= at &&
-    nextAttemptAt !== null &&
-    nextAttemptAt > at
-  ) {
-    // The present token is over and the next refresh is not tried before that: until then a vend has nothing to hand out.
-    blockers.push({ code: 'tiktok_unavailable', mended_by: 'time', retry_at: nextAttemptAt.toISOString() })
+  } else {
+    blockers.push(...refreshBlockers(outlook))
   }
   if (!scopes.includes(uploadScope)) blockers.push({ code: 'scope_not_granted', mended_by: 'user', retry_at: null })
   return blockers
+}
+
+/** What a vend would meet that has to refresh first, because the present token is over by then. */
+function refreshBlockers(outlook: Outlook): Blocker[] {
+  const { at, accessExpiresAt, nextRefreshAt } = outlook
+  if (accessExpiresAt === null || accessExpiresAt > at) return []
+  const retryAt = nextRefreshAt !== null && nextRefreshAt > at ? nextRefreshAt.toISOString() : null
+  // Whether TikTok is still away when it is asked next, nobody knows; of the other troubles time alone mends none.
+  const lasting = troublesOf(outlook).filter(({ code }) => code !== away.code)
+  if (lasting.length > 0)
+    return lasting.map((trouble) => ({ ...trouble, retry_at: trouble.mended_by === 'time' ? retryAt : null }))
+  return retryAt === null ? [] : [{ ...away, retry_at: retryAt }]
 }
 
 function quotaBlockers({ remaining, allFreeAt, closedBy }: Outlook, count: number): Blocker[] {

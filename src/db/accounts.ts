@@ -3,7 +3,7 @@
 import type { Db } from './client.ts'
 import type { AccountStatus } from './token-sets.ts'
 
-export interface AccountRow {
+export interface AccountRow extends TroubleRow {
   id: string
   ownerId: string
   openId: string | null
@@ -29,25 +29,33 @@ export interface AccountRow {
   accessExpiresAt: Date | null
   refreshExpiresAt: Date | null
   refreshedAt: Date | null
+  /** the database's clock at the read */
+  readAt: Date
+}
+
+/** What keeps refreshes of an account from working. */
+export interface TroubleRow {
   failures: number | null
   /** why the last refresh failed, while refreshes fail */
   failureCode: string | null
   /** TikTok refuses our client, for everybody */
   clientRefused: boolean
+  /** TikTok refused the refresh token, and it is not believed yet */
   rejected: boolean
-  /** the database's clock at the read */
-  readAt: Date
 }
+
+/** of the account `a` and its token set `t` */
+export const troubleColumns = `t.failures, t.rejected_at is not null as rejected,
+  case when t.failures > 0 then (select j.code from timeline j where j.account_id = a.id and j.kind in ('refresh_failed', 'refresh_ambiguous')
+    and j.at > now() - interval '7 days' order by j.at desc limit 1) end as "failureCode",
+  exists (select 1 from gates g where g.name = 'token' and g.failures > 0 and g.reason = 'client_refused') as "clientRefused"`
 
 const columns = `a.id, a.owner_id as "ownerId", a.open_id as "openId", a.label, a.status, a.status_reason as "statusReason", a.account_type as "accountType",
   a.attested_at as "attestedAt", a.attestation_version as "attestationVersion", a.attestation_source as "attestationSource", a.age_confirmed_at as "ageConfirmedAt", a.scopes, a.username,
   a.display_name as "displayName", a.follower_count as "followerCount", a.is_verified as "isVerified", a.profile_fetched_at as "profileFetchedAt",
   exists (select 1 from avatars v where v.account_id = a.id) as "hasAvatar", a.authorized_at as "authorizedAt", a.connected_at as "connectedAt",
   a.disconnected_at as "disconnectedAt", t.generation, t.access_expires_at as "accessExpiresAt", t.refresh_expires_at as "refreshExpiresAt",
-  t.refreshed_at as "refreshedAt", t.failures,
-  case when t.failures > 0 then (select j.code from timeline j where j.account_id = a.id and j.kind in ('refresh_failed', 'refresh_ambiguous')
-    and j.at > now() - interval '7 days' order by j.at desc limit 1) end as "failureCode",
-  exists (select 1 from gates g where g.name = 'token' and g.failures > 0 and g.reason = 'client_refused') as "clientRefused", t.rejected_at is not null as rejected, now() as "readAt"`
+  t.refreshed_at as "refreshedAt", ${troubleColumns}, now() as "readAt"`
 
 export async function findAccount(db: Db, id: string): Promise<AccountRow | undefined> {
   const rows = await db.run(

@@ -1,5 +1,6 @@
 // The statements of upload slots. What has to lock before it looks is a function of the database (drizzle/0003, which also
 // says why nothing is oversold); every time is the database's.
+import { type TroubleRow, troubleColumns } from './accounts.ts'
 import type { Db } from './client.ts'
 import type { AccountStatus } from './token-sets.ts'
 
@@ -156,15 +157,14 @@ export async function reopenUploads(db: Db, openId: string, closedBy: string): P
 }
 
 /** An account as seen by somebody who wants to upload at a moment, now or ahead. */
-export interface Outlook extends QuotaRow {
+export interface Outlook extends QuotaRow, TroubleRow {
   status: AccountStatus
   statusReason: string | null
   scopes: string[]
   accessExpiresAt: Date | null
   refreshExpiresAt: Date | null
-  /** the last refresh failed, or was refused and not yet believed: none is tried before `nextAttemptAt` */
-  refreshHeldBack: boolean
-  nextAttemptAt: Date | null
+  /** no refresh is tried before it, for the account's own sake or because TikTok is left alone by everybody */
+  nextRefreshAt: Date | null
   /** the moment asked about, or now if that is later */
   at: Date
   /** when as many slots as were asked for are free; null: never. `freeAt` is about one */
@@ -180,7 +180,8 @@ export async function findOutlook(
     'find_outlook',
     (sql) => sql<Outlook[]>`
       select a.status, a.status_reason as "statusReason", a.scopes, t.access_expires_at as "accessExpiresAt", t.refresh_expires_at as "refreshExpiresAt",
-        coalesce(t.failures > 0 or t.rejected_at is not null, false) as "refreshHeldBack", t.next_attempt_at as "nextAttemptAt", moment.at, ${sql.unsafe(quota)}, wanted.free_at as "allFreeAt"
+        greatest(t.next_attempt_at, (select closed_until from gates where name = 'token' and failures > 0)) as "nextRefreshAt",
+        ${sql.unsafe(troubleColumns)}, moment.at, ${sql.unsafe(quota)}, wanted.free_at as "allFreeAt"
       from accounts a cross join (select greatest(${look.at}::timestamptz, now()) as at) moment
         cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, 1) q
         cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, ${look.count}) wanted

@@ -2,6 +2,7 @@ import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { readinessOf } from '../../src/account/readiness.ts'
 import { commit, release, reserve } from '../../src/account/uploads.ts'
+import { closeGate, openGate } from '../../src/db/gates.ts'
 import { newId } from '../../src/ids.ts'
 import { seedAccounts } from '../rig/seed.ts'
 import { startWorld } from '../world.ts'
@@ -21,6 +22,7 @@ async function scene(t: Test, env: Record<string, string> = {}) {
   return {
     sql,
     id,
+    parts,
     timePasses,
     take,
     upload: async () => commit(parts, id, (await take()).id, {}, actor),
@@ -140,4 +142,52 @@ t.test('with TikTok away and the token over, time has to mend it; with a token t
   t.match(away, { ready: false, blockers: [{ code: 'tiktok_unavailable', mended_by: 'time' }] })
   about(t, secondsUntil(away.blockers[0]?.retry_at), 40, 'when the next refresh is tried')
   t.match(await ask(1, 60), { ready: true })
+})
+
+t.test('with the token over it says what a vend would meet, whoever of all accounts met it first', async (t) => {
+  const { ask, sql, parts, id } = await scene(t)
+  const blockersOf = async (inSeconds?: number) => (await ask(1, inSeconds)).blockers.map(({ retry_at, ...blocker }) => blocker)
+  const operator = (code: string) => [{ code, mended_by: 'operator' }]
+
+  await t.test('refreshes held back for everybody', async (t) => {
+    await closeGate(parts.db, 'throttled', 40)
+    t.match(await ask(), { ready: true }, 'a token that lives is handed out all the same')
+    const over = await ask(1, 7260)
+    t.match(over, { ready: true }, 'by then TikTok is asked again')
+    await sql`update token_sets set access_expires_at = now() where account_id = ${id}`
+    const held = await ask()
+    t.match(held, { ready: false, blockers: [{ code: 'tiktok_unavailable', mended_by: 'time' }] })
+    about(t, secondsUntil(held.blockers[0]?.retry_at), 40, 'when the gate opens')
+    t.match(await ask(1, 60), { ready: true })
+  })
+
+  await t.test('our client refused', async (t) => {
+    await closeGate(parts.db, 'client_refused', 5)
+    t.same(await blockersOf(), operator('client_refused'))
+    t.same(await blockersOf(3600), operator('client_refused'), 'time does not mend it')
+    await openGate(parts.db)
+    t.match(await ask(), { ready: true })
+  })
+
+  await t.test('a token whose end was nonsense, and is not refreshed again at once (F17)', async (t) => {
+    await sql`update token_sets set next_attempt_at = now() + interval '60 seconds' where account_id = ${id}`
+    t.same(await blockersOf(), [{ code: 'tiktok_unavailable', mended_by: 'time' }])
+  })
+
+  await t.test('a refresh token that TikTok refused, which is not believed yet', async (t) => {
+    await sql`update token_sets set rejected_at = now() where account_id = ${id}`
+    const refused = await ask()
+    t.match(refused.blockers, [{ code: 'refresh_token_rejected', mended_by: 'time' }])
+    about(t, secondsUntil(refused.blockers[0]?.retry_at), 60, 'when it is known')
+    await sql`update token_sets set rejected_at = null where account_id = ${id}`
+  })
+
+  await t.test('a refresh token that does not open', async (t) => {
+    await sql`update token_sets set failures = 1 where account_id = ${id}`
+    await sql`insert into timeline (account_id, kind, code, actor) values (${id}, 'refresh_failed', 'credential_unreadable', 'service')`
+    t.same(await blockersOf(), operator('credential_unreadable'))
+    await sql`update token_sets set access_expires_at = now() + interval '1 hour' where account_id = ${id}`
+    t.match(await ask(), { ready: true }, 'for as long as the present token lives')
+    t.same(await blockersOf(3700), operator('credential_unreadable'))
+  })
 })
