@@ -93,6 +93,15 @@ export async function settleRevocation(db: Db, id: string, code: 'confirmed' | '
   )
 }
 
+/** @returns the id of what TikTok has not confirmed dead yet of this account; undefined when nothing waits */
+export async function pendingRevocationOf(db: Db, accountId: string): Promise<string | undefined> {
+  const rows = await db.run(
+    'pending_revocation_of_account',
+    (sql) => sql<{ id: string }[]>`select id from revocations where account_id = ${accountId} order by next_attempt_at limit 1`,
+  )
+  return rows[0]?.id
+}
+
 /** How many grants of an owner's accounts TikTok has not confirmed dead yet, the owner erased or not. */
 export async function pendingRevocationsOf(db: Db, ownerId: string): Promise<number> {
   const rows = await db.run(

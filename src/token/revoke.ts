@@ -4,6 +4,7 @@ import { disconnectAccount, findAccount, findByOpenId } from '../db/accounts.ts'
 import {
   claimRevocations,
   insertRevocation,
+  pendingRevocationOf,
   postponeRevocation,
   type RevocationRow,
   renewRevocation,
@@ -38,7 +39,7 @@ const throttledSeconds = 5
  * Disconnects an account: from the moment this is recorded no token leaves. Then TikTok is told, for a few seconds.
  *
  * @param end.reason the account's status_reason from now on
- * @returns how the revocation stands; 'already_gone' too for an account that was disconnected before
+ * @returns how the revocation stands; for an account that was disconnected before 'pending' while TikTok has not been told, then 'already_gone'
  * @throws ServiceError account_not_found
  */
 export async function disconnect(
@@ -52,9 +53,15 @@ export async function disconnect(
   if (!ended) {
     if (!(await findAccount(db, accountId)))
       throw new ServiceError('account_not_found', 'Check the account id: this service never made it.')
-    return 'already_gone'
+    const pending = await pendingRevocationOf(db, accountId)
+    return pending === undefined ? 'already_gone' : revokeNow(parts, pending)
   }
   log.info('account disconnected', { accountId, reason: end.reason, actor: end.actor })
+  return revokeNow(parts, revocationId)
+}
+
+/** A try that somebody waits for, who hears after a few seconds how it stands. */
+async function revokeNow(parts: Parts, revocationId: string): Promise<Revocation> {
   return (await within(attemptRevocation(parts, revocationId), disconnectPatienceMs)) ?? 'pending'
 }
 
@@ -66,7 +73,7 @@ async function revokeLater(parts: Parts, openId: string, grant: Grant): Promise<
   await untilSaved(parts, { subject: id, attemptId: id }, () =>
     insertRevocation(parts.db, { id, accountId, openId, reason, subject: id, generation: 0, ...sealed, accessExpiresAt }),
   )
-  return (await within(attemptRevocation(parts, id), disconnectPatienceMs)) ?? 'pending'
+  return revokeNow(parts, id)
 }
 
 /**

@@ -131,6 +131,7 @@ t.test('S47: while TikTok is away the revocation is pending, and the background 
     body: { status: 'disconnected', revocation: 'pending' },
   })
   t.match(await world.call('GET', `/accounts/${account.id}/token`), { status: 410 })
+  t.match(await world.call('DELETE', `/accounts/${account.id}`), { body: { revocation: 'pending' } }, 'to whoever repeats it too')
   t.equal(grants(world, account), 1)
   await world.timePasses(60)
   t.equal(await attemptDueRevocations(world.parts, 10), 1)
