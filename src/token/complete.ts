@@ -55,14 +55,16 @@ export async function completeConnect(
 
 function failure(session: ConnectSession): ServiceError {
   const error = errorOf(session)
-  const code = error !== null && error in failures ? (error as FailureCode) : 'tiktok_rejected'
+  const known = error !== null && error in failures ? (error as FailureCode) : 'tiktok_rejected'
+  // This session is over, and a 503 would ask for a repeat that can only fail again.
+  const code = failures[known].mendedBy === 'time' ? 'session_expired' : known
   return new ServiceError(code, sentences[code] ?? 'TikTok did not grant the connection; open a new connect session.', {
     facts: { connect_session: session.id },
   })
 }
 
 const sentences: Partial<Record<FailureCode, string>> = {
-  storage_unavailable:
+  session_expired:
     'The tier service did not say whether there is a place, so the fresh grant was revoked; open a new connect session in a moment.',
   account_limit_reached: 'Disconnect an account or raise the tier, then open a new connect session; the fresh grant was revoked.',
   account_already_connected: 'Another owner has connected this TikTok account; they have to disconnect it first.',
