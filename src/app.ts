@@ -147,10 +147,10 @@ export async function openParts(
     claimsInDoubt: new Map(),
     watches: new Flights(times.flightDeadlineMs, () => 'nothing' as const),
     recording: new Set(),
-    vends: openBatch((reads) => vendTokenSets(db, reads)),
-    reservations: openBatch((asked) => reserveUploads(db, asked)),
+    vends: openBatch((reads, queueMs) => vendTokenSets(db, reads, { queueMs })),
+    reservations: openBatch((asked, queueMs) => reserveUploads(db, asked, { queueMs })),
     unsaved: new Set(),
-    savedLate: new Set(),
+    savedLate: new Map(),
     keyring: { fits: true },
     stopping: stopping.signal,
   }

@@ -1,6 +1,6 @@
 // Questions that come at the same moment go to the database as one statement. A statement costs a round trip, a plan and a
 // commit whether it asks for one row or for thirty; a busy service asks for the same thing many times a millisecond.
-import { ServiceError } from '../errors.ts'
+import { overloaded } from './places.ts'
 
 export interface Batch<Question, Answer> {
   ask(question: Question): Promise<Answer>
@@ -10,12 +10,13 @@ export interface Batch<Question, Answer> {
  * While fewer than `lanes` statements are out, a question leaves with whatever else was asked in the same turn of the event loop: alone on a
  * quiet service, without waiting. Otherwise it waits for the next statement that comes back.
  *
- * @param run asks all at once; its answers are in the order of the questions. When it throws, all of them fail.
+ * @param run asks all at once; its answers are in the order of the questions. When it throws, all of them fail. `queueMs` is what is left of the
+ *   patience of whoever asked first: waiting here and for a connection is one wait
  * @param limits.lanes two: while one statement is out the next fills up, and a slow one does not hold up everybody
  * @param limits.queueMs whoever waited this long for a statement to leave is told `overloaded` (F26): an endless queue helps nobody
  */
 export function openBatch<Question, Answer>(
-  run: (questions: Question[]) => Promise<Answer[]>,
+  run: (questions: Question[], queueMs: number) => Promise<Answer[]>,
   { lanes = 2, most = 64, queueMs = 1_500 }: { lanes?: number; most?: number; queueMs?: number } = {},
 ): Batch<Question, Answer> {
   interface Asked {
@@ -45,7 +46,7 @@ export function openBatch<Question, Answer>(
       watching = undefined
       const tooLongMs = performance.now() - queueMs
       while ((waiting[0]?.askedAtMs ?? Number.POSITIVE_INFINITY) <= tooLongMs) {
-        waiting.shift()?.reject(new ServiceError('overloaded', 'All database connections are busy; try again in a moment.'))
+        waiting.shift()?.reject(overloaded())
       }
       watchQueue()
     }, queueMs / 10)
@@ -55,17 +56,17 @@ export function openBatch<Question, Answer>(
   async function send(asked: Asked[]): Promise<void> {
     out++
     try {
-      const answers = await run(asked.map(({ question }) => question))
+      const leftMs = (asked[0]?.askedAtMs ?? 0) + queueMs - performance.now()
+      const answers = await run(
+        asked.map(({ question }) => question),
+        Math.max(0, leftMs),
+      )
       asked.forEach(({ resolve, reject }, index) => {
         if (index in answers) resolve(answers[index] as Answer)
         else reject(new Error('A batch answers every question'))
       })
     } catch (error) {
       for (const { reject } of asked) reject(error)
-      // It waited as long as anybody should and got no connection: who queues behind it would only wait that long once more (F26).
-      if (error instanceof ServiceError && error.code === 'overloaded') {
-        for (const { reject } of waiting.splice(0)) reject(error)
-      }
     } finally {
       out--
       schedule()

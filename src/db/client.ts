@@ -33,6 +33,8 @@ export interface Db {
 
 export interface StatementOptions {
   deadlineMs?: number
+  /** how long to wait for a connection, when the usual time is partly spent */
+  queueMs?: number | undefined
 }
 
 export interface DbState {
@@ -94,13 +96,13 @@ export function openDb(options: DbOptions): Db {
   async function guarded<T>(
     name: string,
     work: (connection: Connection) => PromiseLike<T>,
-    { deadlineMs = usualDeadlineMs }: StatementOptions = {},
+    { deadlineMs = usualDeadlineMs, queueMs }: StatementOptions = {},
   ): Promise<T> {
     const startedAtMs = performance.now()
     let outcome: Parameters<NonNullable<DbOptions['onStatement']>>[2] = 'ok'
     try {
       if (closing) throw new ServiceError('storage_unavailable', 'The service is stopping; try again in a moment.')
-      await places.take()
+      await places.take(queueMs)
       try {
         return await statement(name, work, deadlineMs)
       } finally {

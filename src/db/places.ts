@@ -2,9 +2,11 @@
 // `overloaded` at once can do something about it, one that stands in an endless queue cannot (F26).
 import { ServiceError } from '../errors.ts'
 
+export const overloaded = () => new ServiceError('overloaded', 'All database connections are busy; try again in a moment.')
+
 export interface Places {
-  /** @throws ServiceError overloaded when no place came free in time */
-  take(): Promise<void>
+  /** @throws ServiceError overloaded when no place came free in time; `withinMs` for whoever has waited elsewhere already */
+  take(withinMs?: number): Promise<void>
   /** Hands the place to whoever has waited longest. */
   leave(): void
   /** Resolves once no place is taken. */
@@ -19,7 +21,7 @@ export function openPlaces(size: number, queueMs: number): Places {
   let taken = 0
 
   return {
-    take() {
+    take(withinMs = queueMs) {
       if (taken < size) {
         taken += 1
         return Promise.resolve()
@@ -31,8 +33,8 @@ export function openPlaces(size: number, queueMs: number): Places {
         }
         const timer = setTimeout(() => {
           waiters.delete(enter)
-          reject(new ServiceError('overloaded', 'All database connections are busy; try again in a moment.'))
-        }, queueMs)
+          reject(overloaded())
+        }, withinMs)
         waiters.add(enter)
       })
     },

@@ -1,6 +1,6 @@
 // The statements of a token's life that hold one: vend and save. Each is one statement, so that nothing is ever half done; every
 // time in them is the database's. Locks are taken in one order everywhere: token set, then account.
-import type { Db } from './client.ts'
+import type { Db, StatementOptions } from './client.ts'
 
 export type AccountStatus = 'active' | 'reauthorization_required' | 'disconnected'
 
@@ -37,7 +37,7 @@ export interface VendRead {
  *
  * @returns in the order of the reads; undefined where there is no such account
  */
-export async function vendTokenSets(db: Db, reads: VendRead[]): Promise<(Vended | undefined)[]> {
+export async function vendTokenSets(db: Db, reads: VendRead[], options: StatementOptions = {}): Promise<(Vended | undefined)[]> {
   const rows = await db.run(
     'vend_token_sets',
     (sql) => sql<(Vended & { place: number })[]>`
@@ -72,6 +72,7 @@ export async function vendTokenSets(db: Db, reads: VendRead[]): Promise<(Vended 
         access_expires_at as "accessExpiresAt", seconds_left as "secondsLeft", needed_seconds as "neededSeconds",
         exists (select 1 from audit r where r.request_id = found.request_id and r.account_id = found.id) as audited
       from found`,
+    options,
   )
   const answers = new Array<Vended | undefined>(reads.length).fill(undefined)
   for (const row of rows) answers[row.place - 1] = row

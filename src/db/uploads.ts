@@ -1,7 +1,7 @@
 // The statements of upload slots. What has to lock before it looks is a function of the database (drizzle/0003, which also
 // says why nothing is oversold); every time is the database's.
 import { type TroubleRow, troubleColumns } from './accounts.ts'
-import type { Db } from './client.ts'
+import type { Db, StatementOptions } from './client.ts'
 import type { AccountStatus } from './token-sets.ts'
 
 export interface QuotaRow {
@@ -89,7 +89,11 @@ export interface Reservation {
  *
  * @returns what became of each, in the order of the list
  */
-export async function reserveUploads(db: Db, reservations: Reservation[]): Promise<Decided<ReserveOutcome>[]> {
+export async function reserveUploads(
+  db: Db,
+  reservations: Reservation[],
+  options: StatementOptions = {},
+): Promise<Decided<ReserveOutcome>[]> {
   const rows = await db.run(
     'reserve_uploads',
     (sql) => sql<(Flat<ReserveOutcome> & { place: number })[]>`
@@ -102,6 +106,7 @@ export async function reserveUploads(db: Db, reservations: Reservation[]): Promi
           left join accounts a on a.id = w.account_id
         order by hashtext(a.open_id), w.place
       ) w cross join lateral reserve_upload(w.account_id, w.upload_id, w.key, w.ttl_seconds::int, w.upload_limit::int, w.key_id) d`,
+    options,
   )
   const answers: Decided<ReserveOutcome>[] = []
   for (const row of rows) answers[row.place - 1] = toDecided(row)

@@ -1,9 +1,9 @@
-// Questions of one moment are one statement, and nobody waits longer than for one.
+// Questions of one moment are one statement, and nobody waits longer than one patience for it to leave.
 import t from 'tap'
 import { openBatch } from '../../src/db/batch.ts'
-import { ServiceError } from '../../src/errors.ts'
-
-const overloaded = () => new ServiceError('overloaded', 'All database connections are busy; try again in a moment.')
+import { openDb } from '../../src/db/client.ts'
+import { emptyDatabase } from '../postgres.ts'
+import { eventually } from '../rig/eventually.ts'
 
 t.test('questions of one moment leave together, and each gets its own answer', async (t) => {
   const statements: number[][] = []
@@ -32,22 +32,40 @@ t.test('a statement that fails fails its own questions and no others', async (t)
   t.same(second, { status: 'fulfilled', value: 2 })
 })
 
-t.test('F26: when a statement got no connection in time, nobody behind it waits that long once more', async (t) => {
-  let giveUp = (_error: unknown) => {}
-  let calls = 0
+t.test('F26: waiting behind a statement and for a connection is one wait', async (t) => {
+  const { url } = await emptyDatabase(t)
+  const db = openDb({ url, poolSize: 2, queueMs: 1_000 })
+  t.teardown(() => db.close())
   const batch = openBatch<number, number>(
-    () => {
-      calls++
-      return new Promise((_resolve, reject) => {
-        giveUp = reject
-      })
+    async ([seconds = 0], queueMs) => {
+      await db.run('sleep', (sql) => sql`select pg_sleep(${seconds})`, { queueMs })
+      return [seconds]
     },
-    { lanes: 1, most: 1 },
+    { lanes: 1, most: 1, queueMs: 1_000 },
   )
-  const first = batch.ask(1)
+  await Promise.all([1, 2].map(() => db.run('warm', (sql) => sql`select pg_sleep(0.05)`)))
+  // The slow statement succeeds, and by then others hold every connection.
+  const slow = batch.ask(0.6)
+  await eventually('it has a connection', () => db.state.inFlight === 1)
+  const behind = batch.ask(0)
+  const askedAtMs = performance.now()
+  const others = [1, 2].map(() => db.run('hold', (sql) => sql`select pg_sleep(2)`))
+  await t.resolves(slow)
+  await t.rejects(behind, { code: 'overloaded' })
+  const waitedMs = performance.now() - askedAtMs
+  t.ok(waitedMs > 900 && waitedMs < 1_400, `told after ${Math.round(waitedMs)} ms, where one patience is 1000`)
+  await Promise.all(others)
+  t.match(await batch.ask(0), 0, 'and then it is served again')
+})
+
+t.test('F26: with no statement coming back whoever waits is told in time', async (t) => {
+  const batch = openBatch<number, number>(() => new Promise((resolve) => setTimeout(resolve, 1_000, [0])), {
+    lanes: 1,
+    most: 1,
+    queueMs: 200,
+  })
+  const slow = batch.ask(1)
   await new Promise((resolve) => setImmediate(resolve))
-  const behind = [batch.ask(2), batch.ask(3)]
-  giveUp(overloaded())
-  for (const question of [first, ...behind]) await t.rejects(question, { code: 'overloaded' })
-  t.equal(calls, 1)
+  await Promise.all([2, 3].map((question) => t.rejects(batch.ask(question), { code: 'overloaded' })))
+  await t.resolves(slow)
 })
