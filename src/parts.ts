@@ -76,8 +76,8 @@ export interface Parts {
   recording: Set<Promise<void>>
   /** whose answer (an account, a connect session) the database refused to take so far: held in memory and tried again */
   unsaved: Set<string>
-  /** whose answer was taken late, a moment ago: a claim from before that is looked at again before it is used */
-  savedLate: Set<string>
+  /** whose answer was taken late, a moment ago, and when: a claim from before that is looked at again before it is used */
+  savedLate: Map<string, number>
   /** false while the vault's keys are not those of the database: then nothing is written and nobody is served */
   keyring: { fits: boolean }
   /** aborted when the process is asked to end: no new work, what is in flight is finished */

@@ -22,31 +22,37 @@ export async function untilSaved<T>(
 ): Promise<T> {
   const { log, metrics, stopping, unsaved, savedLate } = parts
   const { subject, attemptId, spilled = true } = about
-  const note = (waits: boolean) => {
-    if (waits) unsaved.add(subject)
-    else {
-      unsaved.delete(subject)
-      savedLate.add(subject)
-      setTimeout(() => savedLate.delete(subject), savedLateForMs).unref()
-    }
+  const waits = (so: boolean) => {
+    if (so) unsaved.add(subject)
+    else unsaved.delete(subject)
     metrics.unsavedTokens.set(unsaved.size)
   }
   for (let tries = 1; ; tries++) {
     try {
       const outcome = await save()
-      if (tries > 1) note(false)
+      if (tries > 1) {
+        waits(false)
+        rememberSavedLate(savedLate, subject)
+      }
       return outcome
     } catch (error) {
       const away = error instanceof ServiceError && (error.code === 'storage_unavailable' || error.code === 'overloaded')
       if (!away || (stopping.aborted && spilled)) {
-        if (tries > 1) note(false)
+        if (tries > 1) waits(false)
         log.error('token answer was not saved', { attemptId, count: tries, error })
         throw error
       }
-      note(true)
+      waits(true)
       await pause(Math.min(longestPauseMs, 25 * 2 ** Math.min(tries, 6)) * (0.5 + Math.random() / 2), stopping)
     }
   }
+}
+
+/** Until the last of several has been so for the whole time. */
+function rememberSavedLate(savedLate: Map<string, number>, subject: string): void {
+  const savedAtMs = performance.now()
+  savedLate.set(subject, savedAtMs)
+  setTimeout(() => savedLate.get(subject) === savedAtMs && savedLate.delete(subject), savedLateForMs).unref()
 }
 
 /** Counts work that must be done before the process may end. */
