@@ -22,6 +22,9 @@ import { failuresOf, requiredByCode } from './openapi.ts'
 
 const UploadParams = z.strictObject({ accountId: Id, uploadId: Id })
 
+/** PostgreSQL knows no year 0, and ISO 8601 writes years of more than four digits otherwise. */
+const isTellable = (at: Date) => at.getUTCFullYear() > 0 && at.getUTCFullYear() < 9999
+
 const ReadinessQuery = z.strictObject({
   count: z
     .string()
@@ -30,7 +33,11 @@ const ReadinessQuery = z.strictObject({
     .pipe(z.int().min(1))
     .default(1)
     .describe('How many uploads'),
-  at: z.iso.datetime({ offset: true }).optional().describe('When; now if not given, or if it has passed'),
+  at: z.iso
+    .datetime({ offset: true })
+    .refine((at) => isTellable(new Date(at)), 'Send a moment of the years 1 to 9998')
+    .optional()
+    .describe('When; now if not given, or if it has passed'),
 })
 
 /** Optional in the schema, so that its absence has a code of its own. Visible ASCII: a header sent twice arrives as "a, b". */
