@@ -136,23 +136,15 @@ export type ConnectOutcome = 'connected' | 'already_connected' | 'mismatch' | 'm
 /**
  * Connecting also drops what is yet to be revoked of the same person: at TikTok a revocation ends all grants of a person, this new one too.
  *
- * @see drizzle/0001: connect_account, which locks the owner, looks again and decides
+ * @see drizzle/0012: connect_account, which locks the owner, looks again and decides
  */
 export async function connectAccount(db: Db, c: Connect): Promise<{ outcome: ConnectOutcome; accountId: string | null }> {
   const rows = await db.run(
     'connect_account',
     (sql) => sql<{ outcome: ConnectOutcome; accountId: string | null }[]>`
-      with answer as materialized (
       select outcome, account_id as "accountId" from connect_account(${c.ownerId}, ${c.accountId}, ${c.generation}, ${c.openId}, ${c.reconnectAccountId}, ${c.limit},
         ${c.label}, ${c.accountType}, ${c.attestedAt}, ${c.attestationVersion}, ${c.scopes}, ${c.missingScopes}, ${c.sealedAccessToken}, ${c.sealedRefreshToken},
-        ${c.accessExpiresAt}, ${c.refreshExpiresAt}, ${c.lifetimeSeconds}, ${c.attemptId}, ${c.sessionId}, ${c.actor})
-      ), dropped as (
-        delete from revocations where tiktok_user = tiktok_user_of(${c.openId}) and exists (select 1 from answer where outcome = 'connected')
-        returning account_id
-      ), journal as (
-        insert into timeline (account_id, kind, code, actor) select account_id, 'revocation_dropped', 'connected_anew', ${c.actor} from dropped
-      )
-      select * from answer`,
+        ${c.accessExpiresAt}, ${c.refreshExpiresAt}, ${c.lifetimeSeconds}, ${c.attemptId}, ${c.sessionId}, ${c.actor})`,
   )
   const row = rows[0]
   if (!row) throw new Error('connect_account answered nothing')

@@ -107,6 +107,11 @@ function openClient(options: ConnectionOptions) {
   let phase: Phase = 'dialling'
   let nextHost = 0
 
+  function lose(): void {
+    loss = Object.assign(new Error('the connection closed'), { code: 'CONNECTION_CLOSED' })
+    tellLoss(loss)
+  }
+
   // postgres.js asks here for its socket. Every host of the URL is tried once, in order, as long as nobody has used the
   // connection; with target_session_attrs postgres.js comes back for the next one. After that the answer is no.
   async function dial({ host, port, path }: { host: string[]; port: number[]; path?: string | false }): Promise<Socket> {
@@ -118,10 +123,7 @@ function openClient(options: ConnectionOptions) {
       sockets.add(socket)
       try {
         await connected(socket)
-        socket.once('close', () => {
-          loss = Object.assign(new Error('the connection closed'), { code: 'CONNECTION_CLOSED' })
-          tellLoss(loss)
-        })
+        socket.once('close', lose)
         return Object.assign(socket.setNoDelay(true), target) // the names by which postgres.js checks the certificate
       } catch (error) {
         cause = error
@@ -143,6 +145,7 @@ function openClient(options: ConnectionOptions) {
     onnotice: ignore,
     onclose: () => {
       phase = 'gone'
+      lose() // with TLS postgres.js takes all listeners off the socket that was dialled, ours too
     },
     connection: {
       application_name: options.applicationName,

@@ -19,17 +19,18 @@ export async function closeGate(db: Db, reason: GateReason, firstSeconds: number
     (sql) => sql`
       insert into gates (name, reason, failures, closed_until) values ('token', ${reason}, 1, now() + make_interval(secs => ${firstSeconds}))
       on conflict (name) do update set reason = excluded.reason, failures = gates.failures + 1,
-        closed_until = greatest(excluded.closed_until, now() + least(interval '1 minute', make_interval(secs => ${firstSeconds} * power(2, least(gates.failures, 10)))))
+        closed_until = greatest(gates.closed_until, excluded.closed_until, now() + least(interval '1 minute', make_interval(secs => ${firstSeconds} * power(2, least(gates.failures, 10)))))
       where gates.closed_until <= now() + make_interval(secs => ${firstSeconds}) or gates.reason is distinct from excluded.reason or gates.failures = 0`,
   )
 }
 
-/** TikTok answers again. */
+/** TikTok answers again: what the probe had put off, and not what somebody else was told meanwhile. */
 export async function openGate(db: Db): Promise<boolean> {
   const rows = await db.run(
     'open_gate',
     (sql) =>
-      sql`update gates set failures = 0, reason = null, closed_until = '-infinity' where name = 'token' and failures > 0 returning 1`,
+      sql`update gates set failures = 0, reason = null, closed_until = '-infinity' where name = 'token' and failures > 0
+        and closed_until <= now() + interval '15 seconds' returning 1`,
   )
   return rows.length > 0
 }

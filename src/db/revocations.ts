@@ -29,16 +29,28 @@ export interface NewRevocation {
   accessExpiresAt: Date
 }
 
-/** Takes the place of what waits for the same account: those tokens were replaced by these. */
-export async function insertRevocation(db: Db, r: NewRevocation): Promise<void> {
-  await db.run(
+/**
+ * Takes the place of what waits for the same account: those tokens were replaced by these.
+ *
+ * @returns false when the TikTok account is connected here: at TikTok a revocation ends all grants of a person
+ */
+export async function insertRevocation(db: Db, r: NewRevocation): Promise<boolean> {
+  const rows = await db.run(
     'insert_revocation',
     (sql) => sql`
-      with replaced as (delete from revocations where account_id = ${r.accountId} and id <> ${r.id})
-      insert into revocations (id, account_id, tiktok_user, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at)
-      values (${r.id}, ${r.accountId}, tiktok_user_of(${r.openId}), ${r.reason}, ${r.subject}, ${r.generation}, ${r.sealedAccessToken}, ${r.sealedRefreshToken}, ${r.accessExpiresAt})
-      on conflict (id) do nothing`,
+      with wanted as (
+        select ${r.id}::text as id where not exists (select 1 from accounts where open_id = ${r.openId} and status <> 'disconnected')
+      ), replaced as (
+        delete from revocations r using wanted w where r.account_id = ${r.accountId} and r.id <> w.id
+      ), inserted as (
+        insert into revocations (id, account_id, tiktok_user, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at)
+        select id, ${r.accountId}::text, tiktok_user_of(${r.openId}), ${r.reason}::text, ${r.subject}::text, ${r.generation}::integer, ${r.sealedAccessToken}::text,
+          ${r.sealedRefreshToken}::text, ${r.accessExpiresAt}::timestamptz from wanted
+        on conflict (id) do nothing
+      )
+      select 1 from wanted`,
   )
+  return rows.length > 0
 }
 
 /**
@@ -59,6 +71,12 @@ export async function claimRevocations(db: Db, id: string | null, limit: number)
       returning r.id, account_id as "accountId", reason, subject, generation, sealed_access_token as "sealedAccessToken",
         sealed_refresh_token as "sealedRefreshToken", access_expires_at <= now() as "accessExpired", attempts, now() as "claimedAt"`,
   )
+}
+
+/** @returns false when it was dropped since, because the person connected anew, or settled by another replica */
+export async function revocationStands(db: Db, id: string): Promise<boolean> {
+  const rows = await db.run('revocation_stands', (sql) => sql`select 1 from revocations where id = ${id}`)
+  return rows.length > 0
 }
 
 /** An expired access token was refreshed so that it can be revoked: the row now holds the new pair. */

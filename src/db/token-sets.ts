@@ -65,6 +65,7 @@ export async function vendTokenSets(db: Db, reads: VendRead[], options: Statemen
         where t.account_id in (
           select c.account_id from token_sets c
           where c.account_id in (select f.id from found f where f.last_read_at < now() - interval '1 hour') and c.last_read_at < now() - interval '1 hour'
+            and c.rejected_at is null -- its due time is the end of its grace (S45)
           for update skip locked
         )
       )
@@ -107,7 +108,7 @@ export interface SealedTokenSet {
 export type SaveOutcome = 'saved' | 'recovered' | 'double_spend' | 'replaced' | 'gone'
 
 /**
- * Records a refresh: journal row, token set, scopes, status and event in one statement, guarded by the generation that was
+ * Records a refresh: journal row, token set, scopes, status and event in one transaction, guarded by the generation that was
  * spent and not by the lease. A holder that was paused past its lease may hold the only live refresh token, and its late save
  * has to win, even over a mark of reauthorization_required.
  *
@@ -121,60 +122,15 @@ export async function saveTokenSet(
   next: SealedTokenSet,
   waitSeconds: number,
 ): Promise<SaveOutcome> {
-  const status = next.lostRequiredScope ? 'reauthorization_required' : 'active'
   const rows = await db.run(
     'save_token_set',
-    (sql) => sql<{ saved: boolean; already: boolean; present: boolean; recovered: boolean; sibling: boolean }[]>`
-      with before as (
-        select id, owner_id, status, status_reason, scopes @> ${next.scopes}::text[] and scopes <@ ${next.scopes}::text[] as same_scopes
-        from accounts where id = ${spent.accountId}
-      ), saved as (
-        update token_sets set generation = generation + 1, sealed_access_token = ${next.sealedAccessToken}, sealed_refresh_token = ${next.sealedRefreshToken},
-          access_expires_at = ${next.accessExpiresAt}, refresh_expires_at = coalesce(${next.refreshExpiresAt}, refresh_expires_at),
-          lifetime_seconds = ${next.lifetimeSeconds}, refreshed_at = now(), saved_attempt_id = ${spent.attemptId}, attempt_id = null, lease_until = null,
-          unsettled_attempts = 0, rejected_at = null, failures = 0, next_attempt_at = now() + make_interval(secs => ${waitSeconds}),
-          due_at = case when ${next.lostRequiredScope} then null
-            else greatest(now() + make_interval(secs => ${waitSeconds}), refresh_due_at(${next.accessExpiresAt}, ${next.lifetimeSeconds}, last_read_at)) end
-        where account_id = ${spent.accountId} and generation = ${spent.generation}
-        returning account_id, generation
-      ), changed as (
-        update accounts a set scopes = ${next.scopes}, status = ${status},
-          status_reason = ${next.lostRequiredScope ? 'required_scope_removed' : null},
-          status_changed_at = case when a.status = ${status} then a.status_changed_at else now() end
-        from saved s where a.id = s.account_id and (a.scopes is distinct from ${next.scopes} or a.status <> ${status})
-        returning a.id
-      ), journal as (
-        insert into timeline (account_id, kind, generation, attempt_id, code, actor)
-        select account_id, 'refreshed', generation, ${spent.attemptId}::text,
-          case when ${next.lostRequiredScope} then 'required_scope_removed' when not b.same_scopes then 'scopes_changed' end, 'service'
-        from saved s join before b on b.id = s.account_id
-        union all
-        -- The state changed: the timeline says why, like the event.
-        select s.account_id, case when ${next.lostRequiredScope} then 'reauthorization_required' else 'recovered' end, s.generation, ${spent.attemptId}::text,
-          case when ${next.lostRequiredScope} then 'required_scope_removed' else b.status_reason end, 'service'
-        from saved s join before b on b.id = s.account_id where b.status <> ${status}
-      ), announced as (
-        insert into events (type, account_id, data)
-        select case when ${next.lostRequiredScope} then 'account.reauthorization_required' else 'account.recovered' end, b.id,
-          jsonb_build_object('account_id', b.id, 'owner_id', b.owner_id)
-            || case when ${next.lostRequiredScope} then jsonb_build_object('reason', 'required_scope_removed') else '{}'::jsonb end
-        from saved s join before b on b.id = s.account_id where b.status <> ${status}
-      )
-      select exists (select 1 from saved) as saved,
-        exists (select 1 from saved s join before b on b.id = s.account_id where b.status <> 'active' and not ${next.lostRequiredScope}) as recovered,
-        -- The journal is asked only when nothing was saved: a branch that is not taken costs nothing.
-        case when exists (select 1 from saved) then false else
-          exists (select 1 from token_sets where account_id = ${spent.accountId} and saved_attempt_id = ${spent.attemptId})
-          or exists (select 1 from timeline where account_id = ${spent.accountId} and attempt_id = ${spent.attemptId} and kind = 'refreshed') end as already,
-        exists (select 1 from token_sets where account_id = ${spent.accountId}) as present,
-        case when exists (select 1 from saved) then false else
-          exists (select 1 from timeline where account_id = ${spent.accountId} and generation = ${spent.generation + 1} and kind = 'refreshed') end as sibling`,
+    (sql) => sql<{ outcome: SaveOutcome }[]>`
+      select save_token_set(${spent.accountId}, ${spent.generation}, ${spent.attemptId}, ${next.sealedAccessToken}, ${next.sealedRefreshToken},
+        ${next.accessExpiresAt}, ${next.refreshExpiresAt}, ${next.lifetimeSeconds}, ${next.scopes}, ${next.lostRequiredScope}, ${waitSeconds}) as outcome`,
   )
-  const row = rows[0]
-  if (row?.saved) return row.recovered ? 'recovered' : 'saved'
-  if (row?.already) return 'saved'
-  if (!row?.present) return 'gone'
-  return row.sibling ? 'double_spend' : 'replaced'
+  const [row] = rows
+  if (!row) throw new Error('save_token_set answered nothing')
+  return row.outcome
 }
 
 /** How much is due, counted up to a bound, and how long the oldest has waited. */

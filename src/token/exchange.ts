@@ -57,7 +57,12 @@ export function exchangeOnce(parts: Parts, sessionId: string, actor: string, beg
   return parts.exchanges.join(sessionId, async () => {
     if (!(await mayExchange(parts, sessionId))) return
     const attemptId = newId('att')
-    const claim = await beginExchange(parts.db, sessionId, attemptId, parts.timings.leaseSeconds)
+    const begin = () => beginExchange(parts.db, sessionId, attemptId, parts.timings.leaseSeconds)
+    // Asked once more under the same attempt when the database's answer is lost: otherwise the session would wait for an exchange that nobody does.
+    const claim = await begin().catch((error) => {
+      if (error instanceof ServiceError && error.code === 'storage_unavailable') return begin()
+      throw error
+    })
     if (!claim) return
     begun()
     const mark = performance.now()

@@ -1,6 +1,6 @@
 // Ends grants: at our side at once, at TikTok as soon as it listens. What is to be revoked waits sealed in a row of its own, so
 // that a disconnect can be promised while TikTok is away.
-import { disconnectAccount, findAccount, findByOpenId } from '../db/accounts.ts'
+import { disconnectAccount, findAccount } from '../db/accounts.ts'
 import {
   claimRevocations,
   insertRevocation,
@@ -8,6 +8,7 @@ import {
   postponeRevocation,
   type RevocationRow,
   renewRevocation,
+  revocationStands,
   settleRevocation,
 } from '../db/revocations.ts'
 import { ServiceError } from '../errors.ts'
@@ -65,27 +66,19 @@ async function revokeNow(parts: Parts, revocationId: string): Promise<Revocation
   return (await within(attemptRevocation(parts, revocationId), disconnectPatienceMs)) ?? 'pending'
 }
 
-/** Puts a grant on the list of those to revoke and starts at once; the background goes on until TikTok has confirmed. */
-async function revokeLater(parts: Parts, openId: string, grant: Grant): Promise<Revocation> {
+/**
+ * Revokes a fresh grant that we refuse or can no longer keep, unless its TikTok account is connected here already: a revocation is per person and app
+ * (tiktok-api §3), so it would end the connected account too. Starts at once; the background goes on until TikTok has confirmed.
+ */
+export async function revokeRefused(parts: Parts, openId: string, grant: Grant): Promise<void> {
   const id = newId('rev')
   const { accountId, reason, accessExpiresAt } = grant
   const sealed = sealTokens(parts, id, 0, grant)
-  await untilSaved(parts, { subject: id, attemptId: id }, () =>
+  const wanted = await untilSaved(parts, { subject: id, attemptId: id }, () =>
     insertRevocation(parts.db, { id, accountId, openId, reason, subject: id, generation: 0, ...sealed, accessExpiresAt }),
   )
-  return revokeNow(parts, id)
-}
-
-/**
- * Revokes a fresh grant that we refuse or can no longer keep, unless its TikTok account is connected here already: a revocation is per person and app
- * (tiktok-api §3), so it would end the connected account too.
- */
-export async function revokeRefused(parts: Parts, openId: string, grant: Grant): Promise<void> {
-  if (await findByOpenId(parts.db, openId)) {
-    parts.log.warn('refused grant was left alone', { reason: 'its TikTok account is connected here' })
-    return
-  }
-  await revokeLater(parts, openId, grant)
+  if (wanted) await revokeNow(parts, id)
+  else parts.log.warn('refused grant was left alone', { reason: 'its TikTok account is connected here' })
 }
 
 /** One round of the background: whatever is due. @returns how many were tried */
@@ -146,13 +139,15 @@ async function attempt(parts: Parts, row: RevocationRow): Promise<Revocation> {
     refreshToken = answer.tokenSet.refreshToken ?? refreshToken
     const generation = row.generation + 1
     const sealed = sealTokens(parts, row.subject, generation, { accessToken, refreshToken })
-    await renewRevocation(db, row.id, {
-      generation,
-      ...sealed,
-      accessExpiresAt: datesOf(answer.tokenSet, issuedAt).accessExpiresAt,
-    })
+    const { accessExpiresAt } = datesOf(answer.tokenSet, issuedAt)
+    // A pair that cannot be recorded is revoked all the same, from this memory: it is the only one that lives.
+    await renewRevocation(db, row.id, { generation, ...sealed, accessExpiresAt }).catch((error) =>
+      log.error('renewed grant was not recorded', { ...about, error }),
+    )
   }
 
+  // The person may have connected anew while TikTok was answering: then their new grant would end with this one.
+  if (!(await stands(parts, row.id))) return 'already_gone'
   const answer = await tiktok.revoke(accessToken)
   if (answer.kind === 'revoked' || answer.kind === 'already_gone') {
     const code = answer.kind === 'revoked' ? 'confirmed' : 'already_gone'
@@ -163,6 +158,16 @@ async function attempt(parts: Parts, row: RevocationRow): Promise<Revocation> {
   if (answer.kind === 'unavailable' && answer.reason === 'throttled')
     await holdBack(parts, 'throttled', answer.retryAfterSeconds ?? throttledSeconds)
   return postpone(answer.kind === 'unavailable' ? answer.reason : answer.error, backoff)
+}
+
+/** Unless the database says that it was dropped, it is to be revoked. */
+async function stands({ db }: Parts, id: string): Promise<boolean> {
+  try {
+    return await revocationStands(db, id)
+  } catch (error) {
+    if (error instanceof ServiceError) return true
+    throw error
+  }
 }
 
 function sealTokens(parts: Parts, subject: string, generation: number, tokens: { accessToken: string; refreshToken: string }) {

@@ -82,8 +82,14 @@ export async function replaceRejected(
       'That generation was never handed out; send the generation that came with the refused token.',
     )
   }
-  const outcome = await refreshWithin(parts, accountId, rejectedGeneration)
-  if (outcome?.kind === 'refreshed' || outcome?.kind === 'sibling_won') return vend(parts, accountId, 0, reader)
+  // The first may be the landing of the very refresh that brought the refused token.
+  let outcome: RefreshOutcome | undefined
+  for (let tries = 0; tries < 2; tries++) {
+    outcome = await refreshWithin(parts, accountId, rejectedGeneration)
+    if (outcome?.kind !== 'refreshed' && outcome?.kind !== 'sibling_won') break
+    const { generation } = await peek(parts, accountId)
+    if (generation === null || generation > rejectedGeneration) return vend(parts, accountId, 0, reader)
+  }
   throw await why(parts, accountId, outcome)
 }
 

@@ -1,0 +1,248 @@
+// What TikTok answered and was recorded late: after a mark, a disconnect, a failed session or a new connect, and what is in the way of each.
+import postgres from 'postgres'
+import t, { type Test } from 'tap'
+import { type Claim, claimTokenSet } from '../../src/db/claims.ts'
+import { failSession, findSession } from '../../src/db/connect-sessions.ts'
+import { closeGate, openGate, readGate } from '../../src/db/gates.ts'
+import { settleRejections, suspectRejection } from '../../src/db/rejections.ts'
+import { insertRevocation } from '../../src/db/revocations.ts'
+import { saveTokenSet } from '../../src/db/token-sets.ts'
+import { ServiceError } from '../../src/errors.ts'
+import { newId } from '../../src/ids.ts'
+import { type AnsweredExchange, replayExchange } from '../../src/token/grant.ts'
+import { attemptDueRevocations } from '../../src/token/revoke.ts'
+import { eventually } from '../rig/eventually.ts'
+import { startWatchedWorld } from '../rig/watched-world.ts'
+import { startWorld, type World } from '../world.ts'
+
+t.test('S45: a late save that had to wait for the mark undoes it all the same', async (t) => {
+  const { save, whileHeld, statusOf, events } = await spentAccount(t)
+  const outcome = await whileHeld(async (sql, id) => {
+    await sql`update token_sets set due_at = null, next_attempt_at = 'infinity' where account_id = ${id}`
+    await sql`update accounts set status = 'reauthorization_required', status_reason = 'refresh_token_rejected' where id = ${id}`
+  }, save)
+  t.equal(outcome, 'recovered')
+  t.match(await statusOf(), { status: 'active', reason: null, generation: 2 })
+  t.match(await events(), ['account.recovered'])
+  t.equal(await save(), 'saved', 'repeated, it finds itself saved')
+  t.match(await statusOf(), { generation: 2 })
+})
+
+t.test('S48: a save that had to wait for a disconnect knows that the account is gone, and not only changed', async (t) => {
+  const { save, whileHeld } = await spentAccount(t)
+  const outcome = await whileHeld(async (sql, id) => {
+    await sql`delete from token_sets where account_id = ${id}`
+    await sql`update accounts set status = 'disconnected', open_id = null where id = ${id}`
+  }, save)
+  t.equal(outcome, 'gone')
+})
+
+t.test('a save that had to wait for itself, sent twice, is saved and not replaced', async (t) => {
+  const { save, whileHeld, attemptId, statusOf } = await spentAccount(t)
+  const outcome = await whileHeld(async (sql, id) => {
+    await sql`update token_sets set generation = 2, saved_attempt_id = ${attemptId} where account_id = ${id}`
+  }, save)
+  t.equal(outcome, 'saved')
+  t.match(await statusOf(), { generation: 2 })
+})
+
+t.test('S45: a read does not shorten the grace of a refused refresh token', async (t) => {
+  const { world, watched, id, claim, read } = await spentAccount(t, { secondsLeft: 600 })
+  t.ok(await suspectRejection(world.parts.db, claim, 60))
+  await watched.sql`update token_sets set last_read_at = now() - interval '3 hours' where account_id = ${id}`
+  t.match(await read(), { status: 200, generation: 1 })
+  await watched.sql`update token_sets set due_at = due_at - interval '30 seconds' where account_id = ${id}`
+  t.same(await settleRejections(world.parts.db, null, 10), [], 'half the grace is left')
+})
+
+t.test('F10: a wait that TikTok asked for is not shortened by trouble of another kind', async (t) => {
+  const { parts } = await startWorld(t)
+  await closeGate(parts.db, 'throttled', 600)
+  await closeGate(parts.db, 'unavailable', 2)
+  t.ok((await readGate(parts.db)).closedForSeconds > 590)
+  t.notOk(await openGate(parts.db), 'nor by a probe that was out already')
+  t.ok((await readGate(parts.db)).closedForSeconds > 590)
+})
+
+t.test('F38: an answer that comes after its session failed connects nothing, and its grant is revoked', async (t) => {
+  const world = await startWorld(t)
+  const late = await spilledExchange(world, 'late')
+  await failSession(world.parts.db, late.session, 'tiktok_rejected')
+  await replayExchange(world.parts, 'att_replayed', late.answer)
+  t.equal(grantsOf(world, late.person), 0)
+  t.match(await world.call('GET', `/accounts?owner_id=late`), { body: { accounts: [] } })
+  t.match(await findSession(world.parts.db, late.session), { status: 'failed' })
+
+  await t.test('and neither when the person has connected anew since', async (t) => {
+    const again = await spilledExchange(world, 'anew')
+    await failSession(world.parts.db, again.session, 'tiktok_rejected')
+    const account = await world.connect({ owner: 'anew', person: again.person })
+    await replayExchange(world.parts, 'att_replayed', again.answer)
+    t.match(await world.call('GET', `/accounts/${account.id}`), { body: { status: 'active', token: { generation: 1 } } })
+    t.ok(grantsOf(world, again.person) > 0, 'the new grant lives')
+  })
+})
+
+t.test('F24: an exchange whose beginning was recorded, and the answer lost, is carried out', async (t) => {
+  const world = await startWorld(t)
+  const { session, confirm } = await back(world, 'lucky')
+  loseAnswers(world, 'begin_exchange', 1)
+  const body = { owner_id: 'lucky', confirm }
+  t.match(await world.call('POST', `/connect-sessions/${session}/complete`, { body }), { status: 201 })
+})
+
+t.test('a grant of somebody who is connected here is never put on the list of those to revoke', async (t) => {
+  const { parts, connect } = await startWorld(t)
+  const account = await connect()
+  const row = { id: newId('rev'), accountId: 'cs_1', reason: 'late_refresh', subject: 'x', generation: 0 }
+  const sealed = { sealedAccessToken: 'a', sealedRefreshToken: 'b', accessExpiresAt: new Date() }
+  t.notOk(await insertRevocation(parts.db, { ...row, ...sealed, openId: account.open_id ?? '' }))
+  t.ok(await insertRevocation(parts.db, { ...row, ...sealed, openId: 'somebody else' }))
+})
+
+t.test('S47: a revocation that is under way stops when the person connects anew, whose grant it would end', async (t) => {
+  const world = await startWorld(t)
+  const { person, openId } = await disconnectedWhileAway(world, 'returns')
+  world.tiktok.faults.add({ route: 'refresh', before_ms: 1500 })
+  const { requests } = world.tiktok.stats.report()
+  const revoking = attemptDueRevocations(world.parts, 10)
+  await eventually('its expired token is being refreshed', () => world.tiktok.stats.report().requests > requests)
+  const account = await world.connect({ owner: 'returns', person })
+  await revoking
+  t.equal(account.open_id, openId)
+  t.equal(world.tiktok.stats.report().revocations, 0)
+  t.equal((await world.call('GET', `/accounts/${account.id}/token`)).status, 200)
+})
+
+t.test('S47: a pair that was renewed to be revoked is revoked though it cannot be recorded', async (t) => {
+  const world = await startWorld(t)
+  const { person } = await disconnectedWhileAway(world, 'unrecorded')
+  loseAnswers(world, 'renew_revocation', 1, false)
+  await attemptDueRevocations(world.parts, 10)
+  t.equal(grantsOf(world, person), 0)
+})
+
+t.test('a refused token is not handed out again by the landing of the refresh that brought it', async (t) => {
+  const world = await startWorld(t)
+  const account = await world.connect()
+  const { refreshes } = world.parts
+  const landing = Promise.withResolvers<{ kind: 'refreshed' }>()
+  void refreshes.join(account.id, () => landing.promise)
+  const join: typeof refreshes.join = (key, start) => {
+    const flight = Object.getPrototypeOf(refreshes).join.call(refreshes, key, start)
+    landing.resolve({ kind: 'refreshed' }) // somebody has joined it
+    return flight
+  }
+  Object.assign(refreshes, { join })
+  const reported = world.call('POST', `/accounts/${account.id}/token/rejected`, { body: { generation: 1 } })
+  t.match(await reported, { status: 200, body: { generation: 2 } })
+})
+
+/** An account whose refresh token has just been spent; its answer is to be saved. */
+async function spentAccount(t: Test, { secondsLeft = 7200 } = {}) {
+  const { world, watched, seed, read, statusOf } = await startWatchedWorld(t)
+  const [account] = await seed({ count: 1, secondsLeft })
+  if (!account) throw new Error('one was seeded')
+  const { id } = account
+  const { db, vault } = world.parts
+  const attemptId = newId('att')
+  const claim: Claim | undefined = await claimTokenSet(db, id, 1, { attemptId, leaseSeconds: 30 })
+  if (!claim) throw new Error('nobody else holds it')
+  const place = { subject: id, generation: 2 }
+  const next = {
+    sealedAccessToken: vault.seal({ purpose: 'access_token', ...place }, 'act.next'),
+    sealedRefreshToken: vault.seal({ purpose: 'refresh_token', ...place }, 'rft.next'),
+    accessExpiresAt: new Date(Date.now() + 7_200_000),
+    refreshExpiresAt: null,
+    lifetimeSeconds: 7200,
+    scopes: claim.scopes,
+    lostRequiredScope: false,
+  }
+  const save = () => saveTokenSet(db, { accountId: id, generation: 1, attemptId }, next, 0)
+  /** Runs `work` in a transaction that holds the token set, and ends it once `then` waits for it. */
+  async function whileHeld<T>(
+    work: (sql: postgres.TransactionSql, id: string) => Promise<void>,
+    then: () => Promise<T>,
+  ): Promise<T> {
+    const holder = postgres(world.databaseUrl, { max: 1, onnotice: () => {} })
+    let waiting: Promise<T> | undefined
+    await holder.begin(async (sql) => {
+      await work(sql, id)
+      waiting = then()
+      await eventually('it waits for the row', async () => {
+        const [row] =
+          await watched.sql`select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+        return row?.n === 1
+      })
+    })
+    await holder.end()
+    return waiting as Promise<T>
+  }
+  return {
+    world,
+    watched,
+    id,
+    claim,
+    attemptId,
+    save,
+    whileHeld,
+    read: () => read(id),
+    statusOf: () => statusOf(id),
+    events: async () =>
+      (await watched.sql<{ type: string }[]>`select type from events where account_id = ${id} order by seq`).map(
+        ({ type }) => type,
+      ),
+  }
+}
+
+/** Somebody is back from TikTok, their code is exchanged, and the answer lies in a spill file of a process that is gone. */
+async function spilledExchange(world: World, owner: string) {
+  const { session, person, confirm } = await back(world, owner)
+  const { spill } = world.parts
+  const { write } = spill
+  let answer: AnsweredExchange | undefined
+  const crashed = new Error('the process is gone')
+  spill.write = (entry) => {
+    answer = entry.body as AnsweredExchange
+    return Promise.reject(crashed)
+  }
+  await world.call('POST', `/connect-sessions/${session}/complete`, { body: { owner_id: owner, confirm } })
+  spill.write = write
+  if (!answer) throw new Error('nothing was answered')
+  return { session, person, answer }
+}
+
+async function back(world: World, owner: string) {
+  const person = world.tiktok.people.add({ id: `person-${owner}` }).id
+  const opened = await world.openSession({ owner_id: owner })
+  const url = await world.browser().walk(opened.authorize_url, { person })
+  return { session: opened.id, person, confirm: url.searchParams.get('confirm') ?? '' }
+}
+
+/** Disconnected while TikTok was away, and so long ago that the access token is over. */
+async function disconnectedWhileAway(world: World, owner: string) {
+  const person = world.tiktok.people.add({ id: `person-${owner}` }).id
+  const account = await world.connect({ owner, person })
+  world.tiktok.faults.add({ route: 'revoke', status: 503 })
+  t.match(await world.call('DELETE', `/accounts/${account.id}`), { body: { revocation: 'pending' } })
+  await world.timePasses(3 * 3600)
+  return { person, openId: account.open_id }
+}
+
+const grantsOf = ({ tiktok }: World, id: string): number => {
+  const person = tiktok.people.find(id)
+  return person ? tiktok.grants.ofPerson(person).length : 0
+}
+
+/** The database does what it is asked, or not, and in both cases the connection is lost before its answer. */
+function loseAnswers({ parts }: World, statement: string, times: number, done = true): void {
+  const { run } = parts.db
+  let left = times
+  const lossy: typeof run = async (name, work, options) => {
+    if (name !== statement || left === 0) return run(name, work, options)
+    left--
+    if (done) await run(name, work, options)
+    throw new ServiceError('storage_unavailable', 'The answer was lost.')
+  }
+  Object.assign(parts.db, { run: lossy })
+}
