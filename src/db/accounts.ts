@@ -207,6 +207,10 @@ export async function disconnectAccount(
         returning a.id, a.owner_id, e.generation
       ), picture as (
         delete from avatars v using ended e where v.account_id = e.id
+      ), held as (
+        -- Whoever reserved may upload yet, and is not heard any more: should this person connect again, those slots are taken.
+        update uploads u set held_until = now() + interval '24 hours' from ended e
+        where u.account_id = e.id and u.committed_at is null and u.released_at is null and u.held_until > now()
       ), pending as (
         insert into revocations (id, account_id, owner_id, tiktok_user, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at, next_attempt_at)
         select ${end.revocationId}::text, account_id, n.owner_id, (select tiktok_user_of(b.open_id) from accounts b where b.id = e.account_id), ${end.reason}::text, account_id, e.generation, sealed_access_token, sealed_refresh_token,

@@ -89,10 +89,29 @@ t.test('every reservation names its key, once, and asks for nothing unknown', as
   for (const body of [{ ttl_seconds: 0 }, { ttl_seconds: 86_401 }, { ttl_seconds: '60' }, { ttl: 60 }]) {
     t.match(await reserve('one', body), { status: 400, body: { code: 'validation_failed' } }, JSON.stringify(body))
   }
-  for (const query of ['count=0', 'count=-1', 'count=x', 'at=tomorrow', 'count=1&count=2', 'limit=3']) {
+  const farAway = ['at=0000-01-01T00:00:00Z', 'at=9999-12-31T23:59:59-23:59', 'at=9999-01-01T00:00:00Z']
+  for (const query of ['count=0', 'count=-1', 'count=x', 'at=tomorrow', 'count=1&count=2', 'limit=3', ...farAway]) {
     t.match(await world.call('GET', `${base}/readiness?${query}`), { status: 400, body: { code: 'validation_failed' } }, query)
   }
 })
+
+t.test(
+  'I4: what was reserved when an account ended may be uploaded yet, so it is not free for whoever connects again',
+  async (t) => {
+    const { world, base, reserve } = await connected(t)
+    const { body: account } = await world.call<{ id: string; owner_id: string; open_id: string }>('GET', base)
+    const person = world.tiktok.people.findByOpenId(account.open_id)?.id ?? ''
+    await reserve('one')
+    await reserve('given-back').then(({ body }) => world.call('POST', `${base}/uploads/${body.id}/release`))
+    await world.call('DELETE', base)
+    const again = await world.connect({ owner: account.owner_id, person })
+    t.not(again.id, account.id)
+    await world.timePasses(23 * 3600)
+    t.match(await world.call('GET', `/accounts/${again.id}/quota`), { body: { used: 0, reserved: 1, remaining: 19 } })
+    await world.timePasses(3600)
+    t.match(await world.call('GET', `/accounts/${again.id}/quota`), { body: { reserved: 0, remaining: 20 } })
+  },
+)
 
 t.test('slots need quota:write, looking needs accounts:read', async (t) => {
   const { world, base, reserve } = await connected(t)
