@@ -120,7 +120,7 @@ t.test('a mistake in the code does not poison the connection for the next statem
 })
 
 t.test('a statement that takes too long ends at its deadline, and soon after at the server too', async (t) => {
-  const { db, operator, events } = await world(t, { deadlineMs: 200 })
+  const { db, operator, events } = await world(t, { deadlineMs: 1_000 })
   await eventually('it is connected, which is not what is timed', () => works(db))
   events.length = 0
   const startedAtMs = performance.now()
@@ -130,7 +130,7 @@ t.test('a statement that takes too long ends at its deadline, and soon after at 
     events.map(({ kind }) => kind),
     ['deadline_missed', 'connection_lost', 'pool_replaced'],
   )
-  await eventually('the next statement has a connection', () => works(db))
+  await one(db)
   const running = () => operator`select from pg_stat_activity where application_name = 'guarded' and state = 'active'`
   await eventually('the statement is ended at the server', async () => (await running()).length === 0)
 })
@@ -300,12 +300,12 @@ t.test(
     }, 150)
     await under(2_000)
     clearInterval(killing)
-    await under(500)
+    await under(300)
     // Beside a client whose connections nobody killed, in turns: whatever else the machine does now, it does to both.
     const turns = { again: [] as Turn[], untouched: [] as Turn[] }
-    for (let turn = 0; turn < 5; turn++) {
-      turns.again.push(await under(100))
-      turns.untouched.push(await under(100, untouched))
+    for (let turn = 0; turn < 4; turn++) {
+      turns.again.push(await under(80))
+      turns.untouched.push(await under(80, untouched))
     }
     const [again, usual] = [perSecond(turns.again), perSecond(turns.untouched)]
 
