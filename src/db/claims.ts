@@ -151,7 +151,7 @@ export async function standingOf(db: Db, accountId: string): Promise<Standing | 
     'standing_of_token_set',
     (sql) => sql<Standing[]>`
       select a.status, t.generation, coalesce(t.lease_until > now(), false) as leased, t.rejected_at is not null as rejected,
-        greatest(0, extract(epoch from t.next_attempt_at - now()),
+        greatest(0, extract(epoch from least(t.next_attempt_at, now() + interval '1 day') - now()), -- some wait for ever, and not every PostgreSQL subtracts that
           (select extract(epoch from closed_until - now()) from gates where name = 'token' and failures > 0))::float8 as "waitSeconds"
       from accounts a left join token_sets t on t.account_id = a.id where a.id = ${accountId}`,
   )
