@@ -133,9 +133,9 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
 
   app.post('/accounts/:id/reconnect', async (request, reply) => {
     const account = await own(readForm(request, reply).user, request)
-    // What they stated when they connected it still stands; it is shown on the card.
-    const wish = { reconnect_account_id: account.id, account_type: account.account_type.value, age_confirmed: true }
-    return connect(reply, loggedIn(session(request, reply)), wish, 'authorize_url')
+    // Neither account type nor age is sent: nobody was asked just now, so what they stated when they connected stands, with its time. The
+    // service's page says which account it is about and takes them to TikTok.
+    return connect(reply, loggedIn(session(request, reply)), { reconnect_account_id: account.id }, 'connect_url')
   })
 
   /**

@@ -37,7 +37,9 @@ const CreateConnectSession = z
       .describe('The person confirmed being 18 or older; asked for on the connect page when missing'),
     label: Label.optional(),
     tier: z.string().max(32).optional().describe("Sets the owner's tier"),
-    reconnect_account_id: Id.optional().describe('Only this account may come back'),
+    reconnect_account_id: Id.optional().describe(
+      'Only this account may come back. Without `account_type` and `age_confirmed` nobody is asked again, and what was attested for it stands',
+    ),
     completion: z
       .enum(['confirm', 'callback'])
       .default('confirm')

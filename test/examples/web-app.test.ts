@@ -2,6 +2,7 @@
 import t from 'tap'
 import { freePort } from '../../examples/demo/ports.ts'
 import { startWebApp } from '../../examples/web-app/server.ts'
+import type { Account } from '../../src/account/account.ts'
 import { type Answer, type Browser, startWorld, type World } from '../world.ts'
 
 interface Person {
@@ -11,6 +12,8 @@ interface Person {
   send(path: string, form?: Record<string, string>): Promise<Answer<string>>
   /** Connects through TikTok. @returns the page people see in the end */
   connect(decision: { person?: string; decline?: string[]; deny?: boolean }): Promise<string>
+  /** Reconnects an account, by way of the service's page. @returns the page people see in the end */
+  reconnect(id: string, decision: { person: string }): Promise<string>
 }
 
 let world: World
@@ -44,7 +47,16 @@ async function visitor(): Promise<Person> {
     },
     async connect(decision) {
       const sent = await person.send('/connect', { account_type: 'creator', age_confirmed: 'yes', label: 'Main <b>shop</b>' })
-      return comeBack(person, String(sent.headers.location), decision)
+      return comeBack(person, await browser.walk(String(sent.headers.location), decision))
+    },
+    async reconnect(id, decision) {
+      const page = `${world.config.publicUrl}/connect`
+      await browser.get(String((await person.send(`/accounts/${id}/reconnect`)).headers.location))
+      const token = /name="form_token" value="(\w+)"/.exec((await browser.get(page)).text)?.[1] ?? ''
+      const out = await browser.post(`${page}/accounts/${id}/reconnect`, { form_token: token })
+      const decided = await world.tiktok.authorize({ authorize_url: String(out.headers.location), ...decision })
+      if (!('redirect_to' in decided)) throw new Error(`TikTok refused: ${JSON.stringify(decided)}`)
+      return comeBack(person, new URL(String((await browser.get(decided.redirect_to)).headers.location)))
     },
   }
   return person
@@ -57,8 +69,7 @@ async function loggedIn(user: 'user_ada' | 'user_ben'): Promise<Person> {
   return person
 }
 
-async function comeBack(person: Person, authorizeUrl: string, decision: Parameters<Person['connect']>[0]): Promise<string> {
-  const back = await person.browser.walk(authorizeUrl, decision)
+async function comeBack(person: Person, back: URL): Promise<string> {
   const answer = await person.browser.get(back.href)
   return answer.status === 303 ? (await person.see()).text : answer.text
 }
@@ -114,10 +125,8 @@ t.test('failures come back as sentences', async (t) => {
   t.match(first, 'not shared')
   t.match(await ben.connect({ person: 'quiet' }), 'Your plan has no place left')
 
-  const reconnect = await ben.send(`/accounts/${idOn(first)}/reconnect`)
-  t.match(await comeBack(ben, String(reconnect.headers.location), { person: 'quiet' }), 'a different TikTok account')
-  const again = await ben.send(`/accounts/${idOn(first)}/reconnect`)
-  const whole = await comeBack(ben, String(again.headers.location), { person: 'noura' })
+  t.match(await ben.reconnect(idOn(first), { person: 'quiet' }), 'a different TikTok account')
+  const whole = await ben.reconnect(idOn(first), { person: 'noura' })
   t.match(whole, 'is connected')
   t.notMatch(whole, 'You did not allow')
 
@@ -126,6 +135,18 @@ t.test('failures come back as sentences', async (t) => {
   t.match((await ben.send(`/accounts/${idOn(first)}/token`)).text, 'No token')
   const ada = await loggedIn('user_ada')
   t.match(await ada.connect({ person: 'noura' }), 'Somebody else has connected this TikTok account')
+})
+
+t.test('a reconnect asks nobody for type and age, and leaves what was attested as it was', async (t) => {
+  const ada = await loggedIn('user_ada')
+  const id = idOn(await ada.connect({ person: 'mara' }))
+  await world.timePasses(3 * 86_400)
+  const before = (await world.call<Account>('GET', `/accounts/${id}`)).body
+  t.match(await ada.reconnect(id, { person: 'mara' }), 'is connected')
+  const after = (await world.call<Account>('GET', `/accounts/${id}`)).body
+  t.equal(after.token?.generation, (before.token?.generation ?? 0) + 1, 'the grant is another one')
+  t.same(after.account_type, before.account_type)
+  t.equal(after.age_confirmed_at, before.age_confirmed_at)
 })
 
 t.test('the hosted page is the other way', async (t) => {
