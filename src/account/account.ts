@@ -141,11 +141,18 @@ export async function labelAccount(parts: Parts, id: string, label: string | nul
   return account
 }
 
-/** @throws ServiceError account_not_found: no such account, or no picture of it */
+/** @throws ServiceError account_not_found: no such account, or no picture of it | account_disconnected */
 export async function pictureOf(parts: Parts, id: string): Promise<{ contentType: string; etag: string; picture: Buffer }> {
   const avatar = await findAvatar(parts.db, id)
-  if (!avatar) throw new ServiceError('account_not_found', 'There is no picture of this account.')
-  return avatar
+  if (avatar) return avatar
+  const row = await findAccount(parts.db, id)
+  if (!row) throw notFound()
+  if (row.status === 'disconnected')
+    throw new ServiceError('account_disconnected', 'The picture of a disconnected account is erased; connect the account anew.')
+  throw new ServiceError(
+    'account_not_found',
+    'The account is here, its picture is not: show it without one while `avatar_url` is null.',
+  )
 }
 
 /** Why an account is in its state, newest first. @throws ServiceError account_not_found */

@@ -205,7 +205,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         response: {
           200: answerAs('The picture', 'image/jpeg', 'image/png', 'image/webp'),
           304: z.null().describe('You have it already'),
-          ...failuresOf(['account_not_found']),
+          ...failuresOf(['account_not_found', 'account_disconnected']),
         },
       },
     },

@@ -31,7 +31,8 @@ export const remedies: Record<FailureCode, string> = {
   owner_mismatch: 'Act for the owner who opened the session; a link that was sent to somebody else connects nothing.',
   confirm_invalid: 'Send the `confirm` value that came to the return URL of this very session.',
   route_not_found: 'Look the route up at `/docs`.',
-  account_not_found: 'Check the id: this service never made such an account.',
+  account_not_found:
+    'Check the id: this service never made such an account. For a picture the account may be here and have none; `detail` says which.',
   connect_session_not_found: 'Open a new connect session; old ones are purged.',
   upload_not_found: 'Check the id and that it belongs to this account; old reservations are purged.',
   owner_not_found: 'Check the id: no account was ever connected and no tier ever set for this owner.',

@@ -74,7 +74,7 @@ t.test('S47, I6: a disconnect stops reads at once, revokes at TikTok and leaves 
   const gone = { status: 410, body: { code: 'account_disconnected', mended_by: 'user' } }
   t.match(await world.call('GET', `/accounts/${account.id}/token`), gone)
   t.match(await world.call('POST', `/accounts/${account.id}/verify`), gone)
-  t.match(await world.call('GET', `/accounts/${account.id}/avatar`), { status: 404 })
+  t.match(await world.call('GET', `/accounts/${account.id}/avatar`), gone)
 
   const tombstone = await world.call<Account>('GET', `/accounts/${account.id}`)
   t.match(tombstone, {

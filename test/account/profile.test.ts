@@ -133,7 +133,10 @@ t.test('a picture that is none is not copied', async (t) => {
   world.tiktok.faults.add({ route: 'avatar', content_type: 'image/png', body: '<script>alert(1)</script>' })
   const account = await world.connect()
   t.match(account.profile, { display_name: 'Mara Cooks', avatar_url: null })
-  t.equal((await world.call('GET', `/accounts/${account.id}/avatar`)).status, 404)
+  t.match(await world.call('GET', `/accounts/${account.id}/avatar`), {
+    status: 404,
+    body: { code: 'account_not_found', detail: /^The account is here, its picture is not/ },
+  })
 })
 
 t.test('the background looks at a profile once a day, and spends no refresh token for it', async (t) => {
