@@ -100,7 +100,7 @@ export const Account = z
         },
         health: {
           verdict: 'healthy',
-          reasons: [],
+          reasons: [{ code: 'scope_not_granted', mended_by: 'user' }],
           reauthorize_by: '2027-05-21T12:00:00.000Z',
           checked_at: '2026-11-22T12:00:02.000Z',
         },

@@ -1,6 +1,7 @@
 // The description: valid, whole, and the same as the file that callers generate their clients from.
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import type { Account } from '../../src/account/account.ts'
 import { type FailureCode, failures } from '../../src/errors.ts'
 import { asFile } from '../../src/http/openapi.ts'
 import { startWorld } from '../world.ts'
@@ -154,6 +155,15 @@ t.test('an account as it is served has the fields that are described', async (t)
   t.same(Object.keys(account).sort(), described.sort())
   const vended = await world.call('GET', `/accounts/${account.id}/token`)
   for (const field of Object.keys(vended.body)) t.ok(api.components.schemas.VendedToken?.properties?.[field], field)
+})
+
+t.test('the account of the example is one that could be served', async (t) => {
+  const example = api.components.schemas.Account?.examples?.[0] as Account
+  const served = await world.connect({ person: 'jonas', decline: example.missing_scopes })
+  t.same(served.scopes.sort(), example.scopes.sort())
+  t.same(served.missing_scopes, example.missing_scopes)
+  t.same(served.profile.unavailable, example.profile.unavailable)
+  t.same([served.health.verdict, served.health.reasons], [example.health.verdict, example.health.reasons])
 })
 
 t.test('S11: the page at /docs renders for everybody, from this service alone', async (t) => {
