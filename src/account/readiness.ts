@@ -46,7 +46,7 @@ export const UploadReadiness = z
 export type UploadReadiness = z.infer<typeof UploadReadiness>
 type Blocker = UploadReadiness['blockers'][number]
 
-const uploadScope = 'video.upload'
+export const uploadScope = 'video.upload'
 const away: Trouble = { code: 'tiktok_unavailable', mended_by: 'time' }
 
 /**

@@ -1,6 +1,7 @@
 // One connected account as its owner sees it, and the page that asks before it is disconnected.
 import type { Account } from '../account/account.ts'
-import { count, distance, upcoming } from './in-words.ts'
+import { uploadScope } from '../account/readiness.ts'
+import { count, distance, list, upcoming } from './in-words.ts'
 import { type Back, type Html, html, nothing, page } from './pages.ts'
 import { texts } from './texts.ts'
 
@@ -27,7 +28,7 @@ ${facts(account, now)}
 </div>
 <div class="wide">
 ${reasonsOf(account).map((reason) => html`<div class="note ${toneOf(account) === 'bad' ? 'bad' : ''}"><p>${reason}</p>${options.mayReconnect ? reconnectForm(account, name, options.formToken) : nothing}</div>`)}
-${account.status === 'active' ? quota(account, now) : nothing}
+${account.status === 'active' && mayUpload(account) ? quota(account, now) : nothing}
 <div class="actions">
 ${renameForm(account, name, options.formToken)}
 <a class="button minor" href="/connect/accounts/${account.id}/disconnect">${words.disconnect}<span class="unseen"> ${name}</span></a>
@@ -90,16 +91,27 @@ function quota({ upload_quota: quota }: Account, now: Date): Html {
 }
 
 /** In words, the worst first; two are enough for one card. */
-function reasonsOf({ status, health }: Account): string[] {
+function reasonsOf(account: Account): string[] {
+  const { status, health } = account
   const codes = health.reasons.map(({ code, mended_by: mendedBy }) =>
     // The same word for what is believed and for what is being checked; who can mend it tells which.
     code === 'refresh_token_rejected' && status === 'active' && mendedBy === 'time' ? 'being_checked' : code,
   )
-  const sentences = codes.map(
-    (code) => texts.health[code] ?? (status === 'active' ? undefined : texts.health.reauthorization_required),
-  )
+  const sentences = codes.map((code) => {
+    if (code === 'scope_not_granted') return notGranted(account)
+    return texts.health[code] ?? (status === 'active' ? undefined : texts.health.reauthorization_required)
+  })
   return [...new Set(sentences)].filter((sentence) => sentence !== undefined).slice(0, 2)
 }
+
+/** Names what is missing, in the words it was asked for with; what still works is not promised, but that uploads do not is said. */
+function notGranted(account: Account): string {
+  const { some, uploads, one } = texts.notGranted
+  const permissions = list(account.missing_scopes.map((scope) => one((texts.scopes[scope] ?? texts.unknownScope(scope)).what)))
+  return mayUpload(account) ? some(permissions) : uploads(permissions)
+}
+
+const mayUpload = ({ missing_scopes: missing }: Account): boolean => !missing.includes(uploadScope)
 
 /** Where connecting again helps: the account is down, its permission ends soon, or something was not allowed. */
 function reconnectForm({ id, status, health, missing_scopes: missing }: Account, name: string, formToken: string): Html {

@@ -6,9 +6,13 @@ const { lang } = texts
 const figures = new Intl.NumberFormat(lang)
 const distances = new Intl.RelativeTimeFormat(lang, { numeric: 'auto' })
 const clock = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone: 'UTC' })
+const lists = new Intl.ListFormat(lang)
 const minutes = new Intl.NumberFormat(lang, { style: 'unit', unit: 'minute', unitDisplay: 'long' })
 
 export const count = (value: number): string => figures.format(value)
+
+/** @returns such as `a, b, and c` */
+export const list = (items: string[]): string => lists.format(items)
 
 /** @returns such as `3 hours ago`, `in 20 minutes`, `now` */
 export function distance(at: Date, now: Date): string {

@@ -81,7 +81,7 @@ export const texts = {
     'video.upload': { what: 'Send videos to your TikTok inbox', why: 'As drafts: you finish and post them yourself, in TikTok.' },
     'video.publish': { what: 'Post videos to your profile', why: 'So that the app you came from can post when you tell it to.' },
   } as Record<string, { what: string; why: string }>,
-  unknownScope: (scope: string) => ({ what: `Use “${scope}”`, why: 'TikTok explains this permission when it asks you.' }),
+  unknownScope: (scope: string) => ({ what: `Use ${scope}`, why: 'TikTok explains this permission when it asks you.' }),
 
   account: {
     nameless: 'TikTok account',
@@ -131,8 +131,6 @@ export const texts = {
     age_changed: 'TikTok ended the connection because of the age given at TikTok.',
     tiktok_account_banned: 'TikTok says that this account was banned. Only TikTok can help with that.',
     required_scope_removed: 'A permission that is needed was taken back. Reconnect the account and leave it ticked.',
-    scope_not_granted:
-      'You did not allow everything, so something is missing here. Uploads work. To change it, ask TikTok again.',
     disconnected_by_owner: 'You disconnected this account.',
     disconnected_by_operator: 'The makers of the app disconnected this account.',
     refresh_token_expires: 'The permission you gave runs out soon. Reconnect the account before, and nothing is interrupted.',
@@ -145,6 +143,14 @@ export const texts = {
       'TikTok gave us an answer about another account, which we did not use. We have to look into it; there is nothing for you to do.',
     being_checked: 'TikTok just refused us once. We are checking; there is nothing for you to do yet.',
   } as Record<string, string>,
+
+  /** An account without some of the permissions that are asked for today: declined, or not asked for when it was connected. */
+  notGranted: {
+    some: (permissions: string) => `Not allowed at TikTok so far: ${permissions}. To change it, ask TikTok again.`,
+    uploads: (permissions: string) =>
+      `Not allowed at TikTok so far: ${permissions}. Nothing can be uploaded like this. To change it, ask TikTok again.`,
+    one: (what: string) => `“${what}”`,
+  },
 
   disconnect: {
     title: (name: string) => `Disconnect ${name}`,

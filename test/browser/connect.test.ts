@@ -56,7 +56,10 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
     t.equal(await page.locator('h1').textContent(), 'connected')
     t.match(await accountsOf('some-declined'), [{ account_type: { value: 'business' }, missing_scopes: ['user.info.stats'] }])
     const after = await open(t, 'some-declined')
-    t.match(await after.page.getByRole('article').textContent(), /Followers unknown.*You did not allow everything/s)
+    t.match(
+      await after.page.getByRole('article').textContent(),
+      /Followers unknown.*Not allowed at TikTok so far: “See how many followers you have”/s,
+    )
 
     await after.page.getByRole('button', { name: 'Ask TikTok again for Bright Lane Ceramics' }).click()
     await allow(after.page, 'brightlane')

@@ -73,6 +73,23 @@ t.test('while the tier service is silent the page shows the accounts and does no
   t.notMatch(page.text, 'Connect TikTok</button>')
 })
 
+t.test('what was not allowed is named, and uploads are promised to nobody who did not allow them', async (t) => {
+  const { openSession, browser, config, connect } = await startWorld(t, { env: { TIKTOK_REQUIRED_SCOPES: 'user.info.basic' } })
+  const page = async (owner: string, person: string, decline: string[]) => {
+    await connect({ owner, person, decline })
+    const visitor = browser()
+    await visitor.get((await openSession({ ...unasked, owner_id: owner })).connect_url)
+    return (await visitor.get(`${config.publicUrl}/connect`)).text
+  }
+  const few = await page('few', 'mara', ['user.info.profile', 'user.info.stats'])
+  t.match(few, 'so far: “See your @username and your verified badge” and “See how many followers you have”. To change it')
+  t.match(few, '20 of 20 uploads left')
+  const none = await page('none', 'jonas', ['video.upload'])
+  t.match(none, 'so far: “Send videos to your TikTok inbox”. Nothing can be uploaded like this.')
+  t.notMatch(none, /uploads left|Uploads work/)
+  t.match(none, 'Ask TikTok again')
+})
+
 t.test('the picture is shown to the visitor and to nobody else', async (t) => {
   const { openSession, browser, config, connect } = await startWorld(t)
   const account = await connect()
