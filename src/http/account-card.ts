@@ -64,12 +64,13 @@ function picture({ id, profile }: Account): Html {
 function facts(account: Account, now: Date): Html {
   const { label, profile, account_type: type } = account
   const { username, display_name: displayName, follower_count: followers, fetched_at: fetchedAt } = profile
+  // Said once, of badge and followers: TikTok told both in one answer.
   const seen =
     fetchedAt === null ? nothing : html` <span class="small">(${words.seen(distance(new Date(fetchedAt), now))})</span>`
   return html`<ul class="facts quiet">
 ${label !== null && displayName !== null ? html`<li><bdi>${displayName}</bdi></li>` : nothing}
 ${username === null ? nothing : html`<li><bdi>@${username}</bdi></li>`}
-${profile.is_verified ? html`<li><span class="tag">${words.badge}</span></li>` : nothing}
+${profile.is_verified ? html`<li><span class="tag">${words.badge}</span>${followers === null ? seen : nothing}</li>` : nothing}
 ${followers === null ? (account.missing_scopes.includes('user.info.stats') ? html`<li>${words.followersUnknown}</li>` : nothing) : html`<li>${words.followers(count(followers), followers === 1)}${seen}</li>`}
 <li>${words.types[type.value]} <span class="small">(${words.selfAttested})</span></li>
 </ul>`

@@ -43,7 +43,7 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
           await card.textContent(),
           size === 'desktop' ? /@jonaslindqvist.*Verified badge.*4,812,337 followers/s : /@maracooks.*48,210 followers/s,
         )
-        t.match(await card.textContent(), /Creator account \(self-attested\).*20 of 20 uploads left/s)
+        t.match(await card.textContent(), /followers \(seen now\).*Creator account \(self-attested\).*20 of 20 uploads left/s)
         t.equal(await tooWide(after.page), 0)
       },
     )

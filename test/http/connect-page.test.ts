@@ -73,6 +73,16 @@ t.test('while the tier service is silent the page shows the accounts and does no
   t.notMatch(page.text, 'Connect TikTok</button>')
 })
 
+t.test('the badge says how old it is where there are no followers to say it', async (t) => {
+  const { openSession, browser, config, connect, timePasses } = await startWorld(t)
+  await connect({ owner: 'badge', person: 'jonas', decline: ['user.info.stats'] })
+  await timePasses(3 * 3600)
+  const visitor = browser()
+  await visitor.get((await openSession({ ...unasked, owner_id: 'badge' })).connect_url)
+  const { text } = await visitor.get(`${config.publicUrl}/connect`)
+  t.match(text, 'Verified badge</span> <span class="small">(seen 3 hours ago)</span>')
+})
+
 t.test('what was not allowed is named, and uploads are promised to nobody who did not allow them', async (t) => {
   const { openSession, browser, config, connect } = await startWorld(t, { env: { TIKTOK_REQUIRED_SCOPES: 'user.info.basic' } })
   const page = async (owner: string, person: string, decline: string[]) => {
