@@ -83,6 +83,25 @@ export async function listAccounts(
   )
 }
 
+export interface Ended {
+  id: string
+  reason: string | null
+  connectedAt: Date
+  disconnectedAt: Date
+}
+
+/** The tombstones of an owner that somebody else made, TikTok or an operator, newest first. They hold nothing personal. */
+export async function listEnded(db: Db, ownerId: string, days: number, limit: number): Promise<Ended[]> {
+  return db.run(
+    'list_ended_accounts',
+    (sql) => sql<Ended[]>`
+      select id, status_reason as reason, connected_at as "connectedAt", disconnected_at as "disconnectedAt" from accounts
+      where owner_id = ${ownerId} and status = 'disconnected' and status_reason is distinct from 'disconnected_by_owner'
+        and disconnected_at > now() - make_interval(days => ${days})
+      order by disconnected_at desc, id desc limit ${limit}`,
+  )
+}
+
 export async function setLabel(db: Db, id: string, label: string | null, actor: string): Promise<boolean> {
   const rows = await db.run(
     'set_label',

@@ -54,11 +54,11 @@ export const connectPageRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async 
       const session = await sessionOfVisit(parts, pass)
       const over = overPage(session)
       if (over) return sendPage(parts, reply.code(over.status), over.page)
-      const [accounts, allowance] = await Promise.all([accountsOfVisit(parts, session), allowanceIfKnown(parts, session.ownerId)])
+      const [owned, allowance] = await Promise.all([accountsOfVisit(parts, session), allowanceIfKnown(parts, session.ownerId)])
       const { scopes, requiredScopes, authBaseUrl } = parts.config.tiktok
       const content = connectPage({
         session,
-        accounts,
+        ...owned,
         allowance,
         scopes,
         requiredScopes,

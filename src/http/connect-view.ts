@@ -2,15 +2,17 @@
 import type { Account } from '../account/account.ts'
 import { accountTypes } from '../account/attestation.ts'
 import type { Allowance } from '../account/limits.ts'
+import type { Ended } from '../db/accounts.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { accountCard, nameOf } from './account-card.ts'
-import { count, inMinutes } from './in-words.ts'
+import { count, day, inMinutes } from './in-words.ts'
 import { type Back, type Html, html, nothing, page } from './pages.ts'
 import { type DoneCode, type NotDoneCode, texts } from './texts.ts'
 
 export interface ConnectView {
   session: ConnectSession
   accounts: Account[]
+  ended: Ended[]
   /** undefined while nobody can say what the owner may have */
   allowance: Allowance | undefined
   scopes: readonly string[]
@@ -39,7 +41,9 @@ export function connectPage(view: ConnectView): Html {
 <p class="quiet">${words.forWhom(back.host, session.ownerId)}</p>
 <p class="quiet">${some ? nothing : html`${places(view)} `}<span class="part">${words.minutesLeft(inMinutes(session.secondsLeft))}</span></p>`
   const connect = html`<section class="panel" id="connect" aria-labelledby="connect-heading">${connectPanel(view)}</section>`
-  const content = some ? html`<div class="columns">${accountList(view)}${connect}</div>` : connect
+  const content = some
+    ? html`<div class="columns"><div>${accountList(view)}${endedList(view)}</div>${connect}</div>`
+    : html`${endedList(view)}${connect}`
   return page(words.title, { header, content: html`${messages(view)}${content}`, wide: some, back })
 }
 
@@ -63,6 +67,20 @@ function accountList(view: ConnectView): Html {
   return html`<section aria-labelledby="accounts-heading">
 <div class="bar"><h2 id="accounts-heading">${texts.page.accounts}</h2><p class="quiet">${places(view)}</p><a class="jump" href="#connect">${texts.page.connectAnother}</a></div>
 <ul class="accounts">${cards}</ul>
+</section>`
+}
+
+/** Where accounts have gone that the owner did not disconnect. Their names are erased, so the day they were connected has to tell which they were. */
+function endedList({ ended }: ConnectView): Html {
+  if (ended.length === 0) return nothing
+  const { heading, hint, connected } = texts.page.ended
+  const items = ended.map(({ reason, connectedAt, disconnectedAt }) => {
+    const why = texts.health[reason ?? ''] ?? texts.account.verdicts.disconnected
+    return html`<li><b><time datetime="${disconnectedAt.toISOString()}">${day(disconnectedAt)}</time></b> ${why} <span class="quiet small">${connected(day(connectedAt))}</span></li>`
+  })
+  return html`<section class="ended" aria-labelledby="ended-heading">
+<h2 id="ended-heading">${heading}</h2><p class="quiet small">${hint}</p>
+<ul class="scopes">${items}</ul>
 </section>`
 }
 

@@ -6,10 +6,14 @@ const { lang } = texts
 const figures = new Intl.NumberFormat(lang)
 const distances = new Intl.RelativeTimeFormat(lang, { numeric: 'auto' })
 const clock = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone: 'UTC' })
+const days = new Intl.DateTimeFormat(lang, { dateStyle: 'long', timeZone: 'UTC' })
 const lists = new Intl.ListFormat(lang)
 const minutes = new Intl.NumberFormat(lang, { style: 'unit', unit: 'minute', unitDisplay: 'long' })
 
 export const count = (value: number): string => figures.format(value)
+
+/** @returns such as `November 22, 2026` */
+export const day = (at: Date): string => days.format(at)
 
 /** @returns such as `a, b, and c` */
 export const list = (items: string[]): string => lists.format(items)

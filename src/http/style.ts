@@ -79,6 +79,7 @@ input[type=text] { width: 100%; min-height: 2.75rem; padding: .5rem .75rem; bord
 h2.unseen + form fieldset:first-of-type, h2.unseen + .quiet { margin-top: 0 } h2.unseen + .quiet + form { margin-top: 1.25rem }
 .panel > form > .large, .panel > .large { margin-top: 1.5rem }
 
+.ended { margin: 2rem 0 }
 .accounts { list-style: none; margin: 0; padding: 0; display: grid; gap: 1rem }
 .account { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: 0 1rem; padding: 1.35rem 1.5rem }
 .account:target { border-color: var(--accent) }

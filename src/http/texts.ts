@@ -25,6 +25,11 @@ export const texts = {
     placesOfPlan: (used: string, limit: string, tier: string) => `${used} of ${limit} places used (plan: ${tier})`,
     connectAnother: 'Connect another account',
     accounts: 'Connected accounts',
+    ended: {
+      heading: 'No longer connected',
+      hint: 'Ended in the last 30 days, and not by you on this page. Names and pictures are erased.',
+      connected: (day: string) => `It had been connected since ${day}.`,
+    },
   },
 
   connect: {
@@ -126,7 +131,7 @@ export const texts = {
     refresh_outcome_unknown:
       'The connection to TikTok broke at a bad moment and could not be mended. Reconnect the account to go on.',
     refresh_token_expired: 'The permission you gave has run out. Reconnect the account to go on.',
-    removed_by_user: 'The permission was taken back in the TikTok app. Reconnect the account if that was not intended.',
+    removed_by_user: 'The permission was taken back at TikTok. Connect the account again if that was not intended.',
     tiktok_account_deleted: 'TikTok says that this account was deleted.',
     age_changed: 'TikTok ended the connection because of the age given at TikTok.',
     tiktok_account_banned: 'TikTok says that this account was banned. Only TikTok can help with that.',

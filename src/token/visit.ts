@@ -4,6 +4,7 @@
 // session, the person would be locked out by a robot (S14). So every browser that opens a good link gets a pass of its own, and the first one that
 // does something, which takes a POST with that pass, keeps the session; all others are refused from then on.
 import { type Account, getAccount, pageOfAccounts } from '../account/account.ts'
+import { type Ended, listEnded } from '../db/accounts.ts'
 import { bindSession, type ConnectSession, findSessionBySecret } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
@@ -18,6 +19,9 @@ export interface Pass {
 
 /** More accounts than a page shows well; the web app's own list has pages. */
 const mostAccounts = 100
+/** What ended earlier is old news. */
+const endedDays = 30
+const mostEnded = 20
 
 /**
  * Exchanges the secret of a connect link for a pass.
@@ -73,12 +77,23 @@ export function formTokenOf({ linkSecret, browserSecret }: Pass): string {
   return digest(`form.${linkSecret}.${browserSecret}`)
 }
 
-/** The owner's connected accounts, oldest first. */
-export async function accountsOfVisit(parts: Parts, session: ConnectSession): Promise<Account[]> {
-  const of = (status: 'active' | 'reauthorization_required') =>
-    pageOfAccounts(parts, { ownerId: session.ownerId, status, limit: mostAccounts })
-  const [active, down] = await Promise.all([of('active'), of('reauthorization_required')])
-  return [...active.accounts, ...down.accounts].sort((a, b) => (a.id < b.id ? -1 : 1))
+/** What an owner has, as far as a page shows it. */
+export interface Owned {
+  /** connected, oldest first */
+  accounts: Account[]
+  /** ended lately and not by the owner, newest first: nobody should wonder where an account has gone */
+  ended: Ended[]
+}
+
+export async function accountsOfVisit(parts: Parts, { ownerId }: ConnectSession): Promise<Owned> {
+  const of = (status: 'active' | 'reauthorization_required') => pageOfAccounts(parts, { ownerId, status, limit: mostAccounts })
+  const [active, down, ended] = await Promise.all([
+    of('active'),
+    of('reauthorization_required'),
+    listEnded(parts.db, ownerId, endedDays, mostEnded),
+  ])
+  const accounts = [...active.accounts, ...down.accounts]
+  return { accounts: accounts.sort((a, b) => (a.id < b.id ? -1 : 1)), ended }
 }
 
 /** @throws ServiceError account_not_found: also for another owner's, of which nothing is told | account_disconnected */

@@ -3,8 +3,10 @@ import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { request } from 'undici'
 import type { Account } from '../../src/account/account.ts'
+import { settleNotices } from '../../src/token/notices.ts'
 import { type BrowserWorld, sizes, startBrowserWorld } from '../rig/browser-world.ts'
 import { noChromium } from '../rig/chromium.ts'
+import { noticeBody, sendNotice } from '../rig/notice.ts'
 import { allow, tooWide } from '../rig/page.ts'
 
 t.test('the hosted page', { skip: noChromium }, async (t) => {
@@ -197,6 +199,37 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
     await page.goBack()
     await page.reload()
     t.match(await page.getByRole('alert').textContent(), 'This account was disconnected already.')
+  })
+
+  t.test('what TikTok ended is told, with the day and the reason, and with nothing personal', async (t) => {
+    const reasons = [
+      [1, /The permission was taken back at TikTok/],
+      [2, /TikTok says that this account was deleted/],
+      [3, /because of the age given at TikTok/],
+      [4, /TikTok says that this account was banned/],
+    ] as const
+    const end = async (id: string, reason: number | 'by the owner') => {
+      const account = await connect({ owner: 'ended', person: someone(world, id), session: { label: `Label ${id}` } })
+      if (reason === 'by the owner') await call('DELETE', `/accounts/${account.id}`)
+      else await sendNotice(world, { body: noticeBody(world, { user_openid: account.open_id, content: { reason } }) })
+      await settleNotices(parts)
+    }
+    await end('ended-0', 4)
+    await timePasses(31 * 86_400)
+    for (const [reason] of reasons) await end(`ended-${reason}`, reason)
+    await end('ended-5', 'by the owner')
+
+    const { page } = await open(t, 'ended')
+    const ended = page.getByRole('region', { name: 'No longer connected' })
+    const told = await ended.getByRole('listitem').allTextContents()
+    t.equal(told.length, reasons.length, 'neither what is long ago nor what the owner did')
+    for (const [index, [, words]] of [...reasons].reverse().entries()) {
+      t.match(told[index], words, 'newest first')
+      t.match(told[index], /^\w+ \d+, \d{4} .*It had been connected since \w+ \d+, \d{4}\.$/)
+    }
+    t.notMatch(await page.locator('main').textContent(), /Person ended|Label ended|@ended/)
+    t.ok(await page.getByRole('button', { name: 'Connect TikTok' }).isVisible())
+    await picture(page, 'ended')
   })
 
   t.test('an account that needs its person is reconnected by that TikTok account, and by no other', async (t) => {

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { statusReasons } from '../../src/account/account.ts'
 import { reserve } from '../../src/account/uploads.ts'
+import { disconnectAccount } from '../../src/db/accounts.ts'
 import { failSession } from '../../src/db/connect-sessions.ts'
 import { failureCodes, ServiceError } from '../../src/errors.ts'
 import { failurePage } from '../../src/http/pages.ts'
@@ -126,6 +127,14 @@ async function furnish({ connect, tiktok, parts }: BrowserWorld): Promise<void> 
   const degraded = await connect({ owner, person: 'pictureless' })
   await parts.db.run('test', (sql) => sql`update token_sets set failures = 2 where account_id = ${degraded.id}`)
   await parts.db.run('test', (sql) => sql`delete from avatars where account_id = ${degraded.id}`)
+  for (const [person, reason] of [
+    ['ended-1', 'removed_by_user'],
+    ['ended-2', 'tiktok_account_banned'],
+  ] as const) {
+    tiktok.people.add({ id: person })
+    const { id } = await connect({ owner, person })
+    await disconnectAccount(parts.db, { accountId: id, reason, actor: 'tiktok', requestId: null, revocationId: null })
+  }
   await parts.db.run(
     'test',
     (sql) => sql`update accounts set profile_fetched_at = now() - interval '3 hours' where owner_id = ${owner}`,
