@@ -12,6 +12,8 @@ import { type DoneCode, type NotDoneCode, texts } from './texts.ts'
 export interface ConnectView {
   session: ConnectSession
   accounts: Account[]
+  /** there are more than these */
+  more: boolean
   ended: Ended[]
   /** undefined while nobody can say what the owner may have */
   allowance: Allowance | undefined
@@ -60,13 +62,14 @@ function messages({ done, notDone }: ConnectView): Html {
 }
 
 function accountList(view: ConnectView): Html {
-  const { session, accounts, formToken } = view
+  const { session, accounts, more, formToken, back } = view
   const cards = accounts.map((account) =>
     accountCard(account, { formToken, mayReconnect: (session.reconnectAccountId ?? account.id) === account.id }),
   )
   return html`<section aria-labelledby="accounts-heading">
 <div class="bar"><h2 id="accounts-heading">${texts.page.accounts}</h2><p class="quiet">${places(view)}</p><a class="jump" href="#connect">${texts.page.connectAnother}</a></div>
 <ul class="accounts">${cards}</ul>
+${more ? html`<p class="quiet">${texts.page.more(count(accounts.length), back.host)}</p>` : nothing}
 </section>`
 }
 

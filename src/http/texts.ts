@@ -25,6 +25,7 @@ export const texts = {
     placesOfPlan: (used: string, limit: string, tier: string) => `${used} of ${limit} places used (plan: ${tier})`,
     connectAnother: 'Connect another account',
     accounts: 'Connected accounts',
+    more: (shown: string, host: string) => `Only ${shown} of your accounts are shown here. Look for the others at ${host}.`,
     ended: {
       heading: 'No longer connected',
       hint: 'Ended in the last 30 days, and not by you on this page. Names and pictures are erased.',

@@ -79,13 +79,15 @@ export function formTokenOf({ linkSecret, browserSecret }: Pass): string {
 
 /** What an owner has, as far as a page shows it. */
 export interface Owned {
-  /** connected, oldest first */
+  /** connected, oldest first; the one a session is for is always there */
   accounts: Account[]
+  /** there are more than these */
+  more: boolean
   /** ended lately and not by the owner, newest first: nobody should wonder where an account has gone */
   ended: Ended[]
 }
 
-export async function accountsOfVisit(parts: Parts, { ownerId }: ConnectSession): Promise<Owned> {
+export async function accountsOfVisit(parts: Parts, { ownerId, reconnectAccountId }: ConnectSession): Promise<Owned> {
   const of = (status: 'active' | 'reauthorization_required') => pageOfAccounts(parts, { ownerId, status, limit: mostAccounts })
   const [active, down, ended] = await Promise.all([
     of('active'),
@@ -93,7 +95,12 @@ export async function accountsOfVisit(parts: Parts, { ownerId }: ConnectSession)
     listEnded(parts.db, ownerId, endedDays, mostEnded),
   ])
   const accounts = [...active.accounts, ...down.accounts]
-  return { accounts: accounts.sort((a, b) => (a.id < b.id ? -1 : 1)), ended }
+  const more = active.nextCursor !== null || down.nextCursor !== null
+  if (more && reconnectAccountId !== null && !accounts.some(({ id }) => id === reconnectAccountId)) {
+    const meant = await getAccount(parts, reconnectAccountId)
+    if (meant.status !== 'disconnected') accounts.push(meant)
+  }
+  return { accounts: accounts.sort((a, b) => (a.id < b.id ? -1 : 1)), more, ended }
 }
 
 /** @throws ServiceError account_not_found: also for another owner's, of which nothing is told | account_disconnected */

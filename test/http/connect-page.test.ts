@@ -73,6 +73,43 @@ t.test('while the tier service is silent the page shows the accounts and does no
   t.notMatch(page.text, 'Connect TikTok</button>')
 })
 
+t.test('a page that cannot show all accounts says so, and shows the one its session is for', async (t) => {
+  const { openSession, browser, config, connect, parts } = await startWorld(t)
+  const account = await connect({ owner: 'many' })
+  const see = async (session = {}) => {
+    const visitor = browser()
+    await visitor.get((await openSession({ ...unasked, owner_id: 'many', ...session })).connect_url)
+    return (await visitor.get(`${config.publicUrl}/connect`)).text
+  }
+  const cards = (page: string) => page.match(/<article /g)?.length
+  const add = (count: number) =>
+    parts.db.run(
+      'add_accounts',
+      (sql) => sql`
+        insert into accounts (id, owner_id, open_id, label, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes)
+        select 'acc_' || gen_random_uuid(), owner_id, gen_random_uuid(), 'One of many', status, account_type, now(), attestation_version, now(), scopes
+        from accounts, generate_series(1, ${count}) where id = ${account.id}`,
+    )
+  await add(99)
+  t.notMatch(await see(), 'Look for the others')
+  await add(1)
+  const page = await see()
+  t.match(page, 'Only 100 of your accounts are shown here. Look for the others at 127.0.0.1:5999.')
+  t.equal(cards(page), 100)
+
+  // Sorts behind the hundred that are shown.
+  const [last] = await parts.db.run(
+    'last_account',
+    (sql) => sql<{ id: string }[]>`
+      with last as (select id from accounts where id <> ${account.id} order by id desc limit 1)
+      update accounts a set label = 'The one that is meant' from last where a.id = last.id returning a.id`,
+  )
+  t.notMatch(await see(), 'The one that is meant')
+  const meant = await see({ reconnect_account_id: last?.id })
+  t.match(meant, 'This link is for The one that is meant only')
+  t.equal(cards(meant), 101)
+})
+
 t.test('the badge says how old it is where there are no followers to say it', async (t) => {
   const { openSession, browser, config, connect, timePasses } = await startWorld(t)
   await connect({ owner: 'badge', person: 'jonas', decline: ['user.info.stats'] })
