@@ -3,9 +3,9 @@ import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { request } from 'undici'
 import type { Account } from '../../src/account/account.ts'
-import { settleNotices } from '../../src/token/notices.ts'
 import { type BrowserWorld, sizes, startBrowserWorld } from '../rig/browser-world.ts'
 import { noChromium } from '../rig/chromium.ts'
+import { eventually } from '../rig/eventually.ts'
 import { noticeBody, sendNotice } from '../rig/notice.ts'
 import { allow, tooWide } from '../rig/page.ts'
 
@@ -212,7 +212,8 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
       const account = await connect({ owner: 'ended', person: someone(world, id), session: { label: `Label ${id}` } })
       if (reason === 'by the owner') await call('DELETE', `/accounts/${account.id}`)
       else await sendNotice(world, { body: noticeBody(world, { user_openid: account.open_id, content: { reason } }) })
-      await settleNotices(parts)
+      // A notice is acted upon after its answer.
+      await eventually('the account has ended', async () => (await accountsOf('ended')).length === 0)
     }
     await end('ended-0', 4)
     await timePasses(31 * 86_400)
