@@ -1,7 +1,7 @@
 // How the pages look, and whether everybody can use them: pictures of every page in light and dark, wide and narrow, under test/screenshots; and axe, which
 // finds what a machine can find.
 import t from 'tap'
-import { statusReasons } from '../../src/account/account.ts'
+import { type Account, statusReasons } from '../../src/account/account.ts'
 import { reserve } from '../../src/account/uploads.ts'
 import { disconnectAccount } from '../../src/db/accounts.ts'
 import { failSession } from '../../src/db/connect-sessions.ts'
@@ -23,7 +23,7 @@ const looks = [
 t.test('how the pages look', { skip: noChromium }, async (t) => {
   const world = await startBrowserWorld(t, { TIER_LIMITS: 'free:1,creator:3,business:10' })
   const { link, visitor, picture, config, parts } = world
-  await furnish(world)
+  const { down } = await furnish(world)
 
   for (const { size, colorScheme, examined } of looks) {
     t.test(`on a ${size} screen, ${colorScheme}, nothing is too wide${examined ? ', and axe finds nothing' : ''}`, async (t) => {
@@ -53,6 +53,28 @@ t.test('how the pages look', { skip: noChromium }, async (t) => {
       await look('disconnect')
       await page.goto(`${config.publicUrl}/callback?state=unknown`)
       await look('failure')
+      if (!examined) return
+
+      await page.goto((await link('full')).connect_url)
+      await look('full')
+      await page.goto((await link('everyone', { reconnect_account_id: down.id })).connect_url)
+      await look('reconnect-only')
+      await page.goto((await link('gone')).connect_url)
+      await look('ended')
+      parts.tierService = { tierOf: async () => ({ kind: 'silent', reason: 'test' }), close: async () => undefined }
+      await page.goto((await link('everyone')).connect_url)
+      await look('tier-unknown')
+      parts.tierService = undefined
+      const late = await link('nobody')
+      await page.goto(late.connect_url)
+      await parts.db.run('test', (sql) => sql`update connect_sessions set expires_at = now() where id = ${late.id}`)
+      await page.goto(`${config.publicUrl}/connect`)
+      await look('expired')
+      const failed = await link('nobody')
+      await page.goto(failed.connect_url)
+      await failSession(parts.db, failed.id, 'access_denied')
+      await page.goto(`${config.publicUrl}/connect`)
+      await look('session-failed')
     })
   }
 
@@ -93,7 +115,7 @@ t.test('every reason an account can be in its state for is told in words', async
 })
 
 /** Accounts in every state there is. */
-async function furnish({ connect, tiktok, parts }: BrowserWorld): Promise<void> {
+async function furnish({ connect, tiktok, parts }: BrowserWorld): Promise<{ down: Account }> {
   const owner = 'everyone'
   const state = async (id: string, status: string, reason: string) =>
     parts.db.run('test', (sql) => sql`update accounts set status = ${status}, status_reason = ${reason} where id = ${id}`)
@@ -127,16 +149,19 @@ async function furnish({ connect, tiktok, parts }: BrowserWorld): Promise<void> 
   const degraded = await connect({ owner, person: 'pictureless' })
   await parts.db.run('test', (sql) => sql`update token_sets set failures = 2 where account_id = ${degraded.id}`)
   await parts.db.run('test', (sql) => sql`delete from avatars where account_id = ${degraded.id}`)
-  for (const [person, reason] of [
-    ['ended-1', 'removed_by_user'],
-    ['ended-2', 'tiktok_account_banned'],
+  for (const [holder, person, reason] of [
+    [owner, 'ended-1', 'removed_by_user'],
+    [owner, 'ended-2', 'tiktok_account_banned'],
+    ['gone', 'ended-3', 'tiktok_account_deleted'],
   ] as const) {
     tiktok.people.add({ id: person })
-    const { id } = await connect({ owner, person })
+    const { id } = await connect({ owner: holder, person })
     await disconnectAccount(parts.db, { accountId: id, reason, actor: 'tiktok', requestId: null, revocationId: null })
   }
+  await connect({ owner: 'full', person: 'newcomer', session: { tier: 'free' } })
   await parts.db.run(
     'test',
     (sql) => sql`update accounts set profile_fetched_at = now() - interval '3 hours' where owner_id = ${owner}`,
   )
+  return { down: rejected }
 }
