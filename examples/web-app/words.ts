@@ -11,7 +11,8 @@ const connectFailures: Record<string, string> = {
   account_already_connected: 'Somebody else has connected this TikTok account here. They have to disconnect it first.',
   account_mismatch: 'That was a different TikTok account. To add it, use Connect instead of Reconnect.',
   owner_mismatch: 'Somebody else started this. Log in as that person, or start again as yourself; nothing was connected.',
-  session_expired: 'That took longer than ten minutes. Please start again.',
+  session_expired:
+    'This attempt is over: it took more than ten minutes, or nobody could say whether your plan has a place. Please start again.',
   confirm_invalid: 'The link you came back with does not fit. Please start again.',
   session_not_ready: 'You have not been to TikTok yet. Please start again.',
   connect_session_not_found: 'This link does not belong to a connection you started. Please start again.',
@@ -68,7 +69,7 @@ export function healthInWords({ health, status_reason: reason, missing_scopes: m
 } {
   const why = reason === null ? '' : `${reasons[reason] ?? reason} `
   const names = missing.map((scope) => permissions[scope] ?? scope).join(', ')
-  const partly = missing.length === 0 ? '' : ` You did not allow: ${names}.`
+  const partly = missing.length === 0 ? '' : ` Not allowed yet: ${names}.`
   switch (health.verdict) {
     case 'healthy':
       return { tone: 'good', text: `Works.${partly}` }

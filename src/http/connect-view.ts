@@ -67,7 +67,7 @@ function accountList(view: ConnectView): Html {
     accountCard(account, { formToken, mayReconnect: (session.reconnectAccountId ?? account.id) === account.id }),
   )
   return html`<section aria-labelledby="accounts-heading">
-<div class="bar"><h2 id="accounts-heading">${texts.page.accounts}</h2><p class="quiet">${places(view)}</p><a class="jump" href="#connect">${texts.page.connectAnother}</a></div>
+<div class="bar"><h2 id="accounts-heading">${texts.page.accounts}</h2><p class="quiet">${places(view)}</p>${mayConnectAnother(view) ? html`<a class="jump" href="#connect">${texts.page.connectAnother}</a>` : nothing}</div>
 <ul class="accounts">${cards}</ul>
 ${more ? html`<p class="quiet">${texts.page.more(count(accounts.length), back.host)}</p>` : nothing}
 </section>`
@@ -95,12 +95,17 @@ function places({ allowance }: ConnectView): Html {
   return html`<span class="part">${tier === null ? places(used, limit) : placesOfPlan(used, limit, tier)}</span>`
 }
 
+/** Where the panel asks the questions, and does not say why nothing can be connected. */
+function mayConnectAnother({ session, allowance }: ConnectView): boolean {
+  return session.reconnectAccountId === null && allowance !== undefined && allowance.accountsConnected < allowance.accountLimit
+}
+
 function connectPanel(view: ConnectView): Html {
   const { session, accounts, allowance, back } = view
   const words = texts.connect
   if (session.reconnectAccountId !== null) return reconnectPanel(view, session.reconnectAccountId)
   if (!allowance) return html`<h2 id="connect-heading">${words.unknown.heading}</h2><p>${words.unknown.text}</p>`
-  if (allowance.accountsConnected >= allowance.accountLimit) {
+  if (!mayConnectAnother(view)) {
     const { heading, text, none } = words.full
     const sentence =
       allowance.accountLimit === 0

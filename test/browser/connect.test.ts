@@ -100,6 +100,7 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
         await connect({ owner, person: someone(world, owner), session: { tier: 'free' } })
         const { page } = await open(t, owner, view)
         t.match(await page.locator('main').textContent(), /1 of 1 places used.*All places are used/s)
+        t.equal(await page.getByRole('link', { name: 'Connect another account' }).count(), 0, 'and no link promises it')
         t.equal(await page.getByRole('button', { name: 'Connect TikTok' }).count(), 0)
         t.equal(await tooWide(page), 0)
       })
