@@ -1,5 +1,6 @@
 // The statements of an emergency: whom it concerns, and how many TikTok has still to be told about.
 import type { Db } from './client.ts'
+import { tryLeaseSeconds } from './revocations.ts'
 
 /** Accounts that can still hand out a token; of one owner, or of all. Oldest first. */
 export async function listLiveAccountIds(db: Db, ownerId: string | null, after: string, limit: number): Promise<string[]> {
@@ -38,13 +39,17 @@ export async function pendingRevocations(
   return rows[0] ?? { count: 0, lastInSeconds: 0 }
 }
 
-/** Gives every revocation of this reason its moment: so many a second from now on, whoever carries them out. */
+/**
+ * Gives every revocation of this reason its moment: so many a second from now on, whoever carries them out. One that is being tried keeps its
+ * lease: a second try beside it would send the same refresh token.
+ */
 export async function spreadRevocations(db: Db, reason: string, perSecond: number): Promise<void> {
   await db.run(
     'spread_revocations',
     (sql) => sql`
       with ordered as (
         select id, row_number() over (order by next_attempt_at, id) as place from revocations where reason = ${reason}
+          and not (attempts > 0 and next_attempt_at between now() and now() + make_interval(secs => ${tryLeaseSeconds}))
       )
       update revocations r set next_attempt_at = now() + make_interval(secs => o.place / ${perSecond}::float8) from ordered o where r.id = o.id`,
     { deadlineMs: 60_000 },

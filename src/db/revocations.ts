@@ -2,6 +2,9 @@
 // came from is erased already.
 import type { Db } from './client.ts'
 
+/** How long a try has before another replica may take the row. */
+export const tryLeaseSeconds = 30
+
 export interface RevocationRow {
   id: string
   accountId: string
@@ -66,7 +69,7 @@ export async function claimRevocations(db: Db, id: string | null, limit: number)
           and case when ${id}::text is null then not exists (select 1 from gates where name = 'token' and closed_until > now()) else id = ${id} end
         order by next_attempt_at limit ${limit} for update skip locked
       )
-      update revocations r set attempts = attempts + 1, next_attempt_at = now() + interval '30 seconds'
+      update revocations r set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => ${tryLeaseSeconds})
       from due d where r.id = d.id
       returning r.id, account_id as "accountId", reason, subject, generation, sealed_access_token as "sealedAccessToken",
         sealed_refresh_token as "sealedRefreshToken", access_expires_at <= now() as "accessExpired", attempts, now() as "claimedAt"`,

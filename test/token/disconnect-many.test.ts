@@ -2,6 +2,7 @@
 import postgres from 'postgres'
 import t from 'tap'
 import { closeGate } from '../../src/db/gates.ts'
+import { claimRevocations } from '../../src/db/revocations.ts'
 import { disconnectMany, revokeMany } from '../../src/token/disconnect-many.ts'
 import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { eventually } from '../rig/eventually.ts'
@@ -64,6 +65,17 @@ t.test('stopped half-way it goes on with those that are left, and does not tell 
   await timePasses(10)
   await revokeMany(parts, { ...emergency, perSecond: 100 }, unheard)
   t.equal(revoked(), 30)
+})
+
+t.test('run again while a grant is being revoked it leaves that one to whoever is at it', async (t) => {
+  const { parts, due, timePasses } = await crowd(t, 3)
+  await disconnectMany(parts, emergency, unheard)
+  await timePasses(4)
+  const taken = await claimRevocations(parts.db, null, 1)
+  t.equal(taken.length, 1)
+  await disconnectMany(parts, { ...emergency, perSecond: 1000 }, unheard)
+  await eventually('the others are due', async () => (await due()) === 2)
+  t.same(await claimRevocations(parts.db, taken[0]?.id ?? '', 1), [], 'its try is not over')
 })
 
 t.test('of one owner, nobody else is touched', async (t) => {
