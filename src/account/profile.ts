@@ -1,6 +1,6 @@
 // What a person looks like at TikTok, as far as the granted scopes tell. Never in the way of a token: every failure here
 // leaves the account connected and the profile as it was.
-import { postponeProfile, saveAvatar, saveProfile } from '../db/profiles.ts'
+import { awaitPicture, pauseProfiles, postponeProfile, saveAvatar, saveProfile } from '../db/profiles.ts'
 import type { Parts } from '../parts.ts'
 import { digest } from '../vault/digest.ts'
 
@@ -26,9 +26,12 @@ export const scopeOfField = {
 export type ProfileField = keyof typeof scopeOfField
 
 const daySeconds = 86_400
-const retrySeconds = 900
-/** The profile is there, only its picture is not. */
-const pictureRetrySeconds = 3600
+/** The first wait after a failure; each is as long as the failing has lasted, up to a day. */
+const firstRetrySeconds = 900
+/** The profile is there, only its picture is not: the question for its link is a question for the whole profile. */
+const firstPictureRetrySeconds = 3600
+/** TikTok's windows are a minute wide, and the app's: nobody in the background asks within it. */
+const throttledSeconds = 60
 
 export interface Holder {
   accountId: string
@@ -47,8 +50,8 @@ export async function fetchProfile(parts: Parts, holder: Holder): Promise<Profil
   const about = { accountId }
   // Up to an hour of jitter: accounts that were connected together need not be asked for together every day.
   const nextInSeconds = daySeconds + Math.random() * 3600
-  const later = async (reason: string, outcome: ProfileOutcome, seconds: number): Promise<ProfileOutcome> => {
-    await postponeProfile(db, accountId, seconds)
+  const later = async (reason: string, outcome: ProfileOutcome, atLeastSeconds: number): Promise<ProfileOutcome> => {
+    await postponeProfile(db, accountId, atLeastSeconds)
     log.warn('profile was not fetched', { ...about, reason })
     return outcome
   }
@@ -67,13 +70,14 @@ export async function fetchProfile(parts: Parts, holder: Holder): Promise<Profil
     case 'refused':
       return later(answer.error, 'refused', nextInSeconds)
     case 'throttled':
-      return later(answer.kind, 'throttled', Math.max(retrySeconds, answer.retryAfterSeconds))
+      await pauseProfiles(db, Math.max(throttledSeconds, answer.retryAfterSeconds))
+      return later(answer.kind, 'throttled', firstRetrySeconds)
     case 'unavailable':
-      return later(answer.reason, 'unavailable', retrySeconds)
+      return later(answer.reason, 'unavailable', firstRetrySeconds)
   }
   const { openId, displayName, username, followerCount, isVerified, avatarUrl } = answer.user
   // Asked for with user.info.basic and then always told: without it this is no answer, and nothing of it replaces what we have.
-  if (openId === null && holder.scopes.includes('user.info.basic')) return later('foreign_body', 'unavailable', retrySeconds)
+  if (openId === null && holder.scopes.includes('user.info.basic')) return later('foreign_body', 'unavailable', firstRetrySeconds)
   if (openId !== null && openId !== holder.openId) {
     log.error('user info was about another TikTok account', { ...about, logId: answer.logId })
     return later('foreign_open_id', 'unavailable', nextInSeconds)
@@ -95,7 +99,7 @@ async function copyPicture({ db, tiktok, log }: Parts, accountId: string, url: s
     return
   }
   log.warn('avatar was not copied', { accountId, reason: answer.kind === 'link_expired' ? answer.kind : answer.reason })
-  if (answer.kind !== 'refused') await postponeProfile(db, accountId, pictureRetrySeconds)
+  if (answer.kind !== 'refused') await awaitPicture(db, accountId, firstPictureRetrySeconds)
 }
 
 /** The link without its signature, which is another one every time; hashed, because an address at a CDN is nobody's business. */

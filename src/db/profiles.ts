@@ -33,11 +33,38 @@ export async function saveProfile(
   return rows[0]
 }
 
-export async function postponeProfile(db: Db, accountId: string, seconds: number): Promise<void> {
+/**
+ * Once more after as long as the profile has been missing, so that the waits double, up to a day. Never earlier than it was due anyway: a `verify`
+ * that fails does not make the background ask.
+ */
+export async function postponeProfile(db: Db, accountId: string, atLeastSeconds: number): Promise<void> {
   await db.run(
     'postpone_profile',
-    (sql) =>
-      sql`update accounts set profile_due_at = now() + make_interval(secs => ${seconds}) where id = ${accountId} and status <> 'disconnected'`,
+    (sql) => sql`
+      update accounts set profile_due_at = greatest(profile_due_at, now() + make_interval(secs => ${atLeastSeconds}),
+        now() + least(interval '1 day', now() - greatest(profile_fetched_at + interval '1 day', authorized_at)))
+      where id = ${accountId} and status <> 'disconnected'`,
+  )
+}
+
+/** For a profile that was saved just now, without its picture: once more before the next day, after as long as the one that is here is old. */
+export async function awaitPicture(db: Db, accountId: string, atLeastSeconds: number): Promise<void> {
+  await db.run(
+    'await_picture',
+    (sql) => sql`
+      update accounts a set profile_due_at = least(profile_due_at, now() + greatest(make_interval(secs => ${atLeastSeconds}),
+        now() - greatest((select v.fetched_at from avatars v where v.account_id = a.id), a.authorized_at)))
+      where a.id = ${accountId} and a.status <> 'disconnected'`,
+  )
+}
+
+/** No replica's background looks at a profile for so long. */
+export async function pauseProfiles(db: Db, seconds: number): Promise<void> {
+  await db.run(
+    'pause_profiles',
+    (sql) => sql`
+      insert into gates as g (name, closed_until) values ('user_info', now() + make_interval(secs => ${seconds}))
+      on conflict (name) do update set closed_until = greatest(g.closed_until, excluded.closed_until)`,
   )
 }
 
@@ -77,23 +104,35 @@ export interface DueProfile {
 }
 
 /**
- * Accounts whose profile is due, taken for ten minutes so that replicas share the work. A token is never refreshed for a picture: an account whose
+ * Accounts whose profile is due, taken for ten minutes so that replicas share the work. They share the rate as well: each claim closes the gate for as
+ * long as its calls may take, on top of what others did in the same moment. A token is never refreshed for a picture: an account whose
  * access token is dead waits for its next refresh, which a cold one gets once a day.
  *
  * @returns those with a live token, and how many were looked at
  */
-export async function claimDueProfiles(db: Db, limit: number): Promise<{ profiles: DueProfile[]; looked: number }> {
+export async function claimDueProfiles(
+  db: Db,
+  { limit, perSecond }: { limit: number; perSecond: number },
+): Promise<{ profiles: DueProfile[]; looked: number }> {
   const rows = await db.run(
     'claim_due_profiles',
     (sql) => sql<(DueProfile & { live: boolean })[]>`
       with due as (
-        select id from accounts where profile_due_at <= now() and status = 'active' order by profile_due_at limit ${limit} for update skip locked
+        select id from accounts where profile_due_at <= now() and status = 'active'
+          and not exists (select 1 from gates where name = 'user_info' and closed_until > now())
+        order by profile_due_at limit ${limit} for update skip locked
       ), standing as (
         select d.id, t.*, t.access_expires_at > now() + interval '1 minute' as live from due d join token_sets t on t.account_id = d.id
+      ), claimed as (
+        update accounts a set profile_due_at = greatest(now() + interval '10 minutes', case when not s.live then s.due_at + interval '1 minute' end)
+        from standing s where a.id = s.id
+        returning a.id as "accountId", a.open_id as "openId", a.scopes, s.generation, s.sealed_access_token as "sealedAccessToken", s.live
+      ), paced as (
+        insert into gates as g (name, closed_until)
+        select 'user_info', now() + make_interval(secs => count(*) / ${perSecond}::float8) from claimed where live having count(*) > 0
+        on conflict (name) do update set closed_until = greatest(g.closed_until, now()) + (excluded.closed_until - now())
       )
-      update accounts a set profile_due_at = greatest(now() + interval '10 minutes', case when not s.live then s.due_at + interval '1 minute' end)
-      from standing s where a.id = s.id
-      returning a.id as "accountId", a.open_id as "openId", a.scopes, s.generation, s.sealed_access_token as "sealedAccessToken", s.live`,
+      select * from claimed`,
   )
   return { profiles: rows.filter((row) => row.live), looked: rows.length }
 }

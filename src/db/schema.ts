@@ -235,7 +235,7 @@ export const revocations = pgTable(
   ],
 )
 
-/** What every replica knows about TikTok's token endpoint: closed until, and why (F09, F10, F19). One row. */
+/** What every replica knows about TikTok's endpoints: `token`, closed until, and why (F09, F10, F19); `user_info`, no profile is looked at before. */
 export const gates = pgTable('gates', {
   name: text('name').primaryKey(),
   reason: text('reason'),

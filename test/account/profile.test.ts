@@ -1,13 +1,16 @@
 // What a person looks like: told as far as the scopes go, never in the way of a token, and looked at once a day.
+import postgres from 'postgres'
 import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import { createProfiler } from '../../src/background/profiler.ts'
 import type { FaultScript } from '../../src/simulator/faults.ts'
 import { refresh } from '../../src/token/refresh.ts'
 import { eventually } from '../rig/eventually.ts'
+import { seedAccounts } from '../rig/seed.ts'
 import { startWorld, type World } from '../world.ts'
 
-const daySeconds = 86_400
+const hourSeconds = 3600
+const daySeconds = 24 * hourSeconds
 
 t.test('a profile tells what was granted, and names the scope for what was not', async (t) => {
   const world = await startWorld(t)
@@ -172,16 +175,82 @@ t.test('a dead token waits for the next refresh, and is not asked about until th
   const account = await world.connect()
   await world.timePasses(26 * 3600)
   await createProfiler(world.parts)()
-  const [due] = await world.parts.db.run(
-    'profile_due',
-    (sql) =>
-      sql<
-        { aheadSeconds: number }[]
-      >`select extract(epoch from profile_due_at - now())::float8 as "aheadSeconds" from accounts where id = ${account.id}`,
-  )
-  t.ok((due?.aheadSeconds ?? 0) > 500, 'it has left the head of the queue')
+  t.ok((await dueInSeconds(world, account.id)) > 500, 'it has left the head of the queue')
   t.equal(world.tiktok.stats.report().user_infos, 1)
 })
+
+t.test('a profile that cannot be had is asked for less and less, down to once a day, and so is a picture', async (t) => {
+  const faults: [string, FaultScript, number][] = [
+    ['a profile', { route: 'user_info', status: 500, times: 'always' }, 900],
+    ['a picture', { route: 'avatar', status: 500, times: 'always' }, hourSeconds],
+  ]
+  for (const [name, fault, firstSeconds] of faults) {
+    await t.test(name, async (t) => {
+      const world = await startWorld(t)
+      world.tiktok.faults.add(fault)
+      const account = await world.connect()
+      const waits = [await dueInSeconds(world, account.id)]
+      while (waits.length < 12) {
+        await world.timePasses((waits.at(-1) ?? 0) + 1)
+        await giveLiveTokens(world)
+        await createProfiler(world.parts)()
+        waits.push(await dueInSeconds(world, account.id))
+      }
+      t.ok(Math.abs((waits[0] ?? 0) - firstSeconds) < 60, `first after ${waits[0]} s`)
+      t.ok(
+        waits.every((wait, index) => wait > 0.95 * (waits[index - 1] ?? 0)),
+        `then later and later: ${waits.map(Math.round).join(', ')}`,
+      )
+      const asked = waits.map((_, index) => waits.slice(0, index).reduce((sum, wait) => sum + wait, 0))
+      t.ok(asked.filter((atSeconds) => atSeconds < daySeconds).length < 10, 'a few times on the first day')
+      for (const wait of waits.slice(-2)) t.ok(wait > daySeconds - 60 && wait < daySeconds + 3700, 'and then once a day')
+    })
+  }
+})
+
+t.test('a verify that fails does not make the background ask', async (t) => {
+  const world = await startWorld(t)
+  const account = await world.connect()
+  world.tiktok.faults.add({ route: 'user_info', status: 500 })
+  t.equal((await world.call('POST', `/accounts/${account.id}/verify`)).status, 503)
+  t.ok((await dueInSeconds(world, account.id)) > daySeconds - 60)
+})
+
+t.test(
+  'all replicas together ask for so many profiles a second, and not at all after TikTok has said that it was too many',
+  async (t) => {
+    const world = await startWorld(t)
+    const sql = postgres(world.databaseUrl, { max: 1, onnotice: () => {} })
+    t.teardown(() => sql.end())
+    await seedAccounts({ sql, vault: world.parts.vault, tiktok: world.tiktok }, { count: 300 })
+    await makeDue(world)
+    const replicas = [createProfiler(world.parts), createProfiler(world.parts), createProfiler(world.parts)]
+    const userInfos = () => world.tiktok.stats.report().user_infos
+    let steppedSeconds = 0
+    const startedAtMs = performance.now()
+    const allowed = (burst: number) => burst + 5 * (steppedSeconds + (performance.now() - startedAtMs) / 1000)
+
+    for (const round of replicas) await round()
+    t.ok(userInfos() >= 10 && userInfos() <= allowed(10), `${userInfos()} one after the other`)
+
+    for (; steppedSeconds < 8; steppedSeconds++) {
+      await world.timePasses(1)
+      await Promise.all(replicas.map((round) => round()))
+    }
+    t.ok(userInfos() >= 30 && userInfos() <= allowed(30), `${userInfos()} in ${steppedSeconds} seconds, all at once`)
+
+    await world.timePasses(60)
+    world.tiktok.faults.add({ route: 'user_info', error: 'rate_limit_exceeded', status: 429 })
+    await replicas[0]?.()
+    const before = userInfos()
+    await world.timePasses(30)
+    await Promise.all(replicas.map((round) => round()))
+    t.equal(userInfos(), before, 'nobody asks within the minute')
+    await world.timePasses(30)
+    await replicas[1]?.()
+    t.ok(userInfos() > before)
+  },
+)
 
 t.test('a grant that was taken back without a notice is found out by the daily look', async (t) => {
   const world = await startWorld(t)
@@ -196,6 +265,26 @@ t.test('a grant that was taken back without a notice is found out by the daily l
 })
 
 const read = async ({ call }: World, id: string) => (await call<Account>('GET', `/accounts/${id}`)).body
+
+async function dueInSeconds({ parts }: World, accountId: string): Promise<number> {
+  const [due] = await parts.db.run(
+    'profile_due',
+    (sql) =>
+      sql<
+        { seconds: number }[]
+      >`select extract(epoch from profile_due_at - now())::float8 as seconds from accounts where id = ${accountId}`,
+  )
+  return due?.seconds ?? 0
+}
+
+/** As if every account had just been refreshed, on both sides. */
+async function giveLiveTokens(world: World): Promise<void> {
+  const rows = await world.parts.db.run(
+    'generations',
+    (sql) => sql<{ id: string; generation: number }[]>`select account_id as id, generation from token_sets`,
+  )
+  for (const { id, generation } of rows) await refresh(world.parts, id, generation)
+}
 
 const makeDue = ({ parts }: World) => parts.db.run('make_due', (sql) => sql`update accounts set profile_due_at = now()`)
 
