@@ -190,8 +190,8 @@ export async function findGrant(db: Db, accountId: string): Promise<LiveGrant | 
 }
 
 /**
- * Ends an account, in one statement: its tokens move, sealed as they are, to the list of those to revoke; profile and picture go, a tombstone
- * stays, the event is out.
+ * Ends an account, in one statement: its tokens move, sealed as they are, to the list of those to revoke; profile and picture go, and who it was in
+ * notices that were kept; a tombstone stays, the event is out.
  *
  * @param end.revocationId null: TikTok has ended the grant itself, nothing is to be revoked
  * @param end.generation only while this is the present token set: what was judged is what is ended. A time could not guard it: after
@@ -230,6 +230,12 @@ export async function disconnectAccount(
         -- Whoever reserved may upload yet, and is not heard any more: should this person connect again, those slots are taken.
         update uploads u set held_until = now() + interval '24 hours' from ended e
         where u.account_id = e.id and u.committed_at is null and u.released_at is null and u.held_until > now()
+      ), notices_kept as (
+        -- The hash of the body stays: a replay is still a no-op. One that is locked is being forgotten as a whole.
+        update notices set open_id = null, body = null where body_hash in (
+          select n.body_hash from notices n
+          where n.open_id = (select b.open_id from ended e join accounts b on b.id = e.id) and n.settled_at is not null for update skip locked
+        )
       ), pending as (
         insert into revocations (id, account_id, owner_id, tiktok_user, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at, next_attempt_at)
         select ${end.revocationId}::text, account_id, n.owner_id, (select tiktok_user_of(b.open_id) from accounts b where b.id = e.account_id), ${end.reason}::text, account_id, e.generation, sealed_access_token, sealed_refresh_token,

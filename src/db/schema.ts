@@ -256,7 +256,7 @@ export const notices = pgTable(
   {
     bodyHash: text('body_hash').primaryKey(),
     event: text('event').notNull(),
-    /** until it is settled: then the account stands for the person */
+    /** until it is settled: then the account stands for the person; longer in one that nobody here understood, until they are disconnected */
     openId: text('open_id'),
     accountId: text('account_id'),
     saidAt: at('said_at').notNull(),
@@ -271,6 +271,8 @@ export const notices = pgTable(
   (table) => [
     index('notices_unsettled').on(table.nextAttemptAt).where(sql`settled_at is null`),
     index('notices_received').on(table.receivedAt),
+    // Those of a person who is disconnected lose the person; a settled one has none unless it was kept.
+    index('notices_person').on(table.openId).where(sql`open_id is not null`),
   ],
 )
 

@@ -1,8 +1,10 @@
 // Owners over HTTP: who may look and set, and that an erased owner is erased.
 import t from 'tap'
+import { listNotices } from '../../src/db/notices.ts'
 import { replayExchange } from '../../src/token/grant.ts'
 import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { eventually } from '../rig/eventually.ts'
+import { noticeBody, sendNotice } from '../rig/notice.ts'
 import { startWorld, type World } from '../world.ts'
 
 t.test('an owner is looked at with accounts:read and changed with owners:write', async (t) => {
@@ -40,6 +42,10 @@ t.test('an erased owner: every account disconnected and revoked, and nothing of 
   const neighbour = await world.connect({ owner: 'user_43', person: 'noura' })
   await world.openSession()
   await world.call('GET', `/accounts/${first.id}/token`)
+  const kept = noticeBody(world, { event: 'something.new', user_openid: first.open_id, content: { note: 'Mara Cooks' } })
+  await sendNotice(world, { body: kept })
+  await eventually('it is kept', async () => (await listNotices(world.parts.db, 'kept', 10)).length === 1)
+  t.same(await tablesWith(world, [first.open_id ?? '-']), ['accounts', 'notices'])
 
   const erased = await world.call('DELETE', '/owners/user_42')
   t.equal(erased.status, 200)
@@ -66,6 +72,8 @@ t.test('an erased owner: every account disconnected and revoked, and nothing of 
   const personal = ['Kitchen of Mara', 'maracooks', 'Mara Cooks', first.open_id ?? '-', 'jonaslindqvist', second.open_id ?? '-']
   t.same(await tablesWith(world, personal), [], 'no table knows the person')
   t.same(await tablesWith(world, ['user_42']), ['events'], 'only what was announced names the owner')
+  await sendNotice(world, { body: kept })
+  t.same(await tablesWith(world, personal), [], 'a notice that is repeated is known by its hash, and not kept again')
 
   t.match(await world.call('DELETE', '/owners/user_42'), {
     status: 200,
@@ -176,7 +184,7 @@ async function timelineKinds(world: World, accountId: string): Promise<string[]>
   return body.entries.map(({ kind }) => kind)
 }
 
-/** Looks through every row of every table, as text. */
+/** Looks through every row of every table, as text; for bytes, too. */
 async function tablesWith({ parts }: World, needles: string[]): Promise<string[]> {
   const tables = await parts.db.run(
     'tables',
@@ -184,9 +192,10 @@ async function tablesWith({ parts }: World, needles: string[]): Promise<string[]
       select relname as name from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and not relispartition order by 1`,
   )
   const found: string[] = []
+  const wanted = [...needles, ...needles.map((needle) => Buffer.from(needle).toString('hex'))]
   for (const { name } of tables) {
     const rows = await parts.db.run('look_through', (sql) => sql<{ row: string }[]>`select t::text as row from ${sql(name)} t`)
-    if (rows.some(({ row }) => needles.some((needle) => row.includes(needle)))) found.push(name)
+    if (rows.some(({ row }) => wanted.some((needle) => row.includes(needle)))) found.push(name)
   }
   return found
 }
