@@ -174,8 +174,8 @@ export async function commit(
 }
 
 /**
- * Nothing was uploaded: the slot is free again. With TikTok's error, TikTok is believed over our count. Repeating it is harmless,
- * and so is releasing what expired.
+ * Nothing was uploaded: the slot is free again. With TikTok's error, TikTok is believed over our count, also when the error is told only by a
+ * repeat. Repeating it is harmless, and so is releasing what expired.
  *
  * @throws ServiceError upload_not_found | upload_committed | account_not_found | account_disconnected
  */

@@ -291,6 +291,29 @@ t.test('a ban closes for a day, the cap on people for an hour, an error about th
   }
 })
 
+t.test('a refusal that is told only after the release is believed as well, once', async (t) => {
+  const { parts, sql, accountId, take, timePasses, exhaustions } = await scene(t)
+  const { id } = await take()
+  const released = await release(parts, accountId, id, {}, actor)
+  const tell = (tiktokError: string) => release(parts, accountId, id, { tiktokError }, actor)
+  const told = await tell('spam_risk_too_many_posts')
+  t.match(told, {
+    status: 'released',
+    released_at: released.released_at,
+    tiktok_error: 'spam_risk_too_many_posts',
+    upload_quota: { remaining: 0, closed_by: 'spam_risk_too_many_posts' },
+  })
+  about(t, secondsUntil(told.upload_quota.next_slot_at), hour, 'closed')
+  await timePasses(600)
+  for (const again of ['spam_risk_too_many_posts', 'spam_risk_user_banned_from_posting']) {
+    const { upload_quota: quota, tiktok_error: kept } = await tell(again)
+    t.equal(kept, 'spam_risk_too_many_posts')
+    about(t, secondsUntil(quota.next_slot_at), hour - 600, `${again} changes nothing any more`)
+  }
+  t.equal((await exhaustions()).length, 1)
+  t.equal((await sql`select 1 from timeline where kind = 'uploads_closed'`).length, 1)
+})
+
 t.test('posting a draft opens an account that was closed for its pending shares, and no other', async (t) => {
   const { parts, openId, take, refused, upload } = await scene(t)
   await upload()
