@@ -9,7 +9,8 @@ export interface Warned {
 
 /**
  * Announces the ends of refresh tokens that came within a warning time, each warning once per grant; after a pause of ours only the most urgent. In the
- * same statement: a token whose end moved away again (TikTok gave a longer one) starts over, and one whose end has come is looked at by the refresher now.
+ * same statement: a token whose end moved away again (TikTok gave a longer one) is warned anew of what it left, not of what it is still in; and one whose end
+ * has come is looked at by the refresher now.
  *
  * @param warningDays how long before the end, the longest first
  */
@@ -39,8 +40,12 @@ export async function announceExpiring(db: Db, warningDays: readonly number[], l
           'days_left', ceil(extract(epoch from refresh_expires_at - now()) / 86400)::int)
         from told
       ), longer as (
-        update accounts a set expiry_announced_days = null from token_sets t
-        where a.expiry_announced_days is not null and t.account_id = a.id and t.refresh_expires_at > now() + make_interval(days => ${longest})
+        update accounts a set expiry_announced_days = (select min(d) from unnest(${[...warningDays]}::int[]) d
+          where t.refresh_expires_at <= now() + make_interval(days => d))
+        from token_sets t
+        -- An hour more: TikTok tells the rest in whole seconds, so that every refresh moves an end by a moment.
+        where a.expiry_announced_days is not null and t.account_id = a.id
+          and t.refresh_expires_at > now() + make_interval(days => a.expiry_announced_days, hours => 1)
       ), ended as (
         update token_sets set due_at = now()
         where refresh_expires_at <= now() and due_at > now() and lease_until is null and rejected_at is null

@@ -153,6 +153,34 @@ t.test('an end that TikTok moved away is announced again when it comes back', as
   t.equal((await announced(world, 'account.expiring')).length, 2)
 })
 
+t.test('an end that TikTok moved out of one warning only is warned of that one again', async (t) => {
+  const world = await startWorld(t)
+  await world.connect()
+  const daysLeft = async () => {
+    await warnExpiring(world.parts)
+    return (await announced(world, 'account.expiring')).map(({ days_left: days }) => days)
+  }
+  await world.timePasses(173.5 * day)
+  t.same(await daysLeft(), [7])
+
+  const moveTo = (seconds: number) =>
+    world.parts.db.run(
+      'moved',
+      (sql) => sql`update token_sets set refresh_expires_at = now() + make_interval(secs => ${seconds})`,
+    )
+  await moveTo(7 * day + 5)
+  t.same(await daysLeft(), [7], 'by seconds is not moved')
+  await world.timePasses(10)
+  t.same(await daysLeft(), [7])
+
+  await moveTo(20 * day)
+  t.same(await daysLeft(), [7], 'of the month it was told')
+  await world.timePasses(13.5 * day)
+  t.same(await daysLeft(), [7, 7], 'of the week it is told again')
+  await world.timePasses(6 * day)
+  t.same(await daysLeft(), [7, 7, 1])
+})
+
 t.test('an account nobody reads is refreshed once a day, so that its health is known', async (t) => {
   const world = await startWorld(t)
   const account = await world.connect()
