@@ -160,7 +160,8 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         tags: ['accounts'],
         operationId: 'verifyAccount',
         summary: 'Ask TikTok now',
-        description: 'Uses the grant, refreshes the profile and answers with the account as it then stands.',
+        description:
+          'Uses the grant, refreshes the profile and answers with the account as it then stands. An account with `reauthorization_required` is asked about only while a token of it is still handed out (`refresh_outcome_unknown`); otherwise TikTok is not asked, and the answer is what is known.',
         params: AccountParams,
         response: {
           200: Account,

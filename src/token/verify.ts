@@ -1,5 +1,5 @@
 // Asks TikTok whether a grant lives, by using it: the profile is fetched with the access token, after a refresh when TikTok
-// does not take it.
+// does not take it. An account that needs its person has no refresh left; its token is used while it is still handed out.
 import { fetchProfile } from '../account/profile.ts'
 import { findAccount, findGrant } from '../db/accounts.ts'
 import { ServiceError } from '../errors.ts'
@@ -18,7 +18,8 @@ export async function verify(parts: Parts, accountId: string): Promise<void> {
     if (!account) throw new ServiceError('account_not_found', 'Check the account id: this service never made it.')
     if (account.status === 'disconnected')
       throw new ServiceError('account_disconnected', 'This account was disconnected; there is nothing to verify.')
-    if (account.status !== 'active') return
+    const mayVend = account.status === 'active' || account.statusReason === 'refresh_outcome_unknown' // F01
+    if (!mayVend) return
     const grant = await findGrant(parts.db, accountId)
     if (!grant) throw new ServiceError('account_disconnected', 'This account was disconnected; there is nothing to verify.')
 
@@ -39,6 +40,7 @@ export async function verify(parts: Parts, accountId: string): Promise<void> {
         })
       if (outcome === 'not_granted' && !mayRefresh) return // nothing can be asked, and the refresh just went well
     }
+    if (account.status !== 'active') return
     if (!mayRefresh) break
     const refreshed = await within(refresh(parts, accountId, grant.generation), parts.timings.patienceMs)
     if (refreshed?.kind === 'rejected' || refreshed?.kind === 'discarded') return

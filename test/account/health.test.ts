@@ -265,6 +265,37 @@ t.test('verify asks TikTok now', async (t) => {
   t.match(await world.call('POST', '/accounts/acc_0000000000000000000000000/verify'), { status: 404 })
 })
 
+t.test(
+  'verify uses the token that is still handed out, and refreshes nothing, when the outcome of the last refresh is unknown',
+  async (t) => {
+    const world = await startWorld(t)
+    const { db } = world.parts
+    const account = await world.connect()
+    const needsPerson = (reason: string) =>
+      db.run('needs_person', (sql) => sql`update accounts set status = 'reauthorization_required', status_reason = ${reason}`)
+    const verify = () => world.call<Account & { code?: string }>('POST', `/accounts/${account.id}/verify`)
+    const mara = world.tiktok.people.find('mara')
+    if (!mara) throw new Error('nobody is called mara')
+    world.tiktok.people.change(mara, { display_name: 'Mara Cooks Today' })
+
+    await needsPerson('refresh_outcome_unknown')
+    const { status, body } = await verify()
+    t.equal(status, 200)
+    t.match(body, { status: 'reauthorization_required', profile: { display_name: 'Mara Cooks Today' } })
+    world.tiktok.faults.add({ route: 'user_info', status: 503 })
+    t.match(await verify(), { status: 503, body: { code: 'tiktok_unavailable' } })
+    const asked = world.tiktok.stats.report().user_infos
+
+    await needsPerson('refresh_token_rejected')
+    t.match(await verify(), { status: 200, body: { status: 'reauthorization_required' } })
+    await needsPerson('refresh_outcome_unknown')
+    await world.timePasses(3 * hour)
+    t.match(await verify(), { status: 200, body: { status: 'reauthorization_required' } }, 'nor with a token that is over')
+    const { user_infos: askedThen, refreshes_processed: refreshes } = world.tiktok.stats.report()
+    t.same({ askedThen, refreshes }, { askedThen: asked, refreshes: 0 })
+  },
+)
+
 t.test('a verify that TikTok leaves hanging ends', async (t) => {
   const world = await startWorld(t, { timings: { verifyPatienceMs: 200 } })
   const account = await world.connect()
