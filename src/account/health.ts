@@ -10,7 +10,11 @@ export const AccountHealth = z
     verdict: z.enum(verdicts),
     reasons: z.array(z.object({ code: z.string(), mended_by: MendedBy })),
     reauthorize_by: z.iso.datetime().nullable().describe("The refresh token's end: before it the person has to connect again"),
-    checked_at: z.iso.datetime(),
+    checked_at: z.iso
+      .datetime()
+      .describe(
+        "When this was judged: by the database's clock, at this read, from what is recorded. When TikTok was last heard is `refreshed_at` of the token and `fetched_at` of the profile; `verify` asks it now",
+      ),
   })
   .meta({
     id: 'AccountHealth',
