@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { generated, repository } from '../docs/generate.ts'
+import { keptDays } from '../src/background/housekeeper.ts'
 import { failureCodes, failures } from '../src/errors.ts'
 import { variables } from '../src/variables.ts'
 import * as contract from './contract.ts'
@@ -92,6 +93,20 @@ t.test('every operation says what it is for and how it fails, and which key it n
     if (operation.security?.length === 0) continue
     for (const status of ['401', '403', '429', '500', '503']) t.ok(operation.responses?.[status], `${route} names its ${status}`)
   }
+})
+
+t.test('what is kept is kept for as long as the page for operators says', async (t) => {
+  const rows = [...read('docs/operators.md').matchAll(/^\| (.+?) \| (\d+) days?\b/gm)].map(([, what = '', days]) => [
+    what,
+    Number(days),
+  ])
+  t.strictSame(Object.fromEntries(rows), {
+    'token reads and timelines': keptDays.audit,
+    'connect sessions': keptDays.sessions,
+    'events and their deliveries': keptDays.events,
+    "TikTok's notices": keptDays.notices,
+    'upload reservations and their `Idempotency-Key`': keptDays.uploads,
+  })
 })
 
 t.test('links between pages lead somewhere', async (t) => {

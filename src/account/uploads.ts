@@ -105,7 +105,7 @@ export function menderOf(closedBy: string | null): MendedBy {
 
 /**
  * Takes a slot until the upload is committed or released, at most for `ttlSeconds`. The same key finds the reservation it made,
- * whatever has become of it since (F42).
+ * whatever has become of it since (F42); it is remembered for a week after its slot was free again, then the key makes another.
  *
  * @throws ServiceError upload_quota_exhausted with `next_slot_at`: every slot is taken, or TikTok has closed the account for uploads
  * @throws ServiceError idempotency_key_reused: the key made another reservation

@@ -6,25 +6,29 @@ import { dropOldPartitions, ensurePartitions } from '../db/partitions.ts'
 import { purgeUploadGates, purgeUploads } from '../db/uploads.ts'
 import type { Parts } from '../parts.ts'
 
-/** Every handed-out token can be looked up for three months, every account's story for as long. */
-const keptDays = 90
-const sessionsKeptHours = 24
-/** Ten tries at a delivery take three days; a reader that was away for longer than this lists the accounts anew. */
-const eventsKeptDays = 30
-/** Replays are recognised for longer than their signature would be believed (S52). */
-const noticesKeptDays = 30
-/** A slot is counted for a day; a repeated Idempotency-Key finds its reservation for a week. */
-const uploadsKeptDays = 7
+/** As docs/operators.md tells it. */
+export const keptDays = {
+  /** Every handed-out token can be looked up for three months, every account's story for as long. */
+  audit: 90,
+  sessions: 1,
+  /** Ten tries at a delivery take three days; a reader that was away for longer than this lists the accounts anew. */
+  events: 30,
+  /** Replays are recognised for longer than their signature would be believed (S52). */
+  notices: 30,
+  /** From the end of its hold: a slot is counted for a day; a repeated Idempotency-Key finds its reservation for a week. */
+  uploads: 7,
+}
 
 export async function keepHouse({ db, log }: Parts): Promise<void> {
   await ensurePartitions(db)
   await eraseStaleCodes(db)
-  let purged = await whole((limit) => purgeSessions(db, sessionsKeptHours, limit))
-  purged += await whole((limit) => purgeEvents(db, eventsKeptDays, limit))
-  purged += await whole((limit) => purgeNotices(db, noticesKeptDays, limit))
-  purged += await whole((limit) => purgeUploads(db, uploadsKeptDays, limit))
-  purged += await purgeUploadGates(db, uploadsKeptDays)
-  const dropped = (await dropOldPartitions(db, 'token_reads', keptDays)) + (await dropOldPartitions(db, 'timeline', keptDays))
+  let purged = await whole((limit) => purgeSessions(db, keptDays.sessions * 24, limit))
+  purged += await whole((limit) => purgeEvents(db, keptDays.events, limit))
+  purged += await whole((limit) => purgeNotices(db, keptDays.notices, limit))
+  purged += await whole((limit) => purgeUploads(db, keptDays.uploads, limit))
+  purged += await purgeUploadGates(db, keptDays.uploads)
+  const { audit } = keptDays
+  const dropped = (await dropOldPartitions(db, 'token_reads', audit)) + (await dropOldPartitions(db, 'timeline', audit))
   if (purged + dropped > 0) log.info('house was kept', { count: purged + dropped })
 }
 

@@ -46,7 +46,11 @@ const ReserveHeaders = z.looseObject({
     .string()
     .regex(/^[\x21-\x7e]{1,255}$/)
     .optional()
-    .meta({ description: 'One per intended upload, and the same one when the call is repeated', [requiredByCode]: true }),
+    .meta({
+      description:
+        'One per intended upload, and the same one when the call is repeated. Remembered for seven days after the slot was free again',
+      [requiredByCode]: true,
+    }),
 })
 
 const noSuchAccount: FailureCode[] = ['account_not_found', 'account_disconnected']
@@ -97,7 +101,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
         operationId: 'reserveUpload',
         summary: 'Reserve an upload slot',
         description:
-          'Before the upload. A repeat with the same `Idempotency-Key` finds the reservation it made, as it stands then.',
+          'Before the upload. A repeat with the same `Idempotency-Key` finds the reservation it made, as it stands then. A reservation and its key are forgotten seven days after the slot was free again (by its expiry, its release, or 24 hours after the commit): then the same key makes a new reservation, and a commit answers `upload_not_found`.',
         params: AccountParams,
         headers: ReserveHeaders,
         body: ReserveUpload.nullish(),

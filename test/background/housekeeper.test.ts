@@ -32,6 +32,26 @@ t.test('S29: codes and verifiers of dead sessions are erased at once, the sessio
   t.equal(states.length, 0, 'their states go with them')
 })
 
+t.test(
+  'an upload and its Idempotency-Key are forgotten a week after its slot was free again, and not a day earlier',
+  async (t) => {
+    const world = await startWorld(t)
+    const account = await world.connect()
+    const reserve = async (key: string) => {
+      const wish = { headers: { 'idempotency-key': key }, body: { ttl_seconds: 60 } }
+      return (await world.call<{ id: string }>('POST', `/accounts/${account.id}/uploads`, wish)).body.id
+    }
+    const old = await reserve('old')
+    await world.timePasses(day)
+    const young = await reserve('young')
+    await world.timePasses(6 * day + 120)
+    await keepHouse(world.parts)
+    t.equal(await reserve('young'), young, 'six days old: the key finds it')
+    t.not(await reserve('old'), old, 'a week old: the key makes another')
+    t.equal((await world.call('POST', `/accounts/${account.id}/uploads/${old}/commit`)).status, 404)
+  },
+)
+
 t.test('S27: the audit is kept ninety days and dropped by the day, and there is always a partition for tomorrow', async (t) => {
   const world = await startWorld(t)
   const { db } = world.parts
