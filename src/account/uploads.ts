@@ -1,10 +1,11 @@
 // Uploads of one TikTok account, each with a slot of its rolling 24 hours: reserve before an upload, commit when TikTok has the video,
 // release when it came to nothing. A reservation that is forgotten ends by itself. TikTok's own refusal overrides our count.
 import { z } from 'zod'
-import { type Actor, type Closure, commitUpload, type Decided, releaseUpload, reopenUploads } from '../db/uploads.ts'
-import { type MendedBy, ServiceError } from '../errors.ts'
+import { type Actor, commitUpload, type Decided, releaseUpload } from '../db/uploads.ts'
+import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
+import { closureOf } from './closures.ts'
 import { noAccount, toQuota, UploadQuota, windowSeconds } from './quota.ts'
 
 export const usualTtlSeconds = 1800
@@ -73,35 +74,6 @@ export const ReleaseUpload = z
       .describe('The error code TikTok refused with; some close the account for uploads for a while'),
   })
   .meta({ id: 'ReleaseUpload', examples: [{ tiktok_error: 'spam_risk_too_many_posts' }] })
-
-const hour = 3600
-const day = 24 * hour
-
-/**
- * TikTok's refusals that tell about the next upload too, and how long they are believed. No endpoint tells what is left and other
- * tools' uploads are invisible (tiktok-api §7), so all we can know is when our own oldest upload leaves a window of 24 hours:
- * before that nothing has moved that we know of. We never ask again within the hour, and each further refusal doubles that.
- */
-const closures: ReadonlyMap<string, Closure & { mendedBy: MendedBy }> = new Map([
-  ['spam_risk_too_many_posts', { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: true, mendedBy: 'time' }],
-  // The same, until the person posts a draft: that frees a share at once (`reopenAfterPost`).
-  [
-    'spam_risk_too_many_pending_share',
-    { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: true, mendedBy: 'time' },
-  ],
-  // "Do not retry": nobody tells us when a ban ends, so one upload a day finds out, then one every two, up to a week.
-  [
-    'spam_risk_user_banned_from_posting',
-    { firstWaitSeconds: day, lastWaitSeconds: 7 * day, untilWindowMoves: false, mendedBy: 'user' },
-  ],
-  // The app's cap on people per day, not this person's on uploads: others drop out of it at any time, our own uploads say nothing.
-  ['reached_active_user_cap', { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: false, mendedBy: 'operator' }],
-])
-
-/** Who can mend a closure, by the error code that closed. */
-export function menderOf(closedBy: string | null): MendedBy {
-  return (closedBy === null ? undefined : closures.get(closedBy)?.mendedBy) ?? 'time'
-}
 
 /**
  * Takes a slot until the upload is committed or released, at most for `ttlSeconds`. The same key finds the reservation it made,
@@ -187,7 +159,7 @@ export async function release(
   actor: Actor,
 ): Promise<Upload> {
   const limit = config.uploadLimitPerDay
-  const closure = (tiktokError === undefined ? undefined : closures.get(tiktokError)) ?? null
+  const closure = closureOf(tiktokError)
   const decided = await releaseUpload(db, { accountId, uploadId, tiktokError: tiktokError ?? null, closure, limit, actor })
   switch (decided.outcome) {
     case 'released':
@@ -203,15 +175,6 @@ export async function release(
     default:
       throw noAccount(decided.outcome)
   }
-}
-
-/**
- * The person posted one of their drafts (TikTok's notice `post.publish.complete`): a share that was pending is not any more.
- *
- * @returns whether that opened an account that was closed for its pending shares
- */
-export function reopenAfterPost({ db }: Parts, openId: string): Promise<boolean> {
-  return reopenUploads(db, openId, 'spam_risk_too_many_pending_share')
 }
 
 function toUpload({ upload, judgedAt, ...quota }: Decided<string>, limit: number): Upload {

@@ -1,4 +1,4 @@
-// The statements of upload slots. What has to lock before it looks is a function of the database (drizzle/0003 and 0013; 0003
+// The statements of upload slots. What has to lock before it looks is a function of the database (drizzle/0003 and 0014; 0003
 // says why nothing is oversold); every time is the database's.
 import { type TroubleRow, troubleColumns } from './accounts.ts'
 import type { Db, StatementOptions } from './client.ts'

@@ -1,6 +1,6 @@
 // What TikTok tells us: checked, kept, answered, and only then acted upon. A notice that a person removed the app ends the
 // account here at once; tokens are dead at TikTok already, so there is nothing to revoke.
-import { reopenAfterPost } from '../account/uploads.ts'
+import { reopenAfterPost } from '../account/closures.ts'
 import { disconnectAccount, findByOpenId } from '../db/accounts.ts'
 import {
   type ClaimedNotice,
