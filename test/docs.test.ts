@@ -4,6 +4,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { generated, repository } from '../docs/generate.ts'
+import { closures } from '../src/account/closures.ts'
+import { deadlineMs, maxBytes, rememberedMs } from '../src/account/tier-service.ts'
 import { keptDays } from '../src/background/housekeeper.ts'
 import { failureCodes, failures } from '../src/errors.ts'
 import { variables } from '../src/variables.ts'
@@ -107,6 +109,20 @@ t.test('what is kept is kept for as long as the page for operators says', async 
     "TikTok's notices": keptDays.notices,
     'upload reservations and their `Idempotency-Key`': keptDays.uploads,
   })
+})
+
+t.test('the page for integrators tells what closes an account, and how a tier service is judged, as the code does', async (t) => {
+  const page = read('docs/integrating.md')
+  const rows = [...page.matchAll(/^\| `(\w+)` \| (\d+) h \| (\d+) h \| (yes|no) \| `(\w+)` \|$/gm)].map(
+    ([, code = '', first, last, waits, mendedBy]) => {
+      const closure = { firstWaitSeconds: Number(first) * 3600, lastWaitSeconds: Number(last) * 3600 }
+      return [code, { ...closure, untilWindowMoves: waits === 'yes', mendedBy }]
+    },
+  )
+  t.strictSame(Object.fromEntries(rows), Object.fromEntries(closures))
+  t.match(page, `It has ${deadlineMs / 1000} s for the whole answer`)
+  t.match(page, `more than ${maxBytes / 1024} KiB is no answer`)
+  t.match(page, `An answer is believed for ${rememberedMs / 1000} s`)
 })
 
 t.test('links between pages lead somewhere', async (t) => {

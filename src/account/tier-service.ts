@@ -6,10 +6,10 @@ import type { TierAnswer, TierService } from '../parts.ts'
 import { call } from '../tiktok/call.ts'
 
 /** A person waits for it, with a TikTok exchange still to come. */
-const deadlineMs = 2000
-const maxBytes = 16 * 1024
+export const deadlineMs = 2000
+export const maxBytes = 16 * 1024
 /** How long a lowered tier may go unnoticed; long enough for one page and one connect to ask once. */
-const rememberedMs = 30_000
+export const rememberedMs = 30_000
 const rememberedOwners = 10_000
 
 /** Other fields are its own business; without one of these two it has said nothing. */

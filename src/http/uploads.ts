@@ -164,7 +164,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
         operationId: 'releaseUpload',
         summary: 'Give a slot back',
         description:
-          "Nothing was uploaded. With TikTok's own error code TikTok is believed over our count: some close the account for uploads for a while. A repeat may add the error that the first call did not tell; the first error stands.",
+          "Nothing was uploaded. With TikTok's own error code TikTok is believed over our count: some close the account for uploads for a while (docs/integrating.md names them). A repeat may add the error that the first call did not tell; the first error stands.",
         params: UploadParams,
         body: ReleaseUpload.nullish(),
         response: { 200: Upload, ...failuresOf([...noSuchAccount, 'upload_not_found', 'upload_committed'], { body: true }) },
