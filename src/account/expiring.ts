@@ -7,11 +7,11 @@ import { warningDays } from './health.ts'
 const batch = 500
 
 /** One round of the background. @returns how many warnings were given */
-export async function warnExpiring({ db, log }: Parts): Promise<number> {
+export async function warnExpiring({ db, log, stopping }: Parts): Promise<number> {
   for (let count = 0; ; ) {
     const warned = await announceExpiring(db, warningDays, batch)
     for (const { accountId, warningDays: days } of warned) log.info('account expiry was announced', { accountId, count: days })
     count += warned.length
-    if (warned.length < batch) return count
+    if (warned.length < batch || stopping.aborted) return count
   }
 }

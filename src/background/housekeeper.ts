@@ -6,6 +6,8 @@ import { dropOldPartitions, ensurePartitions } from '../db/partitions.ts'
 import { purgeUploadGates, purgeUploads } from '../db/uploads.ts'
 import type { Parts } from '../parts.ts'
 
+const batch = 500
+
 /** As docs/operators.md tells it. */
 export const keptDays = {
   /** Every handed-out token can be looked up for three months, every account's story for as long. */
@@ -19,7 +21,15 @@ export const keptDays = {
   uploads: 7,
 }
 
-export async function keepHouse({ db, log }: Parts): Promise<void> {
+/** Ends after its batch when the process is asked to end: what is left is there at the next start. */
+export async function keepHouse({ db, log, stopping }: Parts): Promise<void> {
+  /** In batches, so that no statement holds many rows for long. @returns how many in all */
+  async function whole(purge: (limit: number) => Promise<number>): Promise<number> {
+    let count = 0
+    for (let last = batch; last === batch && !stopping.aborted; count += last) last = await purge(batch)
+    return count
+  }
+
   await ensurePartitions(db)
   await eraseStaleCodes(db)
   let purged = await whole((limit) => purgeSessions(db, keptDays.sessions * 24, limit))
@@ -30,11 +40,4 @@ export async function keepHouse({ db, log }: Parts): Promise<void> {
   const { audit } = keptDays
   const dropped = (await dropOldPartitions(db, 'token_reads', audit)) + (await dropOldPartitions(db, 'timeline', audit))
   if (purged + dropped > 0) log.info('house was kept', { count: purged + dropped })
-}
-
-/** In batches, so that no statement holds many rows for long. @returns how many in all */
-async function whole(purge: (limit: number) => Promise<number>): Promise<number> {
-  let count = 0
-  for (let batch = 500; batch === 500; count += batch) batch = await purge(500)
-  return count
 }

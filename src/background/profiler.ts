@@ -12,14 +12,9 @@ const unreadableRetrySeconds = 3600
 
 /** @returns one round of the loop: looks at what is due, and says how long to rest */
 export function createProfiler(parts: Parts): () => Promise<number> {
-  /** A TikTok that hangs does not hold up the end of the process: nothing of a profile has to be finished. */
-  const stopped = new Promise<void>((resolve) => {
-    parts.stopping.addEventListener('abort', () => resolve(), { once: true })
-  })
-
   return async () => {
     const { profiles, looked } = await claimDueProfiles(parts.db, { limit: atOnce, perSecond })
-    await Promise.race([Promise.all(profiles.map((due) => lookAt(parts, due))), stopped])
+    await unlessStopping(parts.stopping, Promise.all(profiles.map((due) => lookAt(parts, due))))
     return looked === atOnce ? (profiles.length / perSecond) * 1000 : idleMs
   }
 }
@@ -34,5 +29,21 @@ async function lookAt(parts: Parts, due: DueProfile): Promise<void> {
   } catch (error) {
     parts.log.error('profile was not looked at', { accountId, error })
     await postponeProfile(parts.db, accountId, unreadableRetrySeconds)
+  }
+}
+
+/**
+ * A TikTok that hangs does not hold up the end of the process: nothing of a profile has to be finished. A listener of its own for every round, because
+ * each race with a promise that lives as long as the process would leave something on it.
+ */
+async function unlessStopping(stopping: AbortSignal, work: Promise<unknown>): Promise<void> {
+  const { promise: stopped, resolve } = Promise.withResolvers<void>()
+  const listener = () => resolve()
+  stopping.addEventListener('abort', listener, { once: true })
+  if (stopping.aborted) resolve()
+  try {
+    await Promise.race([work, stopped])
+  } finally {
+    stopping.removeEventListener('abort', listener)
   }
 }

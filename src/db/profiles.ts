@@ -78,6 +78,7 @@ export async function saveAvatar(
     (sql) => sql`
       insert into avatars (account_id, content_type, etag, picture, source)
       select id, ${avatar.contentType}, ${avatar.etag}, ${avatar.picture}, ${avatar.source} from accounts where id = ${accountId} and status <> 'disconnected'
+      for share -- a disconnect that is being recorded is waited for, and then there is no picture
       on conflict (account_id) do update set content_type = excluded.content_type, etag = excluded.etag, picture = excluded.picture,
         source = excluded.source, fetched_at = now()`,
   )

@@ -71,9 +71,9 @@ export async function receiveNotice(
   if (!isNew) metrics.notices.inc({ outcome: 'repeated' })
 }
 
-/** Acts on whatever waits, until nothing is due. Harmless beside other replicas, and to repeat. */
+/** Acts on whatever waits, until nothing is due or the process is to end. Harmless beside other replicas, and to repeat. */
 export async function settleNotices(parts: Parts): Promise<void> {
-  for (let claimed = atOnce; claimed === atOnce; ) {
+  for (let claimed = atOnce; claimed === atOnce && !parts.stopping.aborted; ) {
     const rows = await claimNotices(parts.db, atOnce)
     await Promise.all(rows.map((row) => settle(parts, row).catch((error) => mustWait(parts, row, error))))
     claimed = rows.length

@@ -87,3 +87,21 @@ t.test('S27: the audit is kept ninety days and dropped by the day, and there is 
   await keepHouse(world.parts)
   t.same(await partitions(), kept, 'keeping house again changes nothing')
 })
+
+t.test('F46: a backlog does not keep a process that is asked to end', async (t) => {
+  const world = await startWorld(t)
+  const { parts } = world
+  await world.openSession()
+  await parts.db.run(
+    'many',
+    (sql) => sql`
+      insert into connect_sessions select (jsonb_populate_record(s, jsonb_build_object('id', 'cs_' || n, 'secret_hash', null,
+        'expires_at', now() - interval '3 days'))).* from connect_sessions s, generate_series(1, 1200) n`,
+  )
+  const left = async () =>
+    (await parts.db.run('left', (sql) => sql`select 1 from connect_sessions where expires_at < now()`)).length
+  await keepHouse({ ...parts, stopping: AbortSignal.abort() })
+  t.equal(await left(), 1200)
+  await keepHouse(parts)
+  t.equal(await left(), 0)
+})
