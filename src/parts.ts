@@ -17,6 +17,8 @@ export interface Timings {
   leaseSeconds: number
   /** a refresh is not sent with less of its lease left than this: the call's deadline and some */
   sendMarginSeconds: number
+  /** before a token is sent whose last holder's lease ran out: longer than two tries to record an answer are apart */
+  lateSaveMs: number
   /** between invalid_grant and believing it: a paused holder of the lease may still write */
   graceSeconds: number
   /** how long a caller waits for a refresh before it is told to come back */
@@ -37,6 +39,7 @@ export interface Timings {
 export const timings: Timings = {
   leaseSeconds: 30,
   sendMarginSeconds: 12,
+  lateSaveMs: 1000,
   graceSeconds: 60,
   patienceMs: 4000,
   completionPatienceMs: 15_000,

@@ -46,6 +46,8 @@ export async function spend(parts: Parts, claim: Claim, heldSince: number): Prom
       generation: claim.generation,
       count: claim.unsettledAttempts,
     })
+    // Its holder may be alive with the answer in hand, and only wait for the database that has just come back, as we did: its save comes first.
+    await new Promise((resolve) => setTimeout(resolve, timings.lateSaveMs))
   }
   if (claim.refreshTokenExpired) {
     await recordExpiry(db, claim)

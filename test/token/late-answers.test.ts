@@ -10,6 +10,7 @@ import { saveTokenSet } from '../../src/db/token-sets.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
 import { type AnsweredExchange, replayExchange } from '../../src/token/grant.ts'
+import { refresh } from '../../src/token/refresh.ts'
 import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startWatchedWorld } from '../rig/watched-world.ts'
@@ -54,6 +55,24 @@ t.test('S45: a read does not shorten the grace of a refused refresh token', asyn
   await watched.sql`update token_sets set due_at = due_at - interval '30 seconds' where account_id = ${id}`
   t.same(await settleRejections(world.parts.db, null, 10), [], 'half the grace is left')
 })
+
+t.test(
+  'F05: with the database back, a token whose lease ran out is not sent before its holder could record the answer',
+  async (t) => {
+    const { world, watched, id, save, statusOf } = await spentAccount(t)
+    await world.timePasses(31)
+    const { requests } = world.tiktok.stats.report()
+    const neighbours = refresh(world.parts, id, 1)
+    await eventually('the neighbour has claimed it', async () => {
+      const [row] = await watched.sql`select unsettled_attempts as n from token_sets where account_id = ${id}`
+      return row?.n === 2
+    })
+    t.equal(await save(), 'saved')
+    t.match(await neighbours, { kind: 'yielded' })
+    t.equal(world.tiktok.stats.report().requests, requests, 'TikTok was not asked')
+    t.match(await statusOf(), { status: 'active', generation: 2 })
+  },
+)
 
 t.test('F10: a wait that TikTok asked for is not shortened by trouble of another kind', async (t) => {
   const { parts } = await startWorld(t)
