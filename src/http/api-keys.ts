@@ -44,15 +44,24 @@ export interface ApiKeys {
   verify(key: string): Promise<Caller | undefined>
 }
 
-/** Keys as one process knows them: looked up once in four seconds each, compared in constant time. */
+/** Keys as one process knows them: looked up once in four seconds each, however many callers come at once, and compared in constant time. */
 export function openApiKeys(db: Db): ApiKeys {
   const known = new Map<string, { row: ApiKeyRow; readAt: number }>()
+  const asked = new Map<string, Promise<ApiKeyRow | undefined>>()
   const touchedAt = new Map<string, number>()
 
   async function lookUp(id: string): Promise<ApiKeyRow | undefined> {
     const cached = known.get(id)
+    if (cached && performance.now() - cached.readAt < cachedForMs) return cached.row
+    const present = asked.get(id)
+    if (present) return present
+    const question = ask(id).finally(() => asked.delete(id))
+    asked.set(id, question)
+    return question
+  }
+
+  async function ask(id: string): Promise<ApiKeyRow | undefined> {
     const readAt = performance.now()
-    if (cached && readAt - cached.readAt < cachedForMs) return cached.row
     const row = await findApiKey(db, id)
     // Only keys that exist are kept, so that guesses cannot fill the memory.
     if (row) known.set(id, { row, readAt })

@@ -72,6 +72,20 @@ t.test('a key expires by the clock of the database (S36)', async (t) => {
   t.match(row, { live: false, revokedAt: null })
 })
 
+t.test('a crowd with one key asks the database once', async (t) => {
+  const { parts } = await startWorld(t)
+  const { id, key } = await createApiKey(parts.db, { name: 'crowd', scopes: ['accounts:read'], expiresAt: null })
+  let asked = 0
+  const run: typeof parts.db.run = (name, ...rest) => {
+    if (name === 'find_api_key') asked++
+    return parts.db.run(name, ...rest)
+  }
+  const keys = openApiKeys({ ...parts.db, run })
+  const callers = await Promise.all(Array.from({ length: 100 }, () => keys.verify(key)))
+  t.ok(callers.every((caller) => caller?.keyId === id))
+  t.equal(asked, 1)
+})
+
 t.test('its last use is known, to a minute', async (t) => {
   const world = await startWorld(t)
   const key = await world.key('accounts:read')
