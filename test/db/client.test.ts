@@ -307,7 +307,7 @@ t.test(
       turns.again.push(await under(80))
       turns.untouched.push(await under(80, untouched))
     }
-    const [again, usual] = [perSecond(turns.again), perSecond(turns.untouched)]
+    const [again, usual] = [best(turns.again), best(turns.untouched)]
 
     t.comment({ ...outcomes, again, usual, state: db.state })
     t.equal(outcomes.other, 0, 'ok or storage_unavailable, nothing else')
@@ -330,7 +330,7 @@ interface Turn {
   ms: number
 }
 
-function perSecond(turns: Turn[]): number {
-  const [ok, ms] = [turns.reduce((sum, turn) => sum + turn.ok, 0), turns.reduce((sum, turn) => sum + turn.ms, 0)]
-  return (ok / ms) * 1000
+/** The best turn's calls a second: a client that lacks connections is fast in none, and a machine that is busy for a moment spoils only some. */
+function best(turns: Turn[]): number {
+  return Math.max(...turns.map(({ ok, ms }) => (ok / ms) * 1000))
 }

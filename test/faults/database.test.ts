@@ -90,6 +90,9 @@ t.test(
     t.ok((calls['200'] ?? 0) > 100, 'and it went on serving')
     t.ok(slowestMs < 6000, `the slowest took ${slowestMs} ms`)
     t.ok(replica.isRunning, 'no error was left uncaught')
+    await eventually('what TikTok answered last is recorded', async () => {
+      return (await rig.call(replica, 'GET', '/health')).body.unsaved_tokens === 0
+    })
     t.same(await violations(rig), [])
   },
 )

@@ -11,6 +11,7 @@ import { createApiKey, type KeyScope, keyScopes, openApiKeys } from '../../src/h
 import { guardRoutes } from '../../src/http/auth.ts'
 import { handleFailures } from '../../src/http/failures.ts'
 import { createLog } from '../../src/telemetry.ts'
+import { eventually } from '../rig/eventually.ts'
 import { startProxy } from '../rig/proxy.ts'
 import { type Answer, returnUrl, startWorld } from '../world.ts'
 
@@ -136,11 +137,13 @@ t.test('S36: a key ends by its date, and says when it was used', async (t) => {
     expiresAt: new Date(Date.now() + 60_000),
   })
   t.equal((await world.call('GET', '/accounts', { key })).status, 200)
-  const [row] = await world.parts.db.run(
-    'key',
-    (sql) => sql<{ used: boolean }[]>`select last_used_at is not null as used from api_keys where id = ${id}`,
-  )
-  t.ok(row?.used)
+  await eventually('its use is noted', async () => {
+    const [row] = await world.parts.db.run(
+      'key',
+      (sql) => sql<{ used: boolean }[]>`select last_used_at is not null as used from api_keys where id = ${id}`,
+    )
+    return row?.used === true
+  })
   const expired = await createApiKey(world.parts.db, {
     name: 'past',
     scopes: ['accounts:read'],

@@ -29,13 +29,16 @@ const unheard = () => {}
 t.test('no token leaves from the moment it returns; TikTok is told at the rate, by whichever replica comes by', async (t) => {
   const { parts, accounts, call, due, revoked, timePasses } = await crowd(t, 42)
   const seen: [number, number][] = []
+  const startedAt = performance.now()
+  const fromNowOn = () => 5 * ((performance.now() - startedAt) / 1000) + 1
   t.equal(await disconnectMany(parts, emergency, (done, total) => seen.push([done, total])), 42)
   t.same(seen.at(-1), [42, 42])
   for (const { id } of accounts.slice(0, 5)) t.equal((await call('GET', `/accounts/${id}/token`)).status, 410)
-  t.ok((await due()) <= 5, 'nothing is due before its time')
+  t.ok((await due()) <= fromNowOn(), 'nothing is due before its time')
   await attemptDueRevocations(parts, 100)
   await timePasses(4)
-  t.ok((await due()) >= 15 && (await due()) <= 25, 'five a second')
+  const dueNow = await due()
+  t.ok(dueNow >= 15 && dueNow <= fromNowOn() + 20, `five a second: ${dueNow}`)
   while ((await attemptDueRevocations(parts, 100)) > 0);
   await timePasses(10)
   await attemptDueRevocations(parts, 100)

@@ -10,6 +10,7 @@ import t, { type Test } from 'tap'
 import { generateVaultKey, parseKeyring } from '../../src/vault/keyring.ts'
 import { openSpill, type SpillEntry, type SpillTrouble } from '../../src/vault/spill.ts'
 import { createVault } from '../../src/vault/vault.ts'
+import { eventually } from '../rig/eventually.ts'
 
 const keys = generateVaultKey('k1')
 const vault = createVault(parseKeyring(keys))
@@ -151,6 +152,7 @@ t.test('two processes share a directory, and SIGKILL takes nothing that was call
     [writer(), writer()].map(async (child) => {
       let lines = 0
       for await (const line of createInterface(child.stdout)) {
+        if (!line.startsWith('safe ')) continue
         safeIds.push(line.replace('safe ', ''))
         if (++lines === 150) child.kill('SIGKILL') // what it had said by then is still read
       }
@@ -259,6 +261,7 @@ t.test('a hanging disk holds up neither a refresh nor a DNS look-up', { skip: !i
   for (const { unreadable } of await Promise.all(listings)) t.same(unreadable, ['refresh-pipe.spill'])
   await rm(pipe)
   while (!(await spill.write({ ...entry, id: 'att_3' }))) await lookup('localhost') // catching up
+  await eventually('nothing is half written', async () => !(await files()).some((name) => name.endsWith('.tmp')))
   t.same(await files(), ['refresh-att_1.spill', 'refresh-att_3.spill'], 'what was not settled has landed')
   t.equal(spill.count(), 2)
 })
