@@ -29,6 +29,7 @@ export async function killAt(
   await holder.arm({ label, signal: 'SIGKILL', subject: victim.id })
   const [read] = await Promise.all([rig.read(holder, victim.id), holder.ended()])
   if (read.status !== 0) throw new Error(`the holder answered ${read.status} and was to be dead`)
+  if (holder.hits(label) !== 1) throw new Error(`the holder died, but not at ${label}`)
 
   // Started again, it finds what it had spilled, however long nobody else asked.
   const again = await rig.start(holder.name)

@@ -12,7 +12,7 @@ export interface Replica {
   readonly process: ChildProcess
   /** everything it wrote to both its outputs */
   logged(): string
-  /** Kills or pauses it when it takes that step, once. */
+  /** Kills or pauses it when it takes that step, once. @throws Error when it ended without having taken it */
   arm(failpoint: Failpoint): Promise<void>
   /** How often armed failpoints of this label were reached. */
   hits(label: string): number
@@ -83,15 +83,19 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     process: child,
     logged,
     async arm(failpoint) {
-      if (!isRunning()) return
       const before = hits(failpoint.label)
       let answered = false
       child.once('message', () => {
         answered = true
       })
-      child.send(failpoint)
-      // The signal may fall before the answer is out.
-      const isArmed = () => answered || !isRunning() || hits(failpoint.label) > before
+      if (isRunning()) child.send(failpoint)
+      const isArmed = () => {
+        const ended = !isRunning()
+        // The signal may fall before the answer is out.
+        if (answered || hits(failpoint.label) > before) return true
+        if (ended) throw new Error(`${name} ended before it was armed with ${failpoint.label}`)
+        return false
+      }
       await eventually(`${name} is armed with ${failpoint.label}`, isArmed, 30_000)
     },
     hits,

@@ -3,6 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FaultScript } from '../../src/simulator/faults.ts'
 import { startBrowser } from '../world.ts'
+import type { Failpoint } from './failpoints.ts'
 import type { Label } from './faults.ts'
 import type { Expected } from './invariants.ts'
 import type { Replica } from './replica.ts'
@@ -201,7 +202,7 @@ export function gatherCrew(rig: Rig, found: string[]) {
       armedOnes.add(replica)
       busy.add(name)
       const before = replica.hits(label)
-      await replica.arm({ label, signal })
+      await arm(replica, { label, signal })
       busy.delete(name)
       while (replica.isRunning && replica.hits(label) === before) {
         if (isOver()) {
@@ -280,5 +281,12 @@ export function gatherCrew(rig: Rig, found: string[]) {
 
 async function disarm(replica: Replica): Promise<void> {
   replica.signal('SIGCONT')
-  await replica.arm({ label: 'none', signal: 'SIGKILL' })
+  await arm(replica, { label: 'none', signal: 'SIGKILL' })
+}
+
+/** In a soak whoever is to be armed may just be dying of something else. */
+async function arm(replica: Replica, failpoint: Failpoint): Promise<void> {
+  await replica.arm(failpoint).catch((error) => {
+    if (replica.isRunning) throw error
+  })
 }
