@@ -373,7 +373,7 @@ t.test('S13: closing the tab does not abort the exchange', async (t) => {
   await eventually('the exchange is under way', () => world.parts.exchanges.has(session.id))
   hungUp.abort()
   await t.rejects(visit)
-  await eventually('the account is there', async () => (await statusOf(world, session.id)).status === 'completed', 10_000)
+  await eventually('the account is there', async () => (await statusOf(world, session.id)).status === 'completed')
 })
 
 t.test('S14: link previews, prefetches and HEAD requests spend neither the link nor the state', async (t) => {
