@@ -23,16 +23,16 @@ export interface Told {
   degraded: boolean
 }
 
-/** @param callTotalMs TikTok's whole deadline, shortened so that a test need not wait ten seconds */
+/** @param options.callTotalMs how long a call to TikTok may take, as in production: whoever would wait it out says less */
 export async function startWatchedWorld(
   t: Test,
   { callTotalMs = 10_000, ...options }: WorldOptions & { callTotalMs?: number } = {},
 ): Promise<WatchedWorld> {
   const world = await startWorld(t, options)
   const { parts, tiktok } = world
-  const impatient = createTikTok({ ...world.config.tiktok, timeouts: { totalMs: callTotalMs } })
-  parts.tiktok = impatient
-  t.teardown(() => impatient.close())
+  const client = createTikTok({ ...world.config.tiktok, timeouts: { totalMs: callTotalMs } })
+  parts.tiktok = client
+  t.teardown(() => client.close())
   const sql = postgres(world.databaseUrl, { max: 2, onnotice: () => {} })
   t.teardown(() => sql.end())
   const accounts: Seeded[] = []
