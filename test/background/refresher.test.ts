@@ -1,9 +1,10 @@
 import t from 'tap'
+import { Bucket } from '../../src/background/bucket.ts'
 import { createRefresher, measureRefreshing } from '../../src/background/refresher.ts'
 import { violations } from '../rig/invariants.ts'
 import { startWatchedWorld } from '../rig/watched-world.ts'
 
-t.test('what is due is refreshed, the longest due first, and what is not is left alone', async (t) => {
+t.test('what is due is refreshed, and what is not is left alone', async (t) => {
   const { world, watched, seed, statusOf } = await startWatchedWorld(t)
   const due = await seed({ count: 40, secondsLeft: 60, dueInSeconds: -60 })
   const [later, never] = [await seed({ count: 1, dueInSeconds: 600 }), await seed({ count: 1 })].flat()
@@ -21,6 +22,18 @@ t.test('what is due is refreshed, the longest due first, and what is not is left
   await measureRefreshing(world.parts)
   t.match(await world.parts.metrics.dueBacklog.get(), { values: [{ value: 0 }] })
   t.same(await violations(watched), [])
+})
+
+t.test('the longest due come first', async (t) => {
+  const { world, seed, statusOf } = await startWatchedWorld(t)
+  const dueForSeconds = [30, 200, 10, 300, 100, 40]
+  const due = []
+  for (const seconds of dueForSeconds) due.push(...(await seed({ count: 1, secondsLeft: 600, dueInSeconds: -seconds })))
+  const round = createRefresher(world.parts, new Bucket(0.001, 3))
+  await round()
+  await world.parts.refreshes.landed()
+  const generations = await Promise.all(due.map(async ({ id }) => (await statusOf(id)).generation))
+  t.same(generations, [1, 2, 1, 2, 2, 1], 'there was room for three')
 })
 
 t.test('two replicas share what is due without talking to each other', async (t) => {

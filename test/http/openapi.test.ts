@@ -98,6 +98,19 @@ t.test('what must be sent is required, what may be left out is not, and neither 
     { in: 'header', required: true },
   )
   t.equal(reserve?.requestBody?.required, false)
+  for (const { name, path, method, operation } of operations) {
+    if (operation.security?.length === 0) continue
+    const call = (options: Parameters<typeof world.call>[2]) =>
+      world.call(method.toUpperCase(), path.replace(/\{\w+\}/g, 'unknown_1'), options)
+    const inHeader = (operation.parameters ?? []).filter((parameter) => parameter.in === 'header')
+    const headers = Object.fromEntries(inHeader.map((parameter) => [parameter.name, 'example-1']))
+    for (const { name: left, required } of inHeader) {
+      const { [left]: _, ...others } = headers
+      t.equal((await call({ headers: others })).status === 400, required === true, `${name} without ${left}`)
+    }
+    if (operation.requestBody)
+      t.equal((await call({ headers })).status === 400, operation.requestBody.required === true, `${name} without a body`)
+  }
   t.notMatch(JSON.stringify(api), /"x-/)
 })
 

@@ -103,14 +103,22 @@ t.test('every outcome is counted, and the timeline says in plain codes why an ac
   await world.timePasses(61)
   t.match(await refresh(parts, waiting.id, 1), { kind: 'refreshed' })
 
-  for (const outcome of ['refreshed', 'yielded', 'sibling_won', 'transient', 'ambiguous', 'rejected', 'client_refused']) {
-    t.ok((await counted(outcome)) > 0, `${outcome} is counted`)
+  const gone = await one()
+  const { refresh: ask } = parts.tiktok
+  parts.tiktok.refresh = async (token) => {
+    const answer = await ask(token)
+    await world.call('DELETE', `/accounts/${gone.id}`)
+    return answer
   }
+  t.match(await refresh(parts, gone.id, 1), { kind: 'discarded' }, 'it was disconnected meanwhile')
+
+  for (const outcome of refreshOutcomes) t.ok((await counted(outcome)) > 0, `${outcome} is counted`)
   t.match(await parts.metrics.exactlyOnceViolations.get(), { values: [{ value: 0 }] })
   t.same(
     await violations(watched, {
       down: { [down.id]: 'refresh_token_rejected', [expired.id]: 'refresh_token_expired' },
       excused: [wobbly.id],
+      disconnected: [gone.id],
     }),
     [],
   )
@@ -136,9 +144,14 @@ t.test('what a checker of invariants would overlook is worth nothing: it sees ea
   await read(gone.id)
   const [reading] = watched.readings
   await watched.sql`update accounts set label = ${reading?.accessToken ?? ''} where id = ${gone.id}`
+  // Committed past the statements that hold the limit.
+  await watched.sql`
+    insert into uploads (id, account_id, tiktok_user, idempotency_key, ttl_seconds, reserved_by, reserved_at, expires_at, held_until, committed_at)
+    select 'upl_' || n, ${gone.id}, 'somebody', n::text, 60, 'nobody', now(), now(), now(), now() from generate_series(1, 21) as n`
   if (reading) Object.assign(reading, { wrong: 'a token of another account', ms: 20_000 })
   const later = (await violations(watched)).join('\n')
   t.match(later, 'I3: ')
+  t.match(later, 'I4: 21 uploads in 24 hours')
   t.match(later, "I5: a token of TikTok's is in table accounts")
   t.match(later, 'I7: ')
 })
