@@ -13,7 +13,7 @@ import { type Replica, startReplica } from './rig/replica.ts'
 
 const vaultKeys = generateVaultKey()
 
-t.test('with an external database it is ready within a second, and ends cleanly when asked', async (t) => {
+t.test('with an external database it is ready after about a second of work, and ends cleanly when asked', async (t) => {
   const { url } = await freshDatabase(t)
   const startedAtMs = performance.now()
   const replica = await start(url, 'one')
@@ -21,8 +21,9 @@ t.test('with an external database it is ready within a second, and ends cleanly 
   const workedMs = cpuMs(replica)
   t.equal(await statusOf(replica, '/health/ready'), 200)
   t.comment(`ready after ${readyAfterMs} ms, of which it worked ${workedMs ?? 'an unknown number of'} ms`)
-  // On the clock of the wall a busy machine would decide; what the process itself works is the promise.
-  t.ok((workedMs ?? readyAfterMs) < 2500, 'the promise is one second on a machine with nothing else to do')
+  // On the clock of the wall a busy machine would decide, so what the process itself works is held: at the most a few tenths more than a
+  // second, which a first start takes to compile.
+  t.ok(workedMs === undefined ? readyAfterMs < 2500 : workedMs < 1500)
   replica.signal('SIGTERM')
   t.equal(await replica.ended(), 0)
   t.match(replica.logged(), /service has ended/)
