@@ -15,6 +15,7 @@ import { vendTokenSets } from './db/token-sets.ts'
 import { reserveUploads } from './db/uploads.ts'
 import { ServiceError } from './errors.ts'
 import { Flights } from './flights.ts'
+import { listen } from './http/listen.ts'
 import { buildServer } from './http/server.ts'
 import { newId } from './ids.ts'
 import { type Parts, type Timings, timings } from './parts.ts'
@@ -58,7 +59,7 @@ export interface OpenedParts {
 /**
  * Starts the service: database (our own if none is configured), migrations, vault, what an earlier process left behind, routes, loops.
  *
- * @throws ConfigError about the vault's keys; ServiceError keyring_mismatch | storage_unavailable
+ * @throws ConfigError about the vault's keys, HOST or PORT; ServiceError keyring_mismatch | storage_unavailable
  */
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
   const log = options.log ?? createLog(config.logLevel)
@@ -78,9 +79,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   }
 
   const server = await buildServer(parts)
-  await server.listen({ host: config.host, port: config.port })
+  const url = await listen(server, config)
   const background: Background | undefined = options.background === false ? undefined : startBackground(parts)
-  const url = server.listeningOrigin
   log.info('service is ready', { url })
 
   return {

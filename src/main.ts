@@ -61,8 +61,7 @@ try {
   } else {
     log.fatal('service could not start', { error })
     const { remedyOf } = await import('./db/fault.ts')
-    const taken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-    const remedy = taken ? 'HOST and PORT name a place that another process listens on.' : remedyOf(error)
+    const remedy = remedyOf(error)
     if (remedy !== undefined) console.error(`The service cannot start: ${remedy}`)
     else if (error instanceof ServiceError) console.error(`The service cannot start: ${error.message}`)
   }

@@ -26,7 +26,10 @@ t.test('a database that cannot be used is told in words that say what to do, and
       changed((to) => Object.assign(to, { port: '1', password: 'pa55word' })),
       /Nothing listens at the host and port of DATABASE_URL/,
     ],
-    [changed((to) => Object.assign(to, { password: 'pa55word' })), /refuses the user or the password/],
+    [
+      changed((to) => Object.assign(to, { password: 'pa55word' })),
+      /refuses the user or the password of DATABASE_URL: correct them/,
+    ],
     [changed((to) => Object.assign(to, { pathname: '/no-such-database' })), /no database of the name in DATABASE_URL: create it/],
     ['postgres://u:pa55word@no-such-host.invalid/x', /host of DATABASE_URL is not known/],
   ] as const) {
@@ -88,4 +91,13 @@ t.test('a database that is named wrongly or is not there is said in a line, with
   const away = await command(['keys', 'list'], { DATABASE_URL: `postgres://u:${password}@127.0.0.1:9/x` })
   t.match(away, { code: 1, stdout: '', stderr: /storage_unavailable/ })
   t.notMatch(wrong.stderr + away.stderr, password)
+})
+
+t.test('a place where the simulator cannot listen is told in words of its own', async (t) => {
+  const nowhere = await command(['simulator', '--host', 'no-such-host.invalid'], {})
+  t.match(nowhere, {
+    code: 1,
+    stdout: '',
+    stderr: '--host is not an address of this machine: take one that is, such as 127.0.0.1.\n',
+  })
 })

@@ -1,6 +1,8 @@
 // Real processes: quick to be ready, as many at once as anybody likes, and gone when they are asked to go.
+import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
@@ -67,7 +69,30 @@ t.test('a start that cannot be says in words what to do, non-zero, and shows no 
   t.notOk(replica.logged().includes(vaultKeys) || replica.logged().includes('J8s0dk2LQmz7Wx91PvbnT4Rc'))
 })
 
-async function start(databaseUrl: string, name: string, options: { ready?: boolean } = {}): Promise<Replica> {
+t.test('a place to listen at that cannot be had is said to be that of HOST and PORT', async (t) => {
+  const { url } = await freshDatabase(t)
+  const taken = createServer().listen(0, '127.0.0.1')
+  t.teardown(() => taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+  const publicUrl = 'https://connect.example.com'
+  for (const [where, sentence] of [
+    [{ HOST: '127.0.0.1', PORT: String(port) }, /another process listens: stop that process, or choose another PORT/],
+    [{ HOST: 'no-such-host.invalid', PUBLIC_URL: publicUrl }, /HOST is a name that is not known here/],
+    [{ HOST: '203.0.113.1', PUBLIC_URL: publicUrl }, /HOST is not an address of this machine/],
+  ] as const) {
+    const replica = await start(url, 'nowhere', { ready: false, env: where })
+    t.equal(await replica.ended(), 1)
+    t.match(replica.logged(), sentence)
+    t.notMatch(replica.logged(), /DATABASE_URL/)
+  }
+})
+
+async function start(
+  databaseUrl: string,
+  name: string,
+  { env: more = {}, ...options }: { ready?: boolean; env?: Record<string, string> } = {},
+): Promise<Replica> {
   const home = await mkdtemp(join(tmpdir(), 'tts-start-'))
   const env = {
     PORT: '0',
@@ -76,6 +101,7 @@ async function start(databaseUrl: string, name: string, options: { ready?: boole
     VAULT_KEYS: vaultKeys,
     TIKTOK_CLIENT_KEY: 'awstart0001',
     TIKTOK_CLIENT_SECRET: 'J8s0dk2LQmz7Wx91PvbnT4Rc',
+    ...more,
   }
   return startReplica({ name, logFile: join(home, 'log'), env, preloads: [], ...options })
 }

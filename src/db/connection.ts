@@ -6,6 +6,7 @@ import { connect as openSocket, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
+import { onTheWay } from './fault.ts'
 import { teachArrays, types } from './wire-types.ts'
 
 export type Sql = postgres.Sql
@@ -55,7 +56,7 @@ export async function openConnection(options: ConnectionOptions, timeoutMs: numb
     client.settle()
   } catch (error) {
     client.destroy()
-    throw error
+    throw onTheWay(error)
   }
   let orm: Promise<Orm> | undefined
   let { statementTimeoutMs } = options

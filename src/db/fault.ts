@@ -68,7 +68,8 @@ export function isUniqueViolation(error: unknown, constraint?: string): error is
 
 const unreachable = 'The host of DATABASE_URL does not answer: look at the address, and at what stands between.'
 const unknownHost = 'The host of DATABASE_URL is not known: correct its name.'
-const refusedLogin = 'PostgreSQL refuses the user or the password of DATABASE_URL.'
+const refusedLogin =
+  'PostgreSQL refuses the user or the password of DATABASE_URL: correct them, or admit that user in pg_hba.conf.'
 
 const remedies: Record<string, string> = {
   ECONNREFUSED: 'Nothing listens at the host and port of DATABASE_URL: start PostgreSQL, or correct the address.',
@@ -87,10 +88,20 @@ const remedies: Record<string, string> = {
   '25006': 'DATABASE_URL names a server that takes no writes: name the primary.', // read_only_sql_transaction
 }
 
+/** Errors of the network that were met on the way to PostgreSQL: on other ways there are others with the same codes. */
+const metOnTheWay = new WeakSet<Error>()
+
+/** @returns the same error, which `remedyOf` can tell from others now */
+export function onTheWay(error: unknown): unknown {
+  if (error instanceof Error) metOnTheWay.add(error)
+  return error
+}
+
 /** What whoever starts a program can do about an error from the database, or one that was caused by it. Never the server's own words: they may hold anything. */
 export function remedyOf(error: unknown): string | undefined {
-  const remedy = remedies[codeOf(error) ?? '']
-  return remedy ?? (error instanceof Error && error.cause !== undefined ? remedyOf(error.cause) : undefined)
+  if (!(error instanceof Error)) return undefined
+  const remedy = isPostgresError(error) || metOnTheWay.has(error) ? remedies[codeOf(error) ?? ''] : undefined
+  return remedy ?? remedyOf(error.cause)
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -37,6 +37,16 @@ const options = {
   help: { type: 'boolean', default: false },
 } as const
 
+const noSuchHost = '--host is not an address of this machine: take one that is, such as 127.0.0.1.'
+
+const remedies: Record<string, string> = {
+  EADDRINUSE: '--host and --port name a place where another process listens: stop that process, or choose another --port.',
+  EADDRNOTAVAIL: noSuchHost,
+  EACCES: '--port is one that this user may not listen on: choose one from 1024 up.',
+  ENOTFOUND: noSuchHost,
+  EAI_AGAIN: noSuchHost,
+}
+
 /**
  * Runs until SIGINT or SIGTERM.
  *
@@ -65,7 +75,10 @@ export async function runSimulator(argv: string[]): Promise<void> {
     stateFile: values.state,
     settings: appName === undefined ? {} : { app_name: appName },
   }).catch((error: unknown) => {
-    throw error instanceof z.ZodError ? new Error(z.prettifyError(error), { cause: error }) : error
+    if (error instanceof z.ZodError) throw new Error(z.prettifyError(error), { cause: error })
+    const { code = '', syscall = '' } = error as NodeJS.ErrnoException
+    const remedy = syscall === 'listen' || syscall === 'getaddrinfo' ? remedies[code] : undefined
+    throw remedy === undefined ? error : new Error(remedy, { cause: error })
   })
   process.stdout.write(greeting(simulator))
 
