@@ -67,7 +67,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
   const databaseUrl = config.databaseUrl ?? embedded?.url ?? ''
-  const { applied } = await migrate(databaseUrl, { onWait: once((reason) => log.warn('waiting for the database', { reason })) })
+  const { applied } = await migrate(databaseUrl, { onWait: (reason) => log.warn('waiting for the database', { reason }) })
   if (applied > 0) log.info('migrations were applied', { migrations: applied })
 
   const { parts, ...opened } = await openParts(config, { ...options, log, databaseUrl })
@@ -168,15 +168,6 @@ export async function openParts(
       await db.close()
       return left
     },
-  }
-}
-
-/** Four times a second the same reason is news once. */
-function once(tell: (reason: string) => void): (reason: string) => void {
-  let told: string | undefined
-  return (reason) => {
-    if (reason !== told) tell(reason)
-    told = reason
   }
 }
 

@@ -16,7 +16,7 @@ export interface MigrateOptions {
   folder?: string
   /** how long to wait for a server that is still starting */
   waitMs?: number
-  /** called with what is being waited for */
+  /** called with what is being waited for, once for each */
   onWait?: (reason: string) => void
 }
 
@@ -86,13 +86,13 @@ async function connectPatiently(url: string, waitMs: number, onWait: (reason: st
     synchronousCommit: 'on',
     statementTimeoutMs: 0,
   } as const
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     try {
       return await openConnection(options, 5_000)
     } catch (error) {
       // Wrong credentials or no such database stay wrong; a server that starts, restarts or is full will come.
       if (faultOf(error) === undefined || performance.now() > giveUpAtMs) throw error
-      onWait('the database does not take connections yet')
+      if (tries === 1) onWait('the database does not take connections yet') // four times a second the same is news once
     }
     await pause(250)
   }

@@ -130,9 +130,10 @@ t.test('a server that is still starting is waited for, wrong credentials are not
   const reasons: string[] = []
   const waiting = migrate(proxy.url, { onWait: (reason) => reasons.push(reason) })
   await eventually('it waits', () => reasons.length > 0)
+  await new Promise((resolve) => setTimeout(resolve, 600)) // two tries more
   await proxy.resume()
   t.same(await waiting, { applied: count })
-  t.match(reasons, ['the database does not take connections yet'])
+  t.same(reasons, ['the database does not take connections yet'], 'and said once')
 
   const wrong = new URL(url)
   wrong.password = 'wrong'
