@@ -11,8 +11,8 @@ import { Bucket } from './bucket.ts'
 /** TikTok states no limit for its token endpoint; this is what one replica asks for when it may. */
 const perSecond = 1000
 /**
- * In flight at once. TikTok's tenth of a second, the disk's turn and the record make a fifth on a busy machine: so these are near a thousand a
- * second. They leave a quarter of the connections to TikTok (tiktok/client.ts) to those who wait for a token.
+ * In flight at once, out of 256 connections to TikTok (tiktok/client.ts): the rest is for those who wait. How many a second that makes on this
+ * machine, `npm run bench:refresh` tells.
  */
 const concurrency = 192
 /** Claimed in batches, not one by one as flights land: a claim of thirty costs little more than a claim of one. */

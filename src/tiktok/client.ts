@@ -39,8 +39,8 @@ const maxBytes = 64 * 1024
 const pictureMs = 5000
 
 /**
- * 600 refreshes a second that take 200 ms each are 120 at once; twice that, so that a slow minute queues instead of failing. A call
- * that finds no free connection before its deadline answers `not_sent`.
+ * 192 for what the background refreshes (background/refresher.ts), and a quarter for those who wait: readers, exchanges, revocations. A
+ * call that finds no free connection before its deadline answers `not_sent`.
  */
 const connections = 256
 
