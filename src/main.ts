@@ -22,15 +22,16 @@ enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', impo
 
 let log: Log = createLog('info')
 let grace: ReturnType<typeof closeWithGrace> | undefined
-let asked: { signal: string; at: number } | undefined
+let askedAt: number | undefined
+const tell = (signal: string) => log.info('process was asked to end', { signal })
 // From the beginning: who is asked to end while it still starts has taken nothing on, and what it replays is replayed by the next.
 for (const signal of wishes) {
   process.on(signal, () => {
-    if (asked && performance.now() - asked.at > sameWishMs) process.exit(1) // whoever asks again does not want to wait
-    if (asked) return
-    asked = { signal, at: performance.now() }
+    if (askedAt !== undefined && performance.now() - askedAt > sameWishMs) process.exit(1) // whoever asks again does not want to wait
+    if (askedAt !== undefined) return
+    askedAt = performance.now()
+    tell(signal)
     if (grace) return grace.close()
-    log.info('process was asked to end', { signal })
     process.exit()
   })
 }
@@ -44,7 +45,7 @@ try {
 
   grace = closeWithGrace({ delay: graceMs, logger: false, skip: [...wishes] }, async ({ signal, err }) => {
     if (err) log.fatal('process failed unexpectedly', { error: err })
-    else log.info('process was asked to end', { signal: asked?.signal ?? signal ?? '' })
+    else if (signal) tell(signal)
     const unsaved = await app.close()
     if (unsaved > 0) {
       log.fatal('token answers were left in spill files: start again with the same SPILL_DIR', { count: unsaved })
