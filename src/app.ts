@@ -177,8 +177,12 @@ async function startEmbedded(config: Config, log: Log) {
     dataDir: config.dataDir,
     log: (line) => log.debug('embedded PostgreSQL said something', { name: line }),
   }).catch((error: Error) => {
-    // Its sentences are ours and say what to do; only failures of our own family are shown in the log.
-    throw new ServiceError('storage_unavailable', error.message, { cause: error })
+    // Its own sentences say what to do and may be shown. What has a code comes from the system or from PostgreSQL's programs, and quotes paths.
+    const sentence =
+      'code' in error
+        ? 'The embedded PostgreSQL cannot be kept under DATA_DIR: see that this user may write there and that there is room, or set DATABASE_URL.'
+        : error.message
+    throw new ServiceError('storage_unavailable', sentence, { cause: error })
   })
 }
 

@@ -1,7 +1,7 @@
 // Real processes: quick to be ready, as many at once as anybody likes, and gone when they are asked to go.
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -67,6 +67,15 @@ t.test('a start that cannot be says in words what to do, non-zero, and shows no 
   t.equal(await replica.ended(), 1)
   t.match(replica.logged(), /The service cannot start: PostgreSQL has no database of the name in DATABASE_URL: create it/)
   t.notOk(replica.logged().includes(vaultKeys) || replica.logged().includes('J8s0dk2LQmz7Wx91PvbnT4Rc'))
+})
+
+t.test('a DATA_DIR that cannot hold a database is told without its path', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'tts-start-'))
+  await writeFile(join(dataDir, 'postgres'), 'in the way')
+  const replica = await start('', 'homeless', { ready: false, env: { DATA_DIR: dataDir } })
+  t.equal(await replica.ended(), 1)
+  t.match(replica.logged(), /The service cannot start: The embedded PostgreSQL cannot be kept under DATA_DIR: see that/)
+  t.notOk(replica.logged().includes(dataDir))
 })
 
 t.test('a place to listen at that cannot be had is said to be that of HOST and PORT', async (t) => {
