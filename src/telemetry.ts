@@ -151,7 +151,6 @@ export const refreshOutcomes = [
   'client_refused',
   'discarded',
 ] as const
-export type RefreshOutcomeLabel = (typeof refreshOutcomes)[number]
 
 export type Metrics = ReturnType<typeof createMetrics>
 

@@ -123,7 +123,7 @@ export function createCourier(
 }
 
 /** What an endpoint is called in the database and on the command line. */
-export function endpointIdOf(url: string): string {
+function endpointIdOf(url: string): string {
   return `ep_${digest(url).slice(0, 24)}`
 }
 

@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { type FailureCode, failures, Problem } from '../errors.ts'
 import { nameSchemasOnce } from './schema-names.ts'
 
-export const apiVersion = '1.0.0'
+const apiVersion = '1.0.0'
 
 /** Everything a guarded JSON route can answer besides its own failures. */
 const guarded: FailureCode[] = [
@@ -121,7 +121,6 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
   app.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, async () => app.swagger())
 }
 
-/** Marks a parameter that is optional to the validation only so that its absence has a code of its own. */
 export const requiredByCode = 'x-required-by-code'
 
 interface DescribedParameter {

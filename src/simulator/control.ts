@@ -130,7 +130,7 @@ export function* issueToCrowd(world: World, crowd: Crowd): Generator<IssuedGrant
   }
 }
 
-export function describeGrant(grants: Grants, grant: Grant, reveal: boolean) {
+function describeGrant(grants: Grants, grant: Grant, reveal: boolean) {
   return {
     open_id: grant.person.openId,
     person: grant.person.id,

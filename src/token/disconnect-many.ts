@@ -15,7 +15,7 @@ import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
 import { attemptDueRevocations } from './revoke.ts'
 
-export const emergencyReason = 'disconnected_by_operator'
+const emergencyReason = 'disconnected_by_operator'
 
 export interface Emergency {
   /** null: everybody */

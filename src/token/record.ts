@@ -8,7 +8,6 @@ import { revokeRefused } from './revoke.ts'
 import { step } from './steps.ts'
 import { tracked, untilSaved } from './until-saved.ts'
 
-/** One answered refresh. */
 const AnsweredRefresh = AnsweredTokens.extend({
   accountId: z.string(),
   /** the generation that was spent */

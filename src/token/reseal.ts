@@ -72,7 +72,7 @@ export async function reseal({ db, vault }: Pick<Parts, 'db' | 'vault'>, options
 }
 
 /** Why a reseal to this key cannot begin: whoever seals with another key would put it back while we walk. */
-export function objectionsOf(replicas: readonly Replica[], primary: string): string[] {
+function objectionsOf(replicas: readonly Replica[], primary: string): string[] {
   return replicas.flatMap(({ id, keyIds, primaryKeyId }) => {
     if (primaryKeyId === primary) return []
     return keyIds.includes(primary)

@@ -4,7 +4,7 @@ import type { Replica } from './replica.ts'
 import type { Reading, Rig } from './rig.ts'
 
 /** Every labelled step of a refresh, and what becomes of the account whose process dies there. */
-export const afterDeathAt = {
+const afterDeathAt = {
   'refresh.claimed': 'active',
   'refresh.sending': 'active',
   'refresh.answered': 'refresh_outcome_unknown',

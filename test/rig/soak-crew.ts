@@ -9,8 +9,6 @@ import type { Expected } from './invariants.ts'
 import type { Replica } from './replica.ts'
 import { publicUrl, type Rig, returnUrl } from './rig.ts'
 
-export type Crew = ReturnType<typeof gatherCrew>
-
 const owner = 'user_soak'
 
 /** @param found where violations are told that are seen on the way */
