@@ -55,8 +55,6 @@ export class ServiceProblem extends Error {
   }
 }
 
-export type Service = ReturnType<typeof openService>
-
 /**
  * @param webAppKey scopes connect:write, accounts:read, accounts:write; it cannot read tokens
  * @param uploadKey scope tokens:read; a real web app has no such key, the upload service does

@@ -10,7 +10,7 @@ import { noAccount, toQuota, UploadQuota, windowSeconds } from './quota.ts'
 
 export const usualTtlSeconds = 1800
 
-export const uploadStatuses = ['reserved', 'committed', 'released', 'expired'] as const
+const uploadStatuses = ['reserved', 'committed', 'released', 'expired'] as const
 
 export const Upload = z
   .object({

@@ -104,7 +104,7 @@ export function redirect(parts: Parts, reply: FastifyReply, location: string): F
 }
 
 /** Also for redirects: they carry secrets in their addresses. */
-export function withBrowserHeaders({ config }: Parts, reply: FastifyReply, formOrigins: readonly string[] = []): FastifyReply {
+function withBrowserHeaders({ config }: Parts, reply: FastifyReply, formOrigins: readonly string[] = []): FastifyReply {
   // Chromium holds the redirects after a form to form-action too: the way goes on to TikTok, which may pass people between hosts of its own.
   const { authBaseUrl } = config.tiktok
   const formTargets = ["'self'", authBaseUrl, authBaseUrl.replace(/^https:\/\/www\./, 'https://*.'), ...formOrigins]

@@ -12,7 +12,6 @@ import { AnsweredTokens } from './answered.ts'
 import { revokeRefused } from './revoke.ts'
 import { untilSaved } from './until-saved.ts'
 
-/** One answered exchange. */
 const AnsweredExchange = AnsweredTokens.extend({ sessionId: z.string() })
 export type AnsweredExchange = z.infer<typeof AnsweredExchange>
 
