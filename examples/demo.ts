@@ -1,7 +1,7 @@
 // `npm run demo`: everything a click path needs, on one machine, with nothing configured. PostgreSQL (the service's own default), TikTok's
 // simulator, the service and an example web app, as real processes. The data stays in .data/demo; Ctrl-C ends all.
 import { readFileSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runningEmbeddedPostgres } from '../src/db/embedded.ts'
@@ -52,6 +52,7 @@ async function start(): Promise<void> {
     const address = await readFile(addressFile, 'utf8').catch(() => '')
     throw new Error(`This demo is running already${address && ` at ${address.trim()}`}; if it is just ending, try again.`)
   }
+  await rm(addressFile, { force: true }) // an earlier run's
   say('Starting the TikTok OAuth service with everything around it. The first time takes a few seconds longer.\n')
 
   const [webAppPort = 0, servicePort = 0, simulatorPort = 0] = options.ports.split(',').map(Number)
@@ -133,18 +134,25 @@ async function end(exitCode: 0 | 1): Promise<void> {
   process.exit(exitCode)
 }
 
-/** A killed npm cannot pass on anything, and nobody would know that the demo is still there. Between npm and us there may be a shell. */
+/**
+ * A killed npm cannot pass on anything, and nobody would know that the demo is still there. Between npm and us there may be a shell, which lives on
+ * then; where there is none, our parent's parent is whoever typed the command, and may leave (`nohup npm run demo &`).
+ */
 function endWithNpm(): void {
   if (process.env.npm_lifecycle_event === undefined || process.platform === 'win32') return
-  const forebears = () => [process.ppid, parentOf(process.ppid)].join()
+  const forebears = () => {
+    const parent = processOf(process.ppid)
+    return /^\w*sh$/.test(parent?.name ?? '') ? `${process.ppid}, ${parent?.ppid}` : `${process.ppid}`
+  }
   const atStart = forebears()
   setInterval(() => forebears() !== atStart && void end(0), 500).unref()
 }
 
 /** @returns undefined where the system does not tell in a file; its shell steps aside for the command there */
-function parentOf(pid: number): string | undefined {
+function processOf(pid: number): { name: string; ppid: string } | undefined {
   try {
-    return /\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1]
+    const [, name = '', ppid = ''] = /\((.*)\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
+    return { name, ppid }
   } catch {
     return undefined
   }
