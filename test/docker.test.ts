@@ -74,3 +74,9 @@ t.test('only what the service needs gets in, and no secret that lies about', asy
   )
   t.strictSame(literals, [])
 })
+
+t.test('what compose runs is pulled, so that it has the security releases of today', async (t) => {
+  const compose = read('compose.yaml')
+  t.match(compose, /build: \{ context: \., pull: true \}/)
+  t.match(compose, /image: postgres:18\n +pull_policy: always/)
+})
