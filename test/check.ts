@@ -40,19 +40,21 @@ const checks: { name: string; remedy: string; check: Check }[] = [
 
 let passed = 0
 let failed = 0
+let notMade = 0
 for (const { name, remedy, check } of checks) {
   const trouble = await check().catch((error: unknown) => (error instanceof NotMade ? error : String(error)))
   if (trouble === '') {
     passed += 1
     console.log(`ok      ${name}`)
   } else if (trouble instanceof NotMade) {
+    notMade += 1
     console.log(`NOT MADE  ${name}: ${trouble.message}`)
   } else {
     failed += 1
     console.log(`FAILED  ${name}\n\n${trouble.trim()}\n\n        what to do: ${remedy}\n`)
   }
 }
-console.log(`checks: ${passed} passed, ${failed} failed`)
+console.log(`checks: ${passed} passed, ${failed} failed${notMade > 0 ? `, ${notMade} not made` : ''}`)
 process.exitCode = failed === 0 ? 0 : 1
 
 /** Runs a package's program with this Node, whatever the machine's own is. */
