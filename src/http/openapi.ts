@@ -99,7 +99,10 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
         { name: 'connect', description: 'Sending a person to TikTok and back' },
         { name: 'accounts', description: 'Whose accounts, what they look like, how they are doing' },
         { name: 'token', description: 'Access tokens' },
-        { name: 'uploads', description: 'Upload slots: twenty in any 24 hours' },
+        {
+          name: 'uploads',
+          description: 'Upload slots: in any 24 hours as many as `UPLOAD_LIMIT_PER_DAY` says, 20 unless it is set',
+        },
         { name: 'owners', description: 'Tiers and places' },
         { name: 'events', description: 'What happened, and TikTok telling us so' },
         { name: 'operations', description: 'Health, metrics, this description' },

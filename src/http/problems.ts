@@ -43,7 +43,8 @@ export const remedies: Record<FailureCode, string> = {
   account_mismatch: 'The person chooses the account to be reconnected at TikTok, or connects the other one as a new account.',
   session_not_ready: 'Wait for the browser to come back to the return URL; only then there is something to complete.',
   upload_released: 'Reserve a new slot; this one was given back.',
-  upload_committed: 'Nothing: the upload counts already and cannot be released.',
+  upload_committed:
+    'Nothing, if you meant to release it: the upload counts already. Another `publish_id` is another upload: reserve a slot for it.',
   account_disconnected: 'Forget the account, or have the person connect it again; it comes back under a new id.',
   session_expired: 'Open a new connect session; one lasts ten minutes.',
   payload_too_large: 'Send less: 16 KiB are taken, 64 KiB from TikTok.',
