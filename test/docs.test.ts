@@ -38,6 +38,13 @@ t.test('files that are made from the source are up to date', async (t) => {
   }
 })
 
+t.test('there is one version', async (t) => {
+  const { version } = JSON.parse(read('package.json'))
+  t.equal((JSON.parse(read('package-lock.json')) as { version: string }).version, version)
+  t.equal((JSON.parse(read('openapi/openapi.json')) as { info: { version: string } }).info.version, version)
+  t.equal(/^## (\S+?),/m.exec(read('CHANGELOG.md'))?.[1], version)
+})
+
 t.test('nothing of the contract is missing or has another name', async (t) => {
   const missing = (wanted: readonly string[], there: readonly string[]) => wanted.filter((one) => !there.includes(one))
   t.strictSame(missing(contract.variables, Object.keys(variables.shape)), [], 'variables')
@@ -57,7 +64,7 @@ t.test('every variable has its sentence, and no page speaks of one that is not t
     t.ok(schema.description && schema.description.length > 10, `${name} is described`)
     t.match(example, new RegExp(`^(# )?${name}=`, 'm'))
   }
-  const others = new Set(['TEST_DATABASE_URL', 'REDIS_TEST_URL', 'POSTGRES_PASSWORD'])
+  const others = new Set(['TEST_DATABASE_URL', 'REDIS_TEST_URL', 'POSTGRES_PASSWORD', 'UV_THREADPOOL_SIZE'])
   for (const page of pages) {
     const named = [...read(page).matchAll(/`([A-Z][A-Z]+(?:_[A-Z]+)+)`/g)].map(([, name = '']) => name)
     t.strictSame(
