@@ -1,5 +1,5 @@
 // A long day, drawn from a seed: readers, uploaders, expiries, disconnects, reconnects, kills, pauses, database cuts and TikTok's faults, all at once
-// and in any order. Every operation is recorded; at the end everything is let settle and the invariants are asked.
+// and in any order. Every operation but reads is recorded; at the end everything is let settle and the invariants are asked.
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FaultScript } from '../../src/simulator/faults.ts'
 import { labels } from './faults.ts'
@@ -19,11 +19,11 @@ export interface SoakReport {
   presentedTwice: number
   lostToCrashes: number
   violations: string[]
-  /** what was done, in order: `+12.3s kill replica-2` */
+  /** what was done, in order: `+12.3s kill replica-2 acc_01k9z3… 734`, with the account and the number that were drawn */
   record: string[]
 }
 
-/** Out of a hundred and fifty: a process dies every ten seconds or so, and in between there is time to do some work. */
+/** Out of a hundred and sixty: every few seconds a process is to die, if it is up, and in between there is time to do some work. */
 const weights = {
   read: 100,
   reject: 8,
@@ -32,7 +32,7 @@ const weights = {
   time: 1.5,
   disconnect: 1,
   reconnect: 2,
-  tiktok: 1,
+  tiktok: 3,
   kill: 0.25,
   killAtStep: 0.35,
   pause: 0.3,
