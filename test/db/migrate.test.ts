@@ -85,13 +85,7 @@ t.test('who comes second waits for who came first, and says so', async (t) => {
   const reasons: string[] = []
   const first = migrate(url, { folder })
   const sql = connect(t, url)
-  await eventually(
-    'the first one holds the lock',
-    async () =>
-      (
-        await sql`select from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`
-      ).length > 0,
-  )
+  await eventually('the first one holds the lock', () => isLocked(sql))
   t.same(await migrate(url, { folder, onWait: (reason) => reasons.push(reason) }), { applied: 0 })
   t.same(await first, { applied: 1 })
   t.same(reasons, ['another process is migrating the database'])
@@ -115,7 +109,7 @@ t.test('a starter whose connection is cut mid-migration fails, and the next one 
   const folder = await migrations(t, 'create table slow (n int);\n--> statement-breakpoint\nselect pg_sleep(0.5)')
   const cutOff = migrate(proxy.url, { folder })
   const sql = connect(t, url)
-  await eventually('it is at it', async () => (await sql`select from pg_locks where locktype = 'advisory'`).length > 0)
+  await eventually('it is at it', () => isLocked(sql))
   const failed = t.rejects(cutOff)
   await proxy.cut()
   await failed
@@ -156,3 +150,10 @@ t.test('readiness knows whether every migration is there', async (t) => {
   t.equal(await migrationsApplied(empty), false)
   t.equal(await migrationsApplied(fresh, await migrations(t, 'select 1')), false)
 })
+
+/** Locks of the other databases of this server are other tests'. */
+async function isLocked(sql: postgres.Sql): Promise<boolean> {
+  const locks = await sql`
+    select from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`
+  return locks.length > 0
+}

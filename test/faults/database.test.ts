@@ -116,7 +116,8 @@ t.test(
     })
     await eventually('the table is locked', async () => {
       const [row] =
-        await rig.sql`select count(*)::int as n from pg_locks where mode = 'AccessExclusiveLock' and relation = 'accounts'::regclass`
+        await rig.sql`select count(*)::int as n from pg_locks where mode = 'AccessExclusiveLock' and relation = 'accounts'::regclass
+          and database = (select oid from pg_database where datname = current_database())`
       return row?.n === 1
     })
     const busy = Array.from({ length: 15 }, (_, i) => rig.call(replica, 'GET', `/accounts/${accounts[i]?.id}`))

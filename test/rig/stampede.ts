@@ -74,7 +74,8 @@ async function holdAtTheDoor(databaseUrl: string): Promise<{ release(waiting: nu
     async release(waiting) {
       await eventually(`${waiting} connects stand at the door`, async () => {
         const [row] = await sql<{ n: number }[]>`
-          select count(*)::int as n from pg_locks where not granted and relation = 'owners'::regclass`
+          select count(*)::int as n from pg_locks where not granted and relation = 'owners'::regclass
+            and database = (select oid from pg_database where datname = current_database())`
         return (row?.n ?? 0) >= waiting
       })
       await held.unsafe('commit')
