@@ -1,6 +1,6 @@
 // The window of upload slots of one TikTok account: how many of the rolling 24 hours' slots are taken, and when the next is free.
 import { z } from 'zod'
-import { findQuotas, type NoAccount, type QuotaRow } from '../db/uploads.ts'
+import { findNextSlots, findQuotas, type NoAccount, type QuotaRow } from '../db/uploads.ts'
 import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 
@@ -28,6 +28,13 @@ export async function quotasOf({ db, config }: Parts, accountIds: string[]): Pro
   const limit = config.uploadLimitPerDay
   const rows = await findQuotas(db, accountIds, limit)
   return new Map(rows.map((row) => [row.accountId, toQuota(row, limit)]))
+}
+
+/** For people: when there will be one more slot than now. `next_slot_at` says nothing while one is free, and is all that a caller needs. */
+export async function nextSlotsOf({ db, config }: Parts, accountIds: string[]): Promise<Map<string, Date>> {
+  if (accountIds.length === 0) return new Map()
+  const rows = await findNextSlots(db, accountIds, config.uploadLimitPerDay)
+  return new Map(rows.map(({ accountId, freeAt }) => [accountId, freeAt]))
 }
 
 /** @throws ServiceError account_not_found | account_disconnected */

@@ -73,6 +73,22 @@ export async function findQuotas(
   )
 }
 
+/** When one slot more than now will be free, of the accounts that have some and not all of theirs. */
+export async function findNextSlots(
+  db: Db,
+  accountIds: readonly string[],
+  limit: number,
+): Promise<{ accountId: string; freeAt: Date }[]> {
+  return db.run(
+    'find_next_slots',
+    (sql) => sql<{ accountId: string; freeAt: Date }[]>`
+      select a.id as "accountId", later.free_at as "freeAt"
+      from accounts a cross join lateral quota_at(tiktok_user_of(a.open_id), ${limit}, now(), now(), 1) q
+        cross join lateral quota_at(tiktok_user_of(a.open_id), ${limit}, now(), now(), q.remaining + 1) later
+      where a.id = any(${[...accountIds]}) and q.remaining between 1 and ${limit} - 1 and later.free_at is not null`,
+  )
+}
+
 export interface Reservation {
   accountId: string
   /** the id that a new reservation gets */

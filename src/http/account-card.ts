@@ -14,8 +14,12 @@ export const nameOf = ({ label, profile }: Account): string =>
 /**
  * @param options.formToken what its forms carry
  * @param options.mayReconnect false where the session is for another account
+ * @param options.nextSlotAt when there is one slot more than now; null: none is taken, or nobody knows
  */
-export function accountCard(account: Account, options: { formToken: string; mayReconnect: boolean }): Html {
+export function accountCard(
+  account: Account,
+  options: { formToken: string; mayReconnect: boolean; nextSlotAt: string | null },
+): Html {
   const { health } = account
   const now = new Date(health.checked_at)
   const name = nameOf(account)
@@ -28,7 +32,7 @@ ${facts(account, now)}
 </div>
 <div class="wide">
 ${reasonsOf(account).map((reason) => html`<div class="note ${toneOf(account) === 'bad' ? 'bad' : ''}"><p>${reason}</p>${options.mayReconnect ? reconnectForm(account, name, options.formToken) : nothing}</div>`)}
-${account.status === 'active' && mayUpload(account) ? quota(account, now) : nothing}
+${account.status === 'active' && mayUpload(account) ? quota(account, options.nextSlotAt, now) : nothing}
 <div class="actions">
 ${renameForm(account, name, options.formToken)}
 <a class="button minor" href="/connect/accounts/${account.id}/disconnect">${words.disconnect}<span class="unseen"> ${name}</span></a>
@@ -79,8 +83,8 @@ ${followers === null ? (account.missing_scopes.includes('user.info.stats') ? htm
 const handle = ({ profile: { username } }: Account): Html =>
   username === null ? nothing : html`<p class="quiet"><bdi>@${username}</bdi></p>`
 
-function quota({ upload_quota: quota }: Account, now: Date): Html {
-  const { limit, remaining, next_slot_at: nextSlotAt, closed_by: closedBy } = quota
+function quota({ upload_quota: quota }: Account, nextSlotAt: string | null, now: Date): Html {
+  const { limit, remaining, closed_by: closedBy } = quota
   const next =
     nextSlotAt === null
       ? nothing

@@ -14,6 +14,7 @@ export interface ConnectView {
   accounts: Account[]
   /** there are more than these */
   more: boolean
+  nextSlots: Map<string, Date>
   ended: Ended[]
   /** undefined while nobody can say what the owner may have */
   allowance: Allowance | undefined
@@ -62,9 +63,13 @@ function messages({ done, notDone }: ConnectView): Html {
 }
 
 function accountList(view: ConnectView): Html {
-  const { session, accounts, more, formToken, back } = view
+  const { session, accounts, more, nextSlots, formToken, back } = view
   const cards = accounts.map((account) =>
-    accountCard(account, { formToken, mayReconnect: (session.reconnectAccountId ?? account.id) === account.id }),
+    accountCard(account, {
+      formToken,
+      mayReconnect: (session.reconnectAccountId ?? account.id) === account.id,
+      nextSlotAt: nextSlots.get(account.id)?.toISOString() ?? account.upload_quota.next_slot_at,
+    }),
   )
   return html`<section aria-labelledby="accounts-heading">
 <div class="bar"><h2 id="accounts-heading">${texts.page.accounts}</h2><p class="quiet">${places(view)}</p>${mayConnectAnother(view) ? html`<a class="jump" href="#connect">${texts.page.connectAnother}</a>` : nothing}</div>

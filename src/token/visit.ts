@@ -4,6 +4,7 @@
 // session, the person would be locked out by a robot (S14). So every browser that opens a good link gets a pass of its own, and the first one that
 // does something, which takes a POST with that pass, keeps the session; all others are refused from then on.
 import { type Account, getAccount, pageOfAccounts } from '../account/account.ts'
+import { nextSlotsOf } from '../account/quota.ts'
 import { type Ended, listEnded } from '../db/accounts.ts'
 import { bindSession, type ConnectSession, findSessionBySecret } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
@@ -83,6 +84,8 @@ export interface Owned {
   accounts: Account[]
   /** there are more than these */
   more: boolean
+  /** of accounts that have used some of their slots and not all: when the next comes free */
+  nextSlots: Map<string, Date>
   /** ended lately and not by the owner, newest first: nobody should wonder where an account has gone */
   ended: Ended[]
 }
@@ -100,7 +103,11 @@ export async function accountsOfVisit(parts: Parts, { ownerId, reconnectAccountI
     const meant = await getAccount(parts, reconnectAccountId)
     if (meant.status !== 'disconnected') accounts.push(meant)
   }
-  return { accounts: accounts.sort((a, b) => (a.id < b.id ? -1 : 1)), more, ended }
+  const nextSlots = await nextSlotsOf(
+    parts,
+    accounts.map(({ id }) => id),
+  )
+  return { accounts: accounts.sort((a, b) => (a.id < b.id ? -1 : 1)), more, nextSlots, ended }
 }
 
 /** @throws ServiceError account_not_found: also for another owner's, of which nothing is told | account_disconnected */

@@ -137,6 +137,24 @@ t.test('what was not allowed is named, and uploads are promised to nobody who di
   t.match(none, 'Ask TikTok again')
 })
 
+t.test('a card says how many uploads are left, and when there is one more', async (t) => {
+  const { openSession, browser, config, connect, call, timePasses } = await startWorld(t)
+  const account = await connect({ owner: 'busy', person: 'mara' })
+  const upload = async (key: string) => {
+    const wish = { headers: { 'idempotency-key': key } }
+    const { body } = await call<{ id: string }>('POST', `/accounts/${account.id}/uploads`, wish)
+    t.match(await call('POST', `/accounts/${account.id}/uploads/${body.id}/commit`), { status: 200 })
+  }
+  await upload('first')
+  await timePasses(2 * 3600)
+  await upload('second')
+  await upload('third')
+  const visitor = browser()
+  await visitor.get((await openSession({ ...unasked, owner_id: 'busy' })).connect_url)
+  const { text } = await visitor.get(`${config.publicUrl}/connect`)
+  t.match(text, /17 of 20 uploads left<.*<time datetime="[^"]+">next slot in 22 hours/s)
+})
+
 t.test('the picture is shown to the visitor and to nobody else', async (t) => {
   const { openSession, browser, config, connect } = await startWorld(t)
   const account = await connect()
