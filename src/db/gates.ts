@@ -10,8 +10,9 @@ export interface Gate {
 }
 
 /**
- * Holds all refreshes back, on all replicas: doubling from `firstSeconds` to a minute, or as long as TikTok said. Callers that
- * fail at the same time count once: a gate that is closed for a while yet is left alone.
+ * Holds all refreshes back, on all replicas: for `firstSeconds`, or longer when it had been closed before, up to a minute; never less than TikTok
+ * said. Callers that fail at the same time count once, and so does a probe, which has put the gate off already: one that is closed for a while yet
+ * is left alone.
  */
 export async function closeGate(db: Db, reason: GateReason, firstSeconds: number): Promise<void> {
   await db.run(

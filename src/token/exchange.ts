@@ -20,7 +20,7 @@ import { datesOf } from './expiry.ts'
 import { type AnsweredExchange, connectGrant } from './grant.ts'
 import { revokeRefused } from './revoke.ts'
 import { step } from './steps.ts'
-import { tracked, untilSaved } from './until-saved.ts'
+import { onceMore, tracked, untilSaved } from './until-saved.ts'
 
 /**
  * The session after its exchange, which may be in flight here or at a neighbour, or may be ours to start. Waits no longer than a
@@ -57,12 +57,8 @@ export function exchangeOnce(parts: Parts, sessionId: string, actor: string, beg
   return parts.exchanges.join(sessionId, async () => {
     if (!(await mayExchange(parts, sessionId))) return
     const attemptId = newId('att')
-    const begin = () => beginExchange(parts.db, sessionId, attemptId, parts.timings.leaseSeconds)
-    // Asked once more under the same attempt when the database's answer is lost: otherwise the session would wait for an exchange that nobody does.
-    const claim = await begin().catch((error) => {
-      if (error instanceof ServiceError && error.code === 'storage_unavailable') return begin()
-      throw error
-    })
+    // Under the same attempt: otherwise the session would wait for an exchange that nobody does.
+    const claim = await onceMore(() => beginExchange(parts.db, sessionId, attemptId, parts.timings.leaseSeconds))
     if (!claim) return
     begun()
     const mark = performance.now()

@@ -2,7 +2,6 @@
 // TikTok thinks, and what TikTok answered is made durable before anything else looks at it.
 import { type Claim, claimStands, claimTokenSet, parkClaim, releaseClaim, sightTokenSet, standingOf } from '../db/claims.ts'
 import { recordExpiry, settleRejections, suspectRejection } from '../db/rejections.ts'
-import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Parts, RefreshOutcome, Sighting } from '../parts.ts'
 import type { TokenAnswer } from '../tiktok/client.ts'
@@ -10,6 +9,7 @@ import { backoffSeconds, datesOf } from './expiry.ts'
 import { holdBack, reached, stumble } from './gate.ts'
 import { keep } from './record.ts'
 import { step } from './steps.ts'
+import { onceMore } from './until-saved.ts'
 
 /** A claim used this quickly is believed; after a longer wait it is looked at again before the token is sent. */
 const surelyOursSeconds = 0.5
@@ -202,12 +202,8 @@ export function watch(parts: Parts, accountId: string, generation: number): Prom
 async function claimOnce(parts: Parts, accountId: string, generation: number): Promise<Claim | undefined> {
   const { db, claimsInDoubt, timings } = parts
   const attemptId = claimsInDoubt.get(accountId) ?? newId('att')
-  const tryIt = () => claimTokenSet(db, accountId, generation, { attemptId, leaseSeconds: timings.leaseSeconds })
   claimsInDoubt.set(accountId, attemptId)
-  const claim = await tryIt().catch((error) => {
-    if (error instanceof ServiceError && error.code === 'storage_unavailable') return tryIt()
-    throw error
-  })
+  const claim = await onceMore(() => claimTokenSet(db, accountId, generation, { attemptId, leaseSeconds: timings.leaseSeconds }))
   claimsInDoubt.delete(accountId)
   return claim
 }

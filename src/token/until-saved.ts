@@ -48,6 +48,16 @@ export async function untilSaved<T>(
   }
 }
 
+/** Asks once more when the database's answer is lost. Only for what finds what it did the first time. */
+export async function onceMore<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof ServiceError && error.code === 'storage_unavailable') return ask()
+    throw error
+  }
+}
+
 /** Until the last of several has been so for the whole time. */
 function rememberSavedLate(savedLate: Map<string, number>, subject: string): void {
   const savedAtMs = performance.now()

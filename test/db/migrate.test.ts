@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { type AddressInfo, connect as connectTo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -119,14 +119,23 @@ t.test('a starter whose connection is cut mid-migration fails, and the next one 
 
 t.test('a server that is still starting is waited for, wrong credentials are not', async (t) => {
   const { url } = await emptyDatabase(t)
-  const proxy = await startProxy(t, url)
-  await proxy.cut()
+  let tries = 0
+  const starting = createServer((socket) => {
+    if (++tries <= 3) {
+      socket.once('data', () => socket.end(Buffer.concat([Buffer.from('E'), lengthOf(stillStarting), stillStarting])))
+      return
+    }
+    const server = connectTo(Number(new URL(url).port), new URL(url).hostname)
+    socket.pipe(server).pipe(socket)
+    for (const end of [socket, server]) end.on('error', () => {})
+  }).listen(0, '127.0.0.1')
+  t.teardown(() => starting.close())
+  await once(starting, 'listening')
+  const behind = new URL(url)
+  behind.host = `127.0.0.1:${(starting.address() as AddressInfo).port}`
   const reasons: string[] = []
-  const waiting = migrate(proxy.url, { onWait: (reason) => reasons.push(reason) })
-  await eventually('it waits', () => reasons.length > 0)
-  await new Promise((resolve) => setTimeout(resolve, 600)) // two tries more
-  await proxy.resume()
-  t.same(await waiting, { applied: count })
+  t.same(await migrate(behind.href, { onWait: (reason) => reasons.push(reason) }), { applied: count })
+  t.equal(tries, 4)
   t.same(reasons, ['the database does not take connections yet'], 'and said once')
 
   const wrong = new URL(url)
@@ -156,4 +165,13 @@ async function isLocked(sql: postgres.Sql): Promise<boolean> {
   const locks = await sql`
     select from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`
   return locks.length > 0
+}
+
+/** PostgreSQL's ErrorResponse while it starts up. */
+const stillStarting = Buffer.from('SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0')
+
+function lengthOf(body: Buffer): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(body.length + 4)
+  return length
 }
