@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import postgres from 'postgres'
-import { startEmbeddedPostgres } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { killAt, labels, outage, pauseWithAnswer, storm, underKilledConnections, warmUp } from '../test/rig/faults.ts'
 import { type Expected, violations } from '../test/rig/invariants.ts'
 import { type Rig, startRig } from '../test/rig/rig.ts'
+import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
 
 const { values } = parseArgs({
   options: {

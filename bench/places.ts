@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startEmbeddedPostgres } from '../src/db/embedded.ts'
+import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
 
 const rounds = Number(process.env.BENCH_ROUNDS ?? 20)
 const contenders = 50

@@ -9,10 +9,10 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { claimDueTokenSets } from '../src/db/claims.ts'
 import { type Db, openDb } from '../src/db/client.ts'
-import { startEmbeddedPostgres } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { newId } from '../src/ids.ts'
 import { startRig } from '../test/rig/rig.ts'
+import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
 
 const accountCount = Number(process.env.BENCH_ACCOUNTS ?? 100_000)
 const measuredMs = Number(process.env.BENCH_MS ?? 20_000)

@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { openDb } from '../src/db/client.ts'
-import { startEmbeddedPostgres } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { countSealedTexts } from '../src/db/sealed-texts.ts'
 import { createApiKey } from '../src/http/api-keys.ts'
@@ -15,6 +14,7 @@ import { createVault } from '../src/vault/vault.ts'
 import { violations } from '../test/rig/invariants.ts'
 import { changeKeys } from '../test/rig/key-change.ts'
 import { startRig } from '../test/rig/rig.ts'
+import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
 
 const options = { accounts: { type: 'string', default: '20000' }, calls: { type: 'string', default: '100' } } as const
 const { values } = parseArgs({ options })

@@ -11,10 +11,10 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openBatch } from '../src/db/batch.ts'
 import { type Db, openDb } from '../src/db/client.ts'
-import { startEmbeddedPostgres } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { type Reservation, reserveUploads } from '../src/db/uploads.ts'
 import { newId } from '../src/ids.ts'
+import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
 
 const accountCount = 1_000
 const callers = 40

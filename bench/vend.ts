@@ -8,12 +8,12 @@ import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import autocannon from 'autocannon'
 import { openDb } from '../src/db/client.ts'
-import { startEmbeddedPostgres } from '../src/db/embedded.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { createApiKey } from '../src/http/api-keys.ts'
 import { newId } from '../src/ids.ts'
 import { generateVaultKey, parseKeyring } from '../src/vault/keyring.ts'
 import { createVault } from '../src/vault/vault.ts'
+import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
 
 const { values } = parseArgs({
   options: {

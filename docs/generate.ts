@@ -1,8 +1,8 @@
 // `npm run docs`: writes every file that is made from the source, or only those named. `npm run check` compares instead.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { openApiFile } from '../src/http/describe.ts'
-import { problemsFile } from '../src/http/problems.ts'
+import { openApiFile } from '../src/describe.ts'
+import { problemsFile } from '../src/pages/problems.ts'
 import { envExample } from '../src/variables.ts'
 
 export const repository = join(import.meta.dirname, '..')

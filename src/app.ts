@@ -3,29 +3,29 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import { openTierService } from './account/tier-service.ts'
 import { type Background, startBackground } from './background/background.ts'
 import { type Config, ConfigError } from './config.ts'
+import { openTierService } from './connect/tier-service.ts'
 import { openBatch } from './db/batch.ts'
 import { openDb } from './db/client.ts'
-import { startEmbeddedPostgres } from './db/embedded.ts'
 import { migrate } from './db/migrate.ts'
 import { ensurePartitions } from './db/partitions.ts'
 import { vendTokenSets } from './db/token-sets.ts'
 import { reserveUploads } from './db/uploads.ts'
+import { loadEmbeddedPostgres } from './embedded-postgres.ts'
 import { ServiceError } from './errors.ts'
-import { Flights } from './flights.ts'
 import { listen } from './http/listen.ts'
-import { buildServer } from './http/server.ts'
 import { newId } from './ids.ts'
+import { replaySpills } from './operate/replay.ts'
 import { type Parts, type Timings, timings } from './parts.ts'
 import { watchKeyring } from './readiness.ts'
 import { announce, leave } from './replica.ts'
+import { buildServer } from './server.ts'
+import { SingleFlight } from './single-flight.ts'
 import { createLog, createMetrics, type Log } from './telemetry.ts'
 import { createTikTok } from './tiktok/client.ts'
-import { replaySpills } from './token/replay.ts'
+import { openSpill } from './vault/journal.ts'
 import { generateVaultKey, type Keyring, parseKeyring } from './vault/keyring.ts'
-import { openSpill } from './vault/spill.ts'
 import { createVault } from './vault/vault.ts'
 
 export interface App {
@@ -142,10 +142,10 @@ export async function openParts(
     tiktok,
     tierService: serviceUrl === undefined ? undefined : openTierService({ url: serviceUrl, token: serviceToken }),
     timings: times,
-    refreshes: new Flights(times.flightDeadlineMs, () => ({ kind: 'yielded' as const })),
-    exchanges: new Flights(times.flightDeadlineMs, () => undefined),
+    refreshes: new SingleFlight(times.flightDeadlineMs, () => ({ kind: 'yielded' as const })),
+    exchanges: new SingleFlight(times.flightDeadlineMs, () => undefined),
     claimsInDoubt: new Map(),
-    watches: new Flights(times.flightDeadlineMs, () => 'nothing' as const),
+    watches: new SingleFlight(times.flightDeadlineMs, () => 'nothing' as const),
     recording: new Set(),
     vends: openBatch((reads, queueMs) => vendTokenSets(db, reads, { queueMs })),
     reservations: openBatch((asked, queueMs) => reserveUploads(db, asked, { queueMs })),
@@ -173,6 +173,7 @@ export async function openParts(
 
 async function startEmbedded(config: Config, log: Log) {
   log.warn('embedded PostgreSQL is used: it serves this machine only; set DATABASE_URL for anything that matters')
+  const { startEmbeddedPostgres } = await loadEmbeddedPostgres()
   return startEmbeddedPostgres({
     dataDir: config.dataDir,
     log: (line) => log.debug('embedded PostgreSQL said something', { name: line }),

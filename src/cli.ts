@@ -49,7 +49,7 @@ async function run(argv: string[]): Promise<void> {
     case 'notices':
       return (await import('./cli/notices.ts')).notices(rest)
     case 'simulator':
-      return (await import('./simulator/command.ts')).runSimulator(rest)
+      return (await loadSimulator()).runSimulator(rest)
     case 'help':
     case '--help':
     case '-h':
@@ -58,6 +58,14 @@ async function run(argv: string[]): Promise<void> {
     default:
       throw new UsageError(`There is no command ${JSON.stringify(command)}.`)
   }
+}
+
+async function loadSimulator() {
+  return import('tiktok-simulator/command').catch((cause) => {
+    throw new Error('The simulator is a development package that this installation leaves out: run it from a checkout.', {
+      cause,
+    })
+  })
 }
 
 // Whoever reads the answer has seen enough: `audit reads … | head`.

@@ -1,7 +1,7 @@
 // The environment, read once and judged as a whole. A bad value stops the start with the variable's name and never its value, because
 // half of them are secrets.
 import type { KeyScope } from './key-scopes.ts'
-import { isLoopback } from './public-address.ts'
+import { isLoopback } from './outbound/public-address.ts'
 import { variables } from './variables.ts'
 
 /** What the rest of the service is told; secrets are here and nowhere else. */

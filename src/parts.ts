@@ -5,10 +5,10 @@ import type { Batch } from './db/batch.ts'
 import type { Db } from './db/client.ts'
 import type { Vended, VendRead } from './db/token-sets.ts'
 import type { Decided, Reservation, ReserveOutcome } from './db/uploads.ts'
-import type { Flights } from './flights.ts'
+import type { SingleFlight } from './single-flight.ts'
 import type { Log, Metrics } from './telemetry.ts'
 import type { TikTok } from './tiktok/client.ts'
-import type { Spill } from './vault/spill.ts'
+import type { Spill } from './vault/journal.ts'
 import type { Vault } from './vault/vault.ts'
 
 /** How long things may take. One place, because they have to fit each other: a lease outlives a whole call to TikTok. */
@@ -64,9 +64,9 @@ export interface Parts {
   tierService: TierService | undefined
   timings: Timings
   /** refreshes of this process, by account */
-  refreshes: Flights<RefreshOutcome>
+  refreshes: SingleFlight<RefreshOutcome>
   /** code exchanges of this process, by connect session */
-  exchanges: Flights<void>
+  exchanges: SingleFlight<void>
   /** token reads of this process: those of one moment are one statement */
   vends: Batch<VendRead, Vended | undefined>
   /** reservations of upload slots of this process, likewise */
@@ -74,7 +74,7 @@ export interface Parts {
   /** claims whose database answer was lost, by account: the next try asks under the same attempt and finds the claim, if it was made */
   claimsInDoubt: Map<string, string>
   /** waits for a neighbour's refresh, by account: one that asks the database, however many readers wait */
-  watches: Flights<Sighting>
+  watches: SingleFlight<Sighting>
   /** answers of TikTok that are being recorded: the process does not end before they are */
   recording: Set<Promise<void>>
   /** whose answer (an account, a connect session) the database refused to take so far: held in memory and tried again */

@@ -1,8 +1,8 @@
 // This process among its neighbours. Each announces which vault keys it can open, so that no key is taken into use that one of them lacks,
 // and none is dropped that one of them still seals with.
 import { announceReplica, forgetReplica } from './db/replicas.ts'
-import { within } from './flights.ts'
 import type { Parts } from './parts.ts'
+import { within } from './single-flight.ts'
 
 const diskPatienceMs = 1000
 

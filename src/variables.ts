@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { type KeyScope, keyScopes } from './key-scopes.ts'
-import { isLoopback, isPrivateLiteral } from './public-address.ts'
+import { isLoopback, isPrivateLiteral } from './outbound/public-address.ts'
 
 const list = z.string().transform((text) =>
   text

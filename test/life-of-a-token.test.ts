@@ -3,7 +3,7 @@
 import t from 'tap'
 import { request } from 'undici'
 import type { Account } from '../src/account/account.ts'
-import { keepHouse } from '../src/background/housekeeper.ts'
+import { keepHouse } from '../src/operate/retention.ts'
 import { refresh } from '../src/token/refresh.ts'
 import type { VendedToken } from '../src/token/vend.ts'
 import { everythingShown } from './rig/shown.ts'

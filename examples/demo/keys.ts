@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openDb } from '../../src/db/client.ts'
-import { runningEmbeddedPostgres } from '../../src/db/embedded.ts'
 import { createApiKey, type KeyScope, keyScopes } from '../../src/http/api-keys.ts'
+import { runningEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
 
 const callers = {
   'web-app': ['connect:write', 'accounts:read', 'accounts:write'],

@@ -5,10 +5,10 @@ import { findAvatar } from '../db/profiles.ts'
 import type { AccountStatus } from '../db/token-sets.ts'
 import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
+import { quotasOf, UploadQuota } from '../uploads/quota.ts'
 import { accountTypes } from './attestation.ts'
 import { AccountHealth, healthOf } from './health.ts'
 import { type ProfileField, scopeOfField } from './profile.ts'
-import { quotasOf, UploadQuota } from './quota.ts'
 
 export const accountStatuses = ['active', 'reauthorization_required', 'disconnected'] as const
 export const statusReasons = [

@@ -4,9 +4,9 @@ import { z } from 'zod'
 import { findOutlook, type Outlook } from '../db/uploads.ts'
 import { MendedBy } from '../errors.ts'
 import type { Parts } from '../parts.ts'
-import { menderOf } from './closures.ts'
+import { menderOf } from '../uploads/closures.ts'
+import { noAccount, toQuota, UploadQuota } from '../uploads/quota.ts'
 import { type Trouble, troubleCodes, troublesOf } from './health.ts'
-import { noAccount, toQuota, UploadQuota } from './quota.ts'
 
 export const UploadReadiness = z
   .object({

@@ -1,13 +1,13 @@
 // All that happens when nobody asks, started and stopped together.
 import { warnExpiring } from '../account/expiring.ts'
+import { createDispatcher, measureDeliveries } from '../events/dispatcher.ts'
+import { settleNotices } from '../inbound/notices.ts'
+import { replaySpills } from '../operate/replay.ts'
+import { keepHouse } from '../operate/retention.ts'
 import type { Parts } from '../parts.ts'
 import { watchKeyring } from '../readiness.ts'
 import { announce } from '../replica.ts'
-import { settleNotices } from '../token/notices.ts'
-import { replaySpills } from '../token/replay.ts'
 import { attemptDueRevocations } from '../token/revoke.ts'
-import { createCourier, measureDeliveries } from './courier.ts'
-import { keepHouse } from './housekeeper.ts'
 import { startLoop } from './loop.ts'
 import { createProfiler } from './profiler.ts'
 import { createRefresher, measureRefreshing } from './refresher.ts'
@@ -20,7 +20,7 @@ export function startBackground(parts: Parts): Background {
   const refreshDue = createRefresher(parts)
   /** Work that opens or seals anything waits for the right keys. */
   const withKeys = (round: () => Promise<number>) => async () => (parts.keyring.fits ? round() : 1000)
-  const couriers = parts.config.eventWebhooks.map((target) => createCourier(parts, target))
+  const dispatchers = parts.config.eventWebhooks.map((target) => createDispatcher(parts, target))
   const loops = [
     startLoop(parts, 'refresher', withKeys(refreshDue)),
     // What the process that took them could not settle itself.
@@ -32,7 +32,7 @@ export function startBackground(parts: Parts): Background {
         return 600
       }),
     ),
-    ...couriers.map((courier) => startLoop(parts, 'courier', withKeys(courier.round))),
+    ...dispatchers.map((dispatcher) => startLoop(parts, 'dispatcher', withKeys(dispatcher.round))),
     startLoop(
       parts,
       'revoker',
@@ -54,7 +54,7 @@ export function startBackground(parts: Parts): Background {
     }),
     startLoop(parts, 'measures', async () => {
       await measureRefreshing(parts)
-      await measureDeliveries(parts, couriers)
+      await measureDeliveries(parts, dispatchers)
       return 5000
     }),
     startLoop(parts, 'keyring', async () => {
@@ -76,7 +76,7 @@ export function startBackground(parts: Parts): Background {
   ]
   return {
     async stop() {
-      await Promise.all([...loops, ...couriers].map((each) => each.stop()))
+      await Promise.all([...loops, ...dispatchers].map((each) => each.stop()))
     },
   }
 }

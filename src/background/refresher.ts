@@ -1,7 +1,7 @@
 // Refreshes ahead of expiry, for accounts that are used, and once a day for the others. Replicas share the work through the claims alone.
 
+import { readGate } from '../db/circuit-breakers.ts'
 import { type ClaimTerms, claimDueTokenSets, reclaimDueTokenSets } from '../db/claims.ts'
-import { readGate } from '../db/gates.ts'
 import { dueBacklog } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'

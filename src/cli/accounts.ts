@@ -21,7 +21,7 @@ export async function accounts(argv: string[]): Promise<void> {
     perSecond: wholeNumber('--per-second', values['per-second'], 1, 1000),
   }
 
-  const { disconnectMany, revokeMany } = await import('../token/disconnect-many.ts')
+  const { disconnectMany, revokeMany } = await import('../operate/disconnect-many.ts')
   return onParts(async (parts) => {
     const count = await countLiveAccounts(parts.db, emergency.ownerId)
     if (

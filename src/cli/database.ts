@@ -2,8 +2,8 @@
 // something or speak with TikTok, the same parts as the service has.
 import { type Config, loadConfig } from '../config.ts'
 import { type Db, openDb } from '../db/client.ts'
-import { runningEmbeddedPostgres, startEmbeddedPostgres } from '../db/embedded.ts'
 import { migrationsApplied } from '../db/migrate.ts'
+import { loadEmbeddedPostgres } from '../embedded-postgres.ts'
 import type { Parts } from '../parts.ts'
 import { say } from './terminal.ts'
 
@@ -63,8 +63,10 @@ async function requireMigrated(db: Db): Promise<void> {
 
 /** The database that is configured, the embedded server that is running, or one started for the moment. */
 async function onUrl(config: Config, work: (url: string) => Promise<void>): Promise<void> {
-  const url = config.databaseUrl ?? (await runningEmbeddedPostgres(config.dataDir))
-  if (url !== undefined) return work(url)
+  if (config.databaseUrl !== undefined) return work(config.databaseUrl)
+  const { runningEmbeddedPostgres, startEmbeddedPostgres } = await loadEmbeddedPostgres()
+  const running = await runningEmbeddedPostgres(config.dataDir)
+  if (running !== undefined) return work(running)
   const embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log: say })
   try {
     await work(embedded.url)

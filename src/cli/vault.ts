@@ -23,7 +23,7 @@ export async function vault(argv: string[]): Promise<void> {
  * @throws Unfinished when texts are left under another key
  */
 async function reseal(dryRun: boolean): Promise<void> {
-  const { reseal } = await import('../token/reseal.ts')
+  const { reseal } = await import('../operate/reseal.ts')
   return onParts(async (parts) => {
     const [primary = ''] = parts.vault.keyIds
     const startedAt = performance.now()

@@ -1,6 +1,6 @@
 // Questions that come at the same moment go to the database as one statement. A statement costs a round trip, a plan and a
 // commit whether it asks for one row or for thirty; a busy service asks for the same thing many times a millisecond.
-import { overloaded } from './places.ts'
+import { overloaded } from './semaphore.ts'
 
 export interface Batch<Question, Answer> {
   ask(question: Question): Promise<Answer>

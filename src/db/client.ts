@@ -8,7 +8,7 @@ import { DrizzleQueryError } from 'drizzle-orm/errors'
 import { ServiceError } from '../errors.ts'
 import { type Connection, type Orm, openConnection, type Sql, within } from './connection.ts'
 import { type Fault, faultOf, isPostgresError } from './fault.ts'
-import { openPlaces } from './places.ts'
+import { openSemaphore } from './semaphore.ts'
 
 export type { Orm, Sql } from './connection.ts'
 export { isConnectionError, isPostgresError, isUniqueViolation } from './fault.ts'
@@ -84,7 +84,7 @@ export function openDb(options: DbOptions): Db {
     synchronousCommit: options.synchronousCommit ?? 'on',
     statementTimeoutMs: usualDeadlineMs + serverGraceMs,
   }
-  const places = openPlaces(poolSize, queueMs)
+  const places = openSemaphore(poolSize, queueMs)
   const idle: Connection[] = []
   const counts = { poolsReplaced: 0, connectionsLost: 0, deadlinesMissed: 0 }
   /** Connections opened before this moment lead to a server that is no longer trusted. */

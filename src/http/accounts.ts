@@ -7,10 +7,9 @@ import type { Parts } from '../parts.ts'
 import { disconnect } from '../token/revoke.ts'
 import { verify } from '../token/verify.ts'
 import { requireCaller } from './auth.ts'
-import { Id, Label, OwnerId } from './connect-sessions.ts'
 import { answerAs, failuresOf } from './openapi.ts'
+import { AccountParams, Id, Label, OwnerId } from './shapes.ts'
 
-export const AccountParams = z.strictObject({ accountId: Id })
 const pageLimit = (usual: number) =>
   z
     .string()

@@ -2,27 +2,12 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { Account, getAccount } from '../account/account.ts'
+import { completeConnect } from '../connect/complete.ts'
+import { createConnectSession, errorOf, getConnectSession, sessionStatuses, statusOf } from '../connect/connect-session.ts'
 import type { Parts } from '../parts.ts'
-import { completeConnect } from '../token/complete.ts'
-import { createConnectSession, errorOf, getConnectSession, sessionStatuses, statusOf } from '../token/connect.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
-
-export const OwnerId = z
-  .string()
-  .regex(/^(?!\.{1,2}$)[A-Za-z0-9_.:@-]{1,128}$/) // `.` and `..` vanish from a URL
-  .describe("The caller's own id of a person or team")
-
-/** What people type: bounded, one line, no control characters, well-formed. */
-export const Label = z
-  .string()
-  .trim()
-  .min(1)
-  .max(100)
-  .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'must be one line of text')
-
-/** Ids are opaque to callers: one that we never made is not found, whatever it looks like. */
-export const Id = z.string().regex(/^[\w-]{1,64}$/)
+import { Id, Label, OwnerId } from './shapes.ts'
 
 const SessionParams = z.strictObject({ sessionId: Id })
 

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { type EventPosition, readEvents } from '../db/events.ts'
-import { ServiceEvent, serviceEvent } from '../events.ts'
+import { ServiceEvent, serviceEvent } from '../events/events.ts'
 import type { Parts } from '../parts.ts'
 import { failuresOf } from './openapi.ts'
 

@@ -1,13 +1,11 @@
-// How failures leave: problem+json for programs, a plain page for people. What we did not foresee leaves as internal_error and a
-// request id, and nothing else (S59).
+// How failures leave: problem+json here, a plain page on the routes for people. What we did not foresee leaves as internal_error
+// and a request id, and nothing else (S59).
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { failures, ServiceError, toProblem } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
-import { failurePage, sendPage } from './pages.ts'
-import { readPass } from './visitor.ts'
 
 /** Registers the error and not-found handlers. */
 export function handleFailures(app: FastifyInstance, parts: Parts): void {
@@ -19,28 +17,23 @@ export function handleFailures(app: FastifyInstance, parts: Parts): void {
 
 /** Also for errors from before routing, where there is no route to ask. */
 export function answerFailure(parts: Parts, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const failure = asServiceError(error)
-  if (failure.code === 'internal_error')
-    parts.log.error('request failed unexpectedly', { requestId: request.id, route: request.routeOptions?.url ?? '', error })
-  if (failure.retryAfterSeconds !== undefined) reply.header('retry-after', String(failure.retryAfterSeconds))
-  reply.header('cache-control', 'no-store')
-  const { status } = failures[failure.code]
-  if (status === 401) reply.header('www-authenticate', 'Bearer')
-  if (request.routeOptions?.config?.page)
-    return sendPage(parts, reply.code(status), failurePage(failure, request.id, waysOn(parts, failure, request)))
+  const failure = prepareFailure(parts, error, request, reply)
   return reply
-    .code(status)
+    .code(failures[failure.code].status)
     .serializer((payload: unknown) => JSON.stringify(payload))
     .type('application/problem+json')
     .send(toProblem(failure, request.id))
 }
 
-/** Whoever has the connect page open is shown the way back to it, unless it is the page itself that failed. */
-function waysOn(parts: Parts, { code }: ServiceError, request: FastifyRequest): { again?: string } {
-  const onPage = request.method === 'GET' && request.routeOptions.url === '/connect'
-  return onPage || code === 'browser_mismatch' || !request.cookies || readPass(parts, request) === null
-    ? {}
-    : { again: '/connect' }
+/** What every failure has in common, whatever its body looks like: a log line if it is ours, and its headers. */
+export function prepareFailure(parts: Parts, error: unknown, request: FastifyRequest, reply: FastifyReply): ServiceError {
+  const failure = asServiceError(error)
+  if (failure.code === 'internal_error')
+    parts.log.error('request failed unexpectedly', { requestId: request.id, route: request.routeOptions?.url ?? '', error })
+  if (failure.retryAfterSeconds !== undefined) reply.header('retry-after', String(failure.retryAfterSeconds))
+  reply.header('cache-control', 'no-store')
+  if (failures[failure.code].status === 401) reply.header('www-authenticate', 'Bearer')
+  return failure
 }
 
 /** Translates what Fastify throws; everything unknown is ours to mend and nobody's to read. */

@@ -1,12 +1,12 @@
 // Owners over HTTP: what a tier allows and how much of it is used, and the end of everything of an owner.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { type Allowance, knownAllowanceOf, setTier } from '../account/limits.ts'
+import { type Allowance, knownAllowanceOf, setTier } from '../connect/limits.ts'
+import { eraseOwner } from '../operate/erase.ts'
 import type { Parts } from '../parts.ts'
-import { eraseOwner } from '../token/erase.ts'
 import { requireCaller } from './auth.ts'
-import { OwnerId } from './connect-sessions.ts'
 import { failuresOf } from './openapi.ts'
+import { OwnerId } from './shapes.ts'
 
 const OwnerParams = z.strictObject({ ownerId: OwnerId })
 

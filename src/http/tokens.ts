@@ -4,9 +4,9 @@ import { z } from 'zod'
 import type { FailureCode } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { replaceRejected, VendedToken, vend } from '../token/vend.ts'
-import { AccountParams } from './accounts.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
+import { AccountParams } from './shapes.ts'
 
 const vendFailures: FailureCode[] = [
   'account_not_found',

@@ -1,8 +1,10 @@
 // Upload slots over HTTP: ask before an upload, reserve, commit, release. A call that has nothing to add needs no body.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { quotaOf, UploadQuota } from '../account/quota.ts'
 import { readinessOf, UploadReadiness } from '../account/readiness.ts'
+import { type FailureCode, ServiceError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { quotaOf, UploadQuota } from '../uploads/quota.ts'
 import {
   CommitUpload,
   commit,
@@ -12,13 +14,10 @@ import {
   reserve,
   Upload,
   usualTtlSeconds,
-} from '../account/uploads.ts'
-import { type FailureCode, ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
-import { AccountParams } from './accounts.ts'
+} from '../uploads/reservations.ts'
 import { requireCaller } from './auth.ts'
-import { Id } from './connect-sessions.ts'
 import { failuresOf, requiredByCode } from './openapi.ts'
+import { AccountParams, Id } from './shapes.ts'
 
 const UploadParams = z.strictObject({ accountId: Id, uploadId: Id })
 

@@ -2,8 +2,8 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ServiceError } from '../errors.ts'
+import { receiveNotice, settleNotices } from '../inbound/notices.ts'
 import type { Parts } from '../parts.ts'
-import { receiveNotice, settleNotices } from '../token/notices.ts'
 import { responsesOf } from './openapi.ts'
 
 const rawType = 'application/octet-stream'

@@ -1,5 +1,5 @@
 // Reading what TikTok's servers (or something in front of them) sent back. Nothing here trusts a status, a length or a word.
-import { type BrokenReason, type CallOutcome, headerOf } from './call.ts'
+import { type BrokenReason, type CallOutcome, headerOf } from '../outbound/call.ts'
 
 export type Answered = Extract<CallOutcome, { kind: 'answered' }>
 

@@ -1,7 +1,7 @@
 // The profile picture, fetched while its signed link lives. The one call here whose host TikTok's answer chose, hence the guard.
 import type { Dispatcher } from 'undici'
-import { AddressNotAllowed, isPrivateLiteral } from '../public-address.ts'
-import { type BrokenReason, type CallOutcome, call, type NotSentReason } from './call.ts'
+import { type BrokenReason, type CallOutcome, call, type NotSentReason } from '../outbound/call.ts'
+import { AddressNotAllowed, isPrivateLiteral } from '../outbound/public-address.ts'
 
 export type PictureType = 'image/jpeg' | 'image/png' | 'image/webp'
 

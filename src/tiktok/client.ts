@@ -1,8 +1,8 @@
 // The door to TikTok: one app's credentials, one pool of connections, and every question the service asks.
 import { Agent, type Dispatcher } from 'undici'
-import { isLoopback, lookupPublic } from '../public-address.ts'
+import { call, type Send } from '../outbound/call.ts'
+import { isLoopback, lookupPublic } from '../outbound/public-address.ts'
 import { type AvatarAnswer, avatar } from './avatar.ts'
-import { call, type Send } from './call.ts'
 import {
   type App,
   type AuthorizationRequest,

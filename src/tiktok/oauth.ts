@@ -1,7 +1,8 @@
 // TikTok's OAuth, in the words of RFC 6749. TikTok says client_key where the RFC says client_id and joins scopes with commas
 // (§3.3: spaces). Translated here, once.
+
+import type { NotSentReason, Send } from '../outbound/call.ts'
 import { type AmbiguousReason, errorCodeOf, readObject } from './answer.ts'
-import type { NotSentReason, Send } from './call.ts'
 import { type Blame, type ClientError, judgeToken, type TokenAnswer } from './token-answer.ts'
 
 export interface App {

@@ -1,5 +1,6 @@
 // What TikTok's answer to a token request means: a grant, a refusal and of whom, or nothing that can be relied on.
 import { z } from 'zod'
+import type { CallOutcome, NotSentReason } from '../outbound/call.ts'
 import {
   type AmbiguousReason,
   type Answered,
@@ -11,7 +12,6 @@ import {
   throttledForSeconds,
   troubleOf,
 } from './answer.ts'
-import type { CallOutcome, NotSentReason } from './call.ts'
 
 export interface TokenSet {
   accessToken: string

@@ -1,5 +1,6 @@
 // Who the person is at TikTok: as much as the granted scopes open, and no more than we show.
 import { z } from 'zod'
+import type { NotSentReason, Send } from '../outbound/call.ts'
 import {
   type AmbiguousReason,
   type Answered,
@@ -11,7 +12,6 @@ import {
   throttledForSeconds,
   troubleOf,
 } from './answer.ts'
-import type { NotSentReason, Send } from './call.ts'
 import type { App } from './oauth.ts'
 
 /** null: not granted, not sent, or nonsense. Any field may be missing from a good answer (seen live). */

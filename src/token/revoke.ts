@@ -12,11 +12,11 @@ import {
   settleRevocation,
 } from '../db/revocations.ts'
 import { ServiceError } from '../errors.ts'
-import { within } from '../flights.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
+import { within } from '../single-flight.ts'
+import { holdBack } from './circuit-breaker.ts'
 import { backoffSeconds, datesOf } from './expiry.ts'
-import { holdBack } from './gate.ts'
 import { untilSaved } from './until-saved.ts'
 
 export type Revocation = 'confirmed' | 'already_gone' | 'pending'

@@ -3,8 +3,8 @@
 import { z } from 'zod'
 import { peekTokenSet, type Vended } from '../db/token-sets.ts'
 import { ServiceError } from '../errors.ts'
-import { within } from '../flights.ts'
 import type { Parts, RefreshOutcome } from '../parts.ts'
+import { within } from '../single-flight.ts'
 import { admitReader } from './read-cap.ts'
 import { refresh, watch } from './refresh.ts'
 

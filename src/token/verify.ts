@@ -3,8 +3,8 @@
 import { fetchProfile } from '../account/profile.ts'
 import { findAccount, findGrant } from '../db/accounts.ts'
 import { ServiceError } from '../errors.ts'
-import { within } from '../flights.ts'
 import type { Parts } from '../parts.ts'
+import { within } from '../single-flight.ts'
 import { refresh } from './refresh.ts'
 
 /**

@@ -1,9 +1,9 @@
 // What a person looks like: told as far as the scopes go, never in the way of a token, and looked at once a day.
 import postgres from 'postgres'
 import t from 'tap'
+import type { FaultScript } from 'tiktok-simulator/faults'
 import type { Account } from '../../src/account/account.ts'
 import { createProfiler } from '../../src/background/profiler.ts'
-import type { FaultScript } from '../../src/simulator/faults.ts'
 import { refresh } from '../../src/token/refresh.ts'
 import { eventually } from '../rig/eventually.ts'
 import { seedAccounts } from '../rig/seed.ts'

@@ -1,9 +1,9 @@
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { readinessOf } from '../../src/account/readiness.ts'
-import { commit, release, reserve } from '../../src/account/uploads.ts'
-import { closeGate, openGate } from '../../src/db/gates.ts'
+import { closeGate, openGate } from '../../src/db/circuit-breakers.ts'
 import { newId } from '../../src/ids.ts'
+import { commit, release, reserve } from '../../src/uploads/reservations.ts'
 import { seedAccounts } from '../rig/seed.ts'
 import { startWorld } from '../world.ts'
 

@@ -1,6 +1,6 @@
 // TikTok misbehaves in every way it can at its token endpoint. One process is enough: what two would make of it is in the other files.
 import t from 'tap'
-import type { FaultScript } from '../../src/simulator/faults.ts'
+import type { FaultScript } from 'tiktok-simulator/faults'
 import { violations } from '../rig/invariants.ts'
 import { startWatchedWorld } from '../rig/watched-world.ts'
 

@@ -1,9 +1,9 @@
 import postgres from 'postgres'
 import t from 'tap'
-import { reserve } from '../../src/account/uploads.ts'
-import { keepHouse } from '../../src/background/housekeeper.ts'
-import { type EventType, eventPayloads, eventTypes } from '../../src/events.ts'
+import { type EventType, eventPayloads, eventTypes } from '../../src/events/events.ts'
+import { keepHouse } from '../../src/operate/retention.ts'
 import { believeRejections, refresh } from '../../src/token/refresh.ts'
+import { reserve } from '../../src/uploads/reservations.ts'
 import { everythingShown } from '../rig/shown.ts'
 import { startWorld, type World } from '../world.ts'
 

@@ -1,7 +1,7 @@
 // Owners over HTTP: who may look and set, and that an erased owner is erased.
 import t from 'tap'
+import { replayExchange } from '../../src/connect/grant.ts'
 import { listNotices } from '../../src/db/notices.ts'
-import { replayExchange } from '../../src/token/grant.ts'
 import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { eventually } from '../rig/eventually.ts'
 import { noticeBody, sendNotice } from '../rig/notice.ts'

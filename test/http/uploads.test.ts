@@ -1,9 +1,9 @@
 import t from 'tap'
-import type { UploadQuota } from '../../src/account/quota.ts'
 import type { UploadReadiness } from '../../src/account/readiness.ts'
-import type { Upload } from '../../src/account/uploads.ts'
 import type { Problem } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
+import type { UploadQuota } from '../../src/uploads/quota.ts'
+import type { Upload } from '../../src/uploads/reservations.ts'
 import { startWorld, type World } from '../world.ts'
 
 async function connected(t: Parameters<typeof startWorld>[0], env: Record<string, string> = {}) {

@@ -1,7 +1,7 @@
 // A process that owns an embedded PostgreSQL, for tests that kill it. On SIGINT it stores one more row, as the service
 // does with a refresh in flight, and only then stops the server.
 import postgres from 'postgres'
-import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { startEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
 
 const [dataDir = ''] = process.argv.slice(2)
 const server = await startEmbeddedPostgres({ dataDir, throwaway: true })

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startEmbeddedPostgres } from '../../src/db/embedded.ts'
+import { startEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
 import type { RunningServer } from './running-server.ts'
 
 const [runnerPid, serverFile = ''] = process.argv.slice(2)

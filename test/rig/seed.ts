@@ -1,8 +1,8 @@
 // Connected accounts by the thousand, without walking anybody through a browser: grants from the simulator, sealed by the vault,
 // written as a connect would have written them.
 import type postgres from 'postgres'
+import type { Simulator } from 'tiktok-simulator/server'
 import { newId } from '../../src/ids.ts'
-import type { Simulator } from '../../src/simulator/server.ts'
 import type { Vault } from '../../src/vault/vault.ts'
 
 export interface Seeded {

@@ -1,7 +1,7 @@
 // What can be done to the service in a soak, and what has to be remembered of it for the invariants: whose refresh met a crash, a pause or
 // an ambiguous answer, who was disconnected, who was connecting again.
 import { setTimeout as pause } from 'node:timers/promises'
-import type { FaultScript } from '../../src/simulator/faults.ts'
+import type { FaultScript } from 'tiktok-simulator/faults'
 import { startBrowser } from '../world.ts'
 import type { Failpoint } from './failpoints.ts'
 import type { Label } from './faults.ts'

@@ -1,7 +1,7 @@
 // A long day, drawn from a seed: readers, uploaders, expiries, disconnects, reconnects, kills, pauses, database cuts and TikTok's faults, all at once
 // and in any order. Every operation but reads is recorded; at the end everything is let settle and the invariants are asked.
 import { setTimeout as pause } from 'node:timers/promises'
-import type { FaultScript } from '../../src/simulator/faults.ts'
+import type { FaultScript } from 'tiktok-simulator/faults'
 import { labels } from './faults.ts'
 import { violations } from './invariants.ts'
 import { chance } from './random.ts'

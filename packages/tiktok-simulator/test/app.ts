@@ -1,0 +1,112 @@
+/** A small app at the simulated TikTok, written against TikTok's documentation as any team would, over real HTTP. */
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Test } from 'tap'
+import { type Simulator, type SimulatorOptions, startSimulator } from '../src/server.ts'
+
+export const redirectUri = 'http://127.0.0.1:3000/callback'
+export const allScopes = 'user.info.basic,user.info.profile,user.info.stats,video.upload'
+
+export interface Reply {
+  status: number
+  headers: Headers
+  body: Record<string, unknown>
+}
+
+export async function simulatorFor(t: Test, options: SimulatorOptions = {}): Promise<Simulator> {
+  const simulator = await startSimulator(options)
+  t.teardown(() => simulator.close())
+  return simulator
+}
+
+export function authorizeUrl(simulator: Simulator, changes: Record<string, string | undefined> = {}): string {
+  const parameters = {
+    client_key: simulator.clientKey,
+    response_type: 'code',
+    scope: allScopes,
+    redirect_uri: redirectUri,
+    state: 'state-1',
+    ...changes,
+  }
+  const given = Object.entries(parameters).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  return `${simulator.url}/v2/auth/authorize/?${new URLSearchParams(given)}`
+}
+
+/** Consents by script. @returns the parameters that come back to the app */
+export function consent(simulator: Simulator, person: string, changes: Record<string, string> = {}, decline: string[] = []) {
+  const decided = simulator.authorize({ authorize_url: authorizeUrl(simulator, changes), person, decline })
+  if (!('redirect_to' in decided)) throw new Error(`the error page came up: ${decided.errorType}`)
+  return new URL(decided.redirect_to).searchParams
+}
+
+export function postForm(
+  simulator: Simulator,
+  path: string,
+  fields: Record<string, string>,
+  signal?: AbortSignal,
+): Promise<Reply> {
+  const form = { client_key: simulator.clientKey, client_secret: simulator.clientSecret, ...fields }
+  return reply(
+    fetch(simulator.url + path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams(form).toString(),
+      redirect: 'manual',
+      ...(signal && { signal }),
+    }),
+  )
+}
+
+export function exchange(simulator: Simulator, code: string, fields: Record<string, string> = {}): Promise<Reply> {
+  const form = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, ...fields }
+  return postForm(simulator, '/v2/oauth/token/', form)
+}
+
+export function refresh(simulator: Simulator, refreshToken: unknown, signal?: AbortSignal): Promise<Reply> {
+  const form = { grant_type: 'refresh_token', refresh_token: String(refreshToken) }
+  return postForm(simulator, '/v2/oauth/token/', form, signal)
+}
+
+export function revoke(simulator: Simulator, accessToken: unknown): Promise<Reply> {
+  return postForm(simulator, '/v2/oauth/revoke/', { token: String(accessToken) })
+}
+
+/** Consent and exchange. @returns the token set */
+export async function connect(simulator: Simulator, person: string): Promise<Record<string, unknown>> {
+  const code = consent(simulator, person).get('code') ?? ''
+  return (await exchange(simulator, code)).body
+}
+
+export function userInfo(simulator: Simulator, accessToken: unknown, fields = 'open_id,display_name'): Promise<Reply> {
+  const headers = { authorization: `Bearer ${accessToken}` }
+  return reply(fetch(`${simulator.url}/v2/user/info/?fields=${fields}`, { headers }))
+}
+
+export function sim(simulator: Simulator, method: string, path: string, body?: object): Promise<Reply> {
+  return reply(fetch(`${simulator.url}/_sim/${path}`, { method, ...(body && { body: JSON.stringify(body) }) }))
+}
+
+/** A webhook receiver that answers with the given statuses in turn, then with 200. */
+export async function receiverFor(t: Test, statuses: number[] = []) {
+  const received: { headers: IncomingHttpHeaders; body: string }[] = []
+  const server = createServer((request, response) => {
+    let body = ''
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text
+    })
+    request.on('end', () => {
+      received.push({ headers: request.headers, body })
+      response.writeHead(statuses[received.length - 1] ?? 200).end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())))
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/webhooks`, received }
+}
+
+async function reply(answer: Promise<Response>): Promise<Reply> {
+  const response = await answer
+  const text = await response.text()
+  const body: Record<string, unknown> = /^\s*[{[]/.test(text) ? JSON.parse(text) : { text }
+  return { status: response.status, headers: response.headers, body }
+}

@@ -1,0 +1,19 @@
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { Settings } from '../src/settings.ts'
+import { sim, simulatorFor } from './app.ts'
+
+const page = await readFile(new URL('../../../docs/simulator.md', import.meta.url), 'utf8')
+
+t.test('every fault on the page is one the simulator takes', async (t) => {
+  const simulator = await simulatorFor(t)
+  const scripts = [...page.matchAll(/`(\{"route".*\})`/g)].map(([, script]) => script ?? '')
+  t.ok(scripts.length > 10)
+  for (const script of scripts) t.equal((await sim(simulator, 'POST', 'faults', JSON.parse(script))).status, 201, script)
+})
+
+t.test('every setting and every fixed person is on the page, with the right open_id', async (t) => {
+  const simulator = await simulatorFor(t)
+  for (const name of Object.keys(Settings.omit({ client_key: true }).shape)) t.match(page, `\`${name}\``)
+  for (const { id, openId } of simulator.people.shown()) t.match(page, `| \`${id}\` | \`${openId}\` |`)
+})

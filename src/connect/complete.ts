@@ -1,0 +1,77 @@
+// The end of a connect session: the web app's backend says who finishes it, and hears what came of it.
+import { type ConnectSession, failSession } from '../db/connect-sessions.ts'
+import { type FailureCode, failures, ServiceError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { digest, sameDigest } from '../vault/digest.ts'
+import { errorOf, getConnectSession } from './connect-session.ts'
+import { exchangedSession } from './exchange.ts'
+
+/**
+ * Finishes a connect session: whoever started must be who finishes (S05). Only now is the code exchanged.
+ *
+ * @returns the account's id, and whether this call connected it (of equal calls at once one did; a repeat finds it connected)
+ * @throws ServiceError connect_session_not_found | owner_mismatch | confirm_invalid | session_not_ready | session_expired
+ * @throws ServiceError account_limit_reached | account_already_connected | account_mismatch | scope_not_granted | tiktok_rejected: the session failed
+ * @throws ServiceError tiktok_unavailable | storage_unavailable: may be repeated
+ */
+export async function completeConnect(
+  parts: Parts,
+  sessionId: string,
+  claim: { ownerId: string; confirm: string },
+  actor: string,
+): Promise<{ accountId: string; connectedNow: boolean }> {
+  const session = await getConnectSession(parts, sessionId)
+  if (session.ownerId !== claim.ownerId) {
+    parts.log.warn('connect session was claimed by another owner', { sessionId, actor, outcome: 'refused' })
+    throw new ServiceError(
+      'owner_mismatch',
+      'Complete it for the owner who is logged in and who started it; nothing was connected.',
+    )
+  }
+  if (session.completion !== 'confirm' || session.status === 'pending' || session.status === 'authorizing') {
+    if (session.over && session.status !== 'completed') throw expired()
+    throw new ServiceError('session_not_ready', 'Wait until the person is back with `confirm` in the return URL.')
+  }
+  if (session.confirmHash === null && session.status === 'failed') throw failure(session)
+  if (session.confirmHash === null || !sameDigest(digest(claim.confirm), session.confirmHash)) {
+    parts.log.warn('connect session was claimed with a wrong confirm token', { sessionId, actor, outcome: 'refused' })
+    throw new ServiceError('confirm_invalid', 'Send the `confirm` value from the return URL of this very session.')
+  }
+  if (session.status === 'completed' && session.accountId !== null) return { accountId: session.accountId, connectedNow: false }
+
+  const after = await exchangedSession(parts, sessionId, actor)
+  if (after.status === 'completed' && after.accountId !== null)
+    return { accountId: after.accountId, connectedNow: after.exchangedHere }
+  if (after.status === 'failed') throw failure(after)
+  if (after.abandoned) {
+    await failSession(parts.db, sessionId, 'tiktok_rejected')
+    throw failure({ ...after, status: 'failed' })
+  }
+  if (after.over && after.status === 'awaiting_completion') throw expired()
+  throw new ServiceError('tiktok_unavailable', 'The exchange with TikTok is not through yet; repeat this call.', {
+    retryAfterSeconds: 2,
+  })
+}
+
+function failure(session: ConnectSession): ServiceError {
+  const error = errorOf(session)
+  const known = error !== null && error in failures ? (error as FailureCode) : 'tiktok_rejected'
+  // This session is over, and a 503 would ask for a repeat that can only fail again.
+  const code = failures[known].mendedBy === 'time' ? 'session_expired' : known
+  return new ServiceError(code, sentences[code] ?? 'TikTok did not grant the connection; open a new connect session.', {
+    facts: { connect_session: session.id },
+  })
+}
+
+const sentences: Partial<Record<FailureCode, string>> = {
+  session_expired:
+    'The tier service did not say whether there is a place, so the fresh grant was revoked; open a new connect session in a moment.',
+  account_limit_reached: 'Disconnect an account or raise the tier, then open a new connect session; the fresh grant was revoked.',
+  account_already_connected: 'Another owner has connected this TikTok account; they have to disconnect it first.',
+  account_mismatch:
+    'The person chose another TikTok account than the one to reconnect; open a new connect session and choose that one.',
+  scope_not_granted:
+    'The person declined a permission that is needed; open a new connect session and ask them to leave it ticked.',
+}
+
+const expired = () => new ServiceError('session_expired', 'The ten minutes are over; open a new connect session.')

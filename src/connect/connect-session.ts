@@ -1,0 +1,157 @@
+// Connect sessions: made by the web app's backend, lived through by a person's browser, looked at by both. A session connects at
+// most one account.
+import { attestationVersion, checkAttestation } from '../account/attestation.ts'
+import { findAccount } from '../db/accounts.ts'
+import { attestSession, type ConnectSession, createSession, findSession, findSessionBySecret } from '../db/connect-sessions.ts'
+import { saveOwner } from '../db/owners.ts'
+import { ServiceError } from '../errors.ts'
+import { newId } from '../ids.ts'
+import type { Parts } from '../parts.ts'
+import { digest, randomToken } from '../vault/digest.ts'
+import { checkTier } from './limits.ts'
+
+export const sessionStatuses = ['pending', 'authorizing', 'awaiting_completion', 'completed', 'failed', 'expired'] as const
+
+export interface ConnectWish {
+  ownerId: string
+  returnUrl: string
+  accountType?: string | undefined
+  ageConfirmed?: boolean | undefined
+  label?: string | undefined
+  tier?: string | undefined
+  reconnectAccountId?: string | undefined
+  completion: 'confirm' | 'callback'
+}
+
+export interface CreatedSession {
+  id: string
+  status: 'pending'
+  authorizeUrl: string
+  connectUrl: string
+  expiresAt: Date
+}
+
+/**
+ * Opens a connect session. The return URL is fixed here, from the exact allow-list; no query can change it later (S06).
+ *
+ * @throws ServiceError return_url_not_allowed | account_type_not_supported | age_not_confirmed | validation_failed (tier)
+ * @throws ServiceError account_not_found | owner_mismatch | account_disconnected: about reconnect_account_id
+ */
+export async function createConnectSession(parts: Parts, wish: ConnectWish, actor: string): Promise<CreatedSession> {
+  const { db, config, log } = parts
+  checkReturnUrl(wish.returnUrl, config.allowedReturnUrls)
+  const attested = checkAttestation(wish)
+  const tier = wish.tier === undefined ? null : checkTier(parts, wish.tier)
+  if (wish.reconnectAccountId !== undefined) await checkReconnect(parts, wish.reconnectAccountId, wish.ownerId)
+  if (tier !== null) await saveOwner(db, wish.ownerId, tier, actor)
+
+  const id = newId('cs')
+  const secret = randomToken()
+  const expiresAt = await createSession(db, {
+    id,
+    secretHash: digest(secret),
+    ownerId: wish.ownerId,
+    returnUrl: wish.returnUrl,
+    completion: wish.completion,
+    ...attested,
+    attestationVersion,
+    label: wish.label ?? null,
+    tier,
+    reconnectAccountId: wish.reconnectAccountId ?? null,
+    createdBy: actor,
+  })
+  log.info('connect session was opened', { sessionId: id, ownerId: wish.ownerId, actor })
+  return {
+    id,
+    status: 'pending',
+    authorizeUrl: `${config.publicUrl}/authorize?session=${secret}`,
+    connectUrl: `${config.publicUrl}/connect?session=${secret}`,
+    expiresAt,
+  }
+}
+
+/** @throws ServiceError connect_session_not_found */
+export async function getConnectSession(parts: Parts, id: string): Promise<ConnectSession> {
+  const session = await findSession(parts.db, id)
+  if (!session) throw new ServiceError('connect_session_not_found', 'Check the session id, or open a new connect session.')
+  // However long ago it was begun: the answer is in this process and waits for the database (F04).
+  return { ...session, abandoned: session.abandoned && !parts.unsaved.has(id) }
+}
+
+/**
+ * The session a browser came with.
+ *
+ * @throws ServiceError session_invalid | session_expired: the web app has to send the person again
+ */
+export async function sessionOfBrowser(parts: Parts, secret: string): Promise<ConnectSession> {
+  const session = await findSessionBySecret(parts.db, digest(secret))
+  if (!session)
+    throw new ServiceError('session_invalid', 'This link is not valid. Go back to where you came from and start again.')
+  if (session.over && session.status !== 'completed') {
+    throw new ServiceError('session_expired', 'This link is too old. Go back to where you came from and start again.')
+  }
+  if (session.status !== 'pending' && session.status !== 'authorizing') {
+    throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.')
+  }
+  return session
+}
+
+/** @throws ServiceError account_type_not_supported | age_not_confirmed | session_invalid */
+export async function attest(
+  parts: Parts,
+  session: ConnectSession,
+  given: { accountType: string; ageConfirmed: boolean },
+): Promise<void> {
+  const { accountType } = checkAttestation(given)
+  if (accountType === null || !(await attestSession(parts.db, session.id, accountType, attestationVersion))) {
+    throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.')
+  }
+}
+
+/** What the outside sees: an exchange in flight is still somebody's completion to wait for, and ten minutes end an open session. */
+export function statusOf(session: ConnectSession): (typeof sessionStatuses)[number] {
+  if (session.abandoned) return 'failed'
+  if (session.status === 'exchanging') return session.completion === 'confirm' ? 'awaiting_completion' : 'authorizing'
+  if (session.over && session.status !== 'completed' && session.status !== 'failed') return 'expired'
+  return session.status
+}
+
+/** Why a failed session failed; an abandoned exchange may have spent its code, so the code is never used again (F38). */
+export function errorOf(session: ConnectSession): string | null {
+  return session.abandoned ? 'tiktok_rejected' : session.error
+}
+
+function checkReturnUrl(returnUrl: string, allowed: readonly string[]): void {
+  const url = URL.canParse(returnUrl) ? new URL(returnUrl) : undefined
+  // Compared as written, after the query is taken off: a normalising comparison is how open redirects get in.
+  const bare = returnUrl.split('?', 1)[0]
+  if (
+    url === undefined ||
+    // URL parsers drop these without a word.
+    !returnUrl.isWellFormed() ||
+    /[\p{Cc}\s#]/u.test(returnUrl) ||
+    url.hash !== '' ||
+    url.username !== '' ||
+    url.password !== '' ||
+    bare === undefined ||
+    !allowed.includes(bare)
+  ) {
+    throw new ServiceError(
+      'return_url_not_allowed',
+      'Add the exact origin and path to ALLOWED_RETURN_URLS, or send one that is listed.',
+    )
+  }
+}
+
+async function checkReconnect(parts: Parts, accountId: string, ownerId: string): Promise<void> {
+  const account = await findAccount(parts.db, accountId)
+  if (!account) throw new ServiceError('account_not_found', 'reconnect_account_id: this service never made such an account.')
+  if (account.ownerId !== ownerId)
+    throw new ServiceError('owner_mismatch', 'reconnect_account_id: the account belongs to another owner.')
+  if (account.status === 'disconnected') {
+    throw new ServiceError(
+      'account_disconnected',
+      'reconnect_account_id: the account was disconnected; connect it without reconnect_account_id.',
+    )
+  }
+}

@@ -1,0 +1,96 @@
+// The optional tier service: somebody else's server that says what an owner may have (TIER_SERVICE_URL). It is asked by the same bounded
+// call as TikTok is, and nothing it says counts unless it says it clearly.
+import { Agent, type Dispatcher } from 'undici'
+import { z } from 'zod'
+import { call } from '../outbound/call.ts'
+import type { TierAnswer, TierService } from '../parts.ts'
+
+/** A person waits for it, with a TikTok exchange still to come. */
+export const deadlineMs = 2000
+export const maxBytes = 16 * 1024
+/** How long a lowered tier may go unnoticed; long enough for one page and one connect to ask once. */
+export const rememberedMs = 30_000
+const rememberedOwners = 10_000
+
+/** Other fields are its own business; without one of these two it has said nothing. */
+const Said = z
+  .object({
+    tier: z
+      .string()
+      .regex(/^[a-z0-9_-]{1,32}$/)
+      .optional(),
+    account_limit: z.int().min(0).max(1_000_000).optional(),
+  })
+  .refine(({ tier, account_limit: limit }) => tier !== undefined || limit !== undefined)
+
+export interface TierServiceOptions {
+  url: string
+  token?: string | undefined
+  timeoutMs?: number
+  /** instead of our own pool, for tests */
+  dispatcher?: Dispatcher
+  /** a monotonic clock in milliseconds */
+  now?: () => number
+}
+
+/** @returns a client that remembers answers for half a minute; a failure is never remembered, and never hidden by an old answer */
+export function openTierService(options: TierServiceOptions): TierService {
+  const { url, token, timeoutMs = deadlineMs, now = () => performance.now() } = options
+  const dispatcher = options.dispatcher ?? new Agent({ connections: 16, pipelining: 1, connect: { timeout: timeoutMs } })
+  const remembered = new Map<string, { answer: TierAnswer; untilMs: number }>()
+  const asking = new Map<string, Promise<TierAnswer>>()
+
+  async function ask(ownerId: string): Promise<TierAnswer> {
+    const outcome = await call(dispatcher, {
+      url: addressOf(url, ownerId),
+      method: 'GET',
+      ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
+      maxBytes,
+      totalMs: timeoutMs,
+    })
+    if (outcome.kind !== 'answered') return { kind: 'silent', reason: outcome.reason }
+    // Not 404 either: an owner it does not know is not an owner it gives a place to (S60).
+    if (outcome.status !== 200) return { kind: 'silent', reason: `status_${outcome.status}` }
+    const said = Said.safeParse(parse(outcome.body))
+    if (!said.success) return { kind: 'silent', reason: 'foreign_body' }
+    const answer: TierAnswer = { kind: 'told', tier: said.data.tier ?? null, accountLimit: said.data.account_limit ?? null }
+    remember(ownerId, answer)
+    return answer
+  }
+
+  function remember(ownerId: string, answer: TierAnswer): void {
+    remembered.delete(ownerId)
+    remembered.set(ownerId, { answer, untilMs: now() + rememberedMs })
+    const [oldest] = remembered.keys()
+    if (remembered.size > rememberedOwners && oldest !== undefined) remembered.delete(oldest)
+  }
+
+  return {
+    tierOf(ownerId) {
+      const known = remembered.get(ownerId)
+      if (known && known.untilMs > now()) return Promise.resolve(known.answer)
+      // Fifty connects of one owner at once are one question.
+      const question = asking.get(ownerId) ?? ask(ownerId).finally(() => asking.delete(ownerId))
+      asking.set(ownerId, question)
+      return question
+    },
+    async close() {
+      if (options.dispatcher === undefined) await dispatcher.destroy()
+    },
+  }
+}
+
+/** One path segment below the configured URL, whatever the owner's id is made of; a query in the configuration stays. */
+function addressOf(base: string, ownerId: string): URL {
+  const url = new URL(base)
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/${encodeURIComponent(ownerId)}`
+  return url
+}
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,127 @@
+// A person's visit to the hosted page of a connect session: who may look, who may act, and on which accounts.
+//
+// Looking binds nothing, acting does. Link previews, mail scanners and prefetching browsers open links before people do; if the first look took the
+// session, the person would be locked out by a robot (S14). So every browser that opens a good link gets a pass of its own, and the first one that
+// does something, which takes a POST with that pass, keeps the session; all others are refused from then on.
+import { type Account, getAccount, pageOfAccounts } from '../account/account.ts'
+import { type Ended, listEnded } from '../db/accounts.ts'
+import { bindSession, type ConnectSession, findSessionBySecret } from '../db/connect-sessions.ts'
+import { ServiceError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { nextSlotsOf } from '../uploads/quota.ts'
+import { digest, randomToken, sameDigest } from '../vault/digest.ts'
+import { sessionOfBrowser } from './connect-session.ts'
+
+/** What a visiting browser keeps in its cookie: the secret of the link, and one of its own. */
+export interface Pass {
+  linkSecret: string
+  browserSecret: string
+}
+
+/** More accounts than a page shows well; the web app's own list has pages. */
+const mostAccounts = 100
+/** What ended earlier is old news. */
+const endedDays = 30
+const mostEnded = 20
+
+/**
+ * Exchanges the secret of a connect link for a pass.
+ *
+ * @param present the pass this browser came with, if any: the same link opened again gets the same one
+ * @throws ServiceError session_invalid | session_expired | browser_mismatch
+ */
+export async function openVisit(parts: Parts, linkSecret: string, present: Pass | null): Promise<Pass> {
+  if (present?.linkSecret === linkSecret) return present
+  const session = await sessionOfBrowser(parts, linkSecret)
+  checkBrowser(parts, session, null)
+  return { linkSecret, browserSecret: randomToken() }
+}
+
+/**
+ * For looking: the session of a pass, wherever it stands by now.
+ *
+ * @throws ServiceError session_invalid: there is none any more | browser_mismatch
+ */
+export async function sessionOfVisit(parts: Parts, pass: Pass): Promise<ConnectSession> {
+  const session = await findSessionBySecret(parts.db, digest(pass.linkSecret))
+  if (!session) throw new ServiceError('session_invalid', 'Nothing is open here. Go back to where you came from and start again.')
+  checkBrowser(parts, session, pass)
+  return session
+}
+
+/**
+ * For acting: the first act binds the session to this browser.
+ *
+ * @throws ServiceError session_invalid | session_expired | browser_mismatch
+ */
+export async function actInVisit(parts: Parts, pass: Pass): Promise<ConnectSession> {
+  const session = await sessionOfBrowser(parts, pass.linkSecret)
+  checkBrowser(parts, session, pass)
+  if (!(await bindSession(parts.db, session.id, digest(pass.browserSecret)))) {
+    // Lost a race: another browser acted, or the session went on, since the read above.
+    checkBrowser(parts, await sessionOfBrowser(parts, pass.linkSecret), pass)
+    throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.')
+  }
+  return session
+}
+
+/** @throws ServiceError browser_mismatch: another browser has acted in this session */
+export function checkBrowser({ log }: Parts, session: ConnectSession, pass: Pass | null): void {
+  if (session.browserHash === null) return
+  if (pass !== null && sameDigest(digest(pass.browserSecret), session.browserHash)) return
+  log.warn('connect link came from another browser', { sessionId: session.id, outcome: 'refused' })
+  throw new ServiceError('browser_mismatch', 'This link is in use in another browser. Go on there, or start again.')
+}
+
+/** What every form of the page carries, and no other site can know: the cookie alone is sent by the browser whoever asks for it. */
+export function formTokenOf({ linkSecret, browserSecret }: Pass): string {
+  return digest(`form.${linkSecret}.${browserSecret}`)
+}
+
+/** What an owner has, as far as a page shows it. */
+export interface Owned {
+  /** connected, oldest first; the one a session is for is always there */
+  accounts: Account[]
+  /** there are more than these */
+  more: boolean
+  /** of accounts that have used some of their slots and not all: when the next comes free */
+  nextSlots: Map<string, Date>
+  /** ended lately and not by the owner, newest first: nobody should wonder where an account has gone */
+  ended: Ended[]
+}
+
+export async function accountsOfVisit(parts: Parts, { ownerId, reconnectAccountId }: ConnectSession): Promise<Owned> {
+  const of = (status: 'active' | 'reauthorization_required') => pageOfAccounts(parts, { ownerId, status, limit: mostAccounts })
+  const [active, down, ended] = await Promise.all([
+    of('active'),
+    of('reauthorization_required'),
+    listEnded(parts.db, ownerId, endedDays, mostEnded),
+  ])
+  const accounts = [...active.accounts, ...down.accounts]
+  const more = active.nextCursor !== null || down.nextCursor !== null
+  if (more && reconnectAccountId !== null && !accounts.some(({ id }) => id === reconnectAccountId)) {
+    const meant = await getAccount(parts, reconnectAccountId)
+    if (meant.status !== 'disconnected') accounts.push(meant)
+  }
+  const nextSlots = await nextSlotsOf(
+    parts,
+    accounts.map(({ id }) => id),
+  )
+  return { accounts: accounts.sort((a, b) => (a.id < b.id ? -1 : 1)), more, nextSlots, ended }
+}
+
+/** @throws ServiceError account_not_found: also for another owner's, of which nothing is told | account_disconnected */
+export async function accountOfVisit(parts: Parts, session: ConnectSession, accountId: string): Promise<Account> {
+  const account = await getAccount(parts, accountId)
+  if (account.owner_id !== session.ownerId) {
+    parts.log.warn('account of another owner was asked for', {
+      sessionId: session.id,
+      accountId,
+      actor: 'owner',
+      outcome: 'refused',
+    })
+    throw new ServiceError('account_not_found', 'There is no such account here.')
+  }
+  if (account.status === 'disconnected') throw new ServiceError('account_disconnected', 'This account was disconnected already.')
+  return account
+}

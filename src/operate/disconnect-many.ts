@@ -1,0 +1,90 @@
+// The emergency: all accounts of an owner, or all there are. First no token leaves any more, which takes seconds; then TikTok is told, at
+// a rate it stands. Each revocation is given its moment in the database, so that the replicas keep the rate too, and go on when
+// whoever started this is gone.
+import { disconnectAccount } from '../db/accounts.ts'
+import { readGate } from '../db/circuit-breakers.ts'
+import {
+  countLiveAccounts,
+  listLiveAccountIds,
+  noteDisconnects,
+  pendingRevocations,
+  spreadRevocations,
+} from '../db/disconnects.ts'
+import { ownerInTrail } from '../db/trail.ts'
+import { newId } from '../ids.ts'
+import type { Parts } from '../parts.ts'
+import { attemptDueRevocations } from '../token/revoke.ts'
+
+const emergencyReason = 'disconnected_by_operator'
+
+export interface Emergency {
+  /** null: everybody */
+  ownerId: string | null
+  actor: string
+  /** revocations at TikTok; it states no limit for them */
+  perSecond: number
+}
+
+const pageSize = 200
+const atOnce = 4
+
+/**
+ * Ends the accounts on our side: when it returns, none of them hands out a token on any replica. Run it again after an interruption: it
+ * goes on with those that are left.
+ *
+ * @returns how many this call ended
+ */
+export async function disconnectMany(
+  parts: Pick<Parts, 'db' | 'log'>,
+  { ownerId, actor, perSecond }: Emergency,
+  onProgress: (done: number, total: number) => void,
+): Promise<number> {
+  const { db, log } = parts
+  const total = await countLiveAccounts(db, ownerId)
+  await spreadRevocations(db, emergencyReason, perSecond) // those of a run that was interrupted may all be due by now
+  const { lastInSeconds } = await pendingRevocations(db, emergencyReason, null)
+  let done = 0
+  let found = 0
+  const disconnect = async (accountId: string) => {
+    found++
+    const revokeAfterSeconds = lastInSeconds + found / perSecond
+    const end = { accountId, reason: emergencyReason, actor, requestId: null, revocationId: newId('rev'), revokeAfterSeconds }
+    if (!(await disconnectAccount(db, end))) return
+    done++
+    log.info('account disconnected', { accountId, reason: emergencyReason, actor })
+    onProgress(done, Math.max(total, done))
+  }
+  for (let after = ''; ; ) {
+    const ids = await listLiveAccountIds(db, ownerId, after, pageSize)
+    for (let i = 0; i < ids.length; i += atOnce) await Promise.all(ids.slice(i, i + atOnce).map(disconnect))
+    const last = ids.at(-1)
+    if (last === undefined) break
+    after = last
+  }
+  if (done > 0) await noteDisconnects(db, actor, ownerId === null ? 'all' : ownerInTrail(ownerId), `${done} accounts`)
+  return done
+}
+
+/**
+ * Tells TikTok, together with whatever replicas run: what is due is tried, a second at a time, until nothing of this emergency is left.
+ * While the gate is closed (TikTok is away, or has told us to wait) it waits.
+ */
+export async function revokeMany(
+  parts: Parts,
+  { ownerId, perSecond }: Pick<Emergency, 'ownerId' | 'perSecond'>,
+  onProgress: (done: number, total: number, note?: string) => void,
+): Promise<void> {
+  const { db, stopping } = parts
+  let total = 0
+  while (!stopping.aborted) {
+    const startedAt = performance.now()
+    const { count } = await pendingRevocations(db, emergencyReason, ownerId)
+    total = Math.max(total, count)
+    const gate = await readGate(db)
+    const note = gate.closedForSeconds > 0 ? `TikTok is left alone for ${Math.ceil(gate.closedForSeconds)} s: ${gate.reason}` : ''
+    onProgress(total - count, total, note)
+    if (count === 0) return
+    if (gate.closedForSeconds === 0) await attemptDueRevocations(parts, perSecond)
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, 1000 - (performance.now() - startedAt))))
+  }
+}

@@ -1,0 +1,67 @@
+// Erases an owner: every account disconnected at our side first, because that is what protects; then TikTok is told; then the person is
+// forgotten. Each step is done when it is done, so a call that breaks off is finished by repeating it.
+import { disconnectAccount } from '../db/accounts.ts'
+import { eraseOwner as forgetOwner, liveAccountsOf } from '../db/owners.ts'
+import { pendingRevocationsOf } from '../db/revocations.ts'
+import { newId } from '../ids.ts'
+import type { Parts } from '../parts.ts'
+import { within } from '../single-flight.ts'
+import { attemptRevocation, type Revocation } from '../token/revoke.ts'
+
+export interface Erasure {
+  /** false: accounts were connected faster than they could be disconnected; repeat */
+  erased: boolean
+  accountsDisconnected: number
+  /** `pending` counts what earlier calls left, too */
+  revocations: Record<Revocation, number>
+}
+
+/** TikTok is told for so long; the background tells it the rest. */
+const revocationPatienceMs = 8000
+/** At TikTok at once: an owner with hundreds of accounts must not look like an attack. */
+const revocationsAtOnce = 4
+/** After this no further batch is begun: the caller's request has an end. */
+const erasurePatienceMs = 12_000
+const batch = 100
+
+/** Disconnects and erases everything of an owner. Repeating it is harmless, and for an owner nobody knows it is done already. */
+export async function eraseOwner(parts: Parts, ownerId: string, by: { actor: string; requestId: string }): Promise<Erasure> {
+  const { db, log } = parts
+  const deadline = performance.now() + erasurePatienceMs
+  const disconnected: string[] = []
+  let erased = false
+  while (!erased && performance.now() < deadline) {
+    const accountIds = await liveAccountsOf(db, ownerId, batch)
+    for (const accountId of accountIds) {
+      const revocationId = newId('rev')
+      if (await disconnectAccount(db, { accountId, reason: 'disconnected_by_owner', ...by, revocationId }))
+        disconnected.push(revocationId)
+    }
+    // False when a connect that was in flight has just been recorded: once more.
+    erased = accountIds.length < batch && (await forgetOwner(db, ownerId))
+  }
+  const revocations = await revokeAll(parts, disconnected)
+  revocations.pending = await pendingRevocationsOf(db, ownerId)
+  log.info('owner was erased', {
+    ownerId,
+    actor: by.actor,
+    count: disconnected.length,
+    outcome: erased ? 'erased' : 'unfinished',
+  })
+  return { erased, accountsDisconnected: disconnected.length, revocations }
+}
+
+async function revokeAll(parts: Parts, revocationIds: string[]): Promise<Record<Revocation, number>> {
+  const revocations = { confirmed: 0, already_gone: 0, pending: 0 }
+  const deadline = performance.now() + revocationPatienceMs
+  const left = [...revocationIds]
+  const worker = async () => {
+    for (let id = left.shift(); id !== undefined && performance.now() < deadline; id = left.shift()) {
+      // Whoever is late is pending; its own try goes on.
+      const outcome = (await within(attemptRevocation(parts, id), deadline - performance.now())) ?? 'pending'
+      revocations[outcome]++
+    }
+  }
+  await Promise.all(Array.from({ length: revocationsAtOnce }, worker))
+  return revocations
+}

@@ -1,0 +1,141 @@
+// One connected account as its owner sees it, and the page that asks before it is disconnected.
+import type { Account } from '../account/account.ts'
+import { uploadScope } from '../account/readiness.ts'
+import { count, distance, list, upcoming } from './formats.ts'
+import { type Back, type Html, html, nothing, page } from './page.ts'
+import { texts } from './words.ts'
+
+const words = texts.account
+
+/** What the owner calls it, or TikTok does. */
+export const nameOf = ({ label, profile }: Account): string =>
+  label ?? profile.display_name ?? (profile.username === null ? words.nameless : `@${profile.username}`)
+
+/**
+ * @param options.formToken what its forms carry
+ * @param options.mayReconnect false where the session is for another account
+ * @param options.nextSlotAt when there is one slot more than now; null: none is taken, or nobody knows
+ */
+export function accountCard(
+  account: Account,
+  options: { formToken: string; mayReconnect: boolean; nextSlotAt: string | null },
+): Html {
+  const { health } = account
+  const now = new Date(health.checked_at)
+  const name = nameOf(account)
+  const heading = `name-${account.id}`
+  return html`<li><article class="panel account" id="${account.id}" aria-labelledby="${heading}">
+${picture(account)}
+<div>
+<div class="head"><h3 id="${heading}"><bdi>${name}</bdi></h3><span class="state ${toneOf(account)}">${words.verdicts[health.verdict]}</span></div>
+${facts(account, now)}
+</div>
+<div class="wide">
+${reasonsOf(account).map((reason) => html`<div class="note ${toneOf(account) === 'bad' ? 'bad' : ''}"><p>${reason}</p>${options.mayReconnect ? reconnectForm(account, name, options.formToken) : nothing}</div>`)}
+${account.status === 'active' && mayUpload(account) ? quota(account, options.nextSlotAt, now) : nothing}
+<div class="actions">
+${renameForm(account, name, options.formToken)}
+<a class="button minor" href="/connect/accounts/${account.id}/disconnect">${words.disconnect}<span class="unseen"> ${name}</span></a>
+</div>
+</div>
+</article></li>`
+}
+
+/** Asked on a page of its own: no script is needed, and nobody disconnects with a slip of the thumb. */
+export function disconnectPage(account: Account, options: { formToken: string; back: Back }): Html {
+  const name = nameOf(account)
+  const { title, heading, lead, points, after, yes, no } = texts.disconnect
+  return page(title(name), {
+    content: html`<section class="panel">
+<div class="facing">${picture(account)}<div><h1><bdi>${heading(name)}</bdi></h1>${handle(account)}</div></div>
+<p>${lead}</p>
+<ul class="steps">${points(options.back.host).map((point) => html`<li>${point}</li>`)}</ul>
+<p class="quiet">${after}</p>
+<div class="actions">
+<form method="post" action="/connect/accounts/${account.id}/disconnect"><input type="hidden" name="form_token" value="${options.formToken}"><button class="danger">${yes}</button></form>
+<a class="button" href="/connect">${no}</a>
+</div>
+</section>`,
+  })
+}
+
+function picture({ id, profile }: Account): Html {
+  const name = profile.display_name ?? words.nameless
+  if (profile.avatar_url === null) return html`<span class="picture" aria-hidden="true">${[...name][0] ?? '?'}</span>`
+  return html`<img class="picture" src="/connect/accounts/${id}/avatar" alt="${words.picture(name)}" width="64" height="64">`
+}
+
+function facts(account: Account, now: Date): Html {
+  const { label, profile, account_type: type } = account
+  const { username, display_name: displayName, follower_count: followers, fetched_at: fetchedAt } = profile
+  // Said once, of badge and followers: TikTok told both in one answer.
+  const seen =
+    fetchedAt === null ? nothing : html` <span class="small">(${words.seen(distance(new Date(fetchedAt), now))})</span>`
+  return html`<ul class="facts quiet">
+${label !== null && displayName !== null ? html`<li><bdi>${displayName}</bdi></li>` : nothing}
+${username === null ? nothing : html`<li><bdi>@${username}</bdi></li>`}
+${profile.is_verified ? html`<li><span class="tag">${words.badge}</span>${followers === null ? seen : nothing}</li>` : nothing}
+${followers === null ? (account.missing_scopes.includes('user.info.stats') ? html`<li>${words.followersUnknown}</li>` : nothing) : html`<li>${words.followers(count(followers), followers === 1)}${seen}</li>`}
+<li>${words.types[type.value]} <span class="small">(${words.selfAttested})</span></li>
+</ul>`
+}
+
+const handle = ({ profile: { username } }: Account): Html =>
+  username === null ? nothing : html`<p class="quiet"><bdi>@${username}</bdi></p>`
+
+function quota({ upload_quota: quota }: Account, nextSlotAt: string | null, now: Date): Html {
+  const { limit, remaining, closed_by: closedBy } = quota
+  const next =
+    nextSlotAt === null
+      ? nothing
+      : html`<time datetime="${nextSlotAt}">${words.nextSlot(upcoming(new Date(nextSlotAt), now))}</time>`
+  return html`<div class="quota">
+<svg viewBox="0 0 ${limit} 1" preserveAspectRatio="none" aria-hidden="true" focusable="false"><rect width="${remaining}" height="1"/></svg>
+<p>${closedBy === undefined ? html`<span>${words.left(count(remaining), count(limit))}</span>` : html`<span>${words.closed}</span>`}${nextSlotAt === null ? html`<span class="quiet">${words.rolling}</span>` : next}</p>
+</div>`
+}
+
+/** In words, the worst first; two are enough for one card. */
+function reasonsOf(account: Account): string[] {
+  const { status, health } = account
+  const codes = health.reasons.map(({ code, mended_by: mendedBy }) =>
+    // The same word for what is believed and for what is being checked; who can mend it tells which.
+    code === 'refresh_token_rejected' && status === 'active' && mendedBy === 'time' ? 'being_checked' : code,
+  )
+  const sentences = codes.map((code) => {
+    if (code === 'scope_not_granted') return notGranted(account)
+    return texts.health[code] ?? (status === 'active' ? undefined : texts.health.reauthorization_required)
+  })
+  return [...new Set(sentences)].filter((sentence) => sentence !== undefined).slice(0, 2)
+}
+
+/** Names what is missing, in the words it was asked for with; what still works is not promised, but that uploads do not is said. */
+function notGranted(account: Account): string {
+  const { some, uploads, one } = texts.notGranted
+  const permissions = list(account.missing_scopes.map((scope) => one((texts.scopes[scope] ?? texts.unknownScope(scope)).what)))
+  return mayUpload(account) ? some(permissions) : uploads(permissions)
+}
+
+const mayUpload = ({ missing_scopes: missing }: Account): boolean => !missing.includes(uploadScope)
+
+/** Where connecting again helps: the account is down, its permission ends soon, or something was not allowed. */
+function reconnectForm({ id, status, health, missing_scopes: missing }: Account, name: string, formToken: string): Html {
+  const down = status !== 'active' || health.verdict === 'expiring'
+  if (!down && missing.length === 0) return nothing
+  const [short, full] = down ? [words.reconnect, words.reconnectWhich(name)] : [words.allowMore, words.allowMoreWhich(name)]
+  return html`<form method="post" action="/connect/accounts/${id}/reconnect"><input type="hidden" name="form_token" value="${formToken}"><button class="${down ? 'primary' : 'minor'}" aria-label="${full}">${short}</button></form>`
+}
+
+function renameForm({ id, label }: Account, name: string, formToken: string): Html {
+  return html`<details><summary class="button minor">${words.rename}<span class="unseen"> ${name}</span></summary>
+<form method="post" action="/connect/accounts/${id}/label"><input type="hidden" name="form_token" value="${formToken}">
+<label for="label-${id}">${words.labelField}</label>
+<div class="rename"><input type="text" id="label-${id}" name="label" value="${label ?? ''}" maxlength="100" autocomplete="off" aria-describedby="hint-${id}"><button class="minor">${words.save}</button></div>
+<p class="quiet small" id="hint-${id}">${words.labelHint}</p>
+</form></details>`
+}
+
+function toneOf({ status, health }: Account): '' | 'care' | 'bad' {
+  if (status !== 'active') return 'bad'
+  return health.verdict === 'healthy' ? '' : 'care'
+}

@@ -1,0 +1,110 @@
+// The routes a person's browser walks beside the connect page: the way to TikTok and the way back. Redirects are 303 (S12), so that nothing is
+// posted on, and the code leaves the address bar with one.
+import type { FastifyReply } from 'fastify'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import {
+  type AuthorizationResponse,
+  type AuthorizationStart,
+  receiveAuthorization,
+  startAuthorization,
+} from '../connect/authorize.ts'
+import { sessionOfBrowser } from '../connect/connect-session.ts'
+import { checkBrowser } from '../connect/visit.ts'
+import { ServiceError } from '../errors.ts'
+import { pagesOf } from '../http/openapi.ts'
+import type { Parts } from '../parts.ts'
+import { digest } from '../vault/digest.ts'
+import { redirect } from './page.ts'
+import { readPass } from './visitor.ts'
+
+const Session = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
+const fromTikTok = z.string().max(2048).optional()
+
+const config = { public: true, page: true } as const
+
+export const browserRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  app.get(
+    '/authorize',
+    {
+      config,
+      schema: {
+        tags: ['connect'],
+        operationId: 'startAuthorization',
+        summary: 'Send a browser to TikTok',
+        description:
+          'The `authorize_url` of a connect session. Without account type or age confirmation it goes to the connect page first.',
+        querystring: z.strictObject({ session: Session }),
+        response: {
+          303: z.null().describe('To TikTok, or to the connect page'),
+          ...pagesOf(['session_invalid', 'session_expired']),
+        },
+      },
+    },
+    async (request, reply) => {
+      const session = await sessionOfBrowser(parts, request.query.session)
+      checkBrowser(parts, session, readPass(parts, request))
+      if (session.accountType === null || session.ageConfirmedAt === null) {
+        return redirect(parts, reply, `${parts.config.publicUrl}/connect?session=${request.query.session}`)
+      }
+      const start = await startAuthorization(parts, session)
+      bindState(parts, reply, start)
+      return redirect(parts, reply, start.location)
+    },
+  )
+
+  app.get(
+    '/callback',
+    {
+      config,
+      schema: {
+        tags: ['connect'],
+        operationId: 'receiveAuthorization',
+        summary: 'Take the browser back from TikTok',
+        description: 'The redirect_uri. TikTok sends people here; nobody else has a reason to call it.',
+        // Not strict: TikTok adds parameters of its own (`scopes`, `errCode`, …) and nothing of them is used.
+        querystring: z.object({ state: fromTikTok, code: fromTikTok, error: fromTikTok, iss: fromTikTok }),
+        response: {
+          303: z.null().describe('To the return URL that was fixed with the session'),
+          ...pagesOf(['state_missing', 'state_invalid', 'state_expired', 'browser_mismatch', 'session_invalid']),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { state, code, error, iss } = request.query
+      if (state === undefined || state === '') {
+        throw new ServiceError(
+          'state_missing',
+          'TikTok sent you back without the ticket we gave you. Start again from where you came from.',
+        )
+      }
+      const cookie = cookieOf(parts, state)
+      const response: AuthorizationResponse = {
+        state,
+        code,
+        error,
+        issuer: iss,
+        browserSecret: request.cookies[cookie.name] ?? null,
+      }
+      const location = await receiveAuthorization(parts, response)
+      reply.clearCookie(cookie.name, cookie.options)
+      return redirect(parts, reply, location)
+    },
+  )
+}
+
+/** Leaves the cookie that ties a state to this browser. */
+export function bindState(parts: Parts, reply: FastifyReply, { state, browserSecret }: AuthorizationStart): void {
+  const cookie = cookieOf(parts, state)
+  reply.setCookie(cookie.name, browserSecret, cookie.options)
+}
+
+/** The state is bound to the browser by a cookie of its own, so that two tabs do not fight over one (S04). */
+function cookieOf({ config }: Parts, state: string) {
+  const tag = digest(state).slice(0, 16)
+  return {
+    name: config.secureCookies ? `__Host-tts-${tag}` : `tts-${tag}`,
+    // Lax: the way back from TikTok is a cross-site navigation, which Strict would leave without its cookie.
+    options: { httpOnly: true, secure: config.secureCookies, sameSite: 'lax', path: '/', maxAge: 600 } as const,
+  }
+}

@@ -1,0 +1,147 @@
+// The hosted page: a person looks after the TikTok accounts of one owner for as long as a connect session lives, with no script and no login of
+// ours. The web app's link says who they are; a cookie keeps it (visit.ts). Every change is POST, 303, GET.
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { attest, errorOf, statusOf } from '../connect/connect-session.ts'
+import { type Allowance, allowanceOf } from '../connect/limits.ts'
+import { accountsOfVisit, formTokenOf, openVisit, sessionOfVisit } from '../connect/visit.ts'
+import type { ConnectSession } from '../db/connect-sessions.ts'
+import { ServiceError } from '../errors.ts'
+import { answerAs, pagesOf } from '../http/openapi.ts'
+import type { Parts } from '../parts.ts'
+import { connectPage } from './connect-view.ts'
+import { backOf, backToPage, codeIn, FormToken } from './own-accounts.ts'
+import { type Html, messagePage, redirect, sendPage } from './page.ts'
+import { actingSession, readPass, requirePass, sessionOfLink, writePass } from './visitor.ts'
+import { failureInWords, texts } from './words.ts'
+
+export const LinkSecret = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
+const oneOf = <Code extends string>(words: Record<Code, string>) => z.enum(Object.keys(words) as [Code, ...Code[]])
+
+const config = { public: true, page: true } as const
+
+export const connectPageRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  app.get(
+    '/connect',
+    {
+      config,
+      schema: {
+        tags: ['connect'],
+        operationId: 'showConnectPage',
+        summary: "A person's accounts, and connecting one more",
+        description:
+          'The `connect_url` of a connect session. Its secret moves into a cookie and out of the address; the first browser that does something on the page keeps the session, looking binds nothing. A person who leaves goes to the return URL with `connect_session` and `status=closed`.',
+        querystring: z.strictObject({
+          session: LinkSecret.optional(),
+          done: oneOf(texts.done).optional(),
+          failed: oneOf(texts.notDone).optional(),
+        }),
+        response: {
+          200: answerAs('A page', 'text/html'),
+          303: z.null().describe('The same, without the secret in the address'),
+          ...pagesOf(['session_invalid', 'browser_mismatch']),
+          410: answerAs('`session_expired`: the ten minutes are over', 'text/html'),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { session: linkSecret, done, failed } = request.query
+      if (linkSecret !== undefined) {
+        writePass(parts, reply, await openVisit(parts, linkSecret, readPass(parts, request)))
+        return redirect(parts, reply, `${parts.config.publicUrl}/connect`)
+      }
+      const pass = requirePass(parts, request)
+      const session = await sessionOfVisit(parts, pass)
+      const over = overPage(session)
+      if (over) return sendPage(parts, reply.code(over.status), over.page)
+      const [owned, allowance] = await Promise.all([accountsOfVisit(parts, session), allowanceIfKnown(parts, session.ownerId)])
+      const { scopes, requiredScopes, authBaseUrl } = parts.config.tiktok
+      const content = connectPage({
+        session,
+        ...owned,
+        allowance,
+        scopes,
+        requiredScopes,
+        tiktokHost: new URL(authBaseUrl).host,
+        formToken: formTokenOf(pass),
+        back: backOf(session),
+        done,
+        notDone: failed,
+      })
+      return sendPage(parts, reply, content, [new URL(session.returnUrl).origin])
+    },
+  )
+
+  app.post(
+    '/connect',
+    {
+      config,
+      schema: {
+        tags: ['connect'],
+        operationId: 'takeConnectPage',
+        summary: 'Take the answers of the connect page',
+        description: 'The form of the page. Also with the `session` of the link instead of its cookie.',
+        consumes: ['application/x-www-form-urlencoded'],
+        body: z.strictObject({
+          session: LinkSecret.optional(),
+          form_token: FormToken,
+          account_type: z.string().max(32).optional(),
+          age_confirmed: z.literal('yes').optional(),
+        }),
+        response: {
+          303: z.null().describe('On to /authorize, or back to the page'),
+          ...pagesOf([
+            'session_invalid',
+            'session_expired',
+            'browser_mismatch',
+            'account_type_not_supported',
+            'age_not_confirmed',
+            'payload_too_large',
+            'unsupported_media_type',
+          ]),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { session: linkSecret, form_token: formToken, account_type: accountType, age_confirmed: age } = request.body
+      // Whoever has the link's secret could as well go to /authorize with it: nothing is gained here, so nothing more is asked.
+      const session =
+        linkSecret === undefined
+          ? await actingSession(parts, request, formToken)
+          : await sessionOfLink(parts, request, linkSecret)
+      const secret = linkSecret ?? requirePass(parts, request).linkSecret
+      if (accountType === undefined && linkSecret === undefined)
+        return backToPage(parts, reply, { notDone: 'account_type_missing' })
+      try {
+        await attest(parts, session, { accountType: accountType ?? '', ageConfirmed: age === 'yes' })
+      } catch (error) {
+        const notDone = codeIn(error, texts.notDone)
+        if (notDone && linkSecret === undefined) return backToPage(parts, reply, { notDone })
+        throw error
+      }
+      parts.log.info('account type and age were attested', { sessionId: session.id, ownerId: session.ownerId, actor: 'owner' })
+      return redirect(parts, reply, `${parts.config.publicUrl}/authorize?session=${secret}`)
+    },
+  )
+}
+
+/** The tier service being away closes the connect button and nothing else. */
+async function allowanceIfKnown(parts: Parts, ownerId: string): Promise<Allowance | undefined> {
+  try {
+    return await allowanceOf(parts, ownerId)
+  } catch (error) {
+    if (error instanceof ServiceError) return undefined
+    throw error
+  }
+}
+
+/** What is left to say when the session has gone on, with the way back. */
+function overPage(session: ConnectSession): { status: 200 | 410; page: Html } | undefined {
+  const status = statusOf(session)
+  if (status === 'pending' || status === 'authorizing') return undefined
+  const { url, host } = backOf(session)
+  const way = { url, words: texts.frame.back(host) }
+  if (status === 'failed') return { status: 200, page: messagePage(failureInWords(errorOf(session) ?? ''), { tone: 'bad', way }) }
+  const { title, text } = texts.over[status]
+  return { status: status === 'expired' ? 410 : 200, page: messagePage({ title, text: text(host) }, { tone: 'good', way }) }
+}

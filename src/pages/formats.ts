@@ -1,0 +1,38 @@
+// Figures and moments the way people of a language write them. The page has no script and does not know the reader's time zone, so moments are told by
+// their distance, and the exact one is in UTC and says so.
+import { texts } from './words.ts'
+
+const { lang } = texts
+const figures = new Intl.NumberFormat(lang)
+const distances = new Intl.RelativeTimeFormat(lang, { numeric: 'auto' })
+const clock = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone: 'UTC' })
+const days = new Intl.DateTimeFormat(lang, { dateStyle: 'long', timeZone: 'UTC' })
+const lists = new Intl.ListFormat(lang)
+const minutes = new Intl.NumberFormat(lang, { style: 'unit', unit: 'minute', unitDisplay: 'long' })
+
+export const count = (value: number): string => figures.format(value)
+
+/** @returns such as `November 22, 2026` */
+export const day = (at: Date): string => days.format(at)
+
+/** @returns such as `a, b, and c` */
+export const list = (items: string[]): string => lists.format(items)
+
+/** @returns such as `3 hours ago`, `in 20 minutes`, `now` */
+export function distance(at: Date, now: Date): string {
+  const seconds = (at.getTime() - now.getTime()) / 1000
+  const size = Math.abs(seconds)
+  if (size < 45) return distances.format(0, 'second')
+  if (size < 45 * 60) return distances.format(rounded(seconds / 60), 'minute')
+  if (size < 22 * 3600) return distances.format(rounded(seconds / 3600), 'hour')
+  return distances.format(rounded(seconds / 86_400), 'day')
+}
+
+/** @returns such as `in 3 hours (14:05 UTC)`; the hour alone, because it is used for the day ahead */
+export const upcoming = (at: Date, now: Date): string => `${distance(at, now)} (${clock.format(at)} UTC)`
+
+/** @returns such as `7 minutes`, never less than one */
+export const inMinutes = (seconds: number): string => minutes.format(Math.max(1, Math.round(seconds / 60)))
+
+/** Away from zero, so that what lies ahead is never said to be now. */
+const rounded = (value: number): number => Math.sign(value) * Math.max(1, Math.round(Math.abs(value)))

@@ -1,0 +1,154 @@
+// What an owner does on the hosted page with the accounts they have: reconnect, name, disconnect. Each is a form with a token, and each says on the page what
+// came of it.
+import type { FastifyReply } from 'fastify'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
+import { labelAccount, pictureOf } from '../account/account.ts'
+import { startAuthorization } from '../connect/authorize.ts'
+import { errorOf, statusOf } from '../connect/connect-session.ts'
+import { accountOfVisit, formTokenOf } from '../connect/visit.ts'
+import type { ConnectSession } from '../db/connect-sessions.ts'
+import { type FailureCode, ServiceError } from '../errors.ts'
+import { AccountParams, Label } from '../http/shapes.ts'
+import type { Parts } from '../parts.ts'
+import { disconnect } from '../token/revoke.ts'
+import { disconnectPage } from './account-card.ts'
+import { bindState } from './browser.ts'
+import { type Back, redirect, sendPage } from './page.ts'
+import { actingSession, openSession, requirePass } from './visitor.ts'
+import { type DoneCode, type NotDoneCode, texts } from './words.ts'
+
+export const FormToken = z.string().max(128).default('')
+
+const config = { public: true, page: true } as const
+const form = (summary: string) => ({ hide: true, summary, consumes: ['application/x-www-form-urlencoded'] })
+
+export const ownAccountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+  app.post(
+    '/connect/accounts/:accountId/reconnect',
+    {
+      config,
+      schema: { ...form('Connect an account again'), params: AccountParams, body: z.strictObject({ form_token: FormToken }) },
+    },
+    async (request, reply) => {
+      const session = await actingSession(parts, request, request.body.form_token)
+      const { accountId } = request.params
+      if ((session.reconnectAccountId ?? accountId) !== accountId) return backToPage(parts, reply, { notDone: 'reconnect_other' })
+      return orSay(parts, reply, async () => {
+        await accountOfVisit(parts, session, accountId)
+        const start = await startAuthorization(parts, session, accountId)
+        parts.log.info('reconnect was started', { accountId, sessionId: session.id, actor: 'owner' })
+        bindState(parts, reply, start)
+        return redirect(parts, reply, start.location)
+      })
+    },
+  )
+
+  app.post(
+    '/connect/accounts/:accountId/label',
+    {
+      config,
+      schema: {
+        ...form('Name an account'),
+        params: AccountParams,
+        body: z.strictObject({ form_token: FormToken, label: z.string().max(1000) }),
+      },
+    },
+    async (request, reply) => {
+      const session = await actingSession(parts, request, request.body.form_token)
+      const { accountId } = request.params
+      const label = request.body.label.trim() === '' ? null : Label.safeParse(request.body.label)
+      if (label?.success === false) return backToPage(parts, reply, { notDone: 'label_invalid' })
+      return orSay(parts, reply, async () => {
+        await accountOfVisit(parts, session, accountId)
+        await labelAccount(parts, accountId, label?.data ?? null, 'owner')
+        parts.log.info('account was named', { accountId, sessionId: session.id, actor: 'owner' })
+        return backToPage(parts, reply, { done: label === null ? 'label_removed' : 'label_saved' })
+      })
+    },
+  )
+
+  app.get(
+    '/connect/accounts/:accountId/disconnect',
+    { config, schema: { hide: true, summary: 'Ask before an account is disconnected', params: AccountParams } },
+    async (request, reply) => {
+      const pass = requirePass(parts, request)
+      const session = await openSession(parts, pass)
+      return orSay(parts, reply, async () => {
+        const account = await accountOfVisit(parts, session, request.params.accountId)
+        return sendPage(parts, reply, disconnectPage(account, { formToken: formTokenOf(pass), back: backOf(session) }))
+      })
+    },
+  )
+
+  app.post(
+    '/connect/accounts/:accountId/disconnect',
+    {
+      config,
+      schema: { ...form('Disconnect an account'), params: AccountParams, body: z.strictObject({ form_token: FormToken }) },
+    },
+    async (request, reply) => {
+      const session = await actingSession(parts, request, request.body.form_token)
+      const { accountId } = request.params
+      return orSay(parts, reply, async () => {
+        await accountOfVisit(parts, session, accountId)
+        const end = { reason: 'disconnected_by_owner', actor: 'owner', requestId: request.id }
+        const revocation = await disconnect(parts, accountId, end)
+        return backToPage(parts, reply, { done: revocation === 'pending' ? 'disconnected_pending' : 'disconnected' })
+      })
+    },
+  )
+
+  app.get(
+    '/connect/accounts/:accountId/avatar',
+    { config, schema: { hide: true, summary: 'The picture of an account, for the page', params: AccountParams } },
+    async (request, reply) => {
+      const session = await openSession(parts, requirePass(parts, request))
+      const { id } = await accountOfVisit(parts, session, request.params.accountId)
+      const { contentType, etag, picture } = await pictureOf(parts, id)
+      reply.headers({
+        etag: `"${etag}"`,
+        'cache-control': 'private, max-age=600',
+        'x-content-type-options': 'nosniff',
+        'content-security-policy': "default-src 'none'; sandbox",
+        'cross-origin-resource-policy': 'same-origin',
+      })
+      if (request.headers['if-none-match'] === `"${etag}"`) return reply.code(304).send()
+      return reply
+        .type(contentType)
+        .serializer((bytes: unknown) => bytes as string)
+        .send(picture)
+    },
+  )
+}
+
+/** The page again, with a sentence at its top. */
+export function backToPage(parts: Parts, reply: FastifyReply, said: { done: DoneCode } | { notDone: NotDoneCode }): FastifyReply {
+  const query = 'done' in said ? `done=${said.done}` : `failed=${said.notDone}`
+  return redirect(parts, reply, `${parts.config.publicUrl}/connect?${query}`)
+}
+
+/** The return URL that was fixed with the session, and what the web app is told there: `failed` as always, `closed` for everything else. */
+export function backOf(session: ConnectSession): Back {
+  const url = new URL(session.returnUrl)
+  url.searchParams.set('connect_session', session.id)
+  const failed = statusOf(session) === 'failed'
+  url.searchParams.set('status', failed ? 'failed' : 'closed')
+  if (failed) url.searchParams.set('error', errorOf(session) ?? 'tiktok_rejected')
+  return { url: url.href, host: url.host }
+}
+
+/** Failures that the page has a sentence for are said on the page, the others on a page of their own. */
+async function orSay(parts: Parts, reply: FastifyReply, work: () => Promise<FastifyReply>): Promise<FastifyReply> {
+  try {
+    return await work()
+  } catch (error) {
+    const notDone = codeIn(error, texts.notDone)
+    if (!notDone) throw error
+    return backToPage(parts, reply, { notDone })
+  }
+}
+
+/** The code of a failure, if there are words for it here. */
+export const codeIn = <Code extends string>(error: unknown, words: Record<Code, string>): Code | undefined =>
+  error instanceof ServiceError && error.code in words ? (error.code as FailureCode & Code) : undefined

@@ -1,0 +1,125 @@
+// What every page people see here has in common: escaped by the template, no script, nothing from anybody else, and headers that keep it to itself.
+import { createHash } from 'node:crypto'
+import type { FastifyReply } from 'fastify'
+import type { ServiceError } from '../errors.ts'
+import type { Parts } from '../parts.ts'
+import { style } from './style.ts'
+import { failureInWords, texts } from './words.ts'
+
+/** Text that is HTML already. Only `html` makes it. */
+export interface Html {
+  readonly markup: string
+}
+
+type Hole = string | number | Html | readonly Html[]
+
+/** A template whose holes are escaped, unless they are Html themselves. */
+export function html(pieces: TemplateStringsArray, ...values: Hole[]): Html {
+  let markup = pieces[0] ?? ''
+  values.forEach((value, index) => {
+    markup += render(value) + (pieces[index + 1] ?? '')
+  })
+  return { markup }
+}
+
+export const nothing: Html = { markup: '' }
+
+const styleElement: Html = { markup: `<style>${style}</style>` }
+const styleHash = createHash('sha256').update(style).digest('base64')
+
+/**
+ * A whole page.
+ *
+ * @param parts.wide room for two columns
+ * @param parts.back where the person came from
+ */
+export function page(
+  title: string,
+  { header, content, wide = false, back }: { header?: Html; content: Html; wide?: boolean; back?: Back | undefined },
+): Html {
+  const { frame } = texts
+  return html`<!doctype html>
+<html lang="${texts.lang}" dir="${texts.dir}">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><meta name="robots" content="noindex"><title>${title}</title>${styleElement}</head>
+<body>
+<a class="skip unseen" href="#content">${frame.skip}</a>
+<div class="wrap${wide ? ' wide' : ''}">
+${header ? html`<header>${header}</header>` : nothing}
+<main id="content" tabindex="-1">${content}</main>
+<footer class="quiet">${back ? html`<p><a href="${back.url}">${frame.back(back.host)}</a></p>` : nothing}<p>${frame.independent}</p></footer>
+</div>
+</body>
+</html>
+`
+}
+
+export interface Back {
+  url: string
+  host: string
+}
+
+/**
+ * Says what went wrong and what to do next, in the words for people; the failure's own sentence is for callers.
+ *
+ * @param way.again where the person can go on here
+ */
+export function failurePage(failure: ServiceError, requestId: string, { again }: { again?: string } = {}): Html {
+  return messagePage(failureInWords(failure.code), {
+    tone: 'bad',
+    way: again === undefined ? undefined : { url: again, words: texts.frame.again },
+    reference: texts.frame.reference(failure.code, requestId),
+  })
+}
+
+/** A page with one thing to say. */
+export function messagePage(
+  said: { title: string; text: string },
+  { tone, way, reference }: { tone: 'good' | 'bad'; way?: { url: string; words: string } | undefined; reference?: string },
+): Html {
+  const content = html`<section class="panel" ${tone === 'bad' ? html`role="alert"` : html`role="status"`}>
+<h1>${said.title}</h1>
+<p>${said.text}</p>
+${way ? html`<div class="actions"><a class="button primary" href="${way.url}">${way.words}</a></div>` : nothing}
+${reference === undefined ? nothing : html`<p class="quiet small">${reference}</p>`}
+</section>`
+  return page(said.title, { content })
+}
+
+/**
+ * Sends a page with everything that keeps it to itself (S11).
+ *
+ * @param formOrigins where the redirects after its forms may lead, besides TikTok
+ */
+export function sendPage(parts: Parts, reply: FastifyReply, content: Html, formOrigins: readonly string[] = []): FastifyReply {
+  return withBrowserHeaders(parts, reply, formOrigins).type('text/html; charset=utf-8').serializer(String).send(content.markup)
+}
+
+/** 303, so that nothing is posted on (S12). */
+export function redirect(parts: Parts, reply: FastifyReply, location: string): FastifyReply {
+  return withBrowserHeaders(parts, reply)
+    .code(303)
+    .header('location', location)
+    .serializer(() => '')
+    .send(null)
+}
+
+/** Also for redirects: they carry secrets in their addresses. */
+function withBrowserHeaders({ config }: Parts, reply: FastifyReply, formOrigins: readonly string[] = []): FastifyReply {
+  // Chromium holds the redirects after a form to form-action too: the way goes on to TikTok, which may pass people between hosts of its own.
+  const { authBaseUrl } = config.tiktok
+  const formTargets = ["'self'", authBaseUrl, authBaseUrl.replace(/^https:\/\/www\./, 'https://*.'), ...formOrigins]
+  return reply.headers({
+    'content-security-policy': `default-src 'none'; style-src 'sha256-${styleHash}'; img-src 'self'; form-action ${[...new Set(formTargets)].join(' ')}; base-uri 'none'; frame-ancestors 'none'`,
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+    'cross-origin-opener-policy': 'same-origin',
+    ...(config.secureCookies ? { 'strict-transport-security': 'max-age=31536000' } : {}),
+  })
+}
+
+function render(value: Hole): string {
+  if (typeof value === 'object') return 'markup' in value ? value.markup : value.map(render).join('')
+  return String(value).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}

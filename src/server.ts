@@ -1,0 +1,144 @@
+// The only door in: Fastify with every limit set, one plugin per resource, and routes that are closed unless they say otherwise.
+import cookie from '@fastify/cookie'
+import formbody from '@fastify/formbody'
+import rateLimit from '@fastify/rate-limit'
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { ServiceError } from './errors.ts'
+import { accountRoutes } from './http/accounts.ts'
+import { openApiKeys } from './http/api-keys.ts'
+import { guardRoutes } from './http/auth.ts'
+import { connectSessionRoutes } from './http/connect-sessions.ts'
+import { eventRoutes } from './http/events.ts'
+import { answerFailure, answerUnreadable, handleFailures } from './http/failures.ts'
+import { describeApi, openDocs } from './http/openapi.ts'
+import { operationRoutes } from './http/operations.ts'
+import { ownerRoutes } from './http/owners.ts'
+import { openSharedLimits } from './http/shared-limits.ts'
+import { tokenRoutes } from './http/tokens.ts'
+import { uploadRoutes } from './http/uploads.ts'
+import { webhookRoutes } from './http/webhooks.ts'
+import { newId } from './ids.ts'
+import { browserRoutes } from './pages/browser.ts'
+import { connectPageRoutes } from './pages/connect-page.ts'
+import { answerFailureOnPage } from './pages/failures.ts'
+import { ownAccountRoutes } from './pages/own-accounts.ts'
+import { problemRoutes } from './pages/problems.ts'
+import type { Parts } from './parts.ts'
+
+/** Longer than the slowest answer we promise (a completion with a slow TikTok), shorter than a proxy's patience. */
+const handlerTimeoutMs = 25_000
+
+/** @returns the service over HTTP, not listening yet */
+export async function buildServer(parts: Parts): Promise<FastifyInstance> {
+  const { config, metrics, log } = parts
+  const app = Fastify({
+    logger: false, // telemetry.ts logs, from an allow-list
+    genReqId: () => newId('req'), // never the caller's: it goes into logs and audit rows
+    requestIdHeader: false,
+    trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
+    bodyLimit: 16 * 1024,
+    // A HEAD would vend a token, refresh it, or take the one use of a state, for nobody (S14).
+    exposeHeadRoutes: false,
+    // All of Fastify's own defaults here are "no limit" (S66, F58).
+    connectionTimeout: 30_000,
+    requestTimeout: 10_000,
+    handlerTimeout: handlerTimeoutMs,
+    keepAliveTimeout: 30_000,
+    forceCloseConnections: 'idle',
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    routerOptions: { maxParamLength: 128 },
+    frameworkErrors: (error, request, reply) => answerFailure(parts, error, request, reply as unknown as FastifyReply),
+    clientErrorHandler: (error, socket) => answerUnreadable(parts, error, socket),
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  takeOnlyJson(app)
+  takeOnlyWhatIsNamed(app)
+  handleFailures(app, parts)
+
+  await app.register(cookie)
+  const redis = config.redisUrl === undefined ? undefined : await openSharedLimits(config.redisUrl, log)
+  if (redis) app.addHook('onClose', async () => redis.disconnect())
+  await app.register(rateLimit, {
+    global: true,
+    hook: 'preParsing', // after authentication, before the body costs anything
+    max: config.rateLimitPerMinute,
+    timeWindow: 60_000,
+    keyGenerator: (request) => request.caller?.keyId ?? `address:${request.ip}`,
+    skipOnError: true,
+    ...(redis ? { redis, nameSpace: 'tts-limit-' } : {}),
+    errorResponseBuilder: (_request, { ttl }) =>
+      new ServiceError('rate_limited', 'Slow down; the limit is per key and minute.', { retryAfterSeconds: ttl / 1000 }),
+  })
+  openDocs(app)
+  guardRoutes(app, parts, openApiKeys(parts.db))
+  await describeApi(app)
+
+  app.addHook('onSend', async (_request, reply) => {
+    // A connection that was busy when the end began would be kept, and the end would wait half a minute for it.
+    if (parts.stopping.aborted) reply.header('connection', 'close')
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    // The route's pattern: an address holds ids, and on the browser routes secrets.
+    const route = request.routeOptions.url ?? 'none'
+    const labels = { method: request.method, route }
+    metrics.requests.inc({ ...labels, status: String(reply.statusCode) })
+    metrics.requestSeconds.observe(labels, reply.elapsedTime / 1000)
+    log.debug('request answered', {
+      requestId: request.id,
+      ...labels,
+      status: reply.statusCode,
+      durationMs: Math.round(reply.elapsedTime),
+    })
+  })
+
+  const options = { parts }
+  await app.register(connectSessionRoutes, options)
+  await app.register(accountRoutes, options)
+  await app.register(ownerRoutes, options)
+  await app.register(tokenRoutes, options)
+  await app.register(uploadRoutes, options)
+  await app.register(eventRoutes, options)
+  await app.register(webhookRoutes, options)
+  await app.register(operationRoutes, options)
+  await app.register(async (pages) => {
+    pages.setErrorHandler((error, request, reply) => answerFailureOnPage(parts, error, request, reply))
+    await pages.register(formbody, { bodyLimit: 16 * 1024 })
+    await pages.register(browserRoutes, options)
+    await pages.register(connectPageRoutes, options)
+    await pages.register(ownAccountRoutes, options)
+    await pages.register(problemRoutes, options)
+  })
+  return app
+}
+
+/** Unknown fields are refused, not dropped (S40): also where a route names none at all. */
+function takeOnlyWhatIsNamed(app: FastifyInstance): void {
+  app.addHook('preValidation', async ({ routeOptions: { config, schema }, query, body }) => {
+    if (config.scope === undefined) return
+    const unnamed = (given: unknown) => typeof given === 'object' && given !== null && Object.keys(given).length > 0
+    if (!schema?.querystring && unnamed(query)) throw new ServiceError('validation_failed', 'This route takes no query.')
+    if (!schema?.body && (unnamed(body) || (body !== undefined && typeof body !== 'object')))
+      throw new ServiceError('validation_failed', 'This route takes no body.')
+  })
+}
+
+/**
+ * JSON routes take application/json only; `DELETE` and `POST` without a body work with and without a content type (S65), whatever the type:
+ * `curl -d ''` says form.
+ */
+function takeOnlyJson(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined)
+    else parse(request, String(body), done)
+  })
+  app.addContentTypeParser('*', (request, _body, done) => {
+    const { 'content-length': length = '0', 'transfer-encoding': transfer } = request.headers
+    if (length === '0' && transfer === undefined) done(null, undefined)
+    else done(new ServiceError('unsupported_media_type', 'Send application/json.'), undefined)
+  })
+}

@@ -1,0 +1,550 @@
+// The way to TikTok and back, as an attacker would walk it.
+import t, { type Test } from 'tap'
+import { request } from 'undici'
+import { exchangeOnce } from '../../src/connect/exchange.ts'
+import { digest } from '../../src/vault/digest.ts'
+import { eventually } from '../rig/eventually.ts'
+import { type Answer, type Browser, returnUrl, startWorld, type World } from '../world.ts'
+
+const world = await startWorld(t)
+
+t.test('S01: every visit of the authorize link gets a fresh state of 256 bits, and only its hash is stored', async (t) => {
+  const { authorize_url } = await world.openSession()
+  const states = new Set<string>()
+  for (let visit = 0; visit < 5; visit++) {
+    const state = stateIn(await world.browser().get(authorize_url))
+    t.ok(Buffer.from(state, 'base64url').length >= 32)
+    states.add(state)
+  }
+  t.equal(states.size, 5)
+  for (const state of states) {
+    const rows = await dump(world, 'authorization_requests')
+    t.notMatch(rows, state)
+    t.ok(rows.includes(digest(state)))
+  }
+  const secret = new URL(authorize_url).searchParams.get('session') ?? ''
+  t.notMatch(await dump(world, 'connect_sessions'), secret)
+})
+
+t.test('S01, S09: TikTok is asked for exactly what is configured', async (t) => {
+  const { authorize_url } = await world.openSession()
+  const location = new URL(String((await world.browser().get(`${authorize_url}`)).headers.location))
+  t.equal(location.origin + location.pathname, `${world.tiktok.url}/v2/auth/authorize/`)
+  const { state, ...asked } = Object.fromEntries(location.searchParams)
+  t.match(state, /^[\w-]{43}$/)
+  t.strictSame(asked, {
+    client_key: world.tiktok.clientKey,
+    scope: 'user.info.basic,user.info.profile,user.info.stats,video.upload',
+    response_type: 'code',
+    redirect_uri: world.config.redirectUri,
+    disable_auto_auth: '1',
+  })
+})
+
+t.test('S02, F36: twenty equal callbacks at once cause one code exchange, and one of them wins', async (t) => {
+  const { browser, callback, session } = await consented(world, { completion: 'callback' })
+  const before = world.tiktok.stats.report()
+  const answers = await Promise.all(Array.from({ length: 20 }, () => browser.get(callback)))
+  const after = world.tiktok.stats.report()
+  t.equal(after.exchanges - before.exchanges, 1)
+  t.equal(after.exchange_refused - before.exchange_refused, 0)
+  const [won, ...others] = answers.toSorted((a, b) => a.status - b.status)
+  t.equal(won?.status, 303)
+  t.match(String(won?.headers.location), /status=connected/)
+  t.same(new Set(others.map(({ status }) => status)), new Set([400]))
+  for (const { text } of others) t.match(text, /state_invalid/)
+  t.match((await statusOf(world, session.id)).status, 'completed')
+})
+
+t.test('S02: twenty equal callbacks at once in confirm mode exchange nothing and hand out one confirm token', async (t) => {
+  const { browser, callback } = await consented(world)
+  const before = world.tiktok.stats.report().exchanges
+  const answers = await Promise.all(Array.from({ length: 20 }, () => browser.get(callback)))
+  t.equal(answers.filter(({ status }) => status === 303).length, 1)
+  t.equal(answers.filter(({ status }) => status === 400).length, 19)
+  t.equal(world.tiktok.stats.report().exchanges, before)
+})
+
+t.test('S03: a state lives for ten minutes by the clock of the database, and not a moment longer', async (t) => {
+  const early = await consented(world)
+  await world.timePasses(595)
+  t.equal((await early.browser.get(early.callback)).status, 303)
+
+  const late = await consented(world)
+  await world.timePasses(601)
+  const answer = await late.browser.get(late.callback)
+  isFailurePage(t, answer, 'state_expired')
+  t.match((await statusOf(world, late.session.id)).status, 'expired')
+})
+
+t.test('S04: on loopback http the cookie has no prefix and is not Secure, because browsers would drop it', async (t) => {
+  const { authorize_url } = await world.openSession()
+  const visited = await world.browser().get(authorize_url)
+  const { name, value, attributes } = cookieIn(visited)
+  t.match(name, /^tts-[0-9a-f]{16}$/)
+  t.ok(Buffer.from(value, 'base64url').length >= 16)
+  t.strictSame(attributes, { 'max-age': '600', path: '/', httponly: '', samesite: 'Lax' })
+})
+
+t.test('S04, S11: on https the cookie is __Host- and Secure, and the pages insist on https', async (t) => {
+  const secure = await startWorld(t, { env: { PUBLIC_URL: 'https://oauth.example.com' } })
+  const { session, browser, callback } = await consented(secure)
+  t.match(session.authorize_url, /^https:\/\/oauth\.example\.com\/authorize\?session=/)
+  t.match(callback, /^https:\/\/oauth\.example\.com\/callback\?/)
+  const visited = await secure.browser().get(session.authorize_url)
+  const { name, attributes } = cookieIn(visited)
+  t.match(name, /^__Host-tts-[0-9a-f]{16}$/)
+  t.strictSame(attributes, { 'max-age': '600', path: '/', httponly: '', secure: '', samesite: 'Lax' })
+  t.match(visited.headers['strict-transport-security'], /max-age=\d{6,}/)
+
+  const back = await browser.get(callback)
+  t.equal(back.status, 303)
+  const cleared = cookieIn(back)
+  t.match(cleared.name, /^__Host-tts-/)
+  t.equal(cleared.value, '')
+  t.equal(cleared.attributes.secure, '', 'a __Host- cookie is only cleared by a Secure one')
+  t.equal(browser.cookies.size, 0)
+})
+
+t.test('S04: another browser is turned away, cookies or not, and does not spoil the state for the right one', async (t) => {
+  const { browser, callback } = await consented(world)
+  const [name = ''] = browser.cookies.keys()
+  for (const value of [undefined, '', 'A'.repeat(43), 'x'.repeat(4000)]) {
+    const other = world.browser()
+    if (value !== undefined) other.cookies.set(name, value)
+    isFailurePage(t, await other.get(callback), 'browser_mismatch')
+  }
+  t.equal((await browser.get(callback)).status, 303)
+})
+
+t.test('S04: the cookie of one tab does not fit the state of another, and two tabs do not fight', async (t) => {
+  const { authorize_url } = await world.openSession()
+  const browser = world.browser()
+  const first = await browser.get(authorize_url)
+  const second = await browser.get(authorize_url)
+  t.equal(browser.cookies.size, 2)
+  const callback = consent(world, first)
+  t.equal((await browser.get(callback)).status, 303, 'the first tab still works after the second was opened')
+  isFailurePage(t, await browser.get(consent(world, second)), 'session_invalid')
+})
+
+t.test('S05: nothing is exchanged before complete names the owner who started, and the confirm token', async (t) => {
+  const before = world.tiktok.stats.report().exchanges
+  const { browser, callback, session } = await consented(world, { owner_id: 'attacker' })
+  const back = new URL(String((await browser.get(callback)).headers.location))
+  const confirm = back.searchParams.get('confirm') ?? ''
+  t.ok(Buffer.from(confirm, 'base64url').length >= 32)
+  t.notMatch(await dump(world, 'connect_sessions'), confirm)
+  const complete = (body: object) => world.call('POST', `/connect-sessions/${session.id}/complete`, { body })
+
+  // The link was sent to somebody else: their web app completes for whoever is logged in.
+  t.match(await complete({ owner_id: 'victim', confirm }), { status: 403, body: { code: 'owner_mismatch' } })
+  for (const wrong of ['', 'x', confirm.slice(0, -1), `${confirm}A`, confirm.toLowerCase(), 'A'.repeat(43)])
+    t.match(await complete({ owner_id: 'attacker', confirm: wrong }), { status: 403, body: { code: 'confirm_invalid' } })
+  t.equal(world.tiktok.stats.report().exchanges, before)
+  t.match(await statusOf(world, session.id), { status: 'awaiting_completion', account_id: null, error: null })
+})
+
+t.test('S06: the return URL is taken from the exact allow-list and from nowhere else', async (t) => {
+  const refused = [
+    'http://127.0.0.1:5999/return/',
+    'http://127.0.0.1:5999/returns',
+    'http://127.0.0.1:5999/return/../admin',
+    'http://127.0.0.1:5999/Return',
+    'HTTP://127.0.0.1:5999/return',
+    'http://127.0.0.1:5999//return',
+    'http://127.0.0.1:5999/%72eturn',
+    'http://127.0.0.1:5999/return%3Fx',
+    'http://127.0.0.1:5999/return;x=1',
+    'http://127.0.0.1:5999/return#top',
+    'http://127.0.0.1:5999/return?x=1#top',
+    'http://127.0.0.1:5999/return#',
+    'http://127.0.0.1:5999@evil.example/return',
+    'http://evil.example@127.0.0.1:5999/return',
+    'http://evil.example:x@127.0.0.1:5999/return',
+    'http://127.0.0.1:5999.evil.example/return',
+    'http://127.0.0.1/return',
+    'https://127.0.0.1:5999/return',
+    'http://localhost:5999/return',
+    'http://127.1:5999/return',
+    'http:127.0.0.1:5999/return',
+    'http:\\\\127.0.0.1:5999\\return',
+    '//127.0.0.1:5999/return',
+    '/return',
+    'javascript:alert(1)',
+    ' http://127.0.0.1:5999/return',
+    'http://127.0.0.1:5999/return ',
+    'http://127.0.0.1:5999/return\n',
+    'http://127.0.0.1:5999/ret\turn',
+    'http://127.0.0.1:5999/return?a=\u0000',
+    'http://127.0.0.1:5999/return?a=\nb',
+    'http://127.0.0.1:5999/return?a=\ud800',
+    '',
+  ]
+  for (const return_url of refused) {
+    const answer = await world.call('POST', '/connect-sessions', { body: { owner_id: 'o', return_url } })
+    t.match(answer, { status: 400, body: { code: 'return_url_not_allowed' } }, JSON.stringify(return_url))
+  }
+})
+
+t.test('S06: a query of the return URL is kept, what we say in it is ours, and no query of ours changes it', async (t) => {
+  const wished = `${returnUrl}?lang=de&connect_session=forged&confirm=forged&confirm=again`
+  const { browser, callback, session } = await consented(world, { return_url: wished })
+  const back = new URL(
+    String(
+      (await browser.get(`${callback}&return_url=https://evil.example/&redirect_uri=https://evil.example/`)).headers.location,
+    ),
+  )
+  t.equal(back.origin + back.pathname, returnUrl)
+  t.equal(back.searchParams.get('lang'), 'de')
+  t.strictSame(back.searchParams.getAll('connect_session'), [session.id])
+  t.equal(back.searchParams.getAll('confirm').length, 1)
+  t.not(back.searchParams.get('confirm'), 'forged')
+
+  const { authorize_url } = await world.openSession()
+  const answer = await world.browser().get(`${authorize_url}&return_url=https://evil.example/`)
+  isFailurePage(t, answer, 'validation_failed')
+})
+
+for (const [pkce, encoding] of [
+  ['s256', 'base64url'],
+  ['s256-hex', 'hex'],
+] as const) {
+  t.test(`S07: ${pkce}: a verifier per visit, sealed at rest, and TikTok accepts it`, async (t) => {
+    const guarded = await startWorld(t, { env: { TIKTOK_PKCE: pkce }, simulator: { pkce } })
+    const opened = await guarded.openSession()
+    const challenges = new Set<string>()
+    for (let visit = 0; visit < 3; visit++) {
+      const { searchParams } = new URL(String((await guarded.browser().get(opened.authorize_url)).headers.location))
+      t.equal(searchParams.get('code_challenge_method'), 'S256')
+      challenges.add(searchParams.get('code_challenge') ?? '')
+    }
+    t.equal(challenges.size, 3)
+    for (const challenge of challenges) t.equal(Buffer.from(challenge, encoding).length, 32)
+    t.match(await dump(guarded, 'authorization_requests'), /v1\.k1\./)
+
+    const account = await guarded.connect()
+    t.equal(account.status, 'active')
+    const sent = await guarded.parts.db.run(
+      'left_verifiers',
+      (sql) => sql`select 1 from connect_sessions where sealed_verifier is not null`,
+    )
+    t.equal(sent.length, 0, 'a verifier that was used is gone')
+  })
+}
+
+t.test('S07: no verifier is made where none is asked for', async (t) => {
+  const { authorize_url } = await world.openSession()
+  t.notMatch(String((await world.browser().get(authorize_url)).headers.location), /code_challenge/)
+})
+
+t.test('S08: an answer that names another issuer is refused, one that names ours is taken', async (t) => {
+  const foreign = await consented(world)
+  const back = new URL(String((await foreign.browser.get(`${foreign.callback}&iss=https%3A%2F%2Fevil.example`)).headers.location))
+  t.equal(back.searchParams.get('status'), 'failed')
+  t.equal(back.searchParams.get('error'), 'issuer_mismatch')
+  t.equal(back.searchParams.get('confirm'), null)
+  t.match(await statusOf(world, foreign.session.id), { status: 'failed', error: 'issuer_mismatch' })
+
+  const ours = await consented(world)
+  const iss = encodeURIComponent(world.config.tiktok.authBaseUrl)
+  t.match(String((await ours.browser.get(`${ours.callback}&iss=${iss}`)).headers.location), /confirm=/)
+})
+
+t.test('a person who declines comes back with access_denied, and nothing is exchanged', async (t) => {
+  for (const completion of ['confirm', 'callback']) {
+    const { authorize_url, id } = await world.openSession({ completion })
+    const back = await world.browser().walk(authorize_url, { deny: true })
+    t.strictSame(Object.fromEntries(back.searchParams), { connect_session: id, status: 'failed', error: 'access_denied' })
+    t.match(await statusOf(world, id), { status: 'failed', error: 'access_denied', account_id: null })
+  }
+})
+
+t.test('an error that no standard knows is not echoed into our redirect', async (t) => {
+  const { browser, state, session } = await setOut(world)
+  const evil = encodeURIComponent('"><script>alert(1)</script>')
+  const back = await browser.get(`${world.config.redirectUri}?state=${state}&error=${evil}&error_description=${evil}`)
+  t.equal(back.status, 303)
+  t.equal(new URL(String(back.headers.location)).searchParams.get('error'), 'authorization_failed')
+  t.match(await statusOf(world, session.id), { status: 'failed', error: 'authorization_failed' })
+})
+
+t.test('an answer without a code fails the session instead of leaving it open', async (t) => {
+  const { browser, state, session } = await setOut(world)
+  const back = await browser.get(`${world.config.redirectUri}?state=${state}`)
+  t.match(String(back.headers.location), /status=failed&error=/)
+  t.match((await statusOf(world, session.id)).status, 'failed')
+})
+
+t.test('a callback that cannot be tied to a session is a plain page and goes nowhere', async (t) => {
+  const { redirectUri } = world.config
+  isFailurePage(t, await world.browser().get(redirectUri), 'state_missing')
+  isFailurePage(t, await world.browser().get(`${redirectUri}?code=x`), 'state_missing')
+  isFailurePage(t, await world.browser().get(`${redirectUri}?code=x&state=`), 'state_missing')
+  isFailurePage(t, await world.browser().get(`${redirectUri}?code=x&state=${'A'.repeat(43)}`), 'state_invalid')
+  isFailurePage(t, await world.browser().get(`${redirectUri}?code=x&state=%00%ff%27%22`), 'state_invalid')
+  isFailurePage(t, await world.browser().get(`${redirectUri}?code=x&state=${'A'.repeat(5000)}`), 'validation_failed')
+})
+
+t.test('S41: a repeated parameter is refused on the way out and on the way in, and the state stays good', async (t) => {
+  const { browser, callback, state, session } = await consented(world)
+  isFailurePage(t, await browser.get(`${callback}&state=${state}`), 'validation_failed')
+  isFailurePage(t, await browser.get(`${callback}&code=other`), 'validation_failed')
+  isFailurePage(t, await browser.get(`${callback}&error=a&error=b`), 'validation_failed')
+  const secret = new URL(session.authorize_url).searchParams.get('session')
+  isFailurePage(t, await browser.get(`${session.authorize_url}&session=${secret}`), 'validation_failed')
+  t.equal((await browser.get(callback)).status, 303)
+})
+
+t.test('S11: every answer to a browser keeps itself to itself', async (t) => {
+  const { browser, callback, session } = await consented(world)
+  const unasked = await world.openSession({ account_type: undefined, age_confirmed: undefined })
+  const answers = [
+    await browser.get(session.authorize_url),
+    await browser.get(callback),
+    await browser.get(callback), // now a failure page
+    await browser.get(unasked.authorize_url),
+    await browser.get(unasked.connect_url),
+    await browser.get(`${world.config.publicUrl}/connect`),
+    await browser.get(world.config.redirectUri),
+    await browser.post(`${world.config.publicUrl}/connect`, { session: 'nonsense' }),
+  ]
+  t.same(
+    answers.map(({ status }) => status),
+    [303, 303, 400, 303, 303, 200, 400, 400],
+  )
+  for (const { headers } of answers) {
+    const policy = String(headers['content-security-policy'])
+    t.match(policy, /default-src 'none'/)
+    t.match(policy, /frame-ancestors 'none'/)
+    t.match(policy, /base-uri 'none'/)
+    t.notMatch(policy, /unsafe|\*|data:/)
+    t.match(headers, { 'referrer-policy': 'no-referrer', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  }
+})
+
+t.test('S11: the pages hold nothing of anybody else, and what they show is escaped', async (t) => {
+  const { connect_url } = await world.openSession({ account_type: undefined, age_confirmed: undefined })
+  const browser = world.browser()
+  await browser.get(connect_url)
+  const shown = await browser.get(`${world.config.publicUrl}/connect`)
+  // One link leads away: back to the web app.
+  t.notMatch(shown.text.replace(`<a href="${returnUrl}`, '<a href="'), /<script|https?:\/\/|src="(?!\/connect\/)|@import/i)
+  const evil = await world
+    .browser()
+    .get(`${world.config.redirectUri}?state=${encodeURIComponent('<img src=x onerror=alert(1)>')}`)
+  t.notMatch(evil.text, /<img/)
+})
+
+t.test('S12: every redirect of a browser is a 303', async (t) => {
+  const { connect_url, authorize_url } = await world.openSession({ account_type: undefined, age_confirmed: undefined })
+  const browser = world.browser()
+  const toPage = await browser.get(authorize_url)
+  t.match(toPage, { status: 303, headers: { location: connect_url } })
+  const secret = new URL(connect_url).searchParams.get('session') ?? ''
+  const answered = await browser.post(`${world.config.publicUrl}/connect`, {
+    session: secret,
+    account_type: 'business',
+    age_confirmed: 'yes',
+  })
+  t.match(answered, { status: 303, headers: { location: authorize_url } })
+  t.equal((await browser.get(authorize_url)).status, 303)
+})
+
+t.test('the connect page takes no personal account and nobody who is not of age', async (t) => {
+  const { connect_url, authorize_url } = await world.openSession({ account_type: undefined, age_confirmed: undefined })
+  const secret = new URL(connect_url).searchParams.get('session') ?? ''
+  const browser = world.browser()
+  const post = (form: Record<string, string>) => browser.post(`${world.config.publicUrl}/connect`, { session: secret, ...form })
+  isFailurePage(t, await post({ account_type: 'personal', age_confirmed: 'yes' }), 'account_type_not_supported', 422)
+  isFailurePage(t, await post({ age_confirmed: 'yes' }), 'account_type_not_supported', 422)
+  isFailurePage(t, await post({ account_type: 'creator' }), 'age_not_confirmed', 422)
+  isFailurePage(t, await post({ account_type: 'creator', age_confirmed: 'yes', owner_id: 'other' }), 'validation_failed')
+  t.match((await browser.get(authorize_url)).headers.location, connect_url, 'still unanswered')
+})
+
+t.test('S13: closing the tab does not abort the exchange', async (t) => {
+  const { browser, callback, session } = await consented(world, { completion: 'callback', owner_id: 'impatient' }, 'zsofia')
+  world.tiktok.faults.add({ route: 'exchange', before_ms: 150 })
+  const hungUp = new AbortController()
+  const target = new URL(callback)
+  const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+  const visit = request(new URL(target.pathname + target.search, world.app.url), { headers: { cookie }, signal: hungUp.signal })
+  await eventually('the exchange is under way', () => world.parts.exchanges.has(session.id))
+  hungUp.abort()
+  await t.rejects(visit)
+  await eventually('the account is there', async () => (await statusOf(world, session.id)).status === 'completed')
+})
+
+t.test('S14: link previews, prefetches and HEAD requests spend neither the link nor the state', async (t) => {
+  const { browser, callback, session } = await consented(world)
+  for (const headers of [
+    { 'user-agent': 'Slackbot-LinkExpanding 1.0' },
+    { 'sec-purpose': 'prefetch' },
+    { purpose: 'prefetch' },
+  ]) {
+    for (const method of ['GET', 'HEAD'] as const) {
+      const visited = await request(
+        new URL(new URL(session.authorize_url).pathname + new URL(session.authorize_url).search, world.app.url),
+        {
+          method,
+          headers,
+        },
+      )
+      await visited.body.dump()
+    }
+  }
+  const target = new URL(callback)
+  const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+  const head = await request(new URL(target.pathname + target.search, world.app.url), { method: 'HEAD', headers: { cookie } })
+  await head.body.dump()
+  t.not(head.statusCode, 303)
+  t.equal((await browser.get(callback)).status, 303, 'the state is still there for the person')
+})
+
+t.test('a link is good until it was used: not made up, not too old, not twice', async (t) => {
+  const { publicUrl } = world.config
+  isFailurePage(t, await world.browser().get(`${publicUrl}/authorize`), 'validation_failed')
+  isFailurePage(t, await world.browser().get(`${publicUrl}/authorize?session=${'A'.repeat(43)}`), 'session_invalid')
+  const old = await world.openSession()
+  await world.timePasses(601)
+  isFailurePage(t, await world.browser().get(old.authorize_url), 'session_expired', 410)
+  isFailurePage(t, await world.browser().get(old.connect_url), 'session_expired', 410)
+
+  const used = await world.openSession()
+  await world.browser().walk(used.authorize_url, { person: 'jonas' })
+  isFailurePage(t, await world.browser().get(used.authorize_url), 'session_invalid')
+})
+
+t.test('a link that is visited without end stops making states', async (t) => {
+  const { authorize_url } = await world.openSession()
+  const statuses = await Promise.all(Array.from({ length: 60 }, async () => (await world.browser().get(authorize_url)).status))
+  t.equal(statuses.filter((status) => status === 303).length, 50)
+  t.equal(statuses.filter((status) => status === 400).length, 10)
+})
+
+t.test('callback mode: the account is connected when the browser is back', async (t) => {
+  const { id, authorize_url } = await world.openSession({ completion: 'callback', owner_id: 'direct', label: 'Mine' })
+  const back = await world.browser().walk(authorize_url, { person: 'noura' })
+  const { connect_session, status, account_id } = Object.fromEntries(back.searchParams)
+  t.match({ connect_session, status }, { connect_session: id, status: 'connected' })
+  t.equal(back.searchParams.get('confirm'), null)
+  t.match(await statusOf(world, id), { status: 'completed', account_id, error: null })
+  t.match(await world.call('GET', `/accounts/${account_id}`), { status: 200, body: { owner_id: 'direct', label: 'Mine' } })
+  t.match(await world.call('POST', `/connect-sessions/${id}/complete`, { body: { owner_id: 'direct', confirm: 'x' } }), {
+    status: 409,
+    body: { code: 'session_not_ready' },
+  })
+})
+
+t.test('callback mode: a refusal and a TikTok that is away come back as failed, and the session says the same', async (t) => {
+  const declined = await world.openSession({ completion: 'callback', owner_id: 'declining' })
+  const back = await world.browser().walk(declined.authorize_url, { person: 'newcomer', decline: ['video.upload'] })
+  t.match(Object.fromEntries(back.searchParams), { status: 'failed', error: 'scope_not_granted' })
+  t.match(await statusOf(world, declined.id), { status: 'failed', error: 'scope_not_granted' })
+
+  world.tiktok.faults.add({ route: 'exchange', status: 429, headers: { 'Retry-After': '5' } })
+  const away = await world.openSession({ completion: 'callback', owner_id: 'declining' })
+  const failed = await world.browser().walk(away.authorize_url, { person: 'newcomer' })
+  t.match(Object.fromEntries(failed.searchParams), { status: 'failed', error: 'tiktok_unavailable' })
+  t.match(await statusOf(world, away.id), { status: 'failed', error: 'tiktok_unavailable' })
+})
+
+t.test('F37: a callback replayed elsewhere, with the cookie or without, is refused', async (t) => {
+  const { browser, callback } = await consented(world)
+  const stolen = new Map(browser.cookies)
+  t.equal((await browser.get(callback)).status, 303)
+  const thief = world.browser()
+  isFailurePage(t, await thief.get(callback), 'browser_mismatch')
+  for (const [name, value] of stolen) thief.cookies.set(name, value)
+  isFailurePage(t, await thief.get(callback), 'state_invalid')
+})
+
+t.test('F38: after a crash during the exchange the session fails clearly and the code is never used again', async (t) => {
+  const { browser, callback, session } = await consented(world, { owner_id: 'crashed' })
+  const confirm = new URL(String((await browser.get(callback)).headers.location)).searchParams.get('confirm')
+  // What a process leaves behind that died between its claim and its record.
+  await world.parts.db.run(
+    'crash',
+    (sql) =>
+      sql`update connect_sessions set status = 'exchanging', attempt_id = 'att_of_the_dead', lease_until = now() + interval '30 seconds' where id = ${session.id}`,
+  )
+  const before = world.tiktok.stats.report()
+  const complete = () =>
+    world.call('POST', `/connect-sessions/${session.id}/complete`, { body: { owner_id: 'crashed', confirm } })
+  world.parts.timings.completionPatienceMs = 100
+  t.match(await complete(), { status: 503, body: { code: 'tiktok_unavailable' } })
+  t.match((await statusOf(world, session.id)).status, 'awaiting_completion')
+  await world.timePasses(91)
+  world.parts.unsaved.add(session.id)
+  t.match(await statusOf(world, session.id), { status: 'awaiting_completion' }, 'its answer waits here for the database (F04)')
+  t.match(await complete(), { status: 503, body: { code: 'tiktok_unavailable' } })
+  world.parts.unsaved.delete(session.id)
+  t.match(await statusOf(world, session.id), { status: 'failed', error: 'tiktok_rejected' })
+  t.match(await complete(), { status: 502, body: { code: 'tiktok_rejected', mended_by: 'user' } })
+  await exchangeOnce(world.parts, session.id, 'test')
+  t.strictSame(world.tiktok.stats.report().exchanges, before.exchanges)
+  t.notMatch(await dump(world, 'connect_sessions', session.id), /"sealed_code": *"v1/)
+})
+
+/** A session whose person has said yes at TikTok; the browser stands before our callback. */
+async function consented(world: World, session: Record<string, unknown> = {}, person = 'mara') {
+  const out = await setOut(world, session)
+  return { ...out, callback: consent(world, out.visited, person) }
+}
+
+async function setOut(world: World, body: Record<string, unknown> = {}) {
+  const session = await world.openSession(body)
+  const browser: Browser = world.browser()
+  const visited = await browser.get(session.authorize_url)
+  return { session, browser, visited, state: stateIn(visited) }
+}
+
+function consent(world: World, visited: Answer<string>, person = 'mara'): string {
+  const decided = world.tiktok.authorize({ authorize_url: String(visited.headers.location), person })
+  if (!('redirect_to' in decided)) throw new Error(JSON.stringify(decided))
+  return decided.redirect_to
+}
+
+function stateIn(visited: Answer<string>): string {
+  return new URL(String(visited.headers.location)).searchParams.get('state') ?? ''
+}
+
+function cookieIn(visited: Answer<string>) {
+  const [line = '', ...more] = [visited.headers['set-cookie'] ?? []].flat()
+  if (more.length > 0) throw new Error('one cookie at a time')
+  const [pair = '', ...rest] = line.split('; ')
+  const [name = '', value = ''] = pair.split('=')
+  const attributes = Object.fromEntries(
+    rest.map((part) => {
+      const [key = '', said = ''] = part.split('=')
+      return [key.toLowerCase(), said]
+    }),
+  )
+  return { name, value, attributes }
+}
+
+async function statusOf(world: World, id: string) {
+  const { body } = await world.call<{ status: string; account_id: string | null; error: string | null }>(
+    'GET',
+    `/connect-sessions/${id}`,
+  )
+  return body
+}
+
+async function dump({ parts }: World, table: string, id?: string): Promise<string> {
+  const rows = await parts.db.run('dump', (sql) =>
+    sql.unsafe<{ row: string }[]>(`select to_jsonb(t)::text as row from ${table} t`),
+  )
+  return rows
+    .map(({ row }) => row)
+    .filter((row) => id === undefined || row.includes(id))
+    .join('\n')
+}
+
+function isFailurePage(t: Test, answer: Answer<string>, code: string, status = 400): void {
+  t.equal(answer.status, status, `${code} is a ${status}`)
+  t.match(answer.headers['content-type'], /^text\/html/)
+  t.equal(answer.headers.location, undefined)
+  t.ok(answer.text.includes(code), `the page says ${code}`)
+}

@@ -1,0 +1,180 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import postgres from 'postgres'
+import t, { type Test } from 'tap'
+import { type EmbeddedPostgres, runningEmbeddedPostgres, startEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
+import { isPostgres } from '../../tools/embedded-postgres/server.ts'
+import { eventually } from '../rig/eventually.ts'
+
+async function temporaryDirectory(t: Test): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'embedded-test-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+async function start(t: Test, dataDir: string, log?: (message: string) => void): Promise<EmbeddedPostgres> {
+  const server = await startEmbeddedPostgres({ dataDir, throwaway: true, ...(log && { log }) })
+  t.teardown(() => server.stop())
+  return server
+}
+
+async function ask(url: string, statement: string): Promise<Record<string, unknown>[]> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  try {
+    return await sql.unsafe(statement)
+  } finally {
+    await sql.end()
+  }
+}
+
+/** Another process that owns a server, with a process group of its own as under a terminal. */
+async function owner(
+  t: Test,
+  dataDir: string,
+): Promise<{ owner: ChildProcess & { pid: number }; url: string; serverPid: number }> {
+  const child = fork(fileURLToPath(new URL('../rig/embedded-owner.ts', import.meta.url)), [dataDir], {
+    detached: true,
+    execArgv: [],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  const [url] = (await once(child, 'message')) as [string]
+  const pid = await serverPid(dataDir)
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await eventually('its server has ended', () => isGone(pid), 10_000)
+  })
+  return { owner: child as ChildProcess & { pid: number }, url, serverPid: pid }
+}
+
+async function serverPid(dataDir: string): Promise<number> {
+  return Number.parseInt(await readFile(join(dataDir, 'postgres', 'cluster', 'data', 'postmaster.pid'), 'utf8'), 10)
+}
+
+const isGone = async (pid: number) => !(await isPostgres(pid))
+
+t.test('a first start makes a cluster that only this machine reaches, and a second start finds its data again', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const startedAtMs = performance.now()
+  const first = await start(t, dataDir)
+  t.comment(`first start: ${Math.round(performance.now() - startedAtMs)} ms`)
+  const [facts] = await ask(
+    first.url,
+    `select current_setting('server_encoding') as encoding, current_setting('listen_addresses') as listens, datcollate, current_setting('TimeZone') as zone
+     from pg_database where datname = current_database()`,
+  )
+  t.same(facts, { encoding: 'UTF8', listens: '127.0.0.1', datcollate: 'C', zone: 'UTC' })
+  await ask(first.url, `create table kept as select 'yes' as still`)
+  await first.stop()
+  await t.resolves(first.stop(), 'stopping again is harmless')
+  await t.rejects(ask(first.url, 'select 1'))
+
+  const againAtMs = performance.now()
+  const second = await start(t, dataDir)
+  t.comment(`second start: ${Math.round(performance.now() - againAtMs)} ms`)
+  t.same(await ask(second.url, 'select still from kept'), [{ still: 'yes' }])
+})
+
+t.test('the password is random, needed, and readable for nobody else', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const server = await start(t, dataDir)
+  const file = join(dataDir, 'postgres', 'cluster', 'password')
+  const password = (await readFile(file, 'utf8')).trim()
+  t.match(password, /^[\w-]{32}$/)
+  t.equal((await stat(file)).mode & 0o777, 0o600)
+  t.equal(new URL(server.url).password, password)
+  for (const wrong of ['', 'postgres', 'password']) {
+    const url = new URL(server.url)
+    url.password = wrong
+    await t.rejects(ask(url.href, 'select 1'), { code: '28P01' })
+  }
+})
+
+t.test('a data directory in use is refused, with whom to stop', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const { owner: neighbour, url } = await owner(t, dataDir)
+  await t.rejects(start(t, dataDir), new RegExp(`in use by process ${neighbour.pid}: stop that first.*DATA_DIR.*DATABASE_URL`))
+  t.same(await ask(url, 'select 1 as fine'), [{ fine: 1 }], 'and the neighbour is not disturbed')
+})
+
+t.test('the command line joins the server that runs, and sees when none does', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  t.equal(await runningEmbeddedPostgres(dataDir), undefined)
+  const server = await start(t, dataDir)
+  t.equal(await runningEmbeddedPostgres(dataDir), server.url)
+  await server.stop()
+  t.equal(await runningEmbeddedPostgres(dataDir), undefined)
+})
+
+t.test('two first starts at once make one cluster; one serves, the other is refused', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const starts = await Promise.allSettled([start(t, dataDir), start(t, dataDir)])
+  t.same(starts.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+  t.match(
+    starts.find(({ status }) => status === 'rejected'),
+    { reason: /in use|already exists/ },
+  )
+  t.same((await readdir(join(dataDir, 'postgres'))).sort(), ['cluster', 'owner.pid'])
+})
+
+t.test('Ctrl-C reaches the whole process group, and the server lives until its owner stops it', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const { owner: child, serverPid: pid } = await owner(t, dataDir)
+  process.kill(-child.pid, 'SIGINT')
+  const [exitCode] = await once(child, 'exit')
+  t.equal(exitCode, 0)
+  t.ok(await isGone(pid))
+  const server = await start(t, dataDir)
+  t.same(await ask(server.url, 'select what from stored'), [{ what: 'after ctrl-c' }])
+})
+
+t.test('a killed owner does not leave its server running', { skip: process.platform === 'win32' && 'no shell' }, async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const { owner: child, serverPid: pid } = await owner(t, dataDir)
+  child.kill('SIGKILL')
+  await eventually('the server is shut down', () => isGone(pid))
+  await t.resolves(start(t, dataDir))
+})
+
+t.test('a start right after the kill waits for the old server to end', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const { owner: child, url } = await owner(t, dataDir)
+  await ask(url, `insert into stored values ('before the kill')`)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  const server = await start(t, dataDir)
+  t.same(await ask(server.url, 'select what from stored'), [{ what: 'before the kill' }])
+})
+
+t.test('a killed server leaves a stale postmaster.pid, and the next start recovers', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const told: string[] = []
+  const first = await start(t, dataDir, (message) => told.push(message))
+  await ask(first.url, `create table kept as select 'yes' as still`)
+  process.kill(await serverPid(dataDir), 'SIGKILL')
+  await eventually('its owner hears of it', () => told.length > 0)
+  t.match(told, [/ended by itself \(SIGKILL\); start the service again/])
+  await first.stop()
+  const second = await start(t, dataDir)
+  t.same(await ask(second.url, 'select still from kept'), [{ still: 'yes' }])
+})
+
+t.test('stale files whose numbers belong to other processes by now do not stand in the way', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const first = await start(t, dataDir)
+  const file = join(dataDir, 'postgres', 'cluster', 'data', 'postmaster.pid')
+  const text = await readFile(file, 'utf8')
+  await first.stop()
+  await writeFile(file, text.replace(/^\d+/, String(process.pid)))
+  await writeFile(join(dataDir, 'postgres', 'owner.pid'), `${process.pid}\n`)
+  await t.resolves(start(t, dataDir))
+})
+
+t.test('a server that does not start says why', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const starting = startEmbeddedPostgres({ dataDir, throwaway: true, settings: { shared_buffers: 'nonsense' } })
+  await t.rejects(starting, /does not start:\n.*shared_buffers/s)
+})
