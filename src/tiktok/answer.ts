@@ -1,5 +1,6 @@
 // Reading what TikTok's servers (or something in front of them) sent back. Nothing here trusts a status, a length or a word.
 import { type BrokenReason, type CallOutcome, headerOf } from '../outbound/call.ts'
+import { textOf } from '../outbound/coding.ts'
 
 export type Answered = Extract<CallOutcome, { kind: 'answered' }>
 
@@ -11,8 +12,8 @@ const defaultRetryAfterSeconds = 60
 const maxRetryAfterSeconds = 3600
 
 /** @returns the JSON object in the body; 'cut_body' when it begins like one and does not end; 'foreign_body' for anything else */
-export function readObject(body: Buffer): Record<string, unknown> | 'cut_body' | 'foreign_body' {
-  const text = body.toString('utf8').trim()
+export function readObject({ body, headers }: Answered): Record<string, unknown> | 'cut_body' | 'foreign_body' {
+  const text = textOf(body, headerOf(headers, 'content-type'))
   try {
     const value: unknown = JSON.parse(text)
     return isObject(value) ? value : 'foreign_body'

@@ -74,7 +74,7 @@ export async function revoke(app: App, send: Send, accessToken: string): Promise
   const outcome = await send({ url: new URL('/v2/oauth/revoke/', app.apiBaseUrl), method: 'POST', form })
   if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.reason }
 
-  const answer = readObject(outcome.body)
+  const answer = readObject(outcome)
   const code = typeof answer === 'object' ? errorCodeOf(answer) : undefined
   // The documented success is `{}`; an empty body has the same nothing to say.
   const saidNothing = code === undefined && (typeof answer === 'object' || outcome.body.length === 0)

@@ -56,7 +56,7 @@ export async function userInfo(app: App, send: Send, accessToken: string, scopes
   const outcome = await send({ url, method: 'GET', headers: { authorization: `Bearer ${accessToken}` } })
   if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.reason }
 
-  const answer = readObject(outcome.body)
+  const answer = readObject(outcome)
   if (typeof answer !== 'object') return withoutWords(outcome, answer)
   const code = errorCodeOf(answer)
   if (code !== undefined) return judgeError(outcome, answer, code)
