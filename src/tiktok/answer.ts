@@ -7,7 +7,7 @@ export type Answered = Extract<CallOutcome, { kind: 'answered' }>
 /** Why nobody can tell whether TikTok acted. */
 export type AmbiguousReason = BrokenReason | 'server_error' | 'redirect'
 
-/** A rate limit that does not say how long: TikTok's windows are one minute wide (/docs/en/tiktok-api-v2-rate-limit). */
+/** A rate limit that does not say how long: TikTok's windows are one minute wide (docs/tiktok.md §5). */
 const defaultRetryAfterSeconds = 60
 const maxRetryAfterSeconds = 3600
 
@@ -24,8 +24,8 @@ export function readObject({ body, headers }: Answered): Record<string, unknown>
 
 /**
  * TikTok has two shapes for a failure, and each was seen where the other is documented: flat `"error": "invalid_grant"`
- * (/doc/oauth-error-handling) and `"error": {"code": "access_token_invalid"}`, which says "ok" on success
- * (/doc/tiktok-api-v2-error-handling).
+ * (docs/tiktok.md §2) and `"error": {"code": "access_token_invalid"}`, which says "ok" on success
+ * (docs/tiktok.md §5).
  *
  * @returns undefined when the answer does not say that it failed; 'unknown' when it does in words we cannot read
  */

@@ -1,5 +1,5 @@
-// TikTok's OAuth, in the words of RFC 6749. TikTok says client_key where the RFC says client_id and joins scopes with commas
-// (§3.3: spaces). Translated here, once.
+// TikTok's OAuth in the words of RFC 6749. TikTok says client_key where the RFC says client_id, and joins scopes with commas
+// where RFC 6749 §3.3 has spaces. Both are translated here and nowhere else.
 
 import type { NotSentReason, Send } from '../outbound/call.ts'
 import { type AmbiguousReason, errorCodeOf, readObject } from './answer.ts'
@@ -32,7 +32,7 @@ export interface CodeExchange {
   codeVerifier?: string | undefined
 }
 
-/** @see RFC 6749 §4.1.1; /doc/login-kit-web */
+/** @see RFC 6749 §4.1.1; docs/tiktok.md §1 */
 export function authorizationUrl({ authBaseUrl, clientKey }: App, request: AuthorizationRequest): string {
   const url = new URL('/v2/auth/authorize/', authBaseUrl)
   url.search = new URLSearchParams({

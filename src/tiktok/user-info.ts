@@ -35,7 +35,7 @@ export type UserInfoAnswer =
   | { kind: 'throttled'; retryAfterSeconds: number }
   | { kind: 'unavailable'; reason: NotSentReason | AmbiguousReason; retryAfterSeconds?: number; logId?: string }
 
-/** /doc/tiktok-api-v2-get-user-info, less what nobody here shows; moved between scopes by /bulletin/user-info-scope-migration. */
+/** The fields each scope opens (docs/tiktok.md §5), less those that nobody here shows. */
 const fieldsOfScope = {
   'user.info.basic': ['open_id', 'display_name', 'avatar_url'],
   'user.info.profile': ['username', 'is_verified'],
