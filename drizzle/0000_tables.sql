@@ -9,6 +9,7 @@ CREATE TABLE "accounts" (
 	"account_type" text NOT NULL,
 	"attested_at" timestamp with time zone NOT NULL,
 	"attestation_version" text NOT NULL,
+	"attestation_source" text DEFAULT 'self_attested' NOT NULL,
 	"age_confirmed_at" timestamp with time zone NOT NULL,
 	"scopes" text[] NOT NULL,
 	"username" text,
@@ -39,6 +40,7 @@ CREATE TABLE "authorization_requests" (
 	"session_id" text NOT NULL,
 	"browser_hash" text NOT NULL,
 	"sealed_verifier" text,
+	"reconnect_account_id" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
 	"consumed_at" timestamp with time zone
@@ -49,6 +51,7 @@ CREATE TABLE "avatars" (
 	"content_type" text NOT NULL,
 	"etag" text NOT NULL,
 	"picture" "bytea" NOT NULL,
+	"source" text,
 	"fetched_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
@@ -73,10 +76,34 @@ CREATE TABLE "connect_sessions" (
 	"attempt_id" text,
 	"lease_until" timestamp with time zone,
 	"created_by" text NOT NULL,
+	"browser_hash" text,
+	"visits" integer DEFAULT 0 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
 	"completed_at" timestamp with time zone,
 	CONSTRAINT "connect_sessions_secret_hash_unique" UNIQUE("secret_hash")
+);
+--> statement-breakpoint
+CREATE TABLE "deliveries" (
+	"event_id" text NOT NULL,
+	"endpoint_id" text NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"last_code" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"delivered_at" timestamp with time zone,
+	"dead_at" timestamp with time zone,
+	CONSTRAINT "deliveries_event_id_endpoint_id_pk" PRIMARY KEY("event_id","endpoint_id")
+);
+--> statement-breakpoint
+CREATE TABLE "event_endpoints" (
+	"id" text PRIMARY KEY NOT NULL,
+	"origin" text NOT NULL,
+	"fingerprint" text NOT NULL,
+	"xid" "xid8" NOT NULL,
+	"seq" bigint NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"disabled_at" timestamp with time zone
 );
 --> statement-breakpoint
 CREATE TABLE "events" (
@@ -102,9 +129,12 @@ CREATE TABLE "notices" (
 	"body_hash" text PRIMARY KEY NOT NULL,
 	"event" text NOT NULL,
 	"open_id" text,
+	"account_id" text,
 	"said_at" timestamp with time zone NOT NULL,
-	"content" jsonb NOT NULL,
+	"body" "bytea",
 	"received_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"attempts" integer DEFAULT 0 NOT NULL,
+	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"settled_at" timestamp with time zone,
 	"outcome" text
 );
@@ -116,9 +146,27 @@ CREATE TABLE "owners" (
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "read_windows" (
+	"key_id" text NOT NULL,
+	"account_id" text NOT NULL,
+	"read_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "read_windows_key_id_account_id_pk" PRIMARY KEY("key_id","account_id")
+);
+--> statement-breakpoint
+CREATE TABLE "replicas" (
+	"id" text PRIMARY KEY NOT NULL,
+	"started_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"seen_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"key_ids" text[] NOT NULL,
+	"primary_key_id" text NOT NULL,
+	"spill_key_ids" text[] NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "revocations" (
 	"id" text PRIMARY KEY NOT NULL,
 	"account_id" text NOT NULL,
+	"owner_id" text,
+	"tiktok_user" "bytea",
 	"reason" text NOT NULL,
 	"subject" text NOT NULL,
 	"generation" integer NOT NULL,
@@ -129,6 +177,27 @@ CREATE TABLE "revocations" (
 	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL
 );
+--> statement-breakpoint
+CREATE TABLE "timeline" (
+	"seq" bigint GENERATED ALWAYS AS IDENTITY (sequence name "timeline_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	"account_id" text NOT NULL,
+	"kind" text NOT NULL,
+	"code" text,
+	"generation" integer,
+	"attempt_id" text,
+	"actor" text NOT NULL,
+	"request_id" text
+) PARTITION BY RANGE ("at");
+--> statement-breakpoint
+CREATE TABLE "token_reads" (
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	"account_id" text NOT NULL,
+	"key_id" text NOT NULL,
+	"generation" integer NOT NULL,
+	"degraded" boolean DEFAULT false NOT NULL,
+	"request_id" text NOT NULL
+) PARTITION BY RANGE ("at");
 --> statement-breakpoint
 CREATE TABLE "token_sets" (
 	"account_id" text PRIMARY KEY NOT NULL,
@@ -150,6 +219,41 @@ CREATE TABLE "token_sets" (
 	"last_read_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "trail" (
+	"seq" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "trail_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	"actor" text NOT NULL,
+	"action" text NOT NULL,
+	"object" text NOT NULL,
+	"detail" text
+);
+--> statement-breakpoint
+CREATE TABLE "upload_gates" (
+	"tiktok_user" "bytea" PRIMARY KEY NOT NULL,
+	"closed_until" timestamp with time zone DEFAULT '-infinity' NOT NULL,
+	"closed_by" text,
+	"refusals" integer DEFAULT 0 NOT NULL,
+	"refused_at" timestamp with time zone,
+	"exhausted_until" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "uploads" (
+	"id" text PRIMARY KEY NOT NULL,
+	"account_id" text NOT NULL,
+	"tiktok_user" "bytea" NOT NULL,
+	"idempotency_key" text NOT NULL,
+	"ttl_seconds" integer NOT NULL,
+	"reserved_by" text NOT NULL,
+	"reserved_at" timestamp with time zone NOT NULL,
+	"expires_at" timestamp with time zone NOT NULL,
+	"held_until" timestamp with time zone NOT NULL,
+	"committed_at" timestamp with time zone,
+	"late" boolean DEFAULT false NOT NULL,
+	"publish_id" text,
+	"released_at" timestamp with time zone,
+	"tiktok_error" text
+);
+--> statement-breakpoint
 CREATE TABLE "vault_keys" (
 	"key_id" text PRIMARY KEY NOT NULL,
 	"sealed_canary" text NOT NULL,
@@ -159,13 +263,32 @@ CREATE TABLE "vault_keys" (
 ALTER TABLE "accounts" ADD CONSTRAINT "accounts_owner_id_owners_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."owners"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "authorization_requests" ADD CONSTRAINT "authorization_requests_session_id_connect_sessions_id_fk" FOREIGN KEY ("session_id") REFERENCES "public"."connect_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "avatars" ADD CONSTRAINT "avatars_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_event_id_events_id_fk" FOREIGN KEY ("event_id") REFERENCES "public"."events"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_endpoint_id_event_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."event_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "token_sets" ADD CONSTRAINT "token_sets_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "accounts_open_id_live" ON "accounts" USING btree ("open_id") WHERE status <> 'disconnected';--> statement-breakpoint
 CREATE INDEX "accounts_owner" ON "accounts" USING btree ("owner_id","id");--> statement-breakpoint
-CREATE INDEX "accounts_profile_due" ON "accounts" USING btree ("profile_due_at") WHERE profile_due_at is not null;--> statement-breakpoint
+CREATE INDEX "accounts_profile_due" ON "accounts" USING btree ("profile_due_at") WHERE profile_due_at is not null and status = 'active';--> statement-breakpoint
+CREATE INDEX "accounts_expiry_announced" ON "accounts" USING btree ("id") WHERE expiry_announced_days is not null;--> statement-breakpoint
 CREATE INDEX "authorization_requests_session" ON "authorization_requests" USING btree ("session_id");--> statement-breakpoint
 CREATE INDEX "authorization_requests_expiry" ON "authorization_requests" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "connect_sessions_expiry" ON "connect_sessions" USING btree ("expires_at");--> statement-breakpoint
-CREATE INDEX "notices_unsettled" ON "notices" USING btree ("received_at") WHERE settled_at is null;--> statement-breakpoint
+CREATE INDEX "deliveries_due" ON "deliveries" USING btree ("endpoint_id","next_attempt_at") WHERE delivered_at is null and dead_at is null;--> statement-breakpoint
+CREATE INDEX "deliveries_dead" ON "deliveries" USING btree ("dead_at") WHERE dead_at is not null;--> statement-breakpoint
+CREATE INDEX "notices_unsettled" ON "notices" USING btree ("next_attempt_at") WHERE settled_at is null;--> statement-breakpoint
+CREATE INDEX "notices_received" ON "notices" USING btree ("received_at");--> statement-breakpoint
+CREATE INDEX "notices_person" ON "notices" USING btree ("open_id") WHERE open_id is not null;--> statement-breakpoint
 CREATE INDEX "revocations_due" ON "revocations" USING btree ("next_attempt_at");--> statement-breakpoint
-CREATE INDEX "token_sets_due" ON "token_sets" USING btree ("due_at") WHERE due_at is not null;
+CREATE INDEX "revocations_owner" ON "revocations" USING btree ("owner_id") WHERE owner_id is not null;--> statement-breakpoint
+CREATE INDEX "revocations_user" ON "revocations" USING btree ("tiktok_user");--> statement-breakpoint
+CREATE INDEX "timeline_account" ON "timeline" USING btree ("account_id","at");--> statement-breakpoint
+CREATE INDEX "timeline_actor" ON "timeline" USING btree ("actor","at") WHERE actor <> 'service';--> statement-breakpoint
+CREATE INDEX "token_reads_account" ON "token_reads" USING btree ("account_id","at");--> statement-breakpoint
+CREATE INDEX "token_reads_key" ON "token_reads" USING btree ("key_id","at");--> statement-breakpoint
+CREATE INDEX "token_sets_due" ON "token_sets" USING btree ("due_at") WHERE due_at is not null;--> statement-breakpoint
+CREATE INDEX "token_sets_refresh_expiry" ON "token_sets" USING btree ("refresh_expires_at") WHERE due_at is not null;--> statement-breakpoint
+CREATE INDEX "trail_actor" ON "trail" USING btree ("actor","at");--> statement-breakpoint
+CREATE INDEX "trail_object" ON "trail" USING btree ("object","at");--> statement-breakpoint
+CREATE UNIQUE INDEX "uploads_idempotency_key" ON "uploads" USING btree ("account_id","idempotency_key");--> statement-breakpoint
+CREATE INDEX "uploads_held" ON "uploads" USING btree ("tiktok_user","held_until");--> statement-breakpoint
+CREATE INDEX "uploads_purge" ON "uploads" USING brin ("reserved_at");

@@ -67,8 +67,11 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
   const databaseUrl = config.databaseUrl ?? embedded?.url ?? ''
-  const { applied } = await migrate(databaseUrl, { onWait: (reason) => log.warn('waiting for the database', { reason }) })
+  const { applied, installed } = await migrate(databaseUrl, {
+    onWait: (reason) => log.warn('waiting for the database', { reason }),
+  })
   if (applied > 0) log.info('migrations were applied', { migrations: applied })
+  if (installed > 0) log.info('database functions were installed', { count: installed })
 
   const { parts, ...opened } = await openParts(config, { ...options, log, databaseUrl })
   await announce(parts)

@@ -80,9 +80,11 @@ function serverUrl(): string {
 
 function migrationsHash(): string {
   const hash = createHash('sha256')
-  const folder = fileURLToPath(new URL('../drizzle', import.meta.url))
-  for (const name of readdirSync(folder).sort()) {
-    if (name.endsWith('.sql')) hash.update(name).update(readFileSync(join(folder, name)))
+  for (const path of ['../drizzle', '../src/db/functions']) {
+    const folder = fileURLToPath(new URL(path, import.meta.url))
+    for (const name of readdirSync(folder).sort()) {
+      if (name.endsWith('.sql')) hash.update(name).update(readFileSync(join(folder, name)))
+    }
   }
   return hash.digest('hex')
 }

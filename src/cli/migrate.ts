@@ -7,8 +7,8 @@ export async function migrateNow(argv: string[]): Promise<void> {
   nothingMore(parse(argv, {}).positionals)
   return onDatabase(
     async (_db, url) => {
-      const { applied } = await migrate(url, { onWait: (reason) => say(`waiting for the database: ${reason}`) })
-      print(applied === 0 ? 'up to date' : `${applied} migrations applied`)
+      const { applied, installed } = await migrate(url, { onWait: (reason) => say(`waiting for the database: ${reason}`) })
+      print(applied + installed === 0 ? 'up to date' : `${applied} migrations applied, ${installed} functions installed`)
     },
     { migrated: false },
   )

@@ -104,7 +104,7 @@ async function place(
       generation: spot.generation,
       openId: answer.openId,
       reconnectAccountId: session.reconnectAccountId,
-      limit,
+      accountLimit: limit,
       label: session.label,
       accountType,
       attestedAt: ageConfirmedAt,

@@ -2,6 +2,7 @@
 // account/account.ts.
 import type { Db } from './client.ts'
 import type { AccountStatus } from './token-sets.ts'
+import { snakeCased } from './wire-types.ts'
 
 export interface AccountRow extends TroubleRow {
   id: string
@@ -133,7 +134,7 @@ export interface Connect {
   generation: number
   openId: string
   reconnectAccountId: string | null
-  limit: number
+  accountLimit: number
   label: string | null
   accountType: string
   attestedAt: Date
@@ -155,15 +156,13 @@ export type ConnectOutcome = 'connected' | 'already_connected' | 'mismatch' | 'm
 /**
  * Connecting also drops what is yet to be revoked of the same person: at TikTok a revocation ends all grants of a person, this new one too.
  *
- * @see drizzle/0012: connect_account, which locks the owner, looks again and decides
+ * @see functions/connect_account.sql, which locks the owner, looks again and decides
  */
-export async function connectAccount(db: Db, c: Connect): Promise<{ outcome: ConnectOutcome; accountId: string | null }> {
+export async function connectAccount(db: Db, grant: Connect): Promise<{ outcome: ConnectOutcome; accountId: string | null }> {
   const rows = await db.run(
     'connect_account',
     (sql) => sql<{ outcome: ConnectOutcome; accountId: string | null }[]>`
-      select outcome, account_id as "accountId" from connect_account(${c.ownerId}, ${c.accountId}, ${c.generation}, ${c.openId}, ${c.reconnectAccountId}, ${c.limit},
-        ${c.label}, ${c.accountType}, ${c.attestedAt}, ${c.attestationVersion}, ${c.scopes}, ${c.missingScopes}, ${c.sealedAccessToken}, ${c.sealedRefreshToken},
-        ${c.accessExpiresAt}, ${c.refreshExpiresAt}, ${c.lifetimeSeconds}, ${c.attemptId}, ${c.sessionId}, ${c.actor})`,
+      select outcome, account_id as "accountId" from connect_account(${sql.json(snakeCased(grant))})`,
   )
   const row = rows[0]
   if (!row) throw new Error('connect_account answered nothing')

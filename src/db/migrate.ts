@@ -1,4 +1,4 @@
-// Brings a database up to the migrations in drizzle/, however many processes start on it at once (F48).
+// Brings a database up to the migrations in drizzle/ and the functions in functions/, however many processes start on it at once (F48).
 //
 // Drizzle's own migrator takes no lock, and its transaction is one of postgres.js's, which can end the process when the
 // connection dies. So the files and the table are Drizzle's, and running them is ours: a lock held by the connection that
@@ -8,12 +8,15 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { ServiceError } from '../errors.ts'
 import { type Db, isPostgresError } from './client.ts'
 import { type Connection, openConnection, type Sql } from './connection.ts'
 import { faultOf } from './fault.ts'
+import { functionsInstalled, functionsToInstall, installFunctions, type Release, readRelease } from './install.ts'
 
 export interface MigrateOptions {
   folder?: string
+  release?: Release
   /** how long to wait for a server that is still starting */
   waitMs?: number
   /** called with what is being waited for, once for each */
@@ -25,20 +28,27 @@ const drizzleFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
 const lockKey = 7_214_000
 
 /**
- * @returns how many migrations this call applied; 0 when a neighbour did it, or there was nothing to do
- * @throws the server's error; migrations before the failing one stay applied, of the failing one nothing does
+ * @returns how many migrations this call applied and how many functions it installed; 0 when a neighbour did it, or there was nothing to do
+ * @throws the server's error; migrations before the failing one stay applied, of the failing one nothing does, and functions come last
+ * @throws ServiceError storage_unavailable: the database was made by a version that cannot be carried over
  */
-export async function migrate(url: string, options: MigrateOptions = {}): Promise<{ applied: number }> {
+export async function migrate(url: string, options: MigrateOptions = {}): Promise<{ applied: number; installed: number }> {
   const { folder = drizzleFolder, waitMs = 15_000, onWait = () => {} } = options
   const migrations = readMigrationFiles({ migrationsFolder: folder })
+  const release = options.release ?? (await readRelease())
   const connection = await connectPatiently(url, waitMs, onWait)
   const { sql } = connection
   try {
     const findPending = async () => {
       const applied = await appliedAt(sql)
-      return migrations.filter(({ folderMillis }) => !applied.has(folderMillis))
+      refuseForeign(applied, migrations[0]?.folderMillis)
+      return {
+        migrations: migrations.filter(({ folderMillis }) => !applied.has(folderMillis)),
+        functions: await functionsToInstall(sql, release),
+      }
     }
-    if ((await findPending()).length === 0) return { applied: 0 }
+    const wanted = await findPending()
+    if (wanted.migrations.length + wanted.functions.length === 0) return { applied: 0, installed: 0 }
 
     await sql.unsafe('set statement_timeout = 0; set lock_timeout = 0') // a migration takes as long as it has to
     const [lock] = await sql`select pg_try_advisory_lock(${lockKey}) as held`
@@ -50,21 +60,35 @@ export async function migrate(url: string, options: MigrateOptions = {}): Promis
       create schema if not exists drizzle;
       create table if not exists drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`)
     const pending = await findPending() // what was pending before the lock may have been done by its last holder
-    for (const { sql: statements, hash, folderMillis } of pending) {
+    for (const { sql: statements, hash, folderMillis } of pending.migrations) {
       const record = `insert into drizzle.__drizzle_migrations (hash, created_at) values ('${hash}', ${folderMillis})`
       await sql.unsafe([...statements, record].join('\n;\n'))
     }
-    return { applied: pending.length }
+    if (pending.functions.length > 0) await installFunctions(sql, pending.functions, release.version)
+    return { applied: pending.migrations.length, installed: pending.functions.length }
   } finally {
     await connection.close() // the lock goes with it
   }
 }
 
-/** Whether the database has every migration this code was written for; it may have more, during a rollout. */
-export async function migrationsApplied(db: Db, folder = drizzleFolder): Promise<boolean> {
+/** Whether the database has every migration and function this code was written for; it may have more, during a rollout. */
+export async function migrationsApplied(db: Db, options: Pick<MigrateOptions, 'folder' | 'release'> = {}): Promise<boolean> {
+  const { folder = drizzleFolder } = options
   const journal = JSON.parse(await readFile(join(folder, 'meta', '_journal.json'), 'utf8')) as { entries: { when: number }[] }
-  const applied = await db.run('migrations_applied', appliedAt)
-  return journal.entries.every(({ when }) => applied.has(when))
+  const release = options.release ?? (await readRelease())
+  return db.run('migrations_applied', async (sql) => {
+    const applied = await appliedAt(sql)
+    return journal.entries.every(({ when }) => applied.has(when)) && functionsInstalled(sql, release)
+  })
+}
+
+/** The migrations before 1.0 were replaced by the present ones: a database of theirs has tables of the same names that are not the same. */
+function refuseForeign(applied: ReadonlySet<number>, firstOfOurs = 0): void {
+  if (![...applied].some((when) => when < firstOfOurs)) return
+  throw new ServiceError(
+    'storage_unavailable',
+    'This database was made by a version before 1.0 and cannot be carried over: name a new one in DATABASE_URL (or DATA_DIR), and connect the accounts anew.',
+  )
 }
 
 /** Migrations are told apart by the time at which they were generated, as Drizzle does. */

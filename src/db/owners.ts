@@ -49,7 +49,7 @@ export async function liveAccountsOf(db: Db, ownerId: string, limit: number): Pr
  * Forgets an owner: connect sessions, tier, and whose the tombstones were.
  *
  * @returns false, with the owner kept, when an account is live (again): disconnect it first
- * @see drizzle/0008: erase_owner
+ * @see functions/erase_owner.sql
  */
 export async function eraseOwner(db: Db, ownerId: string): Promise<boolean> {
   const rows = await db.run(

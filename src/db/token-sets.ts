@@ -1,6 +1,7 @@
 // The statements of a token's life that hold one: vend and save. Each is one statement, so that nothing is ever half done; every
 // time in them is the database's. Locks are taken in one order everywhere: token set, then account.
 import type { Db, StatementOptions } from './client.ts'
+import { snakeCased } from './wire-types.ts'
 
 export type AccountStatus = 'active' | 'reauthorization_required' | 'disconnected'
 
@@ -115,6 +116,7 @@ export type SaveOutcome = 'saved' | 'recovered' | 'double_spend' | 'replaced' | 
  * @returns 'saved', also when this very attempt had been saved before its answer was lost; 'recovered' when the save undid a mark;
  *   'replaced' when the person connected again meanwhile; 'double_spend' when another refresh of the same generation was recorded, which must
  *   never happen; 'gone' when the account was disconnected
+ * @see functions/save_token_set.sql
  */
 export async function saveTokenSet(
   db: Db,
@@ -122,11 +124,11 @@ export async function saveTokenSet(
   next: SealedTokenSet,
   waitSeconds: number,
 ): Promise<SaveOutcome> {
+  const { accountId, generation: spentGeneration, attemptId } = spent
+  const save = { accountId, spentGeneration, attemptId, ...next, waitSeconds }
   const rows = await db.run(
     'save_token_set',
-    (sql) => sql<{ outcome: SaveOutcome }[]>`
-      select save_token_set(${spent.accountId}, ${spent.generation}, ${spent.attemptId}, ${next.sealedAccessToken}, ${next.sealedRefreshToken},
-        ${next.accessExpiresAt}, ${next.refreshExpiresAt}, ${next.lifetimeSeconds}, ${next.scopes}, ${next.lostRequiredScope}, ${waitSeconds}) as outcome`,
+    (sql) => sql<{ outcome: SaveOutcome }[]>`select save_token_set(${sql.json(snakeCased(save))}) as outcome`,
   )
   const [row] = rows
   if (!row) throw new Error('save_token_set answered nothing')

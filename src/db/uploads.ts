@@ -1,8 +1,9 @@
-// The statements of upload slots. What has to lock before it looks is a function of the database (drizzle/0003 and 0014; 0003
-// says why nothing is oversold); every time is the database's.
+// The statements of upload slots. What has to lock before it looks is a function of the database: functions/reserve_upload.sql says why
+// nothing is oversold. Every time is the database's.
 import { type TroubleRow, troubleColumns } from './accounts.ts'
 import type { Db, StatementOptions } from './client.ts'
 import type { AccountStatus } from './token-sets.ts'
+import { snakeCased } from './wire-types.ts'
 
 export interface QuotaRow {
   used: number
@@ -121,7 +122,8 @@ export async function reserveUploads(
           with ordinality as w (account_id, upload_id, key, ttl_seconds, upload_limit, key_id, place)
           left join accounts a on a.id = w.account_id
         order by hashtext(a.open_id), w.place
-      ) w cross join lateral reserve_upload(w.account_id, w.upload_id, w.key, w.ttl_seconds::int, w.upload_limit::int, w.key_id) d`,
+      ) w cross join lateral reserve_upload(p_account => w.account_id, p_upload => w.upload_id, p_key => w.key,
+        p_ttl_seconds => w.ttl_seconds::int, p_limit => w.upload_limit::int, p_actor => w.key_id) d`,
     options,
   )
   const answers: Decided<ReserveOutcome>[] = []
@@ -138,7 +140,8 @@ export async function commitUpload(
     'commit_upload',
     (sql) => sql<Flat<CommitOutcome>[]>`
       select ${sql.unsafe(decided)}
-      from commit_upload(${c.accountId}, ${c.uploadId}, ${c.publishId}, ${c.limit}, ${c.actor.keyId}, ${c.actor.requestId}) d`,
+      from commit_upload(p_account => ${c.accountId}, p_upload => ${c.uploadId}, p_publish_id => ${c.publishId}, p_limit => ${c.limit},
+        p_actor => ${c.actor.keyId}, p_request => ${c.actor.requestId}) d`,
   )
   return only(rows)
 }
@@ -155,12 +158,13 @@ export async function releaseUpload(
     actor: Actor
   },
 ): Promise<Decided<ReleaseOutcome>> {
+  const { accountId, uploadId, tiktokError, closure, limit: uploadLimit, actor } = r
+  const release = { accountId, uploadId, tiktokError, ...closure, uploadLimit, actor: actor.keyId, requestId: actor.requestId }
   const rows = await db.run(
     'release_upload',
     (sql) => sql<Flat<ReleaseOutcome>[]>`
       select ${sql.unsafe(decided)}
-      from release_upload(${r.accountId}, ${r.uploadId}, ${r.tiktokError}, ${r.closure?.firstWaitSeconds ?? null},
-        ${r.closure?.lastWaitSeconds ?? null}, ${r.closure?.untilWindowMoves ?? false}, ${r.limit}, ${r.actor.keyId}, ${r.actor.requestId}) d`,
+      from release_upload(${sql.json(snakeCased(release))}) d`,
   )
   return only(rows)
 }

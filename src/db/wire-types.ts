@@ -8,6 +8,8 @@
 // The array types are written down here because postgres.js would otherwise ask for them on every new connection, and a
 // connection that dies during that question ends the process with an unhandled rejection (3.4, fetchArrayTypes).
 
+import postgres from 'postgres'
+
 const int8 = {
   to: 20,
   from: [20],
@@ -41,6 +43,11 @@ const json = {
 }
 
 export const types = { int8, timestamptz, json }
+
+/** What a function of the database takes as its one jsonb argument: with keys as columns are called. */
+export function snakeCased(argument: object) {
+  return Object.fromEntries(Object.entries(argument).map(([name, value]) => [postgres.fromCamel(name), value]))
+}
 
 /** Element type and its array type, by their fixed ids in pg_type. */
 const arrayTypes = [

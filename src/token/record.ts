@@ -82,8 +82,7 @@ async function save(parts: Parts, answer: AnsweredRefresh): Promise<SaveOutcome>
       accessExpiresAt: answer.accessExpiresAt,
     })
   } else if (outcome === 'replaced') {
-    // Reconnected meanwhile. Dropped but not revoked: a revocation is per person and app, so it would end the new grant too
-    // (docs/tiktok.md §3).
+    // Connected anew meanwhile. Dropped but not revoked: a revocation is per person and app, it would end the new grant too (tiktok-api §3).
     log.info('late refresh was discarded', { ...about, reason: 'connected anew' })
   } else {
     log.info('token refreshed', about)

@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { openDb } from '../../src/db/client.ts'
-import { migrate, migrationsApplied } from '../../src/db/migrate.ts'
+import { readRelease } from '../../src/db/install.ts'
+import { type MigrateOptions, migrate, migrationsApplied } from '../../src/db/migrate.ts'
 import { emptyDatabase, freshDatabase } from '../postgres.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startProxy } from '../rig/proxy.ts'
@@ -17,16 +18,19 @@ import { startProxy } from '../rig/proxy.ts'
 const drizzleFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
 const journal = JSON.parse(await readFile(join(drizzleFolder, 'meta', '_journal.json'), 'utf8')) as { entries: { tag: string }[] }
 const count = journal.entries.length
+const release = await readRelease()
+const everything = { applied: count, installed: release.functions.length }
+const nothing = { applied: 0, installed: 0 }
 
-/** A migrations folder of the test's own: each text is one migration. */
-async function migrations(t: Test, ...texts: string[]): Promise<string> {
+/** Migrations of the test's own, each text one, and no functions. */
+async function migrations(t: Test, ...texts: string[]): Promise<MigrateOptions> {
   const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
   t.teardown(() => rm(folder, { recursive: true }))
   await cp(join(drizzleFolder, 'meta'), join(folder, 'meta'), { recursive: true })
   const entries = texts.map((_, idx) => ({ idx, version: '7', when: 1_700_000_000_000 + idx, tag: `${idx}`, breakpoints: true }))
   await writeFile(join(folder, 'meta', '_journal.json'), JSON.stringify({ version: '7', dialect: 'postgresql', entries }))
   await Promise.all(texts.map((text, idx) => writeFile(join(folder, `${idx}.sql`), text)))
-  return folder
+  return { folder, release: { version: '1.0.0', functions: [] } }
 }
 
 function connect(t: Test, url: string): postgres.Sql {
@@ -40,9 +44,9 @@ const appliedTimes = (sql: postgres.Sql) =>
 
 t.test('an empty database gets every migration, and the next start finds nothing to do', async (t) => {
   const { url } = await emptyDatabase(t)
-  t.same(await migrate(url), { applied: count })
+  t.same(await migrate(url), everything)
   const startedAtMs = performance.now()
-  t.same(await migrate(url), { applied: 0 })
+  t.same(await migrate(url), nothing)
   t.comment(`nothing to do, connection included: ${Math.round(performance.now() - startedAtMs)} ms`)
   const sql = connect(t, url)
   t.equal((await appliedTimes(sql)).length, count)
@@ -75,45 +79,48 @@ t.test('ten times three starters at once never fail', async (t) => {
   for (let round = 0; round < 10; round++) {
     const { url } = await emptyDatabase(t)
     const applied = await Promise.all([migrate(url), migrate(url), migrate(url)])
-    t.same(applied.map((outcome) => outcome.applied).sort(), [0, 0, count])
+    t.same(
+      applied.toSorted((a, b) => a.applied - b.applied),
+      [nothing, nothing, everything],
+    )
   }
 })
 
 t.test('who comes second waits for who came first, and says so', async (t) => {
   const { url } = await emptyDatabase(t)
-  const folder = await migrations(t, 'select pg_sleep(0.3);\n--> statement-breakpoint\ncreate table once (n int)')
+  const options = await migrations(t, 'select pg_sleep(0.3);\n--> statement-breakpoint\ncreate table once (n int)')
   const reasons: string[] = []
-  const first = migrate(url, { folder })
+  const first = migrate(url, options)
   const sql = connect(t, url)
   await eventually('the first one holds the lock', () => isLocked(sql))
-  t.same(await migrate(url, { folder, onWait: (reason) => reasons.push(reason) }), { applied: 0 })
-  t.same(await first, { applied: 1 })
+  t.same(await migrate(url, { ...options, onWait: (reason) => reasons.push(reason) }), nothing)
+  t.same(await first, { applied: 1, installed: 0 })
   t.same(reasons, ['another process is migrating the database'])
 })
 
 t.test('a migration that fails leaves nothing of itself behind, and what came before it stays', async (t) => {
   const { url } = await emptyDatabase(t)
   const broken = 'create table half (n int);\n--> statement-breakpoint\nselect 1 / 0'
-  await t.rejects(migrate(url, { folder: await migrations(t, 'create table whole (n int)', broken) }), { code: '22012' })
+  await t.rejects(migrate(url, await migrations(t, 'create table whole (n int)', broken)), { code: '22012' })
   const sql = connect(t, url)
   t.match(await sql`select to_regclass('whole')::text as whole, to_regclass('half')::text as half`, [
     { whole: 'whole', half: null },
   ])
   const mended = await migrations(t, 'create table whole (n int)', 'create table half (n int)')
-  t.same(await migrate(url, { folder: mended }), { applied: 1 }, 'the mended one goes on where it stopped')
+  t.same(await migrate(url, mended), { applied: 1, installed: 0 }, 'the mended one goes on where it stopped')
 })
 
 t.test('a starter whose connection is cut mid-migration fails, and the next one finds the lock free', async (t) => {
   const { url } = await emptyDatabase(t)
   const proxy = await startProxy(t, url)
-  const folder = await migrations(t, 'create table slow (n int);\n--> statement-breakpoint\nselect pg_sleep(0.5)')
-  const cutOff = migrate(proxy.url, { folder })
+  const options = await migrations(t, 'create table slow (n int);\n--> statement-breakpoint\nselect pg_sleep(0.5)')
+  const cutOff = migrate(proxy.url, options)
   const sql = connect(t, url)
   await eventually('it is at it', () => isLocked(sql))
   const failed = t.rejects(cutOff)
   await proxy.cut()
   await failed
-  await migrate(url, { folder })
+  await migrate(url, options)
   t.match(await appliedTimes(sql), [{ times: 1 }])
 })
 
@@ -134,7 +141,7 @@ t.test('a server that is still starting is waited for, wrong credentials are not
   const behind = new URL(url)
   behind.host = `127.0.0.1:${(starting.address() as AddressInfo).port}`
   const reasons: string[] = []
-  t.same(await migrate(behind.href, { onWait: (reason) => reasons.push(reason) }), { applied: count })
+  t.same(await migrate(behind.href, { onWait: (reason) => reasons.push(reason) }), everything)
   t.equal(tries, 4)
   t.same(reasons, ['the database does not take connections yet'], 'and said once')
 
@@ -158,6 +165,27 @@ t.test('readiness knows whether every migration is there', async (t) => {
   t.equal(await migrationsApplied(fresh), true)
   t.equal(await migrationsApplied(empty), false)
   t.equal(await migrationsApplied(fresh, await migrations(t, 'select 1')), false)
+  const next = { version: '99.0.0', functions: release.functions.map((one) => ({ ...one, definition: `${one.definition} ` })) }
+  t.equal(await migrationsApplied(fresh, { release: next }), false, 'the functions of the next release are yet to be installed')
+})
+
+t.test('a database of the migrations before 1.0 is refused with a sentence, and nothing of it is touched', async (t) => {
+  const { url } = await emptyDatabase(t)
+  const sql = connect(t, url)
+  await sql.unsafe(`
+    create table accounts (id text primary key, username text);
+    create schema drizzle;
+    create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint);
+    insert into drizzle.__drizzle_migrations (hash, created_at) select 'old', 1763800000000 + n from generate_series(1, 15) n`)
+  await t.rejects(migrate(url), {
+    code: 'storage_unavailable',
+    message: /made by a version before 1\.0.*name a new one in DATABASE_URL/,
+  })
+  t.equal((await sql`select from drizzle.__drizzle_migrations`).length, 15)
+  t.equal((await sql`select from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'`).length, 1)
+  const db = openDb({ url })
+  t.teardown(() => db.close())
+  t.equal(await migrationsApplied(db), false)
 })
 
 /** Locks of the other databases of this server are other tests'. */

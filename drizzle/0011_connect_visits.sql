@@ -1,1 +1,0 @@
-ALTER TABLE "connect_sessions" ADD COLUMN "visits" integer DEFAULT 0 NOT NULL;

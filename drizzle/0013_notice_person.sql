@@ -1,1 +1,0 @@
-CREATE INDEX "notices_person" ON "notices" USING btree ("open_id") WHERE open_id is not null;
