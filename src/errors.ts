@@ -98,7 +98,7 @@ export const Problem = z
   .meta({ id: 'Problem' })
 export type Problem = z.infer<typeof Problem>
 
-/** @returns the failure as RFC 9457 wants it; `facts` are added as extension members (§3.2) */
+/** @returns the failure as RFC 9457 wants it; `facts` become extension members (RFC 9457 §3.2) */
 export function toProblem(error: ServiceError, requestId: string): Problem {
   const { status, mendedBy, title } = failures[error.code]
   return {

@@ -1,4 +1,4 @@
-// What a caller may be allowed to do; every guarded route names one (contract §2).
+// What a caller may be allowed to do. Every route that is not public names one of these.
 export const keyScopes = [
   'connect:write',
   'accounts:read',

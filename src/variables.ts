@@ -109,7 +109,7 @@ const jwtScopes = z.string().transform((text, check) => {
   return scopes
 })
 
-/** The variables in the order of the contract (§1). The description is the sentence in `.env.example`. */
+/** Every variable, in the order of `.env.example`. The description is its sentence there. */
 export const variables = z.object({
   HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on'),
   PORT: wholeNumber(0, 65535).default(3000).describe('Port to listen on'),

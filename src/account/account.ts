@@ -1,4 +1,4 @@
-// An account as callers see it (contract §4): whose it is, what it looks like, what was granted and how it is doing.
+// An account as callers see it: whose it is, what it looks like, what was granted and how it is doing.
 import { z } from 'zod'
 import { type AccountRow, findAccount, listAccounts, readTimeline, setLabel } from '../db/accounts.ts'
 import { findAvatar } from '../db/profiles.ts'

@@ -1,5 +1,5 @@
-// What a person says about their account because TikTok does not: no endpoint open to this app tells the account type or the
-// age (tiktok-api §6). Stored with time and wording version, and shown as what it is: self-attested.
+// Account type and age, as the person states them: no TikTok endpoint open to this app tells either (docs/tiktok.md §6).
+// Stored with time and wording version, and shown as self-attested.
 import { ServiceError } from '../errors.ts'
 
 export const accountTypes = ['creator', 'business'] as const

@@ -2,7 +2,8 @@
 // call as TikTok is, and nothing it says counts unless it says it clearly.
 import { Agent, type Dispatcher } from 'undici'
 import { z } from 'zod'
-import { call } from '../outbound/call.ts'
+import { call, headerOf } from '../outbound/call.ts'
+import { textOf } from '../outbound/coding.ts'
 import type { TierAnswer, TierService } from '../parts.ts'
 
 /** A person waits for it, with a TikTok exchange still to come. */
@@ -51,7 +52,7 @@ export function openTierService(options: TierServiceOptions): TierService {
     if (outcome.kind !== 'answered') return { kind: 'silent', reason: outcome.reason }
     // Not 404 either: an owner it does not know is not an owner it gives a place to (S60).
     if (outcome.status !== 200) return { kind: 'silent', reason: `status_${outcome.status}` }
-    const said = Said.safeParse(parse(outcome.body))
+    const said = Said.safeParse(parse(textOf(outcome.body, headerOf(outcome.headers, 'content-type'))))
     if (!said.success) return { kind: 'silent', reason: 'foreign_body' }
     const answer: TierAnswer = { kind: 'told', tier: said.data.tier ?? null, accountLimit: said.data.account_limit ?? null }
     remember(ownerId, answer)
@@ -87,9 +88,9 @@ function addressOf(base: string, ownerId: string): URL {
   return url
 }
 
-function parse(body: Buffer): unknown {
+function parse(text: string): unknown {
   try {
-    return JSON.parse(body.toString('utf8'))
+    return JSON.parse(text)
   } catch {
     return undefined
   }

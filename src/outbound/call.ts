@@ -1,11 +1,13 @@
 // One HTTP call to TikTok, and the one question a single-use token asks of it: can anything of this request have left us?
 import { type Dispatcher, errors } from 'undici'
+import { decodeBody } from './coding.ts'
 
 export interface CallRequest {
   url: URL
   method: 'GET' | 'POST'
   headers?: Record<string, string>
   form?: Record<string, string>
+  /** of the answer's body, as it comes and once decoded */
   maxBytes: number
   /** From this moment to the last byte of the answer, waiting for a free connection included. */
   totalMs: number
@@ -18,7 +20,7 @@ export type NotSentReason = 'dns' | 'refused' | 'connect_timeout' | 'tls' | 'no_
 export type BrokenReason = 'timeout' | 'reset' | 'cut_body' | 'foreign_body' | 'too_large'
 
 /**
- * `answered`: a whole HTTP answer, whatever it says. `not_sent`: not a byte of the request was written, so sending it again is
+ * `answered`: a whole HTTP answer, whatever it says, its body decoded. `not_sent`: not a byte of the request was written, so sending it again is
  * safe. `broken`: it was (or may have been) written, and TikTok may have acted on it.
  */
 export type CallOutcome =
@@ -65,6 +67,7 @@ export function call(dispatcher: Dispatcher, request: CallRequest): Promise<Call
       method: request.method,
       headers: {
         accept: 'application/json',
+        'accept-encoding': 'identity',
         'user-agent': 'tiktok-oauth-service',
         // Exactly this: a `; charset=` suffix was seen to be answered with invalid_request.
         ...(request.form && { 'content-type': 'application/x-www-form-urlencoded' }),
@@ -88,7 +91,10 @@ export function call(dispatcher: Dispatcher, request: CallRequest): Promise<Call
         else chunks.push(chunk)
       },
       onResponseEnd() {
-        if (status !== undefined) settle({ kind: 'answered', status, headers, body: Buffer.concat(chunks) })
+        if (status === undefined || settled) return
+        const body = decodeBody(Buffer.concat(chunks), [headers['content-encoding'] ?? []].flat().join(), request.maxBytes)
+        if (typeof body === 'string') breakOff(body)
+        else settle({ kind: 'answered', status, headers, body })
       },
       onResponseError(_controller, error) {
         if (connection) breakOff(brokenReason(error, status !== undefined))

@@ -1,18 +1,19 @@
 // Reading what TikTok's servers (or something in front of them) sent back. Nothing here trusts a status, a length or a word.
 import { type BrokenReason, type CallOutcome, headerOf } from '../outbound/call.ts'
+import { textOf } from '../outbound/coding.ts'
 
 export type Answered = Extract<CallOutcome, { kind: 'answered' }>
 
 /** Why nobody can tell whether TikTok acted. */
 export type AmbiguousReason = BrokenReason | 'server_error' | 'redirect'
 
-/** A rate limit that does not say how long: TikTok's windows are one minute wide (/docs/en/tiktok-api-v2-rate-limit). */
+/** A rate limit that does not say how long: TikTok's windows are one minute wide (docs/tiktok.md §5). */
 const defaultRetryAfterSeconds = 60
 const maxRetryAfterSeconds = 3600
 
 /** @returns the JSON object in the body; 'cut_body' when it begins like one and does not end; 'foreign_body' for anything else */
-export function readObject(body: Buffer): Record<string, unknown> | 'cut_body' | 'foreign_body' {
-  const text = body.toString('utf8').trim()
+export function readObject({ body, headers }: Answered): Record<string, unknown> | 'cut_body' | 'foreign_body' {
+  const text = textOf(body, headerOf(headers, 'content-type'))
   try {
     const value: unknown = JSON.parse(text)
     return isObject(value) ? value : 'foreign_body'
@@ -23,8 +24,8 @@ export function readObject(body: Buffer): Record<string, unknown> | 'cut_body' |
 
 /**
  * TikTok has two shapes for a failure, and each was seen where the other is documented: flat `"error": "invalid_grant"`
- * (/doc/oauth-error-handling) and `"error": {"code": "access_token_invalid"}`, which says "ok" on success
- * (/doc/tiktok-api-v2-error-handling).
+ * (docs/tiktok.md §2) and `"error": {"code": "access_token_invalid"}`, which says "ok" on success
+ * (docs/tiktok.md §5).
  *
  * @returns undefined when the answer does not say that it failed; 'unknown' when it does in words we cannot read
  */

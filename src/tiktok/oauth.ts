@@ -1,5 +1,5 @@
-// TikTok's OAuth, in the words of RFC 6749. TikTok says client_key where the RFC says client_id and joins scopes with commas
-// (§3.3: spaces). Translated here, once.
+// TikTok's OAuth in the words of RFC 6749. TikTok says client_key where the RFC says client_id, and joins scopes with commas
+// where RFC 6749 §3.3 has spaces. Both are translated here and nowhere else.
 
 import type { NotSentReason, Send } from '../outbound/call.ts'
 import { type AmbiguousReason, errorCodeOf, readObject } from './answer.ts'
@@ -32,7 +32,7 @@ export interface CodeExchange {
   codeVerifier?: string | undefined
 }
 
-/** @see RFC 6749 §4.1.1; /doc/login-kit-web */
+/** @see RFC 6749 §4.1.1; docs/tiktok.md §1 */
 export function authorizationUrl({ authBaseUrl, clientKey }: App, request: AuthorizationRequest): string {
   const url = new URL('/v2/auth/authorize/', authBaseUrl)
   url.search = new URLSearchParams({
@@ -74,7 +74,7 @@ export async function revoke(app: App, send: Send, accessToken: string): Promise
   const outcome = await send({ url: new URL('/v2/oauth/revoke/', app.apiBaseUrl), method: 'POST', form })
   if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.reason }
 
-  const answer = readObject(outcome.body)
+  const answer = readObject(outcome)
   const code = typeof answer === 'object' ? errorCodeOf(answer) : undefined
   // The documented success is `{}`; an empty body has the same nothing to say.
   const saidNothing = code === undefined && (typeof answer === 'object' || outcome.body.length === 0)

@@ -85,7 +85,7 @@ export function judgeToken(outcome: CallOutcome, request: { exchange: boolean; s
   if (outcome.kind === 'not_sent') return outcome
   if (outcome.kind === 'broken') return { ...outcome, kind: 'ambiguous' }
 
-  const answer = readObject(outcome.body)
+  const answer = readObject(outcome)
   if (typeof answer !== 'object') return withoutWords(outcome, answer)
   const code = errorCodeOf(answer)
   if (code !== undefined) return judgeError(outcome, answer, code, request)

@@ -35,7 +35,7 @@ export type UserInfoAnswer =
   | { kind: 'throttled'; retryAfterSeconds: number }
   | { kind: 'unavailable'; reason: NotSentReason | AmbiguousReason; retryAfterSeconds?: number; logId?: string }
 
-/** /doc/tiktok-api-v2-get-user-info, less what nobody here shows; moved between scopes by /bulletin/user-info-scope-migration. */
+/** The fields each scope opens (docs/tiktok.md §5), less those that nobody here shows. */
 const fieldsOfScope = {
   'user.info.basic': ['open_id', 'display_name', 'avatar_url'],
   'user.info.profile': ['username', 'is_verified'],
@@ -56,7 +56,7 @@ export async function userInfo(app: App, send: Send, accessToken: string, scopes
   const outcome = await send({ url, method: 'GET', headers: { authorization: `Bearer ${accessToken}` } })
   if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.reason }
 
-  const answer = readObject(outcome.body)
+  const answer = readObject(outcome)
   if (typeof answer !== 'object') return withoutWords(outcome, answer)
   const code = errorCodeOf(answer)
   if (code !== undefined) return judgeError(outcome, answer, code)

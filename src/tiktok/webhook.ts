@@ -7,7 +7,7 @@ export type WebhookVerdict =
   | { ok: true; t: number }
   | { ok: false; reason: 'missing' | 'malformed' | 'forged' | 'too_old' | 'too_far_ahead' }
 
-/** What `authorization.removed` can mean (/doc/webhooks-events). */
+/** What `authorization.removed` can mean (docs/tiktok.md §8). */
 export const removalReasons = {
   unknown: 0,
   userDisconnected: 1,
@@ -32,12 +32,12 @@ export interface Notice {
 
 /** Our clock and TikTok's may differ. */
 const maxAheadSeconds = 5 * 60
-/** TikTok repeats a notice for 72 hours (/doc/webhooks-overview) and does not say whether a repeat is signed anew. */
+/** TikTok repeats a notice for 72 hours (docs/tiktok.md §8) and does not say whether a repeat is signed anew. */
 const maxBehindSeconds = 73 * 60 * 60
 
 /**
  * Verifies `TikTok-Signature: t=<unix seconds>,s=<hex>`, where s is the HMAC-SHA256 of `t.` and the raw body under the client
- * secret (/doc/webhooks-verification).
+ * secret (docs/tiktok.md §8).
  *
  * @param secrets the current client secret and, while it is being changed, the previous one
  */

@@ -82,7 +82,8 @@ async function save(parts: Parts, answer: AnsweredRefresh): Promise<SaveOutcome>
       accessExpiresAt: answer.accessExpiresAt,
     })
   } else if (outcome === 'replaced') {
-    // Connected anew meanwhile. Dropped but not revoked: a revocation is per person and app, it would end the new grant too (tiktok-api §3).
+    // Reconnected meanwhile. Dropped but not revoked: a revocation is per person and app, so it would end the new grant too
+    // (docs/tiktok.md §3).
     log.info('late refresh was discarded', { ...about, reason: 'connected anew' })
   } else {
     log.info('token refreshed', about)

@@ -67,8 +67,8 @@ async function revokeNow(parts: Parts, revocationId: string): Promise<Revocation
 }
 
 /**
- * Revokes a fresh grant that we refuse or can no longer keep, unless its TikTok account is connected here already: a revocation is per person and app
- * (tiktok-api §3), so it would end the connected account too. Starts at once; the background goes on until TikTok has confirmed.
+ * Revokes a fresh grant that we refuse or cannot keep, unless its TikTok account is connected here: a revocation is per person and
+ * app (docs/tiktok.md §3) and would end that account too. Starts at once; the background retries until TikTok confirms.
  */
 export async function revokeRefused(parts: Parts, openId: string, grant: Grant): Promise<void> {
   const id = newId('rev')

@@ -9,9 +9,9 @@ const day = 24 * hour
 const tooManyPending = 'spam_risk_too_many_pending_share'
 
 /**
- * TikTok's refusals that tell about the next upload too, and how long they are believed. No endpoint tells what is left and other
- * tools' uploads are invisible (tiktok-api §7), so all we can know is when our own oldest upload leaves a window of 24 hours:
- * before that nothing has moved that we know of. We never ask again within the hour, and each further refusal doubles that.
+ * Refusals by TikTok that also apply to the next upload, and how long we believe them. TikTok does not tell what is left, and other
+ * tools' uploads are invisible (docs/tiktok.md §7), so we wait until our own oldest upload leaves the 24-hour window. Never less
+ * than an hour, doubled by each further refusal.
  */
 export const closures: ReadonlyMap<string, Closure & { mendedBy: MendedBy }> = new Map([
   ['spam_risk_too_many_posts', { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: true, mendedBy: 'time' }],

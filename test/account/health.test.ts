@@ -206,7 +206,7 @@ t.test('an account nobody reads is refreshed once a day, so that its health is k
   )
 })
 
-t.test('an account that is read is refreshed ahead, by a quarter of its life at most', async (t) => {
+t.test('S46: an account that is read is refreshed ahead, by a quarter of its life at most', async (t) => {
   const world = await startWorld(t)
   const account = await world.connect()
   await world.call('GET', `/accounts/${account.id}/token`)

@@ -1,4 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process'
+// The PostgreSQL for machines that have none: from whatever folder it is started, under whatever account, and however it is ended.
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,12 +8,17 @@ import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { type EmbeddedPostgres, runningEmbeddedPostgres, startEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
+import type { Account } from '../../tools/embedded-postgres/home.ts'
 import { isPostgres } from '../../tools/embedded-postgres/server.ts'
 import { eventually } from '../rig/eventually.ts'
+import { removeHome, type SmallClone, smallClone } from '../rig/small-clone.ts'
 
 async function temporaryDirectory(t: Test): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'embedded-test-'))
-  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  t.teardown(async () => {
+    await removeHome(directory)
+    await rm(directory, { recursive: true, force: true })
+  })
   return directory
 }
 
@@ -31,17 +37,32 @@ async function ask(url: string, statement: string): Promise<Record<string, unkno
   }
 }
 
+interface Owner {
+  owner: ChildProcess & { pid: number }
+  url: string
+  serverPid: number
+}
+
 /** Another process that owns a server, with a process group of its own as under a terminal. */
-async function owner(
-  t: Test,
-  dataDir: string,
-): Promise<{ owner: ChildProcess & { pid: number }; url: string; serverPid: number }> {
-  const child = fork(fileURLToPath(new URL('../rig/embedded-owner.ts', import.meta.url)), [dataDir], {
+async function owner(t: Test, dataDir: string, from: { clone?: SmallClone; account?: Account | undefined } = {}): Promise<Owner> {
+  const script = from.clone?.owner ?? fileURLToPath(new URL('../rig/embedded-owner.ts', import.meta.url))
+  const child = fork(script, [dataDir], {
     detached: true,
     execArgv: [],
+    // Of this run's environment the test runner's loaders lie where another account may not look.
+    ...(from.clone && { execPath: from.clone.node, cwd: '/', env: {} }),
+    ...from.account,
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   t.teardown(() => child.kill('SIGKILL'))
-  const [url] = (await once(child, 'message')) as [string]
+  let complaint = ''
+  child.stderr?.on('data', (data) => {
+    complaint += data
+  })
+  const message = once(child, 'message') as Promise<[string]>
+  const ended = once(child, 'close').then(() => Promise.reject(new Error(complaint)))
+  ended.catch(() => {})
+  const [url] = await Promise.race([message, ended])
   const pid = await serverPid(dataDir)
   t.teardown(async () => {
     child.kill('SIGKILL')
@@ -117,8 +138,40 @@ t.test('two first starts at once make one cluster; one serves, the other is refu
     starts.find(({ status }) => status === 'rejected'),
     { reason: /in use|already exists/ },
   )
-  t.same((await readdir(join(dataDir, 'postgres'))).sort(), ['cluster', 'owner.pid'])
+  t.same(await whatLiesIn(dataDir), ['cluster', 'owner.pid'])
 })
+
+/** Root may start it for another account, which then has to reach everything; a user starts it as themselves. */
+const starters: { who: string; account?: Account }[] = [{ who: 'a user' }]
+if (process.getuid?.() === 0) {
+  const [uid, gid] = ['-u', '-g'].map((flag) => Number(execFileSync('id', [flag, 'nobody'])))
+  starters.splice(0, 1, { who: 'root' }, { who: 'a user', account: { uid: uid ?? 0, gid: gid ?? 0 } })
+}
+
+for (const { who, account } of starters) {
+  for (const mode of [0o700, 0o755]) {
+    t.test(`${who} starts it from a clone with a space and an umlaut in its path, of mode ${mode.toString(8)}`, async (t) => {
+      const clone = await smallClone(t, mode, account)
+      const { url } = await owner(t, clone.dataDir, { clone, account })
+      t.same(await ask(url, 'select count(*)::int from stored'), [{ count: 0 }])
+    })
+  }
+
+  t.test(`two first starts at once by ${who} from a clone that only they may enter`, async (t) => {
+    const clone = await smallClone(t, 0o700, account)
+    const starts = await Promise.allSettled([1, 2, 3].map(() => owner(t, clone.dataDir, { clone, account })))
+    const refusals = starts.flatMap((outcome) => (outcome.status === 'rejected' ? [String(outcome.reason)] : []))
+    t.equal(refusals.length, 2, 'one serves')
+    for (const refusal of refusals) t.match(refusal, /in use|already exists/)
+    t.same(await whatLiesIn(clone.dataDir), ['cluster', 'owner.pid'])
+  })
+}
+
+/** Without the copy of PostgreSQL's programs, which is made where they cannot be run from the package. */
+async function whatLiesIn(dataDir: string): Promise<string[]> {
+  const names = await readdir(join(dataDir, 'postgres'))
+  return names.filter((name) => !/^native-[\w.-]+$/.test(name) || name.includes('.new-')).sort()
+}
 
 t.test('Ctrl-C reaches the whole process group, and the server lives until its owner stops it', async (t) => {
   const dataDir = await temporaryDirectory(t)
@@ -155,8 +208,9 @@ t.test('a killed server leaves a stale postmaster.pid, and the next start recove
   const first = await start(t, dataDir, (message) => told.push(message))
   await ask(first.url, `create table kept as select 'yes' as still`)
   process.kill(await serverPid(dataDir), 'SIGKILL')
-  await eventually('its owner hears of it', () => told.length > 0)
-  t.match(told, [/ended by itself \(SIGKILL\); start the service again/])
+  // Where the data and the programs were put, it may have told before.
+  await eventually('its owner hears of it', () => told.some((line) => /ended by itself/.test(line)))
+  t.match(told.at(-1), /ended by itself \(SIGKILL\); start the service again/)
   await first.stop()
   const second = await start(t, dataDir)
   t.same(await ask(second.url, 'select still from kept'), [{ still: 'yes' }])

@@ -13,7 +13,7 @@ t.test('a digest is SHA-256 in hex, of text and of bytes alike', async (t) => {
   )
 })
 
-t.test('only equal digests are the same; different lengths are an answer, not an error', async (t) => {
+t.test('S24: only equal digests are the same; different lengths are an answer, not an error', async (t) => {
   t.ok(sameDigest(digest('a'), digest('a')))
   t.ok(sameDigest(Buffer.from(digest('a'), 'hex'), createHash('sha256').update('a').digest()))
   t.notOk(sameDigest(digest('a'), digest('b')))

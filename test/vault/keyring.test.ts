@@ -28,7 +28,7 @@ t.test('a random key is never refused, in either base64 alphabet, padded or not'
   )
 })
 
-t.test('sub-keys differ by purpose and by key, and stay the same over restarts', async (t) => {
+t.test('S22: sub-keys differ by purpose and by key, and stay the same over restarts', async (t) => {
   const text = `${generateVaultKey('k2')},${generateVaultKey('k1')}`
   const keyring = parseKeyring(text)
   const exported = (['k2', 'k1'] as const).flatMap((id) =>
@@ -41,7 +41,7 @@ t.test('sub-keys differ by purpose and by key, and stay the same over restarts',
   t.equal(keyring.subkey('k3', 'access_token'), undefined)
 })
 
-t.test('weak and example keys are refused', async (t) => {
+t.test('S23: weak and example keys are refused', async (t) => {
   const refused: [string, Uint8Array][] = [
     ['zeros', new Uint8Array(32)],
     ['one byte repeated', new Uint8Array(32).fill(0x41)],

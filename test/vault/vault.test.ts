@@ -29,7 +29,7 @@ t.test('the sealed text names its key and fits into a column, a file name and a 
   t.same(createVault(parseKeyring(`${k2},${k1}`)).keyIds, ['k2', 'k1'])
 })
 
-t.test('a sealed text opens nowhere else: not for another account, field or generation', async (t) => {
+t.test('S18: a sealed text opens nowhere else: not for another account, field or generation', async (t) => {
   const sealed = vault.seal(place, token)
   t.throws(() => vault.open({ ...place, subject: 'acc_2' }, sealed), unreadable)
   t.throws(() => vault.open({ ...place, purpose: 'access_token' }, sealed), unreadable)
@@ -83,7 +83,7 @@ t.test('key id and format version are bound as well', async (t) => {
   t.throws(() => renamed.open(place, vault.seal(place, token).replace('v1.k1.', 'v1.k9.')), unreadable)
 })
 
-t.test('no flipped bit, cut or addition goes unnoticed', async (t) => {
+t.test('S17: no flipped bit, cut or addition goes unnoticed', async (t) => {
   const sealed = vault.seal(place, token)
   const opens = (text: string) => {
     try {
@@ -134,7 +134,7 @@ t.test('one of two texts with the same bytes is not the sealed text', async (t) 
   t.equal(survivors.size, 0)
 })
 
-t.test('a key is picked by its id and never tried in turn', async (t) => {
+t.test('S19: a key is picked by its id and never tried in turn', async (t) => {
   const both = createVault(parseKeyring(`${k2},${k1}`))
   const underK1 = vault.seal(place, token)
   t.equal(both.open(place, underK1), token)
@@ -148,7 +148,7 @@ t.test('a missing key is named, with what to do', async (t) => {
   t.throws(() => withoutK1.reseal(place, sealed), unreadable)
 })
 
-t.test('nonces are fresh over 100,000 seals', async (t) => {
+t.test('S17: nonces are fresh over 100,000 seals', async (t) => {
   const nonces = new Set<string>()
   for (let i = 0; i < 100_000; i++) nonces.add(vault.seal(place, '').slice(6, 22))
   t.equal(nonces.size, 100_000)

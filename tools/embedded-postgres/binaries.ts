@@ -28,17 +28,47 @@ export async function findBinaries(
 
   const copy = join(home, `native-${version}`)
   if (!(await allRun(copy, account))) {
-    const draft = await mkdtemp(`${copy}.new-`)
-    await cp(native, draft, { recursive: true, verbatimSymlinks: true })
-    await linkLibraries(draft)
-    await openToAll(draft)
-    await rm(copy, { recursive: true, force: true })
-    await rename(draft, copy)
-    log(`PostgreSQL's programs in ${native} cannot be run from there, so they were copied to ${copy}`)
+    const draft = await copyPrograms(native, copy)
+    if (await putInPlace(draft, copy, account))
+      log(`PostgreSQL's programs in ${native} cannot be run from there, so they were copied to ${copy}`)
   }
   const made = programs(copy)
   await runAs(account, made.postgres, ['--version']) // its complaint is the best explanation
   return made
+}
+
+async function copyPrograms(native: string, copy: string): Promise<string> {
+  const draft = await mkdtemp(`${copy}.new-`)
+  try {
+    await cp(native, draft, { recursive: true, verbatimSymlinks: true })
+    await linkLibraries(draft)
+    await openToAll(draft)
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true })
+    throw error
+  }
+  return draft
+}
+
+/**
+ * A copy that works is never replaced: another start may be running its programs just now.
+ *
+ * @returns whether this draft became the copy; false when another start was quicker, and its copy is as good
+ */
+async function putInPlace(draft: string, copy: string, account: Account | undefined): Promise<boolean> {
+  const isTaken = (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOTEMPTY' || error.code === 'EEXIST' || error.code === 'EPERM') return false
+    throw error
+  }
+  const move = () => rename(draft, copy).then(() => true, isTaken)
+  let moved = await move()
+  if (!moved && !(await allRun(copy, account))) {
+    await rename(copy, join(draft, 'broken')).catch(() => {})
+    moved = await move()
+    await rm(join(copy, 'broken'), { recursive: true, force: true })
+  }
+  if (!moved) await rm(draft, { recursive: true, force: true })
+  return moved
 }
 
 async function findPackage(): Promise<{ native: string; version: string }> {

@@ -147,9 +147,12 @@ async function claim(data: string, ownerFile: string, binaries: Binaries, log: (
   const serverPid = await readPid(pidFile)
   const isRunning = serverPid !== undefined && (await isPostgres(serverPid))
   const ownerPid = await readPid(ownerFile)
-  if (ownerPid !== undefined && (ownerPid === process.pid ? owned.has(ownerFile) : isAlive(ownerPid))) {
-    const isStarting = Date.now() - (await stat(ownerFile)).mtimeMs < startingMs
-    if (isRunning || isStarting) throw inUse(data, ownerPid)
+  const writtenAtMs = (await stat(ownerFile).catch(() => undefined))?.mtimeMs
+  // A file without a number is being written this moment.
+  const mayLive = ownerPid === undefined || (ownerPid === process.pid ? owned.has(ownerFile) : isAlive(ownerPid))
+  if (writtenAtMs !== undefined && mayLive) {
+    const isStarting = Date.now() - writtenAtMs < startingMs
+    if ((isRunning && ownerPid !== undefined) || isStarting) throw inUse(data, ownerPid)
   }
 
   if (isRunning) {
@@ -165,7 +168,8 @@ async function claim(data: string, ownerFile: string, binaries: Binaries, log: (
     await rm(pidFile, { force: true })
   }
 
-  await rm(ownerFile, { force: true })
+  // What was not there when we looked is a neighbour's by now.
+  if (writtenAtMs !== undefined) await rm(ownerFile, { force: true })
   await writeFile(ownerFile, `${process.pid}\n`, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'EEXIST' ? inUse(data) : error
   })

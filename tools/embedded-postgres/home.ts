@@ -1,7 +1,7 @@
 // Where the embedded PostgreSQL lives, and as whom it runs. PostgreSQL refuses to run as root; started by root, it runs
 // as an account that is there already, and that account has to be able to reach its files.
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, realpath, rmdir, stat, symlink } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, realpath, rmdir, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -30,26 +30,38 @@ export async function accountFor(data: string): Promise<Account | undefined> {
 export async function findHome(dataDir: string, account: Account | undefined, log: (message: string) => void): Promise<string> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
   const home = join(resolve(dataDir), 'postgres')
+  if (account && !(await mayEnter(account, resolve(dataDir)))) {
+    // DATA_DIR is ours: others may pass through it, what lies in it stays closed to them.
+    await chmod(dataDir, (await stat(dataDir)).mode | 0o011)
+    if (!(await mayEnter(account, resolve(dataDir)))) await linkElsewhere(home, account, log)
+  }
   await mkdir(home, { recursive: true, mode: account ? 0o711 : 0o700 })
   const place = await realpath(home)
-  if (!account || (await mayEnter(account, place))) return place
+  if (account && !(await mayEnter(account, place)))
+    throw new Error(
+      `${place} cannot be reached by ${whoIs(account)} any more: open the directories above it, or set DATABASE_URL`,
+    )
+  return place
+}
 
-  // DATA_DIR is ours: others may pass through it, what lies in it stays closed to them.
-  await chmod(dataDir, (await stat(dataDir)).mode | 0o011)
-  if (await mayEnter(account, place)) return place
-
-  const isEmpty = await rmdir(home).then(
-    () => true,
-    () => false,
-  )
-  const who = `the account with uid ${account.uid}, as which PostgreSQL runs when root starts it,`
-  if (!isEmpty)
-    throw new Error(`${place} cannot be reached by ${who} any more: open the directories above it, or set DATABASE_URL`)
+/** Does nothing where data lie already, or where another first start was quicker with its link. */
+async function linkElsewhere(home: string, account: Account, log: (message: string) => void): Promise<void> {
+  await rmdir(home).catch(() => {})
+  if (await lstat(home).catch(() => undefined)) return
   const elsewhere = await makeDirectory(['/var/lib', tmpdir()])
   await chmod(elsewhere, 0o711)
-  await symlink(elsewhere, home)
-  log(`${home} cannot be reached by ${who} so the embedded database is kept in ${elsewhere}`)
-  return elsewhere
+  try {
+    await symlink(elsewhere, home)
+  } catch (error) {
+    await rmdir(elsewhere)
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    return
+  }
+  log(`${home} cannot be reached by ${whoIs(account)}, so the embedded database is kept in ${elsewhere}`)
+}
+
+function whoIs({ uid }: Account): string {
+  return `the account with uid ${uid}, as which PostgreSQL runs when root starts it`
 }
 
 /** Runs a program to its end. @returns what it printed, trimmed @throws Error with what it complained about */
