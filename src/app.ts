@@ -19,8 +19,9 @@ import { newId } from './ids.ts'
 import { replaySpills } from './operate/replay.ts'
 import { type Parts, type Timings, timings } from './parts.ts'
 import { watchKeyring } from './readiness.ts'
+import { createRefusals } from './refusals.ts'
 import { announce, leave } from './replica.ts'
-import { buildServer } from './server.ts'
+import { buildServer, type Patience } from './server.ts'
 import { SingleFlight } from './single-flight.ts'
 import { createLog, createMetrics, type Log } from './telemetry.ts'
 import { createTikTok } from './tiktok/client.ts'
@@ -44,6 +45,8 @@ export interface App {
 export interface AppOptions {
   log?: Log
   timings?: Partial<Timings>
+  /** how long the door waits for slow clients */
+  patience?: Patience
   /** without the loops: tests take the rounds themselves */
   background?: boolean
 }
@@ -63,6 +66,8 @@ export interface OpenedParts {
  */
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
   const log = options.log ?? createLog(config.logLevel)
+  if (config.publicUrl.startsWith('https:') && config.trustedProxies.length === 0)
+    log.warn('TRUSTED_PROXIES is empty: behind a proxy all callers count as one address; name the address the proxy comes from')
   await mkdir(config.dataDir, { recursive: true })
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
@@ -81,7 +86,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     await replaySpills(parts)
   }
 
-  const server = await buildServer(parts)
+  const server = await buildServer(parts, { patience: options.patience })
   const url = await listen(server, config)
   const background: Background | undefined = options.background === false ? undefined : startBackground(parts)
   log.info('service is ready', { url })
@@ -113,6 +118,7 @@ export async function openParts(
 ): Promise<OpenedParts> {
   const { log } = options
   const metrics = createMetrics()
+  const refusals = createRefusals({ log, metrics })
   const db = openDb({
     url: options.databaseUrl,
     applicationName: options.applicationName ?? 'tiktok-oauth-service',
@@ -139,6 +145,7 @@ export async function openParts(
     config,
     log,
     metrics,
+    refusals,
     db,
     vault,
     spill,
@@ -164,6 +171,7 @@ export async function openParts(
       stopping.abort()
       await Promise.all([parts.refreshes.landed(), parts.exchanges.landed()])
       await Promise.all(parts.recording)
+      refusals.flush()
       await leave(parts)
       const left = spill.count()
       await tiktok.close()

@@ -5,6 +5,7 @@ import type { Batch } from './db/batch.ts'
 import type { Db } from './db/client.ts'
 import type { Vended, VendRead } from './db/token-sets.ts'
 import type { Decided, Reservation, ReserveOutcome } from './db/uploads.ts'
+import type { Refusals } from './refusals.ts'
 import type { SingleFlight } from './single-flight.ts'
 import type { Log, Metrics } from './telemetry.ts'
 import type { TikTok } from './tiktok/client.ts'
@@ -56,6 +57,8 @@ export interface Parts {
   config: Config
   log: Log
   metrics: Metrics
+  /** counts what is refused for a reason of security, and tells the log of it sparingly */
+  refusals: Refusals
   db: Db
   vault: Vault
   spill: Spill

@@ -1,8 +1,7 @@
 // The only door in: Fastify with every limit set, one plugin per resource, and routes that are closed unless they say otherwise.
 import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
-import rateLimit from '@fastify/rate-limit'
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { ServiceError } from './errors.ts'
 import { accountRoutes } from './http/accounts.ts'
@@ -11,10 +10,10 @@ import { guardRoutes } from './http/auth.ts'
 import { connectSessionRoutes } from './http/connect-sessions.ts'
 import { eventRoutes } from './http/events.ts'
 import { answerFailure, answerUnreadable, handleFailures } from './http/failures.ts'
+import { limitRequests } from './http/limits.ts'
 import { describeApi, openDocs } from './http/openapi.ts'
 import { operationRoutes } from './http/operations.ts'
 import { ownerRoutes } from './http/owners.ts'
-import { openSharedLimits } from './http/shared-limits.ts'
 import { tokenRoutes } from './http/tokens.ts'
 import { uploadRoutes } from './http/uploads.ts'
 import { webhookRoutes } from './http/webhooks.ts'
@@ -26,12 +25,26 @@ import { ownAccountRoutes } from './pages/own-accounts.ts'
 import { problemRoutes } from './pages/problems.ts'
 import type { Parts } from './parts.ts'
 
-/** Longer than the slowest answer we promise (a completion with a slow TikTok), shorter than a proxy's patience. */
-const handlerTimeoutMs = 25_000
+/** How long the door waits. All of Fastify's own defaults here are "no limit" (S66, F58). */
+export interface Patience {
+  /** for a request's head; shorter than for all of it, or Node takes the two for each other */
+  headMs: number
+  /** for all of a request, its body too */
+  requestMs: number
+  /** between two looks for requests that took longer: how late one can be found */
+  lookEveryMs: number
+  /** for a connection on which nothing moves */
+  idleMs: number
+  /** longer than the slowest answer we promise (a completion with a slow TikTok), shorter than a proxy's patience */
+  handlerMs: number
+}
+
+const usualPatience: Patience = { headMs: 8000, requestMs: 10_000, lookEveryMs: 1000, idleMs: 30_000, handlerMs: 25_000 }
 
 /** @returns the service over HTTP, not listening yet */
-export async function buildServer(parts: Parts): Promise<FastifyInstance> {
+export async function buildServer(parts: Parts, options: { patience?: Patience | undefined } = {}): Promise<FastifyInstance> {
   const { config, metrics, log } = parts
+  const patience = options.patience ?? usualPatience
   const app = Fastify({
     logger: false, // telemetry.ts logs, from an allow-list
     genReqId: () => newId('req'), // never the caller's: it goes into logs and audit rows
@@ -40,11 +53,11 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
     bodyLimit: 16 * 1024,
     // A HEAD would vend a token, refresh it, or take the one use of a state, for nobody (S14).
     exposeHeadRoutes: false,
-    // All of Fastify's own defaults here are "no limit" (S66, F58).
-    connectionTimeout: 30_000,
-    requestTimeout: 10_000,
-    handlerTimeout: handlerTimeoutMs,
-    keepAliveTimeout: 30_000,
+    http: { headersTimeout: patience.headMs, connectionsCheckingInterval: patience.lookEveryMs },
+    connectionTimeout: patience.idleMs,
+    requestTimeout: patience.requestMs,
+    handlerTimeout: patience.handlerMs,
+    keepAliveTimeout: patience.idleMs,
     forceCloseConnections: 'idle',
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
@@ -59,26 +72,15 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
   handleFailures(app, parts)
 
   await app.register(cookie)
-  const redis = config.redisUrl === undefined ? undefined : await openSharedLimits(config.redisUrl, log)
-  if (redis) app.addHook('onClose', async () => redis.disconnect())
-  await app.register(rateLimit, {
-    global: true,
-    hook: 'preParsing', // after authentication, before the body costs anything
-    max: config.rateLimitPerMinute,
-    timeWindow: 60_000,
-    keyGenerator: (request) => request.caller?.keyId ?? `address:${request.ip}`,
-    skipOnError: true,
-    ...(redis ? { redis, nameSpace: 'tts-limit-' } : {}),
-    errorResponseBuilder: (_request, { ttl }) =>
-      new ServiceError('rate_limited', 'Slow down; the limit is per key and minute.', { retryAfterSeconds: ttl / 1000 }),
-  })
+  const limits = await limitRequests(app, parts)
   openDocs(app)
-  guardRoutes(app, parts, openApiKeys(parts.db))
+  guardRoutes(app, parts, { apiKeys: openApiKeys(parts.db), failures: limits.failures })
   await describeApi(app)
 
-  app.addHook('onSend', async (_request, reply) => {
-    // A connection that was busy when the end began would be kept, and the end would wait half a minute for it.
-    if (parts.stopping.aborted) reply.header('connection', 'close')
+  app.addHook('onSend', async (request, reply) => {
+    // A connection that was busy when the end began would be kept, and the end would wait half a minute for it. And of a body that nobody wants,
+    // Node would go on reading for as long as it is sent.
+    if (parts.stopping.aborted || hasUnreadBody(request)) reply.header('connection', 'close')
   })
   app.addHook('onResponse', async (request, reply) => {
     // The route's pattern: an address holds ids, and on the browser routes secrets.
@@ -94,24 +96,30 @@ export async function buildServer(parts: Parts): Promise<FastifyInstance> {
     })
   })
 
-  const options = { parts }
-  await app.register(connectSessionRoutes, options)
-  await app.register(accountRoutes, options)
-  await app.register(ownerRoutes, options)
-  await app.register(tokenRoutes, options)
-  await app.register(uploadRoutes, options)
-  await app.register(eventRoutes, options)
-  await app.register(webhookRoutes, options)
-  await app.register(operationRoutes, options)
+  const routeOptions = { parts }
+  await app.register(connectSessionRoutes, routeOptions)
+  await app.register(accountRoutes, routeOptions)
+  await app.register(ownerRoutes, routeOptions)
+  await app.register(tokenRoutes, routeOptions)
+  await app.register(uploadRoutes, routeOptions)
+  await app.register(eventRoutes, routeOptions)
+  await app.register(webhookRoutes, { ...routeOptions, forgeries: limits.forgeries })
+  await app.register(operationRoutes, routeOptions)
   await app.register(async (pages) => {
     pages.setErrorHandler((error, request, reply) => answerFailureOnPage(parts, error, request, reply))
     await pages.register(formbody, { bodyLimit: 16 * 1024 })
-    await pages.register(browserRoutes, options)
-    await pages.register(connectPageRoutes, options)
-    await pages.register(ownAccountRoutes, options)
-    await pages.register(problemRoutes, options)
+    await pages.register(browserRoutes, routeOptions)
+    await pages.register(connectPageRoutes, routeOptions)
+    await pages.register(ownAccountRoutes, routeOptions)
+    await pages.register(problemRoutes, routeOptions)
   })
   return app
+}
+
+/** A request that was answered before its body was here, such as one without a key. */
+function hasUnreadBody({ raw }: FastifyRequest): boolean {
+  const { 'content-length': length = '0', 'transfer-encoding': transfer } = raw.headers
+  return !raw.complete && (transfer !== undefined || length !== '0')
 }
 
 /** Unknown fields are refused, not dropped (S40): also where a route names none at all. */

@@ -8,6 +8,7 @@ import { ServiceError } from './errors.ts'
 /** Every field a log line may carry. Ids, codes, counts and durations; never free text from outside. */
 export interface Facts {
   accountId?: string
+  address?: string
   actor?: string
   attemptId?: string
   code?: string
@@ -41,6 +42,7 @@ export interface Facts {
 
 const allowed: ReadonlySet<string> = new Set<keyof Facts>([
   'accountId',
+  'address',
   'actor',
   'attemptId',
   'code',
@@ -206,6 +208,7 @@ export function createMetrics() {
     deliveriesWaiting: gauge('event_deliveries_waiting', 'Events that an endpoint has not taken yet'),
     oldestDeliverySeconds: gauge('event_oldest_delivery_age_seconds', 'How long the longest of them has been waiting'),
     deadLetters: gauge('event_dead_letters', 'Event deliveries that were given up; `cli events dead` lists them'),
+    securityRefusals: counter('security_refusals_total', 'Requests refused for a reason of security, by kind', ['kind']),
     databaseTrouble: counter('database_trouble_total', 'Connections lost, deadlines missed, pools given up', ['kind']),
     loopFailures: counter('background_failures_total', 'Background rounds that threw', ['loop']),
   }

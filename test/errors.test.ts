@@ -1,7 +1,6 @@
 // The family of failures: every code of the contract, with its status, and one shape on the wire.
 import t from 'tap'
-import { Problem, ServiceError, toProblem } from '../src/errors.ts'
-import { type FailureCode, failureCodes, failures } from '../src/failures.ts'
+import { type FailureCode, failureCodes, failures, Problem, ServiceError, toProblem } from '../src/errors.ts'
 
 /** As callers rely on them: a code never changes its status. */
 const contract: Record<number, string> = {

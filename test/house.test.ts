@@ -52,8 +52,8 @@ const floors: string[][] = [
   ['uploads', 'events'],
   ['readiness.ts', 'replica.ts'],
   ['parts.ts'],
-  ['db', 'tiktok', 'vault', 'telemetry.ts', 'single-flight.ts'],
-  ['outbound', 'embedded-postgres.ts', 'errors.ts', 'failures.ts', 'config.ts', 'variables.ts', 'ids.ts', 'key-scopes.ts'],
+  ['db', 'tiktok', 'vault', 'refusals.ts', 'telemetry.ts', 'single-flight.ts'],
+  ['outbound', 'embedded-postgres.ts', 'errors.ts', 'config.ts', 'variables.ts', 'ids.ts', 'key-scopes.ts'],
 ]
 
 const placeOf = (file: string) => (file.includes('/') ? (file.split('/')[0] ?? file) : file)

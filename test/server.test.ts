@@ -1,16 +1,17 @@
 // The door: who may come in, what may be brought, and how it says no.
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
+import { promisify } from 'node:util'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { request } from 'undici'
+import { Agent, request } from 'undici'
 import { startApp } from '../src/app.ts'
 import { revokeApiKey } from '../src/db/api-keys.ts'
-import { Problem } from '../src/errors.ts'
-import { failures } from '../src/failures.ts'
+import { failures, Problem } from '../src/errors.ts'
 import { createApiKey, type KeyScope, keyScopes, openApiKeys } from '../src/http/api-keys.ts'
 import { guardRoutes } from '../src/http/auth.ts'
 import { handleFailures } from '../src/http/failures.ts'
+import { limitRequests } from '../src/http/limits.ts'
 import { createLog } from '../src/telemetry.ts'
 import { eventually } from './rig/eventually.ts'
 import { startProxy } from './rig/proxy.ts'
@@ -22,9 +23,9 @@ const guarded = operations.filter((operation): operation is Operation & { scope:
 
 t.test('S31: a route that names no scope and is not public fails the start', async (t) => {
   const app = Fastify()
-  await app.register(import('@fastify/rate-limit'))
+  const { failures } = await limitRequests(app, world.parts)
   handleFailures(app, world.parts)
-  guardRoutes(app, world.parts, openApiKeys(world.parts.db))
+  guardRoutes(app, world.parts, { apiKeys: openApiKeys(world.parts.db), failures })
   t.throws(() => app.get('/forgotten', async () => 'open'), /names no scope/)
   t.throws(() => app.get('/misspelt', { config: { scope: 'accounts:raed' as KeyScope } }, async () => 'open'), /names no scope/)
   app.get('/named', { config: { scope: 'accounts:read' } }, async () => 'closed')
@@ -171,9 +172,10 @@ t.test('S35: a revoked key stops within five seconds on every replica', async (t
   t.same(await both(), [401, 401])
 })
 
-t.test('S39: failed authentication is limited per address, and a good key still works', async (t) => {
+t.test('S39: failed authentication is limited per address, and a key that is known to be good still works', async (t) => {
   const strict = await startWorld(t, { env: { RATE_LIMIT_PER_MINUTE: '300' } })
   const key = await strict.key('accounts:read')
+  t.equal((await strict.call('GET', '/accounts', { key })).status, 200)
   const guess = (headers: Record<string, string> = {}) => strict.call('GET', '/accounts', { key: 'ttk_guess', headers })
   // S67: whatever the header says, it comes from one address.
   const statuses = []
@@ -386,7 +388,77 @@ t.test('S66: bodies end at 16 KiB, whatever their length claims, and every timeo
   const { server, initialConfig } = world.app.server
   for (const timeout of [server.requestTimeout, server.headersTimeout, server.keepAliveTimeout, server.timeout])
     t.ok(timeout > 0 && timeout <= 60_000)
+  t.ok(server.headersTimeout < server.requestTimeout, 'the other way round Node takes the two for each other')
   t.ok(Number((initialConfig as { handlerTimeout?: number }).handlerTimeout) > 0)
+})
+
+t.test(
+  'F58: who drips a head or a body is cut off in that order, who says nothing too, and a connection at rest stays',
+  async (t) => {
+    const patience = { headMs: 300, requestMs: 900, lookEveryMs: 50, idleMs: 20_000, handlerMs: 25_000 }
+    const strict = await startWorld(t, { patience })
+    const key = await strict.key('connect:write')
+    const head = `POST /connect-sessions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${key}\r\ncontent-type: application/json\r\n`
+    const ends: string[] = []
+    const drip = (name: string, start: string, drop: string) => {
+      const socket = connect(Number(new URL(strict.app.url).port), '127.0.0.1')
+      let answer = ''
+      socket
+        .on('error', () => {})
+        .on('data', (chunk) => {
+          answer += chunk
+        })
+      if (start !== '') socket.write(start)
+      const dripping = drop === '' ? undefined : setInterval(() => socket.write(drop), 30)
+      t.teardown(() => {
+        clearInterval(dripping)
+        socket.destroy()
+      })
+      return new Promise<string>((resolve) =>
+        socket.once('close', () => {
+          clearInterval(dripping)
+          ends.push(name)
+          resolve(answer)
+        }),
+      )
+    }
+    const agent = new Agent({ connections: 1 })
+    t.teardown(() => agent.destroy())
+    const live = async () => {
+      const { statusCode, body } = await request(new URL('/health/live', strict.app.url), { dispatcher: agent })
+      await body.dump()
+      return statusCode
+    }
+    t.equal(await live(), 200)
+    const connections = () => promisify(strict.app.server.server.getConnections.bind(strict.app.server.server))()
+    const silent = Array.from({ length: 300 }, () => drip('silence', '', ''))
+    const answers = await Promise.all([
+      drip('body', `${head}content-length: 16000\r\n\r\n{`, ' '),
+      drip('head', head, 'x: y\r\n'),
+      drip('chunks', `${head}transfer-encoding: chunked\r\n\r\n`, '1\r\n \r\n'),
+    ])
+    t.equal(await live(), 200, 'health answers meanwhile')
+    await Promise.all(silent)
+    const order = ends.filter((name) => name !== 'silence')
+    t.equal(order[0], 'head')
+    t.same([...order].sort(), ['body', 'chunks', 'head'])
+    for (const answer of answers) t.match(answer, /^HTTP\/1\.1 400 .*did not arrive in time/s)
+    t.ok((await connections()) >= 1, 'the connection at rest is kept')
+    t.equal(await live(), 200)
+  },
+)
+
+t.test('F58: a 401 with an unread body closes the connection, and one without keeps it', async (t) => {
+  const head = 'POST /connect-sessions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n'
+  for (const framing of ['content-length: 1000000', 'transfer-encoding: chunked']) {
+    const answer = await rawOpen(t, `${head}${framing}\r\n\r\n`)
+    t.match(answer, /^HTTP\/1\.1 401 /)
+    t.match(answer, /connection: close/i)
+  }
+  const kept = await request(new URL('/accounts', world.app.url))
+  await kept.body.dump()
+  t.equal(kept.statusCode, 401)
+  t.equal(kept.headers.connection, 'keep-alive')
 })
 
 t.test('HEAD vends nothing and takes nothing', async (t) => {
@@ -520,6 +592,17 @@ async function raw(bytes: string): Promise<string> {
   const socket = connect(Number(new URL(world.app.url).port), '127.0.0.1')
   socket.on('error', () => {})
   socket.end(bytes)
+  let answer = ''
+  for await (const chunk of socket) answer += chunk
+  return answer
+}
+
+/** The answer to somebody who sends no more and does not hang up either: all there is until the service does. */
+async function rawOpen(t: Test, bytes: string): Promise<string> {
+  const socket = connect(Number(new URL(world.app.url).port), '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {})
+  socket.write(bytes)
   let answer = ''
   for await (const chunk of socket) answer += chunk
   return answer

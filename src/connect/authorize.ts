@@ -78,7 +78,9 @@ export async function receiveAuthorization(parts: Parts, response: Authorization
     if (state.expired)
       throw new ServiceError('state_expired', 'That took more than ten minutes. Start again from where you came from.')
     if (!state.browserFits) {
-      log.warn('authorization response came from another browser', { sessionId: state.sessionId, outcome: 'refused' })
+      const { sessionId } = state
+      const event = 'authorization response came from another browser'
+      parts.refusals.note({ kind: 'browser_mismatch', event, who: sessionId, facts: { sessionId } })
       throw new ServiceError(
         'browser_mismatch',
         'Please finish in the browser in which you started, with cookies allowed, or start again.',

@@ -1,7 +1,6 @@
 // The end of a connect session: the web app's backend says who finishes it, and hears what came of it.
 import { type ConnectSession, failSession } from '../db/connect-sessions.ts'
-import { ServiceError } from '../errors.ts'
-import { type FailureCode, failures } from '../failures.ts'
+import { type FailureCode, failures, ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { digest, sameDigest } from '../vault/digest.ts'
 import { errorOf, getConnectSession } from './connect-session.ts'
@@ -23,7 +22,8 @@ export async function completeConnect(
 ): Promise<{ accountId: string; connectedNow: boolean }> {
   const session = await getConnectSession(parts, sessionId)
   if (session.ownerId !== claim.ownerId) {
-    parts.log.warn('connect session was claimed by another owner', { sessionId, actor, outcome: 'refused' })
+    const event = 'connect session was claimed by another owner'
+    parts.refusals.note({ kind: 'owner_mismatch', event, who: sessionId, facts: { sessionId, actor } })
     throw new ServiceError(
       'owner_mismatch',
       'Complete it for the owner who is logged in and who started it; nothing was connected.',
@@ -35,7 +35,8 @@ export async function completeConnect(
   }
   if (session.confirmHash === null && session.status === 'failed') throw failure(session)
   if (session.confirmHash === null || !sameDigest(digest(claim.confirm), session.confirmHash)) {
-    parts.log.warn('connect session was claimed with a wrong confirm token', { sessionId, actor, outcome: 'refused' })
+    const event = 'connect session was claimed with a wrong confirm token'
+    parts.refusals.note({ kind: 'confirm_invalid', event, who: sessionId, facts: { sessionId, actor } })
     throw new ServiceError('confirm_invalid', 'Send the `confirm` value from the return URL of this very session.')
   }
   if (session.status === 'completed' && session.accountId !== null) return { accountId: session.accountId, connectedNow: false }

@@ -6,7 +6,7 @@
 import { type Account, getAccount, pageOfAccounts } from '../account/account.ts'
 import { type Ended, listEnded } from '../db/accounts.ts'
 import { bindSession, type ConnectSession, findSessionBySecret } from '../db/connect-sessions.ts'
-import { accountNotFound, ServiceError } from '../errors.ts'
+import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { nextSlotsOf } from '../uploads/quota.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'
@@ -66,10 +66,11 @@ export async function actInVisit(parts: Parts, pass: Pass): Promise<ConnectSessi
 }
 
 /** @throws ServiceError browser_mismatch: another browser has acted in this session */
-export function checkBrowser({ log }: Parts, session: ConnectSession, pass: Pass | null): void {
+export function checkBrowser({ refusals }: Parts, session: ConnectSession, pass: Pass | null): void {
   if (session.browserHash === null) return
   if (pass !== null && sameDigest(digest(pass.browserSecret), session.browserHash)) return
-  log.warn('connect link came from another browser', { sessionId: session.id, outcome: 'refused' })
+  const facts = { sessionId: session.id }
+  refusals.note({ kind: 'browser_mismatch', event: 'connect link came from another browser', who: session.id, facts })
   throw new ServiceError('browser_mismatch', 'This link is in use in another browser. Go on there, or start again.')
 }
 
@@ -114,13 +115,9 @@ export async function accountsOfVisit(parts: Parts, { ownerId, reconnectAccountI
 export async function accountOfVisit(parts: Parts, session: ConnectSession, accountId: string): Promise<Account> {
   const account = await getAccount(parts, accountId)
   if (account.owner_id !== session.ownerId) {
-    parts.log.warn('account of another owner was asked for', {
-      sessionId: session.id,
-      accountId,
-      actor: 'owner',
-      outcome: 'refused',
-    })
-    throw accountNotFound()
+    const facts = { sessionId: session.id, accountId, actor: 'owner' }
+    parts.refusals.note({ kind: 'foreign_account', event: 'account of another owner was asked for', who: session.id, facts })
+    throw new ServiceError('account_not_found', 'There is no such account here.')
   }
   if (account.status === 'disconnected') throw new ServiceError('account_disconnected', 'This account was disconnected already.')
   return account

@@ -37,12 +37,22 @@ export async function createApiKey(
 }
 
 export interface ApiKeys {
+  /** whether this process has seen the key live; `verify` says whether it still is */
+  knows(key: string): boolean
   /**
    * @returns the caller, or undefined for anything but a live key
    * @throws ServiceError storage_unavailable: a key that cannot be looked up is refused, not believed (S60)
    */
   verify(key: string): Promise<Caller | undefined>
 }
+
+/** @returns the parts of a key whose checksum fits; anything else costs nothing more */
+function read(key: string): { id: string; secret: string } | undefined {
+  const [, id, secret, crc] = format.exec(key) ?? []
+  return id === undefined || secret === undefined || crc !== checksum(key.slice(0, -9)) ? undefined : { id: `key_${id}`, secret }
+}
+
+const isLive = (row: ApiKeyRow, secret: string) => sameDigest(digest(secret), row.secretHash) && row.live
 
 /** Keys as one process knows them: looked up once in four seconds each, however many callers come at once, and compared in constant time. */
 export function openApiKeys(db: Db): ApiKeys {
@@ -70,11 +80,17 @@ export function openApiKeys(db: Db): ApiKeys {
   }
 
   return {
+    knows(key) {
+      const { id, secret } = read(key) ?? {}
+      const row = id === undefined ? undefined : known.get(id)?.row
+      return row !== undefined && secret !== undefined && isLive(row, secret)
+    },
+
     async verify(key) {
-      const [, id, secret, crc] = format.exec(key) ?? []
-      if (id === undefined || secret === undefined || crc !== checksum(key.slice(0, -9))) return undefined
-      const row = await lookUp(`key_${id}`)
-      if (!row || !sameDigest(digest(secret), row.secretHash) || !row.live) return undefined
+      const { id, secret } = read(key) ?? {}
+      if (id === undefined || secret === undefined) return undefined
+      const row = await lookUp(id)
+      if (!row || !isLive(row, secret)) return undefined
       const now = performance.now()
       if (now - (touchedAt.get(row.id) ?? Number.NEGATIVE_INFINITY) > touchedEveryMs) {
         touchedAt.set(row.id, now)

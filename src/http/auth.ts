@@ -5,6 +5,7 @@ import { ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { type ApiKeys, type Caller, type KeyScope, keyScopes } from './api-keys.ts'
 import { type JwtCallers, looksLikeJwt, openJwtCallers } from './jwt-callers.ts'
+import { addressOf, type Limits, type State, tooMany } from './limits.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -21,21 +22,20 @@ declare module 'fastify' {
 }
 
 /** Closes every route of this instance, and opens it for keys that have its scope. Has to be called before the routes are added. */
-export function guardRoutes(app: FastifyInstance, { log, config, keyring }: Parts, apiKeys: ApiKeys): void {
+export function guardRoutes(
+  app: FastifyInstance,
+  { refusals, config, keyring }: Parts,
+  { apiKeys, failures }: { apiKeys: ApiKeys; failures: Limits['failures'] },
+): void {
   app.decorateRequest('caller', null)
   const jwtCallers = config.jwt === undefined ? undefined : openJwtCallers(config.jwt)
+  const prove = proofs(failures)
 
   app.addHook('onRoute', (route) => {
     const { scope, public: open } = route.config ?? {}
     if (!open && (scope === undefined || !keyScopes.includes(scope))) {
       throw new Error(`Route ${route.method} ${route.url} names no scope and is not public`)
     }
-  })
-
-  const failures = app.createRateLimit({
-    max: Math.max(1, Math.floor(config.rateLimitPerMinute / 100)),
-    timeWindow: 60_000,
-    keyGenerator: (request) => `failed:${request.ip}`,
   })
 
   app.addHook('onRequest', async (request) => {
@@ -46,32 +46,18 @@ export function guardRoutes(app: FastifyInstance, { log, config, keyring }: Part
         retryAfterSeconds: 30,
       })
     if (open) return
-    const caller = await callerOf(request, apiKeys, jwtCallers)
-    if (!caller) {
-      const limit = await failures(request)
-      log.warn('authentication failed', { requestId: request.id, route: request.routeOptions.url ?? '', outcome: 'refused' })
-      if (!limit.isAllowed && limit.isExceeded) {
-        throw new ServiceError(
-          'rate_limited',
-          'Too many requests without a valid key from this address; mend the key and wait.',
-          {
-            retryAfterSeconds: limit.ttlInSeconds,
-          },
-        )
-      }
-      throw new ServiceError(
-        'unauthenticated',
-        'Send `Authorization: Bearer KEY` with a live key; make one with `cli keys create`.',
-      )
+    const facts = { requestId: request.id, route: request.routeOptions.url ?? '' }
+    const outcome = await prove(request, credentialOf(request, apiKeys, jwtCallers))
+    if ('failed' in outcome) {
+      const who = addressOf(request)
+      refusals.note({ kind: 'unauthenticated', event: 'authentication failed', who, facts: { ...facts, address: who } })
+      throw outcome.failed
     }
+    const { caller } = outcome
     request.caller = caller
     if (scope === undefined || !caller.scopes.includes(scope)) {
-      log.warn('scope was missing', {
-        requestId: request.id,
-        keyId: caller.keyId,
-        route: request.routeOptions.url ?? '',
-        outcome: 'refused',
-      })
+      const { keyId } = caller
+      refusals.note({ kind: 'insufficient_scope', event: 'scope was missing', who: keyId, facts: { ...facts, keyId } })
       throw new ServiceError('insufficient_scope', `This needs a key with the scope ${scope}.`)
     }
   })
@@ -83,9 +69,75 @@ export function requireCaller(request: FastifyRequest): Caller {
   return request.caller
 }
 
-async function callerOf(request: FastifyRequest, apiKeys: ApiKeys, jwtCallers?: JwtCallers): Promise<Caller | undefined> {
-  const [, credential] = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(request.headers.authorization ?? '') ?? []
-  if (credential === undefined) return undefined
-  if (jwtCallers && looksLikeJwt(credential)) return jwtCallers.verify(credential)
-  return apiKeys.verify(credential)
+interface Credential {
+  /** whether it was good a moment ago: to ask for it again is no guess */
+  isKnown: boolean
+  verify(): Promise<Caller | undefined>
+}
+
+/** What the request carries; undefined when there is nothing that could be one. */
+function credentialOf(request: FastifyRequest, apiKeys: ApiKeys, jwtCallers?: JwtCallers): Credential | undefined {
+  const [, text] = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(request.headers.authorization ?? '') ?? []
+  if (text === undefined) return undefined
+  const callers = jwtCallers && looksLikeJwt(text) ? jwtCallers : apiKeys
+  return { isKnown: callers.knows(text), verify: () => callers.verify(text) }
+}
+
+type Proof = (
+  request: FastifyRequest,
+  credential: Credential | undefined,
+) => Promise<{ caller: Caller } | { failed: ServiceError }>
+
+/**
+ * Guesses are limited per address before anything is looked up for them (S80). Those under way count as failed until they are settled, so that five
+ * hundred at once cost no more look-ups than one after the other; whoever comes meanwhile waits.
+ */
+function proofs(failures: Limits['failures']): Proof {
+  const underWay = new Map<string, { count: number; state: State; settled: PromiseWithResolvers<void> }>()
+
+  /** @returns the refusal when the address has no guess left; otherwise one is taken, and `settle` gives it back */
+  async function takeGuess(request: FastifyRequest, address: string): Promise<ServiceError | undefined> {
+    for (let state = await look(request); ; ) {
+      if (state.remaining === 0)
+        return tooMany('Too many requests without a valid key from this address; mend the key and wait.', state)
+      const present = underWay.get(address)
+      if ((present?.count ?? 0) < state.remaining) {
+        underWay.set(address, { settled: Promise.withResolvers(), ...present, count: (present?.count ?? 0) + 1, state })
+        return undefined
+      }
+      await present?.settled.promise
+      state = underWay.get(address)?.state ?? (await look(request))
+    }
+  }
+
+  const look = (request: FastifyRequest) => failures(request, { increment: false })
+
+  function settle(address: string, state?: State): void {
+    const present = underWay.get(address)
+    if (!present) return
+    const count = present.count - 1
+    if (count === 0) underWay.delete(address)
+    else underWay.set(address, { count, state: state ?? present.state, settled: Promise.withResolvers() })
+    present.settled.resolve()
+  }
+
+  return async (request, credential) => {
+    if (credential?.isKnown) {
+      const caller = await credential.verify()
+      if (caller) return { caller }
+    }
+    const address = addressOf(request)
+    const refusal = await takeGuess(request, address)
+    if (refusal) return { failed: refusal }
+    let state: State | undefined
+    try {
+      const caller = credential?.isKnown ? undefined : await credential?.verify()
+      if (caller) return { caller }
+      state = await failures(request)
+    } finally {
+      settle(address, state)
+    }
+    const sentence = 'Send `Authorization: Bearer KEY` with a live key; make one with `cli keys create`.'
+    return { failed: new ServiceError('unauthenticated', sentence) }
+  }
 }

@@ -3,8 +3,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
-import { ServiceError, toProblem } from '../errors.ts'
-import { failures } from '../failures.ts'
+import { failures, ServiceError, toProblem } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
 
@@ -60,12 +59,20 @@ export function answerUnreadable(parts: Parts, error: NodeJS.ErrnoException, soc
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   const requestId = newId('req')
   parts.log.debug('request was unreadable', { requestId, code: error.code ?? '' })
-  const problem = toProblem(new ServiceError('validation_failed', 'This is not a request that HTTP/1.1 allows.'), requestId)
+  const sentence =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? 'The request did not arrive in time; send it at once.'
+      : 'This is not a request that HTTP/1.1 allows.'
+  const problem = toProblem(new ServiceError('validation_failed', sentence), requestId)
   const body = JSON.stringify(problem)
   socket.end(
     `HTTP/1.1 ${problem.status} Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n${body}`,
   )
+  // Whoever goes on sending keeps a half-closed connection open; destroyed at once it might take the answer with it.
+  setTimeout(() => socket.destroy(), farewellMs).unref()
 }
+
+const farewellMs = 1000
 
 const notJson = 'Send one JSON object, UTF-8, as application/json.'
 const fastifyFailures: Record<string, ConstructorParameters<typeof ServiceError>> = {

@@ -7,6 +7,8 @@ import { digest } from '../vault/digest.ts'
 import type { Caller } from './api-keys.ts'
 
 export interface JwtCallers {
+  /** whether this process has found the token good before; `verify` says whether it still is */
+  knows(token: string): boolean
   /**
    * @returns the caller, with the scopes our configuration gives it; undefined for anything but a live token for us
    * @throws ServiceError storage_unavailable: the provider's keys cannot be had, so nobody is believed (S60)
@@ -19,6 +21,7 @@ const algorithms = ['RS256', 'ES256', 'EdDSA', 'Ed25519']
 /** An ID token of the same provider is not meant for an API (RFC 9068 §2.1). */
 const type = 'at+jwt'
 const clockToleranceSeconds = 5
+const rememberedTokens = 10_000
 
 /**
  * @param timings.cooldownMs an unknown key id makes us ask the provider again, but not more often than this
@@ -30,6 +33,7 @@ export function openJwtCallers(
   const { jwksUrl, issuer, audience, claim, scopes } = settings
   const keys = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: timeoutMs, cooldownDuration: cooldownMs })
   let leftAloneUntil = 0
+  const good = new Set<string>()
 
   const keyOf: JWTVerifyGetKey = async (header, token) => {
     // A provider that is down is not asked once per request: whoever sends rubbish would decide how often.
@@ -44,7 +48,16 @@ export function openJwtCallers(
     }
   }
 
+  /** The oldest goes when it gets crowded: forgotten means counted among guesses, no more. */
+  function remember(token: string): void {
+    good.add(token)
+    const [oldest] = good
+    if (good.size > rememberedTokens && oldest !== undefined) good.delete(oldest)
+  }
+
   return {
+    knows: (token) => good.has(digest(token)),
+
     async verify(token) {
       try {
         const { payload } = await jwtVerify(token, keyOf, {
@@ -58,6 +71,7 @@ export function openJwtCallers(
         if (typeof payload.sub !== 'string' || payload.sub === '') return undefined
         const granted = textsOf(payload[claim]).flatMap((text) => scopes.get(text) ?? [])
         const subject = auditableSubject(payload.sub)
+        remember(digest(token))
         return { keyId: `jwt:${subject}`, name: subject, scopes: [...new Set(granted)] }
       } catch (error) {
         if (error instanceof ServiceError) throw error

@@ -4,8 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { Problem } from '../errors.ts'
-import { type FailureCode, failures } from '../failures.ts'
+import { type FailureCode, failures, Problem } from '../errors.ts'
 import { nameSchemasOnce } from './schema-names.ts'
 
 const apiVersion = '1.0.0'
@@ -74,7 +73,7 @@ export function pagesOf(codes: readonly FailureCode[]) {
 /** The page's own files are for everybody: nothing in them knows a key. Has to be called before the routes are guarded. */
 export function openDocs(app: FastifyInstance): void {
   app.addHook('onRoute', (route) => {
-    if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, public: true }
+    if (/^\/docs(\/|$)/.test(route.url)) route.config = { ...route.config, public: true, bucket: 'docs' }
   })
 }
 
@@ -122,7 +121,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
     transformObject: (document) => nameSchemasOnce(asCallersSeeIt(jsonSchemaTransformObject(document))),
   })
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { persistAuthorization: false } })
-  app.get('/openapi.json', { config: { public: true }, schema: { hide: true } }, async () => app.swagger())
+  app.get('/openapi.json', { config: { public: true, bucket: 'docs' }, schema: { hide: true } }, async () => app.swagger())
 }
 
 export const requiredByCode = 'x-required-by-code'

@@ -42,7 +42,7 @@ export const operationRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (a
     app.get(
       url,
       {
-        config: { public: true },
+        config: { public: true, bucket: 'none' },
         schema: {
           tags: ['operations'],
           operationId: url === '/health' ? 'getHealth' : 'getReadiness',
@@ -61,7 +61,7 @@ export const operationRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (a
   app.get(
     '/health/live',
     {
-      config: { public: true },
+      config: { public: true, bucket: 'none' },
       schema: {
         tags: ['operations'],
         operationId: 'getLiveness',

@@ -4,25 +4,22 @@ import { z } from 'zod'
 import { ServiceError } from '../errors.ts'
 import { receiveNotice, settleNotices } from '../inbound/notices.ts'
 import type { Parts } from '../parts.ts'
+import { addressOf, type Limits, tooMany } from './limits.ts'
 import { responsesOf } from './openapi.ts'
 
 const rawType = 'application/octet-stream'
 
 const Taken = z.strictObject({}).meta({ id: 'NoticeTaken', examples: [{}] })
 
-export const webhookRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
-  const { config, log } = parts
+export const webhookRoutes: FastifyPluginAsyncZod<{ parts: Parts; forgeries: Limits['forgeries'] }> = async (
+  app,
+  { parts, forgeries },
+) => {
+  const { log } = parts
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(rawType, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.addHook('onRequest', async (request) => {
     request.raw.headers['content-type'] = rawType
-  })
-
-  // Genuine notices are never turned away; whoever sends others is soon.
-  const forgeries = app.createRateLimit({
-    max: Math.max(10, Math.floor(config.rateLimitPerMinute / 100)),
-    timeWindow: 60_000,
-    keyGenerator: (request) => `forged:${request.ip}`,
   })
 
   // Acted upon right after the answer, by this process; the background is for what this process could not do.
@@ -44,7 +41,7 @@ export const webhookRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
     '/webhooks/tiktok',
     {
       bodyLimit: 64 * 1024,
-      config: { public: true, rateLimit: false },
+      config: { public: true, bucket: 'none' },
       schema: {
         tags: ['events'],
         operationId: 'takeNotice',
@@ -79,16 +76,15 @@ export const webhookRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
     async (request) => {
       const { body } = request
       try {
-        await receiveNotice(parts, request.headers['tiktok-signature'], Buffer.isBuffer(body) ? body : Buffer.alloc(0))
+        const rawBody = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+        await receiveNotice(parts, request.headers['tiktok-signature'], rawBody, addressOf(request))
       } catch (error) {
         if (!(error instanceof ServiceError))
           throw new ServiceError('storage_unavailable', 'The notice was not kept; send it again.', { cause: error })
         if (error.code === 'invalid_signature') {
+          // Genuine notices are never turned away; whoever sends others is soon.
           const limit = await forgeries(request)
-          if (!limit.isAllowed && limit.isExceeded)
-            throw new ServiceError('rate_limited', 'Too many notices that TikTok did not sign.', {
-              retryAfterSeconds: limit.ttlInSeconds,
-            })
+          if (limit.isExceeded) throw tooMany('Too many notices that TikTok did not sign.', limit)
         }
         throw error
       }

@@ -38,14 +38,16 @@ const reasonsInAccount: ReadonlyMap<number, string> = new Map([
 /**
  * Takes a notice in: once this returns it is kept, and TikTok need not repeat it. Replays are kept once.
  *
+ * @param from the sender's address, for the log
  * @throws ServiceError invalid_signature; storage_unavailable | overloaded | keyring_mismatch: not kept, TikTok will try again for 72 hours
  */
 export async function receiveNotice(
   parts: Parts,
   signatureHeader: string | string[] | undefined,
   rawBody: Buffer,
+  from: string,
 ): Promise<void> {
-  const { config, db, log, metrics } = parts
+  const { config, db, metrics, refusals } = parts
   const signed = { signatureHeader, rawBody, secrets: config.tiktok.webhookSecrets }
   let verdict = verifyWebhook({ ...signed, nowSeconds: Date.now() / 1000 })
   // The signature is good and only the time is not: this process may have the wrong clock, not TikTok.
@@ -53,7 +55,8 @@ export async function receiveNotice(
     verdict = verifyWebhook({ ...signed, nowSeconds: await databaseSeconds(db) })
   if (!verdict.ok) {
     metrics.notices.inc({ outcome: 'refused' })
-    log.warn('TikTok notice was refused', { reason: verdict.reason })
+    const facts = { reason: verdict.reason, address: from }
+    refusals.note({ kind: 'invalid_signature', event: 'TikTok notice was refused', who: from, facts })
     throw new ServiceError('invalid_signature', "Sign the raw body with the app's client secret, as TikTok does.")
   }
   if (!parts.keyring.fits)

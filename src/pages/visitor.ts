@@ -6,6 +6,7 @@ import { sessionOfBrowser } from '../connect/connect-session.ts'
 import { actInVisit, checkBrowser, formTokenOf, type Pass } from '../connect/visit.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
+import { addressOf } from '../http/limits.ts'
 import type { Parts } from '../parts.ts'
 import { sameDigest } from '../vault/digest.ts'
 
@@ -49,11 +50,7 @@ export async function actingSession(parts: Parts, request: FastifyRequest, formT
   refuseOtherSites(parts, request)
   const pass = requirePass(parts, request)
   if (!sameDigest(formToken, formTokenOf(pass))) {
-    parts.log.warn('form came without its token', {
-      requestId: request.id,
-      route: request.routeOptions.url ?? '',
-      outcome: 'refused',
-    })
+    noteForm(parts, request, 'form came without its token')
     throw new ServiceError('session_invalid', 'This form is not from the page that is open now; open the page again.')
   }
   return actInVisit(parts, pass)
@@ -67,12 +64,19 @@ export async function sessionOfLink(parts: Parts, request: FastifyRequest, linkS
 }
 
 /** The second line behind the token. `Origin` is `null` from our own page, which sends no referrer; Sec-Fetch-Site tells the truth then. */
-function refuseOtherSites({ config: { publicUrl }, log }: Parts, request: FastifyRequest): void {
+function refuseOtherSites(parts: Parts, request: FastifyRequest): void {
+  const { publicUrl } = parts.config
   const { origin, 'sec-fetch-site': site } = request.headers
   const foreign = site === undefined ? origin !== undefined && origin !== 'null' && origin !== publicUrl : site !== 'same-origin'
   if (!foreign) return
-  log.warn('form came from another site', { requestId: request.id, route: request.routeOptions.url ?? '', outcome: 'refused' })
+  noteForm(parts, request, 'form came from another site')
   throw new ServiceError('session_invalid', 'Forms are taken from our own page only; open the page again.')
+}
+
+function noteForm({ refusals }: Parts, request: FastifyRequest, event: string): void {
+  const who = addressOf(request)
+  const facts = { requestId: request.id, route: request.routeOptions.url ?? '', address: who }
+  refusals.note({ kind: 'foreign_form', event, who, facts })
 }
 
 const nameFor = ({ secureCookies }: Config) => (secureCookies ? '__Host-tts-connect' : 'tts-connect')

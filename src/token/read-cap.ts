@@ -9,7 +9,7 @@ import type { Parts } from '../parts.ts'
  * @throws ServiceError rate_limited with the time until the next place comes free
  */
 export async function admitReader(
-  { db, config, log }: Parts,
+  { db, config, refusals }: Parts,
   accountId: string,
   reader: { keyId: string; requestId: string },
 ): Promise<void> {
@@ -17,7 +17,7 @@ export async function admitReader(
   if (cap === 0) return
   const waitSeconds = await admitRead(db, reader.keyId, accountId, cap)
   if (waitSeconds === null) return
-  log.warn('read cap was reached', { ...reader, accountId, outcome: 'refused' })
+  refusals.note({ kind: 'read_cap', event: 'read cap was reached', who: reader.keyId, facts: { ...reader, accountId } })
   throw new ServiceError(
     'rate_limited',
     `This key has read ${cap} different accounts within ten minutes, which is its cap (READ_CAP_ACCOUNTS_PER_KEY).`,

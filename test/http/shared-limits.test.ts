@@ -1,9 +1,9 @@
 // Limits shared by replicas through a real Redis, where the machine has one.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { createServer } from 'node:net'
+import { spawnSync } from 'node:child_process'
 import t from 'tap'
 import { startApp } from '../../src/app.ts'
 import { eventually } from '../rig/eventually.ts'
+import { startRedis } from '../rig/redis.ts'
 import { startWorld } from '../world.ts'
 
 const installed = spawnSync('redis-server', ['--version']).status === 0
@@ -46,28 +46,3 @@ t.test('S39: failed authentication is counted over all replicas', { skip }, asyn
   }
   t.same(statuses, [...Array<number>(10).fill(401), 429, 429])
 })
-
-async function startRedis(t: { teardown(work: () => unknown): unknown }): Promise<{ url: string; stop(): Promise<void> }> {
-  const port = await freePort()
-  const server: ChildProcess = spawn(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
-    { stdio: 'ignore' },
-  )
-  const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()))
-  const stop = async () => {
-    server.kill('SIGKILL')
-    await ended
-  }
-  t.teardown(stop)
-  return { url: `redis://127.0.0.1:${port}`, stop }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
-}

@@ -255,7 +255,7 @@ t.test('S52: notices are remembered for longer than a replay would be believed, 
 t.test('S58: nothing a notice says is logged, genuine or not', async (t) => {
   const world = await startWorld(t)
   const body = noticeBody(world, { event: 'something.new', user_openid: 'a-person', content: { note: 'a-secret-note' } })
-  await t.rejects(receiveNotice(world.parts, 't=1,s=a-signature', Buffer.from(body)), { code: 'invalid_signature' })
+  await t.rejects(receiveNotice(world.parts, 't=1,s=a-signature', Buffer.from(body), '192.0.2.1'), { code: 'invalid_signature' })
   await keep(world, { event: 'something.new', user_openid: 'a-person', content: { note: 'a-secret-note' } })
   await settleNotices(world.parts)
   t.match(world.logged(), /TikTok notice was settled/)
