@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import { generated, repository } from '../docs/generate.ts'
 import { deadlineMs, maxBytes, rememberedMs } from '../src/connect/tier-service.ts'
-import { failureCodes, failures } from '../src/errors.ts'
+import { failureCodes, failures } from '../src/failures.ts'
 import { keptDays } from '../src/operate/retention.ts'
 import { closures } from '../src/uploads/closures.ts'
 import { variables } from '../src/variables.ts'
@@ -13,9 +13,13 @@ import * as contract from './contract.ts'
 
 const read = (path: string) => readFileSync(join(repository, path), 'utf8')
 const readme = read('README.md')
-const pages = ['README.md', ...readdirSync(join(repository, 'docs')).map((name) => `docs/${name}`)].filter((path) =>
-  path.endsWith('.md'),
-)
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  ...readdirSync(join(repository, 'docs')).map((name) => `docs/${name}`),
+].filter((path) => path.endsWith('.md'))
 const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
 
 interface Operation {

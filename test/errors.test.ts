@@ -1,6 +1,7 @@
 // The family of failures: every code of the contract, with its status, and one shape on the wire.
 import t from 'tap'
-import { type FailureCode, failureCodes, failures, Problem, ServiceError, toProblem } from '../src/errors.ts'
+import { Problem, ServiceError, toProblem } from '../src/errors.ts'
+import { type FailureCode, failureCodes, failures } from '../src/failures.ts'
 
 /** As callers rely on them: a code never changes its status. */
 const contract: Record<number, string> = {

@@ -53,7 +53,7 @@ const floors: string[][] = [
   ['readiness.ts', 'replica.ts'],
   ['parts.ts'],
   ['db', 'tiktok', 'vault', 'refusals.ts', 'telemetry.ts', 'single-flight.ts'],
-  ['outbound', 'embedded-postgres.ts', 'errors.ts', 'config.ts', 'variables.ts', 'ids.ts', 'key-scopes.ts'],
+  ['outbound', 'embedded-postgres.ts', 'errors.ts', 'failures.ts', 'config.ts', 'variables.ts', 'ids.ts', 'key-scopes.ts'],
 ]
 
 const placeOf = (file: string) => (file.includes('/') ? (file.split('/')[0] ?? file) : file)

@@ -8,6 +8,7 @@ const read = (path: string) => readFileSync(join(repository, path), 'utf8')
 const folders = ['src', 'test', 'packages', 'tools', 'drizzle', 'bench', 'examples', 'ops', 'docs']
 const files = [
   'README.md',
+  'CONTRIBUTING.md',
   'SECURITY.md',
   'CHANGELOG.md',
   ...folders.flatMap((folder) =>

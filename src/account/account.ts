@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { type AccountRow, findAccount, listAccounts, readTimeline, setLabel } from '../db/accounts.ts'
 import { findAvatar } from '../db/profiles.ts'
 import type { AccountStatus } from '../db/token-sets.ts'
-import { ServiceError } from '../errors.ts'
+import { accountNotFound, ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { quotasOf, UploadQuota } from '../uploads/quota.ts'
 import { accountTypes } from './attestation.ts'
@@ -115,9 +115,9 @@ export type Account = z.infer<typeof Account>
 /** @throws ServiceError account_not_found */
 export async function getAccount(parts: Parts, id: string): Promise<Account> {
   const row = await findAccount(parts.db, id)
-  if (!row) throw notFound()
+  if (!row) throw accountNotFound()
   const [account] = await toAccounts(parts, [row])
-  if (!account) throw notFound()
+  if (!account) throw accountNotFound()
   return account
 }
 
@@ -146,7 +146,7 @@ export async function pictureOf(parts: Parts, id: string): Promise<{ contentType
   const avatar = await findAvatar(parts.db, id)
   if (avatar) return avatar
   const row = await findAccount(parts.db, id)
-  if (!row) throw notFound()
+  if (!row) throw accountNotFound()
   if (row.status === 'disconnected')
     throw new ServiceError('account_disconnected', 'The picture of a disconnected account is erased; connect the account anew.')
   throw new ServiceError(
@@ -158,7 +158,7 @@ export async function pictureOf(parts: Parts, id: string): Promise<{ contentType
 /** Why an account is in its state, newest first. @throws ServiceError account_not_found */
 export async function timelineOf(parts: Parts, id: string, page: { before?: number | undefined; limit: number }) {
   const rows = await readTimeline(parts.db, id, page.before ?? null, page.limit + 1)
-  if (rows.length === 0 && !(await findAccount(parts.db, id))) throw notFound()
+  if (rows.length === 0 && !(await findAccount(parts.db, id))) throw accountNotFound()
   const entries = rows.slice(0, page.limit)
   const last = entries.at(-1)
   return { entries, nextCursor: rows.length > page.limit && last ? String(last.seq) : null }
@@ -223,5 +223,3 @@ function toAccount({ config }: Parts, row: AccountRow, quotas: ReadonlyMap<strin
 function missingFields(scopes: readonly string[]): Partial<Record<ProfileField, string>> {
   return Object.fromEntries(Object.entries(scopeOfField).filter(([, scope]) => !scopes.includes(scope)))
 }
-
-const notFound = () => new ServiceError('account_not_found', 'Check the account id: this service never made it.')

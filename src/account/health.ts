@@ -1,7 +1,7 @@
 // How an account is doing, in a verdict and reasons, and who can mend each.
 import { z } from 'zod'
 import type { AccountRow, TroubleRow } from '../db/accounts.ts'
-import { MendedBy } from '../errors.ts'
+import { MendedBy } from '../failures.ts'
 
 export const verdicts = ['healthy', 'expiring', 'degraded', 'reauthorization_required', 'disconnected'] as const
 

@@ -2,7 +2,7 @@
 // and a vend would ask, in their words, but takes and hands out nothing.
 import { z } from 'zod'
 import { findOutlook, type Outlook } from '../db/uploads.ts'
-import { MendedBy } from '../errors.ts'
+import { MendedBy } from '../failures.ts'
 import type { Parts } from '../parts.ts'
 import { menderOf } from '../uploads/closures.ts'
 import { noAccount, toQuota, UploadQuota } from '../uploads/quota.ts'

@@ -1,6 +1,7 @@
 // The end of a connect session: the web app's backend says who finishes it, and hears what came of it.
 import { type ConnectSession, failSession } from '../db/connect-sessions.ts'
-import { type FailureCode, failures, ServiceError } from '../errors.ts'
+import { ServiceError } from '../errors.ts'
+import { type FailureCode, failures } from '../failures.ts'
 import type { Parts } from '../parts.ts'
 import { digest, sameDigest } from '../vault/digest.ts'
 import { errorOf, getConnectSession } from './connect-session.ts'

@@ -145,7 +145,8 @@ function checkReturnUrl(returnUrl: string, allowed: readonly string[]): void {
 
 async function checkReconnect(parts: Parts, accountId: string, ownerId: string): Promise<void> {
   const account = await findAccount(parts.db, accountId)
-  if (!account) throw new ServiceError('account_not_found', 'reconnect_account_id: this service never made such an account.')
+  if (!account)
+    throw new ServiceError('account_not_found', 'Check reconnect_account_id: this service never created such an account.')
   if (account.ownerId !== ownerId)
     throw new ServiceError('owner_mismatch', 'reconnect_account_id: the account belongs to another owner.')
   if (account.status === 'disconnected') {

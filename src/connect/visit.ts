@@ -6,7 +6,7 @@
 import { type Account, getAccount, pageOfAccounts } from '../account/account.ts'
 import { type Ended, listEnded } from '../db/accounts.ts'
 import { bindSession, type ConnectSession, findSessionBySecret } from '../db/connect-sessions.ts'
-import { ServiceError } from '../errors.ts'
+import { accountNotFound, ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { nextSlotsOf } from '../uploads/quota.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'
@@ -117,7 +117,7 @@ export async function accountOfVisit(parts: Parts, session: ConnectSession, acco
   if (account.owner_id !== session.ownerId) {
     const facts = { sessionId: session.id, accountId, actor: 'owner' }
     parts.refusals.note({ kind: 'foreign_account', event: 'account of another owner was asked for', who: session.id, facts })
-    throw new ServiceError('account_not_found', 'There is no such account here.')
+    throw accountNotFound()
   }
   if (account.status === 'disconnected') throw new ServiceError('account_disconnected', 'This account was disconnected already.')
   return account

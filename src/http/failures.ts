@@ -3,7 +3,8 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
-import { failures, ServiceError, toProblem } from '../errors.ts'
+import { ServiceError, toProblem } from '../errors.ts'
+import { failures } from '../failures.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
 

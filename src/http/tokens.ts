@@ -1,7 +1,7 @@
 // Access tokens over HTTP.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { FailureCode } from '../errors.ts'
+import type { FailureCode } from '../failures.ts'
 import type { Parts } from '../parts.ts'
 import { replaceRejected, VendedToken, vend } from '../token/vend.ts'
 import { requireCaller } from './auth.ts'

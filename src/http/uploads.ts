@@ -2,7 +2,8 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { readinessOf, UploadReadiness } from '../account/readiness.ts'
-import { type FailureCode, ServiceError } from '../errors.ts'
+import { ServiceError } from '../errors.ts'
+import type { FailureCode } from '../failures.ts'
 import type { Parts } from '../parts.ts'
 import { quotaOf, UploadQuota } from '../uploads/quota.ts'
 import {

@@ -44,7 +44,7 @@ export function textOf(body: Buffer, contentType = ''): string {
   return decode(body, markOf(body) ?? charset ?? 'utf-8').trim()
 }
 
-/** RFC 9110 means zlib's form; some servers send the bare one (§8.4.1.2). */
+/** RFC 9110 §8.4.1.2 means the form of zlib; some servers send the bare one. */
 const inflateEither: Decoder = (body, options) => (isZlib(body) ? inflateSync(body, options) : inflateRawSync(body, options))
 
 const decoders: Record<string, Decoder> = {

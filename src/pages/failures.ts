@@ -1,6 +1,7 @@
 // How a failure looks on a route for people: a page that says what to do next, with the way back where there is one.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { failures, type ServiceError } from '../errors.ts'
+import type { ServiceError } from '../errors.ts'
+import { failures } from '../failures.ts'
 import { prepareFailure } from '../http/failures.ts'
 import type { Parts } from '../parts.ts'
 import { failurePage, sendPage } from './page.ts'

@@ -1,7 +1,7 @@
 // Every word people read on the pages of this service, in English. A translation is another object of this shape; figures, times and lists follow
 // `lang` by themselves (in-words.ts). Sentences are whole, so that another language can order its words as it likes.
 import type { AccountType } from '../account/attestation.ts'
-import type { FailureCode } from '../errors.ts'
+import { failures, pageWordsOf, type Words } from '../failures.ts'
 
 export const texts = {
   lang: 'en',
@@ -212,131 +212,8 @@ export const texts = {
     },
   },
 
-  /** Failures on the way, one by one. Titles say what happened, sentences what to do. */
-  failures: {
-    validation_failed: {
-      title: 'We did not understand that',
-      text: 'The address or the form was incomplete. Go back and try again.',
-    },
-    invalid_json: {
-      title: 'We did not understand that',
-      text: 'Your browser sent something we cannot read. Go back and try again.',
-    },
-    return_url_not_allowed: {
-      title: 'We may not send you back there',
-      text: 'The app you came from named an address that is not on its list. Please tell its makers.',
-    },
-    idempotency_key_required: {
-      title: 'Something was missing',
-      text: 'The app you came from left something out. Please tell its makers.',
-    },
-    state_missing: {
-      title: 'TikTok sent you back without your ticket',
-      text: 'We cannot tell what you were doing. Go back to the app you came from and start again.',
-    },
-    state_invalid: {
-      title: 'This step was done already',
-      text: 'You may have gone back or reloaded. Go to the app you came from to see the result, or start again there.',
-    },
-    state_expired: {
-      title: 'That took more than ten minutes',
-      text: 'For your safety the way through TikTok is open for ten minutes only. Go back to the app you came from and start again.',
-    },
-    browser_mismatch: {
-      title: 'This was started in another browser',
-      text: 'Go on in the browser in which you started, with cookies allowed. Or go back to the app you came from and start again in this one.',
-    },
-    session_invalid: {
-      title: 'This link does not work any more',
-      text: 'Nothing was changed. The link or the page was used already, is too old, or your browser does not allow cookies. Go back to the app you came from and start again.',
-    },
-    unauthenticated: { title: 'This is not open to browsers', text: 'Go back to the app you came from.' },
-    invalid_signature: { title: 'We cannot tell who sent this', text: 'Go back to the app you came from.' },
-    insufficient_scope: { title: 'This is not allowed', text: 'Go back to the app you came from.' },
-    owner_mismatch: {
-      title: 'Somebody else started this',
-      text: 'You are logged in as another person than the one who started. Nothing was connected. Start again as yourself.',
-    },
-    confirm_invalid: {
-      title: 'We could not make sure that it was you',
-      text: 'Nothing was connected. Go back to the app you came from and start again.',
-    },
-    route_not_found: { title: 'There is no such page', text: 'Check the address, or go back to the app you came from.' },
-    account_not_found: {
-      title: 'There is no such account here',
-      text: 'It may have been disconnected meanwhile. Go back and look again.',
-    },
-    connect_session_not_found: {
-      title: 'This link does not work any more',
-      text: 'Go back to the app you came from and start again.',
-    },
-    upload_not_found: { title: 'There is no such upload', text: 'Go back to the app you came from.' },
-    owner_not_found: { title: 'We do not know you yet', text: 'Go back to the app you came from and connect an account.' },
-    reauthorization_required: { title: 'The account has to be reconnected', text: 'Open your accounts and choose “Reconnect”.' },
-    account_limit_reached: {
-      title: 'All places of your plan are used',
-      text: 'The account was not connected, and TikTok has taken the permission back. Disconnect another account or change your plan, then start again.',
-    },
-    account_already_connected: {
-      title: 'Somebody else has connected this TikTok account',
-      text: 'It can be connected once only. Whoever connected it has to disconnect it first; if that was you under another name, log in there.',
-    },
-    account_mismatch: {
-      title: 'That was a different TikTok account',
-      text: 'You wanted to reconnect one account and logged in to TikTok with another. Log out at TikTok, start again, and choose the right one.',
-    },
-    session_not_ready: { title: 'TikTok has not answered yet', text: 'Finish at TikTok first, then come back.' },
-    upload_released: { title: 'This upload was given up', text: 'Go back to the app you came from.' },
-    upload_committed: { title: 'This upload is done', text: 'Go back to the app you came from.' },
-    account_disconnected: { title: 'This account was disconnected', text: 'Connect it again if you want to go on using it.' },
-    session_expired: {
-      title: 'This link is too old',
-      text: 'For your safety it works for ten minutes only. Go back to the app you came from and start again.',
-    },
-    payload_too_large: { title: 'That was too much', text: 'Use fewer characters and try again.' },
-    unsupported_media_type: {
-      title: 'We did not understand that',
-      text: 'Your browser sent a kind of form we do not take. Go back and try again.',
-    },
-    account_type_not_supported: {
-      title: 'This kind of account cannot be connected',
-      text: 'Only Creator and Business accounts can. You can switch in the TikTok app, under “Settings and privacy”, “Account”. It is free.',
-    },
-    age_not_confirmed: { title: 'You have to be 18 or older', text: 'Without saying so, no account can be connected.' },
-    scope_not_granted: {
-      title: 'A permission that is needed was not given',
-      text: 'Nothing was connected. Start again, and at TikTok leave everything ticked that is needed here.',
-    },
-    idempotency_key_reused: { title: 'Something was sent twice', text: 'Go back to the app you came from.' },
-    rate_limited: { title: 'That was a bit fast', text: 'Please wait a minute, then try again.' },
-    upload_quota_exhausted: {
-      title: 'No upload is left for now',
-      text: 'TikTok takes a certain number of videos a day. Try again later.',
-    },
-    internal_error: {
-      title: 'Something broke on our side',
-      text: 'It is not your fault, and nothing was changed at TikTok. Please try again in a few minutes.',
-    },
-    credential_unreadable: {
-      title: 'We cannot open the stored permission',
-      text: 'It is not your fault. We have been told; please try again later.',
-    },
-    tiktok_rejected: {
-      title: 'TikTok refused',
-      text: 'TikTok did not accept the connection. Start again; if it happens once more, try later.',
-    },
-    tiktok_unavailable: { title: 'TikTok does not answer', text: 'Nothing was changed. Please try again in a few minutes.' },
-    refresh_in_progress: {
-      title: 'One moment, please',
-      text: 'We are talking to TikTok about this account. Try again in a few seconds.',
-    },
-    storage_unavailable: {
-      title: 'We cannot get at our data right now',
-      text: 'Nothing is lost. Please try again in a few minutes.',
-    },
-    overloaded: { title: 'There is a lot going on', text: 'Please try again in a moment.' },
-    keyring_mismatch: { title: 'We are closed for repairs', text: 'Nothing is lost. Please try again later.' },
-  } satisfies Record<FailureCode, { title: string; text: string }>,
+  /** A failure that only programs should meet. Those that people meet have their words in failures.ts. */
+  failed: { title: 'That did not work', text: 'Go back to the app you came from and try again.' } satisfies Words,
 
   /** Failures that TikTok named on the way back (RFC 6749 §4.1.2.1), and two that we found there. */
   authorization: {
@@ -368,17 +245,13 @@ export const texts = {
       title: 'TikTok’s answer was incomplete',
       text: 'Nothing was connected. Go back to the app you came from and start again.',
     },
-  } as Record<string, { title: string; text: string }>,
+  } as Record<string, Words>,
 }
 
 export type DoneCode = keyof typeof texts.done
 export type NotDoneCode = keyof typeof texts.notDone
 
 /** What to say about a failure, whoever named it: this service, or TikTok in its answer. */
-export function failureInWords(code: string): { title: string; text: string } {
-  return (
-    (texts.failures as Record<string, { title: string; text: string }>)[code] ??
-    texts.authorization[code] ??
-    texts.failures.tiktok_rejected
-  )
+export function failureInWords(code: string): Words {
+  return pageWordsOf(code) ?? texts.authorization[code] ?? (code in failures ? texts.failed : failures.tiktok_rejected.page)
 }

@@ -11,7 +11,7 @@ import {
   revocationStands,
   settleRevocation,
 } from '../db/revocations.ts'
-import { ServiceError } from '../errors.ts'
+import { accountNotFound, ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Parts } from '../parts.ts'
 import { within } from '../single-flight.ts'
@@ -52,8 +52,7 @@ export async function disconnect(
   const revocationId = newId('rev')
   const ended = await disconnectAccount(db, { accountId, ...end, revocationId })
   if (!ended) {
-    if (!(await findAccount(db, accountId)))
-      throw new ServiceError('account_not_found', 'Check the account id: this service never made it.')
+    if (!(await findAccount(db, accountId))) throw accountNotFound()
     const pending = await pendingRevocationOf(db, accountId)
     return pending === undefined ? 'already_gone' : revokeNow(parts, pending)
   }

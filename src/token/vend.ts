@@ -2,7 +2,7 @@
 // when neither is to be had.
 import { z } from 'zod'
 import { peekTokenSet, type Vended } from '../db/token-sets.ts'
-import { ServiceError } from '../errors.ts'
+import { accountNotFound, ServiceError } from '../errors.ts'
 import type { Parts, RefreshOutcome } from '../parts.ts'
 import { within } from '../single-flight.ts'
 import { admitReader } from './read-cap.ts'
@@ -139,7 +139,7 @@ function peek(parts: Parts, accountId: string): Promise<Vended> {
 
 async function found(row: Promise<Vended | undefined>): Promise<Vended> {
   const vended = await row
-  if (!vended) throw new ServiceError('account_not_found', 'Check the account id: this service never made it.')
+  if (!vended) throw accountNotFound()
   return vended
 }
 

@@ -2,7 +2,7 @@
 // does not take it. An account that needs its person has no refresh left; its token is used while it is still handed out.
 import { fetchProfile } from '../account/profile.ts'
 import { findAccount, findGrant } from '../db/accounts.ts'
-import { ServiceError } from '../errors.ts'
+import { accountNotFound, ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 import { within } from '../single-flight.ts'
 import { refresh } from './refresh.ts'
@@ -15,7 +15,7 @@ import { refresh } from './refresh.ts'
 export async function verify(parts: Parts, accountId: string): Promise<void> {
   for (const mayRefresh of [true, false]) {
     const account = await findAccount(parts.db, accountId)
-    if (!account) throw new ServiceError('account_not_found', 'Check the account id: this service never made it.')
+    if (!account) throw accountNotFound()
     if (account.status === 'disconnected')
       throw new ServiceError('account_disconnected', 'This account was disconnected; there is nothing to verify.')
     const mayVend = account.status === 'active' || account.statusReason === 'refresh_outcome_unknown' // F01

@@ -1,6 +1,6 @@
 // What TikTok's own refusals of an upload mean for the next one: which of them close the account, for how long, and who can mend that.
 import { type Closure, reopenUploads } from '../db/uploads.ts'
-import type { MendedBy } from '../errors.ts'
+import type { MendedBy } from '../failures.ts'
 import type { Parts } from '../parts.ts'
 
 const hour = 3600

@@ -1,7 +1,7 @@
 // The window of upload slots of one TikTok account: how many of the rolling 24 hours' slots are taken, and when the next is free.
 import { z } from 'zod'
 import { findNextSlots, findQuotas, type NoAccount, type QuotaRow } from '../db/uploads.ts'
-import { ServiceError } from '../errors.ts'
+import { accountNotFound, ServiceError } from '../errors.ts'
 import type { Parts } from '../parts.ts'
 
 export const windowSeconds = 86_400
@@ -60,6 +60,6 @@ export function toQuota(row: QuotaRow, limit: number): UploadQuota {
 
 export function noAccount(code: NoAccount): ServiceError {
   return code === 'account_not_found'
-    ? new ServiceError(code, 'Check the account id: this service never made it.')
+    ? accountNotFound()
     : new ServiceError(code, 'This account was disconnected; the person can connect it anew.')
 }

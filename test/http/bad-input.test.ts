@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { request } from 'undici'
-import { failures } from '../../src/errors.ts'
+import { failures } from '../../src/failures.ts'
 import { startWorld } from '../world.ts'
 
 interface Schema {

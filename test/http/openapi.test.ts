@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
-import { type FailureCode, failures } from '../../src/errors.ts'
+import { type FailureCode, failures } from '../../src/failures.ts'
 import { asFile } from '../../src/http/openapi.ts'
 import { startWorld } from '../world.ts'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { failureCodes } from '../../src/errors.ts'
+import { failureCodes } from '../../src/failures.ts'
 import { problemsFile } from '../../src/pages/problems.ts'
 import { startWorld } from '../world.ts'
 
