@@ -52,6 +52,7 @@ const floors: string[][] = [
   ['uploads', 'events'],
   ['readiness.ts', 'replica.ts'],
   ['parts.ts'],
+  ['journal'],
   ['db', 'tiktok', 'vault', 'refusals.ts', 'telemetry.ts', 'single-flight.ts'],
   ['outbound', 'embedded-postgres.ts', 'errors.ts', 'failures.ts', 'config.ts', 'variables.ts', 'ids.ts', 'key-scopes.ts'],
 ]

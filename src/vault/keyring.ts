@@ -10,6 +10,7 @@ export type Purpose =
   | 'confirm'
   | 'revocation'
   | 'spill'
+  | 'journal'
   | 'canary'
   | 'event'
 

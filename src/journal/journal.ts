@@ -1,0 +1,231 @@
+// The rotation journal: what TikTok answered and what must not be undone, sealed and on disk before or beside the database, and kept long
+// enough to bring a restored database up to date. Written to by this process, read from all that share the directory.
+import { readdir } from 'node:fs/promises'
+import type { Vault } from '../vault/vault.ts'
+import { beat, endBeat, type JournalOnDisk, listJournals, makeJournalDir } from './disk.ts'
+import { encodeFrame, encodeHeader, encodeSequences } from './frames.ts'
+import { KnownGenerations } from './known.ts'
+import { awaited, type Pending, pendingOf } from './pending.ts'
+import { type Entry, type StoredEntry, sealEntry } from './sealing.ts'
+import { createUpkeep } from './upkeep.ts'
+import { openWriter } from './writer.ts'
+
+export interface Written {
+  sequence: number
+  /** false: the disk refused or took too long, which `onTrouble` heard; a late write may still land */
+  durable: boolean
+}
+
+export interface JournalTrouble {
+  readonly doing: 'write' | 'keep'
+  readonly about: string
+  readonly error: unknown
+}
+
+export interface Journal {
+  readonly id: string
+  readonly dir: string
+  readonly databaseId: string
+  /** the generations this process has seen recorded */
+  readonly known: KnownGenerations
+  /** Resolves when it is on disk. Never rejects: a full or hanging disk must not stop a refresh whose token is spent. */
+  write(entry: Entry): Promise<Written>
+  /** For what may be lost with the last second. */
+  note(entry: Entry): void
+  /** The database has it, or it is nobody's any more. Nobody waits for this: a repeat finds itself recorded. */
+  recorded(written: Pick<Written, 'sequence'>): void
+  /** The same for an entry that `pending` has found. */
+  settled(entry: StoredEntry): void
+  /** Answers that the database does not have yet: of this process, and those found of others. */
+  count(): number
+  /**
+   * Answers, of all processes that share the directory, that may not be in the database; those of live neighbours included.
+   *
+   * @throws the file system's error when the directory cannot be read: that is not an empty list
+   */
+  pending(): Promise<Pending>
+  /** @throws the file system's error */
+  journals(): Promise<JournalOnDisk[]>
+  /** The vault keys that segments are sealed with; none while the disk is away. */
+  keyIds(): Promise<string[]>
+  /** Keeps what is settled, seals anew what is under an old key, and drops what is older than so long. */
+  keepHouse(keptHours: number): Promise<void>
+  measure(): Promise<{ bytes: number; segments: number; oldestAtMs: number | null }>
+  close(): Promise<void>
+}
+
+export interface JournalOptions {
+  dir: string
+  id: string
+  databaseId: string
+  vault: Vault
+  /** to be logged and counted */
+  onTrouble: (trouble: JournalTrouble) => void
+  /** bytes have reached the disk */
+  onWritten?: () => void
+  /** how long a refresh waits for the disk */
+  timeoutMs?: number
+  /** the database's clock, as well as it is known */
+  now?: () => number
+  segmentBytes?: number
+  nameBelievedMs?: number
+}
+
+const beatMs = 10_000
+/** Recorded entries are told of together. A crash before that costs a replay that changes nothing. */
+const tellMs = 250
+const tellAtMost = 1_000
+
+/** @throws the file system's error when the directory can be neither made nor read: a setting to correct, at start */
+export async function openJournal(options: JournalOptions): Promise<Journal> {
+  const {
+    dir,
+    id,
+    databaseId,
+    vault,
+    onTrouble,
+    onWritten,
+    timeoutMs = 2_000,
+    now = Date.now,
+    segmentBytes,
+    nameBelievedMs,
+  } = options
+  const [keyId = ''] = vault.keyIds
+  await makeJournalDir(dir, id)
+  await readdir(dir)
+  await beat(dir, id)
+  const beating = setInterval(() => {
+    beat(dir, id).catch((error) => onTrouble({ doing: 'keep', about: id, error }))
+  }, beatMs)
+  beating.unref()
+
+  const writer = openWriter({
+    dir,
+    journalId: id,
+    header: (segment) => encodeHeader({ journalId: id, segment, databaseId, keyId }, now()),
+    onTrouble: (error) => onTrouble({ doing: 'write', about: id, error }),
+    ...(onWritten ? { onWritten } : {}),
+    ...(segmentBytes === undefined ? {} : { segmentBytes }),
+    ...(nameBelievedMs === undefined ? {} : { nameBelievedMs }),
+  })
+  const inTime = patience(timeoutMs)
+  const recordedLately: number[] = []
+  /** of other journals, by journal and sequence */
+  const settledElsewhere = new Set<string>()
+  let foundElsewhere = 0
+  let sequences = 0
+
+  const pendingIn = (journal: JournalOnDisk) =>
+    pendingOf(journal, {
+      vault,
+      databaseId,
+      isSettled: (sequence) => (journal.id === id ? !writer.has(sequence) : settledElsewhere.has(`${journal.id}:${sequence}`)),
+    })
+  const upkeep = createUpkeep({ dir, own: id, vault, databaseId, pendingOf: pendingIn })
+
+  function recorded({ sequence }: Pick<Written, 'sequence'>): void {
+    if (sequence === 0) return // it was never written
+    writer.settle(sequence)
+    if (recordedLately.push(sequence) >= tellAtMost) tellRecorded()
+    else if (recordedLately.length === 1) setTimeout(tellRecorded, tellMs).unref()
+  }
+
+  function tellRecorded(): void {
+    if (recordedLately.length === 0) return
+    const payload = encodeSequences(recordedLately.splice(0))
+    writer.accompany(encodeFrame({ kind: 'recorded', sequence: 0, atMs: now(), generation: 0, subject: '', keyId: '', payload }))
+  }
+
+  return {
+    id,
+    dir,
+    databaseId,
+    known: new KnownGenerations(),
+
+    async write(entry) {
+      let sequence = 0
+      try {
+        const bytes = sealEntry(vault, id, entry, sequences + 1, now())
+        sequence = ++sequences
+        await inTime(writer.append(bytes, { sequence, pending: awaited.has(entry.kind) }))
+        return { sequence, durable: true }
+      } catch (error) {
+        onTrouble({ doing: 'write', about: entry.subject, error })
+        return { sequence, durable: false }
+      }
+    },
+
+    note: (entry) => writer.accompany(sealEntry(vault, id, entry, ++sequences, now())),
+    recorded,
+
+    settled(entry) {
+      if (entry.journalId === id) return recorded(entry)
+      settledElsewhere.add(`${entry.journalId}:${entry.sequence}`)
+      foundElsewhere = Math.max(0, foundElsewhere - 1)
+    },
+
+    count: () => writer.pending + foundElsewhere,
+
+    async pending() {
+      const all: Pending = { entries: [], unreadable: [] }
+      for (const journal of await listJournals(dir)) {
+        const { entries, unreadable } = await pendingIn(journal)
+        all.entries.push(...entries)
+        all.unreadable.push(...unreadable)
+      }
+      all.entries.sort((a, b) => a.atMs - b.atMs || a.sequence - b.sequence)
+      foundElsewhere = all.entries.filter(({ journalId }) => journalId !== id).length
+      return all
+    },
+
+    journals: () => listJournals(dir),
+    keyIds: () => upkeep.keyIds().catch(() => []), // a bad disk is heard of by those who write to it
+
+    async keepHouse(keptHours) {
+      try {
+        tellRecorded()
+        await upkeep.adopt()
+        await upkeep.reseal()
+        await upkeep.prune(keptHours)
+      } catch (error) {
+        onTrouble({ doing: 'keep', about: id, error })
+      }
+    },
+
+    async measure() {
+      const segments = (await listJournals(dir)).flatMap((journal) => journal.segments)
+      const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0)
+      const oldestAtMs = segments.reduce((least, { changedAtMs }) => Math.min(least, changedAtMs), Number.POSITIVE_INFINITY)
+      return { bytes, segments: segments.length, oldestAtMs: Number.isFinite(oldestAtMs) ? oldestAtMs : null }
+    },
+
+    async close() {
+      clearInterval(beating)
+      tellRecorded()
+      await inTime(writer.close()).catch((error) => onTrouble({ doing: 'write', about: id, error }))
+      await endBeat(dir, id).catch(() => {}) // silence says the same, a minute later
+    },
+  }
+}
+
+/** Work goes on when its time is over. While any is overdue nobody waits for the disk again: one slow refresh is enough. */
+function patience(timeoutMs: number): (work: Promise<unknown>) => Promise<void> {
+  let overdue = 0
+  return async (work) => {
+    const patienceMs = overdue > 0 ? 0 : timeoutMs
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, patienceMs, 'late')
+    })
+    const first = await Promise.race([work, late]).finally(() => clearTimeout(timer))
+    if (first !== 'late') return
+    if (patienceMs > 0) {
+      overdue += 1
+      const settle = () => {
+        overdue -= 1
+      }
+      work.then(settle, settle)
+    }
+    throw new Error('The disk does not answer in time')
+  }
+}
