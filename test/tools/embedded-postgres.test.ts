@@ -49,8 +49,8 @@ async function owner(t: Test, dataDir: string, from: { clone?: SmallClone; accou
   const child = fork(script, [dataDir], {
     detached: true,
     execArgv: [],
-    // Of this run's environment the test runner's loaders lie where another account may not look.
-    ...(from.clone && { execPath: from.clone.node, cwd: '/', env: {} }),
+    // Without the test runner's loaders, which lie where another account may not look.
+    ...(from.clone && { execPath: '/usr/bin/env', execArgv: ['-u', 'NODE_OPTIONS', from.clone.node], cwd: '/', env: {} }),
     ...from.account,
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
