@@ -1,5 +1,6 @@
 // The programs of the embedded PostgreSQL, from the npm package for this platform.
-import { chmod, cp, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { cpSync } from 'node:fs'
+import { chmod, mkdtemp, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { type Account, runAs } from './home.ts'
@@ -40,7 +41,7 @@ export async function findBinaries(
 async function copyPrograms(native: string, copy: string): Promise<string> {
   const draft = await mkdtemp(`${copy}.new-`)
   try {
-    await cp(native, draft, { recursive: true, verbatimSymlinks: true })
+    cpSync(native, draft, { recursive: true, verbatimSymlinks: true }) // a thousand files: twice as quick as one await each
     await linkLibraries(draft)
     await openToAll(draft)
   } catch (error) {
