@@ -65,7 +65,6 @@ CREATE TABLE "connect_sessions" (
 	"age_confirmed_at" timestamp with time zone,
 	"attestation_version" text,
 	"label" text,
-	"tier" text,
 	"reconnect_account_id" text,
 	"status" text NOT NULL,
 	"error" text,

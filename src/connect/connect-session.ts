@@ -56,7 +56,6 @@ export async function createConnectSession(parts: Parts, wish: ConnectWish, acto
     ...attested,
     attestationVersion,
     label: wish.label ?? null,
-    tier,
     reconnectAccountId: wish.reconnectAccountId ?? null,
     createdBy: actor,
   })

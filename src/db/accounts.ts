@@ -48,15 +48,15 @@ export interface TroubleRow {
 /** of the account `a` and its token set `t` */
 export const troubleColumns = `t.failures, t.rejected_at is not null as rejected,
   case when t.failures > 0 then (select j.code from timeline j where j.account_id = a.id and j.kind in ('refresh_failed', 'refresh_ambiguous')
-    and j.at > now() - interval '7 days' order by j.at desc limit 1) end as "failureCode",
-  exists (select 1 from gates g where g.name = 'token' and g.failures > 0 and g.reason = 'client_refused') as "clientRefused"`
+    and j.at > now() - interval '7 days' order by j.at desc limit 1) end as failure_code,
+  exists (select 1 from gates g where g.name = 'token' and g.failures > 0 and g.reason = 'client_refused') as client_refused`
 
-const columns = `a.id, a.owner_id as "ownerId", a.open_id as "openId", a.label, a.status, a.status_reason as "statusReason", a.account_type as "accountType",
-  a.attested_at as "attestedAt", a.attestation_version as "attestationVersion", a.attestation_source as "attestationSource", a.age_confirmed_at as "ageConfirmedAt", a.scopes, a.username,
-  a.display_name as "displayName", a.follower_count as "followerCount", a.is_verified as "isVerified", a.profile_fetched_at as "profileFetchedAt",
-  exists (select 1 from avatars v where v.account_id = a.id) as "hasAvatar", a.authorized_at as "authorizedAt", a.connected_at as "connectedAt",
-  a.disconnected_at as "disconnectedAt", t.generation, t.access_expires_at as "accessExpiresAt", t.refresh_expires_at as "refreshExpiresAt",
-  t.refreshed_at as "refreshedAt", ${troubleColumns}, now() as "readAt"`
+const columns = `a.id, a.owner_id, a.open_id, a.label, a.status, a.status_reason, a.account_type,
+  a.attested_at, a.attestation_version, a.attestation_source, a.age_confirmed_at, a.scopes, a.username,
+  a.display_name, a.follower_count, a.is_verified, a.profile_fetched_at,
+  exists (select 1 from avatars v where v.account_id = a.id) as has_avatar, a.authorized_at, a.connected_at,
+  a.disconnected_at, t.generation, t.access_expires_at, t.refresh_expires_at,
+  t.refreshed_at, ${troubleColumns}, now() as read_at`
 
 export async function findAccount(db: Db, id: string): Promise<AccountRow | undefined> {
   const rows = await db.run(
@@ -96,7 +96,7 @@ export async function listEnded(db: Db, ownerId: string, days: number, limit: nu
   return db.run(
     'list_ended_accounts',
     (sql) => sql<Ended[]>`
-      select id, status_reason as reason, connected_at as "connectedAt", disconnected_at as "disconnectedAt" from accounts
+      select id, status_reason as reason, connected_at, disconnected_at from accounts
       where owner_id = ${ownerId} and status = 'disconnected' and status_reason is distinct from 'disconnected_by_owner'
         and disconnected_at > now() - make_interval(days => ${days})
       order by disconnected_at desc, id desc limit ${limit}`,
@@ -122,7 +122,7 @@ export async function findByOpenId(
   const rows = await db.run(
     'find_account_by_open_id',
     (sql) => sql<{ id: string; ownerId: string; generation: number }[]>`
-      select a.id, a.owner_id as "ownerId", t.generation from accounts a join token_sets t on t.account_id = a.id
+      select a.id, a.owner_id, t.generation from accounts a join token_sets t on t.account_id = a.id
       where a.open_id = ${openId} and a.status <> 'disconnected'`,
   )
   return rows[0]
@@ -162,7 +162,7 @@ export async function connectAccount(db: Db, grant: Connect): Promise<{ outcome:
   const rows = await db.run(
     'connect_account',
     (sql) => sql<{ outcome: ConnectOutcome; accountId: string | null }[]>`
-      select outcome, account_id as "accountId" from connect_account(${sql.json(snakeCased(grant))})`,
+      select outcome, account_id from connect_account(${sql.json(snakeCased(grant))})`,
   )
   const row = rows[0]
   if (!row) throw new Error('connect_account answered nothing')
@@ -182,8 +182,8 @@ export async function findGrant(db: Db, accountId: string): Promise<LiveGrant | 
   const rows = await db.run(
     'find_grant',
     (sql) => sql<LiveGrant[]>`
-      select account_id as "accountId", generation, sealed_access_token as "sealedAccessToken", sealed_refresh_token as "sealedRefreshToken",
-        access_expires_at as "accessExpiresAt" from token_sets where account_id = ${accountId}`,
+      select account_id, generation, sealed_access_token, sealed_refresh_token,
+        access_expires_at from token_sets where account_id = ${accountId}`,
   )
   return rows[0]
 }
@@ -269,7 +269,7 @@ export async function readTimeline(db: Db, accountId: string, before: number | n
   return db.run(
     'read_timeline',
     (sql) => sql<TimelineEntry[]>`
-      select seq, at, kind, code, generation, actor, request_id as "requestId" from timeline
+      select seq, at, kind, code, generation, actor, request_id from timeline
       where account_id = ${accountId} and (${before}::bigint is null
         or (at, seq) < (select b.at, b.seq from timeline b where b.account_id = ${accountId} and b.seq = ${before})) order by at desc, seq desc limit ${limit}`,
   )

@@ -14,8 +14,8 @@ export interface ApiKeyRow {
   live: boolean
 }
 
-const columns = `id, name, secret_hash as "secretHash", scopes, created_at as "createdAt", expires_at as "expiresAt", revoked_at as "revokedAt",
-  last_used_at as "lastUsedAt", (revoked_at is null and (expires_at is null or expires_at > now())) as live`
+const columns = `id, name, secret_hash, scopes, created_at, expires_at, revoked_at,
+  last_used_at, (revoked_at is null and (expires_at is null or expires_at > now())) as live`
 
 export async function insertApiKey(
   db: Db,

@@ -43,7 +43,7 @@ export async function readTokenReads(
     async (sql) => {
       let count = 0
       const query = sql<TokenRead[]>`
-        select at, key_id as "keyId", account_id as "accountId", generation, degraded, request_id as "requestId" from token_reads
+        select at, key_id, account_id, generation, degraded, request_id from token_reads
         where ${keyId === null ? sql`true` : sql`key_id = ${keyId}`} and ${accountId === null ? sql`true` : sql`account_id = ${accountId}`}
           and ${from === null ? sql`true` : sql`at >= ${from}`} and ${to === null ? sql`true` : sql`at < ${to}`}
         order by at, request_id`
@@ -71,7 +71,7 @@ export async function readChanges(
       const during = sql`${from === null ? sql`true` : sql`at >= ${from}`} and ${to === null ? sql`true` : sql`at < ${to}`}
         and ${actor === null ? sql`true` : sql`actor = ${actor} and actor <> 'service'`}`
       const query = sql<Change[]>`
-        select at, seq, actor, kind as action, account_id as object, code, request_id as "requestId" from timeline
+        select at, seq, actor, kind as action, account_id as object, code, request_id from timeline
         where ${during} and ${object === null ? sql`true` : sql`account_id = ${object}`}
         union all
         select at, seq, actor, action, object, detail, null from trail

@@ -65,8 +65,8 @@ export async function consumeState(db: Db, stateHash: string, browserHash: strin
         where state_hash = ${stateHash} and browser_hash = ${browserHash} and consumed_at is null and expires_at > now()
         returning state_hash
       )
-      select r.session_id as "sessionId", r.sealed_verifier as "sealedVerifier", r.reconnect_account_id as "reconnectAccountId", exists (select 1 from consumed) as consumed,
-        r.consumed_at is not null as used, r.expires_at <= now() as expired, coalesce(r.browser_hash = ${browserHash}, false) as "browserFits"
+      select r.session_id, r.sealed_verifier, r.reconnect_account_id, exists (select 1 from consumed) as consumed,
+        r.consumed_at is not null as used, r.expires_at <= now() as expired, coalesce(r.browser_hash = ${browserHash}, false) as browser_fits
       from authorization_requests r where r.state_hash = ${stateHash}`,
   )
   return rows[0]

@@ -40,7 +40,7 @@ export async function readGate(db: Db): Promise<Gate> {
   const rows = await db.run(
     'read_gate',
     (sql) => sql<Gate[]>`
-      select reason, failures, greatest(0, extract(epoch from greatest(closed_until, now()) - now()))::float8 as "closedForSeconds"
+      select reason, failures, greatest(0, extract(epoch from greatest(closed_until, now()) - now()))::float8 as closed_for_seconds
       from gates where name = 'token'`,
   )
   return rows[0] ?? { reason: null, failures: 0, closedForSeconds: 0 }

@@ -42,9 +42,9 @@ const journalAndClaims = `journal as (
         insert into timeline (account_id, kind, generation, attempt_id, code, actor)
         select account_id, 'refresh_abandoned', generation, left_by, 'lease_ran_out', 'service' from claimed where lease_ran_out
       )
-      select c.account_id as "accountId", c.attempt_id as "attemptId", c.generation, a.open_id as "openId", a.scopes,
-        c.sealed_refresh_token as "sealedRefreshToken", c.unsettled_attempts as "unsettledAttempts", c.lease_ran_out as "leaseRanOut",
-        coalesce(c.refresh_expires_at <= now(), false) as "refreshTokenExpired", exists (select 1 from probe) as probing, c.failures, now() as "claimedAt"
+      select c.account_id, c.attempt_id, c.generation, a.open_id, a.scopes,
+        c.sealed_refresh_token, c.unsettled_attempts, c.lease_ran_out,
+        coalesce(c.refresh_expires_at <= now(), false) as refresh_token_expired, exists (select 1 from probe) as probing, c.failures, now() as claimed_at
       from claimed c join accounts a on a.id = c.account_id`
 
 /**
@@ -114,10 +114,10 @@ export async function reclaimDueTokenSets(db: Db, terms: ClaimTerms): Promise<Cl
   return db.run(
     'reclaim_due_token_sets',
     (sql) => sql<Claim[]>`
-      select t.account_id as "accountId", t.attempt_id as "attemptId", t.generation, a.open_id as "openId", a.scopes,
-        t.sealed_refresh_token as "sealedRefreshToken", t.unsettled_attempts as "unsettledAttempts", false as "leaseRanOut",
-        coalesce(t.refresh_expires_at <= now(), false) as "refreshTokenExpired", false as probing, t.failures,
-        t.lease_until - make_interval(secs => ${terms.leaseSeconds}) as "claimedAt"
+      select t.account_id, t.attempt_id, t.generation, a.open_id, a.scopes,
+        t.sealed_refresh_token, t.unsettled_attempts, false as lease_ran_out,
+        coalesce(t.refresh_expires_at <= now(), false) as refresh_token_expired, false as probing, t.failures,
+        t.lease_until - make_interval(secs => ${terms.leaseSeconds}) as claimed_at
       from token_sets t join accounts a on a.id = t.account_id
       -- A claim moves the due time to the end of its lease: the index finds them.
       where t.due_at > now() and t.due_at <= now() + make_interval(secs => ${terms.leaseSeconds})
@@ -152,7 +152,7 @@ export async function standingOf(db: Db, accountId: string): Promise<Standing | 
     (sql) => sql<Standing[]>`
       select a.status, t.generation, coalesce(t.lease_until > now(), false) as leased, t.rejected_at is not null as rejected,
         greatest(0, extract(epoch from least(t.next_attempt_at, now() + interval '1 day') - now()), -- some wait for ever, and not every PostgreSQL subtracts that
-          (select extract(epoch from closed_until - now()) from gates where name = 'token' and failures > 0))::float8 as "waitSeconds"
+          (select extract(epoch from closed_until - now()) from gates where name = 'token' and failures > 0))::float8 as wait_seconds
       from accounts a left join token_sets t on t.account_id = a.id where a.id = ${accountId}`,
   )
   return rows[0]

@@ -4,14 +4,13 @@
 // Instead of postgres.js's own pool it keeps single connections (connection.ts), one statement on each at a time: a broken
 // one is dropped without harm to its neighbours, and nothing stands in a queue that knows no time limit.
 import { performance } from 'node:perf_hooks'
-import { DrizzleQueryError } from 'drizzle-orm/errors'
 import { ServiceError } from '../errors.ts'
-import { type Connection, type Orm, openConnection, type Sql, within } from './connection.ts'
+import { type Connection, openConnection, type Sql, within } from './connection.ts'
 import { type Fault, faultOf, isPostgresError } from './fault.ts'
 import { openSemaphore } from './semaphore.ts'
 
-export type { Orm, Sql } from './connection.ts'
-export { isConnectionError, isPostgresError, isUniqueViolation } from './fault.ts'
+export type { Sql } from './connection.ts'
+export { isPostgresError } from './fault.ts'
 
 export interface Db {
   /**
@@ -24,8 +23,6 @@ export interface Db {
    * @throws PostgresError about the statement itself, such as a violated constraint
    */
   run<T>(name: string, work: (sql: Sql) => PromiseLike<T>, options?: StatementOptions): Promise<T>
-  /** The same with Drizzle's query builder. */
-  orm<T>(name: string, work: (orm: Orm) => PromiseLike<T>, options?: StatementOptions): Promise<T>
   /** Takes no more statements, lets those in flight end (each has its deadline), and says goodbye to the server. */
   close(): Promise<void>
   readonly state: DbState
@@ -63,8 +60,6 @@ export interface DbOptions {
   applicationName?: string
   synchronousCommit?: 'on' | 'off'
   onEvent?: (event: DbEvent) => void
-  /** called after every statement, for the histogram */
-  onStatement?: (name: string, seconds: number, outcome: 'ok' | 'refused' | 'unavailable' | 'overloaded') => void
 }
 
 /** The server's own limit comes later than ours, so that ours is the one that is reported. */
@@ -95,35 +90,25 @@ export function openDb(options: DbOptions): Db {
 
   async function guarded<T>(
     name: string,
-    work: (connection: Connection) => PromiseLike<T>,
+    work: (sql: Sql) => PromiseLike<T>,
     { deadlineMs = usualDeadlineMs, queueMs }: StatementOptions = {},
   ): Promise<T> {
-    const startedAtMs = performance.now()
-    let outcome: Parameters<NonNullable<DbOptions['onStatement']>>[2] = 'ok'
+    if (closing) throw new ServiceError('storage_unavailable', 'The service is stopping; try again in a moment.')
+    await places.take(queueMs)
     try {
-      if (closing) throw new ServiceError('storage_unavailable', 'The service is stopping; try again in a moment.')
-      await places.take(queueMs)
-      try {
-        return await statement(name, work, deadlineMs)
-      } finally {
-        places.leave()
-      }
-    } catch (error) {
-      if (!(error instanceof ServiceError)) outcome = 'refused'
-      else outcome = error.code === 'overloaded' ? 'overloaded' : 'unavailable'
-      throw error
+      return await statement(name, work, deadlineMs)
     } finally {
-      options.onStatement?.(name, (performance.now() - startedAtMs) / 1_000, outcome)
+      places.leave()
     }
   }
 
-  async function statement<T>(name: string, work: (connection: Connection) => PromiseLike<T>, deadlineMs: number): Promise<T> {
+  async function statement<T>(name: string, work: (sql: Sql) => PromiseLike<T>, deadlineMs: number): Promise<T> {
     const deadlineAtMs = performance.now() + deadlineMs
     const missed = new Error(`${name} took longer than ${deadlineMs} ms`)
     const connection = await acquire(name, deadlineAtMs)
     const use = async () => {
       await connection.allow(deadlineMs + serverGraceMs)
-      return work(connection)
+      return work(connection.sql)
     }
     try {
       const result = await within(deadlineAtMs - performance.now(), connection.unlessLost(use()), () => missed)
@@ -134,11 +119,9 @@ export function openDb(options: DbOptions): Db {
         counts.deadlinesMissed += 1
         options.onEvent?.({ kind: 'deadline_missed', name, cause: missed })
       }
-      // Drizzle hides the server's error in one whose message holds the parameters.
-      const cause = error instanceof DrizzleQueryError ? error.cause : error
-      const fault = error === missed ? 'server' : faultOf(cause)
-      settle(connection, fault, name, cause)
-      throw fault === undefined ? cause : unavailable(cause)
+      const fault = error === missed ? 'server' : faultOf(error)
+      settle(connection, fault, name, error)
+      throw fault === undefined ? error : unavailable(error)
     }
   }
 
@@ -203,8 +186,7 @@ export function openDb(options: DbOptions): Db {
   }
 
   return {
-    run: (name, work, statementOptions) => guarded(name, ({ sql }) => work(sql), statementOptions),
-    orm: (name, work, statementOptions) => guarded(name, async ({ orm }) => work(await orm()), statementOptions),
+    run: guarded,
     close: () => {
       closing ??= shutDown()
       return closing

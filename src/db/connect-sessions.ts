@@ -13,7 +13,6 @@ export interface ConnectSession {
   ageConfirmedAt: Date | null
   attestationVersion: string | null
   label: string | null
-  tier: string | null
   reconnectAccountId: string | null
   status: SessionStatus
   error: string | null
@@ -41,7 +40,6 @@ export interface NewConnectSession {
   ageConfirmed: boolean
   attestationVersion: string
   label: string | null
-  tier: string | null
   reconnectAccountId: string | null
   createdBy: string
 }
@@ -52,21 +50,21 @@ const completionLifeSeconds = 300
 /** An exchange whose lease ended this long ago was lost with its process; before that it may still be saved late. */
 const abandonedAfter = '60 seconds'
 
-const columns = `id, owner_id as "ownerId", return_url as "returnUrl", completion, account_type as "accountType", age_confirmed_at as "ageConfirmedAt",
-  attestation_version as "attestationVersion", label, tier, reconnect_account_id as "reconnectAccountId", status, error, account_id as "accountId",
-  confirm_hash as "confirmHash", created_by as "createdBy", browser_hash as "browserHash", expires_at as "expiresAt", extract(epoch from expires_at - now())::int as "secondsLeft", expires_at <= now() as over,
+const columns = `id, owner_id, return_url, completion, account_type, age_confirmed_at,
+  attestation_version, label, reconnect_account_id, status, error, account_id,
+  confirm_hash, created_by, browser_hash, expires_at, extract(epoch from expires_at - now())::int as seconds_left, expires_at <= now() as over,
   (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned`
 
 export async function createSession(db: Db, session: NewConnectSession): Promise<Date> {
   const rows = await db.run(
     'create_connect_session',
     (sql) => sql<{ expiresAt: Date }[]>`
-      insert into connect_sessions (id, secret_hash, owner_id, return_url, completion, account_type, age_confirmed_at, attestation_version, label, tier,
+      insert into connect_sessions (id, secret_hash, owner_id, return_url, completion, account_type, age_confirmed_at, attestation_version, label,
         reconnect_account_id, status, created_by, expires_at)
       values (${session.id}, ${session.secretHash}, ${session.ownerId}, ${session.returnUrl}, ${session.completion}, ${session.accountType},
-        case when ${session.ageConfirmed} then now() end, ${session.attestationVersion}, ${session.label}, ${session.tier}, ${session.reconnectAccountId},
+        case when ${session.ageConfirmed} then now() end, ${session.attestationVersion}, ${session.label}, ${session.reconnectAccountId},
         'pending', ${session.createdBy}, now() + make_interval(secs => ${sessionLifeSeconds}))
-      returning expires_at as "expiresAt"`,
+      returning expires_at`,
   )
   const row = rows[0]
   if (!row) throw new Error('An insert returned no row')
@@ -164,7 +162,7 @@ export async function beginExchange(
     (sql) => sql<ExchangeClaim[]>`
       update connect_sessions set status = 'exchanging', attempt_id = ${attemptId}, lease_until = now() + make_interval(secs => ${leaseSeconds})
       where id = ${sessionId} and ((status = 'awaiting_completion' and expires_at > now()) or (status = 'exchanging' and attempt_id = ${attemptId}))
-      returning ${sql.unsafe(columns)}, sealed_code as "sealedCode", sealed_verifier as "sealedVerifier", now() as "claimedAt"`,
+      returning ${sql.unsafe(columns)}, sealed_code, sealed_verifier, now() as claimed_at`,
   )
   return rows[0]
 }

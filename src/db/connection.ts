@@ -4,18 +4,14 @@
 // instead never walks those paths. Keeping several of them, and replacing them, is the business of client.ts.
 import { connect as openSocket, type Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
-import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres from 'postgres'
 import { onTheWay } from './fault.ts'
 import { teachArrays, types } from './wire-types.ts'
 
 export type Sql = postgres.Sql
-/** Drizzle's query builder over the same connection and the same types as `Sql`; it has no transactions. */
-export type Orm = PostgresJsDatabase
 
 export interface Connection {
   readonly sql: Sql
-  orm(): Promise<Orm>
   /** when it was begun: what led to a wrong server then, leads there still */
   readonly openedAtMs: number
   /** false as soon as the server has hung up, so that a dead idle connection is noticed before anything is sent */
@@ -58,14 +54,9 @@ export async function openConnection(options: ConnectionOptions, timeoutMs: numb
     client.destroy()
     throw onTheWay(error)
   }
-  let orm: Promise<Orm> | undefined
   let { statementTimeoutMs } = options
   return {
     sql,
-    orm() {
-      orm ??= openOrm(sql)
-      return orm
-    },
     openedAtMs,
     get isOpen() {
       return client.isOpen()
@@ -143,6 +134,7 @@ function openClient(options: ConnectionOptions) {
     idle_timeout: 0,
     max_lifetime: 0, // client.ts decides when a connection is old
     types,
+    transform: { column: { from: postgres.toCamel } }, // columns only: postgres.camel would change the keys inside jsonb, too
     onnotice: ignore,
     onclose: () => {
       phase = 'gone'
@@ -186,21 +178,6 @@ function connected(socket: Socket): Promise<void> {
     socket.once('error', reject)
     socket.once('close', () => reject(new Error('the socket closed while it was being opened')))
   })
-}
-
-async function openOrm(sql: Sql): Promise<Orm> {
-  // Only when somebody asks: loading it takes 0.4 s and, for a moment, 240 MB, because Node reads the package's very long
-  // list of exports again for each of its files.
-  const { drizzle } = await import('drizzle-orm/postgres-js')
-  // Drizzle overwrites the parsers and serializers of the client it is given, for everybody; so it gets a stand-in with its
-  // own. It also prepares only what has a name, which costs a second round trip per statement: here everything is prepared.
-  const client = {
-    options: { parsers: {}, serializers: {} },
-    unsafe: (text: string, parameters: Parameters<Sql['unsafe']>[1], options: object) =>
-      sql.unsafe(text, parameters, { ...options, prepare: true }),
-    begin: () => Promise.reject(new Error('one statement per change: there are no transactions here')),
-  }
-  return drizzle({ client: client as unknown as Sql })
 }
 
 function ignore(): void {}

@@ -84,7 +84,7 @@ export async function claimDeliveries(db: Db, endpointId: string, limit: number)
         from due where d.endpoint_id = ${endpointId} and d.event_id = due.event_id
         returning d.event_id, d.attempts
       )
-      select e.id, e.type, e.data, e.occurred_at as "occurredAt", c.attempts, now() as "claimedAt"
+      select e.id, e.type, e.data, e.occurred_at, c.attempts, now() as claimed_at
       from claimed c join events e on e.id = c.event_id order by e.xid, e.seq`,
   )
 }
@@ -155,7 +155,7 @@ export async function listEndpoints(db: Db): Promise<EndpointRow[]> {
   return db.run(
     'list_endpoints',
     (sql) => sql<EndpointRow[]>`
-      select p.id, p.origin, p.disabled_at as "disabledAt",
+      select p.id, p.origin, p.disabled_at,
         (select count(*)::int from deliveries d where d.endpoint_id = p.id and d.delivered_at is null and d.dead_at is null) as waiting,
         (select count(*)::int from deliveries d where d.endpoint_id = p.id and d.dead_at is not null) as dead
       from event_endpoints p order by p.created_at`,
@@ -178,8 +178,8 @@ export async function listDeadLetters(db: Db, limit: number): Promise<DeadLetter
   return db.run(
     'list_dead_letters',
     (sql) => sql<DeadLetter[]>`
-      select d.endpoint_id as "endpointId", p.origin, d.event_id as "eventId", e.type, e.occurred_at as "occurredAt", d.attempts,
-        d.last_code as "lastCode", d.dead_at as "deadAt"
+      select d.endpoint_id, p.origin, d.event_id, e.type, e.occurred_at, d.attempts,
+        d.last_code, d.dead_at
       from deliveries d join event_endpoints p on p.id = d.endpoint_id join events e on e.id = d.event_id
       where d.dead_at is not null order by d.dead_at desc limit ${limit}`,
   )
@@ -214,7 +214,7 @@ export async function deliveryBacklog(
   const rows = await db.run(
     'delivery_backlog',
     (sql) => sql<{ waiting: number; oldestSeconds: number; dead: number }[]>`
-      select count(*)::int as waiting, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as "oldestSeconds",
+      select count(*)::int as waiting, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest_seconds,
         (select count(*)::int from deliveries where dead_at is not null and endpoint_id = any(${endpointIds})) as dead
       from deliveries where delivered_at is null and dead_at is null and endpoint_id = any(${endpointIds})`,
   )

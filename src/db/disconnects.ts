@@ -32,7 +32,7 @@ export async function pendingRevocations(
   const rows = await db.run(
     'pending_revocations',
     (sql) => sql<{ count: number; lastInSeconds: number }[]>`
-      select count(*) as count, greatest(0, coalesce(extract(epoch from max(next_attempt_at) - now()), 0))::float8 as "lastInSeconds"
+      select count(*) as count, greatest(0, coalesce(extract(epoch from max(next_attempt_at) - now()), 0))::float8 as last_in_seconds
       from revocations where reason = ${reason} and (${ownerId}::text is null or owner_id = ${ownerId})`,
     { deadlineMs: 60_000 },
   )

@@ -20,7 +20,7 @@ export async function readEvents(db: Db, after: EventPosition, limit: number): P
   return db.run(
     'read_events',
     (sql) => sql<EventRow[]>`
-      select e.xid::text as xid, e.seq, e.id, e.type, e.data, e.occurred_at as "occurredAt" from events e
+      select e.xid::text as xid, e.seq, e.id, e.type, e.data, e.occurred_at from events e
       where (e.xid, e.seq) > (${after.xid}::text::xid8, ${after.seq}::bigint) and e.xid < pg_snapshot_xmin(pg_current_snapshot())
       order by e.xid, e.seq limit ${limit}`, // by the number: a bare `xid` would be the text that was selected
   )

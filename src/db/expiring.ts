@@ -50,6 +50,6 @@ export async function announceExpiring(db: Db, warningDays: readonly number[], l
         update token_sets set due_at = now()
         where refresh_expires_at <= now() and due_at > now() and lease_until is null and rejected_at is null
       )
-      select id as "accountId", warning as "warningDays" from told`,
+      select id as account_id, warning as warning_days from told`,
   )
 }

@@ -54,18 +54,6 @@ export function isPostgresError(error: unknown): error is postgres.PostgresError
   return error instanceof postgres.PostgresError
 }
 
-/** Whether the error came from the connection or the server's state, and not from the statement. */
-export function isConnectionError(error: unknown): boolean {
-  const fault = faultOf(error)
-  return fault === 'connection' || fault === 'server'
-}
-
-/** @param constraint the name of the constraint or unique index; any, when not given */
-export function isUniqueViolation(error: unknown, constraint?: string): error is postgres.PostgresError {
-  if (!isPostgresError(error) || error.code !== '23505') return false
-  return constraint === undefined || error.constraint_name === constraint
-}
-
 const unreachable = 'The host of DATABASE_URL does not answer: look at the address, and at what stands between.'
 const unknownHost = 'The host of DATABASE_URL is not known: correct its name.'
 const refusedLogin =

@@ -94,8 +94,8 @@ function refuseForeign(applied: ReadonlySet<number>, firstOfOurs = 0): void {
 /** Migrations are told apart by the time at which they were generated, as Drizzle does. */
 async function appliedAt(sql: Sql): Promise<Set<number>> {
   try {
-    const rows = await sql<{ created_at: number }[]>`select created_at from drizzle.__drizzle_migrations`
-    return new Set(rows.map((row) => row.created_at))
+    const rows = await sql<{ createdAt: number }[]>`select created_at from drizzle.__drizzle_migrations`
+    return new Set(rows.map(({ createdAt }) => createdAt))
   } catch (error) {
     if (isPostgresError(error) && error.code === '42P01') return new Set() // undefined_table: nothing has been migrated yet
     throw error

@@ -47,7 +47,7 @@ export async function claimNotices(db: Db, limit: number): Promise<ClaimedNotice
       update notices n set attempts = n.attempts + 1,
         next_attempt_at = now() + least(interval '1 hour', interval '15 seconds' * power(2, least(n.attempts, 10)))
       from due d where n.body_hash = d.body_hash
-      returning n.body_hash as "bodyHash", n.body, n.attempts`,
+      returning n.body_hash, n.body, n.attempts`,
   )
 }
 
@@ -67,8 +67,8 @@ export async function findPresentGrant(db: Db, openId: string): Promise<PresentG
   const rows = await db.run(
     'find_present_grant',
     (sql) => sql<PresentGrant[]>`
-      select a.id as "accountId", t.generation, a.authorized_at as "authorizedAt", a.authorized_at = a.connected_at as "isFirst",
-        t.access_expires_at <= now() as "accessExpired", t.sealed_access_token as "sealedAccessToken", a.scopes
+      select a.id as account_id, t.generation, a.authorized_at, a.authorized_at = a.connected_at as is_first,
+        t.access_expires_at <= now() as access_expired, t.sealed_access_token, a.scopes
       from accounts a join token_sets t on t.account_id = a.id
       where a.open_id = ${openId} and a.status <> 'disconnected'`,
   )
@@ -117,8 +117,8 @@ export async function listNotices(db: Db, which: 'unsettled' | 'kept' | 'all', l
   return db.run(
     'list_notices',
     (sql) => sql<NoticeRow[]>`
-      select body_hash as "bodyHash", event, said_at as "saidAt", received_at as "receivedAt", settled_at as "settledAt", outcome,
-        account_id as "accountId", attempts, body
+      select body_hash, event, said_at, received_at, settled_at, outcome,
+        account_id, attempts, body
       from notices
       where case ${which}::text when 'unsettled' then settled_at is null when 'kept' then settled_at is not null and body is not null else true end
       order by received_at desc limit ${limit}`,

@@ -26,7 +26,7 @@ export async function findOwner(db: Db, id: string): Promise<OwnerRow | undefine
   const rows = await db.run(
     'find_owner',
     (sql) => sql<OwnerRow[]>`
-      select o.id, o.tier, (select count(*)::int from accounts a where a.owner_id = o.id and a.status <> 'disconnected') as "accountsConnected"
+      select o.id, o.tier, (select count(*)::int from accounts a where a.owner_id = o.id and a.status <> 'disconnected') as accounts_connected
       from owners o where o.id = ${id}`,
   )
   return rows[0]

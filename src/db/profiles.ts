@@ -28,7 +28,7 @@ export async function saveProfile(
       where id = ${accountId} and status <> 'disconnected'
       returning exists (
         select 1 from avatars v where v.account_id = accounts.id and v.source = ${pictureSource} and v.fetched_at > now() - interval '1 day'
-      ) as "pictureIsFresh"`,
+      ) as picture_is_fresh`,
   )
   return rows[0]
 }
@@ -91,7 +91,7 @@ export async function findAvatar(
   const rows = await db.run(
     'find_avatar',
     (sql) => sql<{ contentType: string; etag: string; picture: Buffer }[]>`
-      select content_type as "contentType", etag, picture from avatars where account_id = ${accountId}`,
+      select content_type, etag, picture from avatars where account_id = ${accountId}`,
   )
   return rows[0]
 }
@@ -127,7 +127,7 @@ export async function claimDueProfiles(
       ), claimed as (
         update accounts a set profile_due_at = greatest(now() + interval '10 minutes', case when not s.live then s.due_at + interval '1 minute' end)
         from standing s where a.id = s.id
-        returning a.id as "accountId", a.open_id as "openId", a.scopes, s.generation, s.sealed_access_token as "sealedAccessToken", s.live
+        returning a.id as account_id, a.open_id, a.scopes, s.generation, s.sealed_access_token, s.live
       ), paced as (
         insert into gates as g (name, closed_until)
         select 'user_info', now() + make_interval(secs => count(*) / ${perSecond}::float8) from claimed where live having count(*) > 0

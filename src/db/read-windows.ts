@@ -5,7 +5,7 @@ import type { Db } from './client.ts'
 export async function admitRead(db: Db, keyId: string, accountId: string, cap: number): Promise<number | null> {
   const rows = await db.run(
     'admit_read',
-    (sql) => sql<{ waitSeconds: number | null }[]>`select admit_read(${keyId}, ${accountId}, ${cap}) as "waitSeconds"`,
+    (sql) => sql<{ waitSeconds: number | null }[]>`select admit_read(${keyId}, ${accountId}, ${cap}) as wait_seconds`,
   )
   return rows[0]?.waitSeconds ?? null
 }

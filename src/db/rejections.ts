@@ -81,6 +81,6 @@ export async function settleRejections(
         insert into events (type, account_id, data)
         select 'account.reauthorization_required', id, jsonb_build_object('account_id', id, 'owner_id', owner_id, 'reason', reason) from marked
       )
-      select id as "accountId", reason from marked`,
+      select id as account_id, reason from marked`,
   )
 }

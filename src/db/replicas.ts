@@ -33,7 +33,7 @@ export async function liveReplicas(db: Db): Promise<Replica[]> {
   return db.run(
     'live_replicas',
     (sql) => sql<Replica[]>`
-      select id, started_at as "startedAt", key_ids as "keyIds", primary_key_id as "primaryKeyId", spill_key_ids as "spillKeyIds"
+      select id, started_at, key_ids, primary_key_id, spill_key_ids
       from replicas where seen_at > now() - ${sql.unsafe(silentAfter)} order by started_at`,
   )
 }

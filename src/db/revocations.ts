@@ -71,8 +71,8 @@ export async function claimRevocations(db: Db, id: string | null, limit: number)
       )
       update revocations r set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => ${tryLeaseSeconds})
       from due d where r.id = d.id
-      returning r.id, account_id as "accountId", reason, subject, generation, sealed_access_token as "sealedAccessToken",
-        sealed_refresh_token as "sealedRefreshToken", access_expires_at <= now() as "accessExpired", attempts, now() as "claimedAt"`,
+      returning r.id, account_id, reason, subject, generation, sealed_access_token,
+        sealed_refresh_token, access_expires_at <= now() as access_expired, attempts, now() as claimed_at`,
   )
 }
 

@@ -138,7 +138,6 @@ export const connectSessions = pgTable(
     ageConfirmedAt: at('age_confirmed_at'),
     attestationVersion: text('attestation_version'),
     label: text('label'),
-    tier: text('tier'),
     reconnectAccountId: text('reconnect_account_id'),
     status: text('status', {
       enum: ['pending', 'authorizing', 'awaiting_completion', 'exchanging', 'completed', 'failed'],

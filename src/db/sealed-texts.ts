@@ -60,7 +60,7 @@ export async function countSealedTexts(db: Db): Promise<Map<string, number>> {
     'count_sealed_texts',
     (sql) =>
       sql<{ keyId: string; count: number }[]>`
-        select key as "keyId", count(*) as count from (${sql.unsafe(each.join(' union all '))}) as sealed group by 1 order by 1`,
+        select key as key_id, count(*) as count from (${sql.unsafe(each.join(' union all '))}) as sealed group by 1 order by 1`,
     slow,
   )
   return new Map(rows.map(({ keyId, count }) => [keyId, count]))

@@ -15,8 +15,6 @@ export interface Vended {
   sealedAccessToken: string | null
   accessExpiresAt: Date | null
   secondsLeft: number
-  /** min_ttl after the clamp to half of the token's life */
-  neededSeconds: number
   audited: boolean
 }
 
@@ -70,8 +68,8 @@ export async function vendTokenSets(db: Db, reads: VendRead[], options: Statemen
           for update skip locked
         )
       )
-      select place::int as place, status, status_reason as "statusReason", open_id as "openId", scopes, generation, sealed_access_token as "sealedAccessToken",
-        access_expires_at as "accessExpiresAt", seconds_left as "secondsLeft", needed_seconds as "neededSeconds",
+      select place::int as place, status, status_reason, open_id, scopes, generation, sealed_access_token,
+        access_expires_at, seconds_left,
         exists (select 1 from audit r where r.request_id = found.request_id and r.account_id = found.id) as audited
       from found`,
     options,
@@ -86,9 +84,9 @@ export async function peekTokenSet(db: Db, accountId: string): Promise<Vended | 
   const rows = await db.run(
     'peek_token_set',
     (sql) => sql<Vended[]>`
-      select a.status, a.status_reason as "statusReason", a.open_id as "openId", a.scopes, t.generation, null as "sealedAccessToken",
-        t.access_expires_at as "accessExpiresAt", coalesce(extract(epoch from t.access_expires_at - now()), 0)::float8 as "secondsLeft",
-        0::float8 as "neededSeconds", false as audited
+      select a.status, a.status_reason, a.open_id, a.scopes, t.generation, null as sealed_access_token,
+        t.access_expires_at, coalesce(extract(epoch from t.access_expires_at - now()), 0)::float8 as seconds_left,
+        false as audited
       from accounts a left join token_sets t on t.account_id = a.id where a.id = ${accountId}`,
   )
   return rows[0]
@@ -141,7 +139,7 @@ export async function dueBacklog(db: Db): Promise<{ count: number; oldestSeconds
     'due_backlog',
     (sql) => sql<{ count: number; oldestSeconds: number }[]>`
       select (select count(*)::int from (select 1 from token_sets where due_at <= now() limit 10000) as due) as count,
-        coalesce((select extract(epoch from now() - min(due_at)) from token_sets where due_at <= now()), 0)::float8 as "oldestSeconds"`,
+        coalesce((select extract(epoch from now() - min(due_at)) from token_sets where due_at <= now()), 0)::float8 as oldest_seconds`,
   )
   return rows[0] ?? { count: 0, oldestSeconds: 0 }
 }

@@ -53,11 +53,11 @@ export interface Closure {
   untilWindowMoves: boolean
 }
 
-const quota = `q.used, q.reserved, q.remaining, q.free_at as "freeAt", q.closed_by as "closedBy"`
+const quota = `q.used, q.reserved, q.remaining, q.free_at, q.closed_by`
 
-const decided = `d.outcome, d.judged_at as "judgedAt", d.used, d.reserved, d.remaining, d.free_at as "freeAt", d.closed_by as "closedBy", d.id,
-  d.reserved_at as "reservedAt", d.expires_at as "expiresAt", d.committed_at as "committedAt", d.late, d.publish_id as "publishId",
-  d.released_at as "releasedAt", d.tiktok_error as "tiktokError"`
+const decided = `d.outcome, d.judged_at, d.used, d.reserved, d.remaining, d.free_at, d.closed_by, d.id,
+  d.reserved_at, d.expires_at, d.committed_at, d.late, d.publish_id,
+  d.released_at, d.tiktok_error`
 
 /** The windows of several accounts as they stand now; an account that never reserved anything has an empty one. */
 export async function findQuotas(
@@ -68,7 +68,7 @@ export async function findQuotas(
   return db.run(
     'find_quotas',
     (sql) => sql<(QuotaRow & { accountId: string; status: AccountStatus })[]>`
-      select a.id as "accountId", a.status, ${sql.unsafe(quota)}
+      select a.id as account_id, a.status, ${sql.unsafe(quota)}
       from accounts a cross join lateral quota_at(tiktok_user_of(a.open_id), ${limit}, now(), now(), 1) q
       where a.id = any(${[...accountIds]})`,
   )
@@ -83,7 +83,7 @@ export async function findNextSlots(
   return db.run(
     'find_next_slots',
     (sql) => sql<{ accountId: string; freeAt: Date }[]>`
-      select a.id as "accountId", later.free_at as "freeAt"
+      select a.id as account_id, later.free_at
       from accounts a cross join lateral quota_at(tiktok_user_of(a.open_id), ${limit}, now(), now(), 1) q
         cross join lateral quota_at(tiktok_user_of(a.open_id), ${limit}, now(), now(), q.remaining + 1) later
       where a.id = any(${[...accountIds]}) and q.remaining between 1 and ${limit} - 1 and later.free_at is not null`,
@@ -204,9 +204,9 @@ export async function findOutlook(
   const rows = await db.run(
     'find_outlook',
     (sql) => sql<Outlook[]>`
-      select a.status, a.status_reason as "statusReason", a.scopes, t.access_expires_at as "accessExpiresAt", t.refresh_expires_at as "refreshExpiresAt",
-        greatest(t.next_attempt_at, (select closed_until from gates where name = 'token' and failures > 0)) as "nextRefreshAt",
-        ${sql.unsafe(troubleColumns)}, moment.at, ${sql.unsafe(quota)}, wanted.free_at as "allFreeAt"
+      select a.status, a.status_reason, a.scopes, t.access_expires_at, t.refresh_expires_at,
+        greatest(t.next_attempt_at, (select closed_until from gates where name = 'token' and failures > 0)) as next_refresh_at,
+        ${sql.unsafe(troubleColumns)}, moment.at, ${sql.unsafe(quota)}, wanted.free_at as all_free_at
       from accounts a cross join (select greatest(${look.at}::timestamptz, now()) as at) moment
         cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, 1) q
         cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, ${look.count}) wanted

@@ -4,8 +4,7 @@ import type { Db } from './client.ts'
 export async function readCanaries(db: Db): Promise<{ keyId: string; sealedCanary: string }[]> {
   return db.run(
     'read_canaries',
-    (sql) =>
-      sql<{ keyId: string; sealedCanary: string }[]>`select key_id as "keyId", sealed_canary as "sealedCanary" from vault_keys`,
+    (sql) => sql<{ keyId: string; sealedCanary: string }[]>`select key_id, sealed_canary from vault_keys`,
   )
 }
 

@@ -1,4 +1,4 @@
-// How values cross between JavaScript and PostgreSQL, the same for plain statements and for Drizzle's query builder.
+// How values cross between JavaScript and PostgreSQL. Columns arrive by their camelCase names (connection.ts).
 //
 //   int8         number; a value past 2^53 fails loudly instead of being rounded
 //   timestamptz  Date, microseconds cut off; 'infinity' is the last Date there is, '-infinity' the first
@@ -26,7 +26,6 @@ const lastDateMs = 8.64e15
 const timestamptz = {
   to: 1184,
   from: [1184],
-  // Drizzle hands over text that it has made itself.
   serialize: (value: Date | string) => (value instanceof Date ? value.toISOString() : value),
   parse(text: string): Date {
     if (text === 'infinity') return new Date(lastDateMs)

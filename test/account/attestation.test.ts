@@ -36,9 +36,9 @@ t.test('what was said is kept with its time, source and wording, and shown as se
       sql`select account_type, attestation_source, attestation_version, attested_at is not null as dated from accounts where id = ${account.id}`,
   )
   t.match(row, {
-    account_type: 'business',
-    attestation_source: 'self_attested',
-    attestation_version: attestationVersion,
+    accountType: 'business',
+    attestationSource: 'self_attested',
+    attestationVersion,
     dated: true,
   })
 

@@ -161,7 +161,7 @@ t.test('over HTTP: a JWT caller reads a token, leaves its name in the audit, and
   const expired = await provider.token(key, { claims: { exp: 1 } })
   t.match(await world.call('GET', path, { key: expired }), { status: 401, body: { code: 'unauthenticated' } })
   const reads = await world.parts.db.run('reads', (sql) => sql`select key_id from token_reads where account_id = ${account.id}`)
-  t.same(reads, [{ key_id: 'jwt:upload-service' }])
+  t.same(reads, [{ keyId: 'jwt:upload-service' }])
   t.notOk(world.logged().includes(uploader), 'and no token in the log')
 })
 
