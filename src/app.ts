@@ -1,33 +1,34 @@
-// The composition root: builds every part once, hands it on, and takes it down in the opposite order.
+// The composition root: builds every part once, hands each what it uses, and takes all down in the opposite order.
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { type Background, startBackground } from './background/background.ts'
 import { type Config, ConfigError } from './config.ts'
-import { openTierService } from './connect/tier-service.ts'
-import { openBatch } from './db/batch.ts'
-import { openDb } from './db/client.ts'
+import { createExchanges } from './connect/exchange.ts'
+import { openTierService, type TierService } from './connect/tier-service.ts'
+import { type Db, openDb } from './db/client.ts'
 import { migrate } from './db/migrate.ts'
 import { ensurePartitions } from './db/partitions.ts'
-import { vendTokenSets } from './db/token-sets.ts'
-import { reserveUploads } from './db/uploads.ts'
 import { loadEmbeddedPostgres } from './embedded-postgres.ts'
 import { ServiceError } from './errors.ts'
 import { listen } from './http/listen.ts'
 import { newId } from './ids.ts'
-import { replaySpills } from './operate/replay.ts'
-import { type Parts, type Timings, timings } from './parts.ts'
-import { watchKeyring } from './readiness.ts'
-import { createRefusals } from './refusals.ts'
+import { replayJournal } from './operate/replay.ts'
+import { createKeyringCheck } from './readiness.ts'
+import { createRefusals, type Refusals } from './refusals.ts'
 import { announce, leave } from './replica.ts'
 import { buildServer, type Patience } from './server.ts'
-import { SingleFlight } from './single-flight.ts'
-import { createLog, createMetrics, type Log } from './telemetry.ts'
-import { createTikTok } from './tiktok/client.ts'
-import { openSpill } from './vault/journal.ts'
+import { createLog, createMetrics, type Log, type Metrics } from './telemetry.ts'
+import { createTikTok, type TikTok } from './tiktok/client.ts'
+import { type Timings, timings } from './timings.ts'
+import { createCircuitBreaker } from './token/circuit-breaker.ts'
+import { createRecording } from './token/recording.ts'
+import { createRefresher } from './token/refresh.ts'
+import { createRevocations } from './token/revoke.ts'
+import { type Journal, openJournal } from './vault/journal.ts'
 import { generateVaultKey, type Keyring, parseKeyring } from './vault/keyring.ts'
-import { createVault } from './vault/vault.ts'
+import { createVault, type Vault } from './vault/vault.ts'
 
 export interface App {
   parts: Parts
@@ -37,7 +38,7 @@ export interface App {
   /**
    * Takes no new work, finishes and stores what is in flight, lets go of everything.
    *
-   * @returns how many token answers are only in spill files: 0 is a clean end
+   * @returns how many token answers are only in the journal: 0 is a clean end
    */
   close(): Promise<number>
 }
@@ -51,12 +52,37 @@ export interface AppOptions {
   background?: boolean
 }
 
-export interface OpenedParts {
-  parts: Parts
-  /** aborts `parts.stopping`: no new work */
-  stop(): void
-  /** Waits for what is in flight and lets go of everything. @returns how many token answers are only in spill files */
-  close(): Promise<number>
+/** What reaches outside this process, and what everything is built with. */
+export interface Doors {
+  config: Config
+  log: Log
+  metrics: Metrics
+  /** counts what is refused for a reason of security, and tells the log of it sparingly */
+  refusals: Refusals
+  db: Db
+  vault: Vault
+  journal: Journal
+  tiktok: TikTok
+  /** undefined: TIER_SERVICE_URL is not set, we decide ourselves */
+  tierService: TierService | undefined
+  timings: Timings
+  /** aborted when the process is asked to end: no new work, what is in flight is finished */
+  stopping: AbortSignal
+}
+
+/** Everything there is. Only this room and the tests know all of it; everybody else names what it uses. */
+export type Parts = ReturnType<typeof compose>
+
+export function compose(doors: Doors) {
+  const breaker = createCircuitBreaker(doors)
+  const recording = createRecording(doors)
+  const revocations = createRevocations({ ...doors, breaker, recording })
+  const refresher = createRefresher({ ...doors, breaker, recording, revocations })
+  const exchanges = createExchanges({ ...doors, recording, revocations })
+  const keyring = createKeyringCheck(doors)
+  /** this process among those that serve the same database */
+  const replicaId = newId('rep')
+  return { ...doors, breaker, recording, revocations, refresher, exchanges, keyring, replicaId }
 }
 
 /**
@@ -80,10 +106,10 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
   const { parts, ...opened } = await openParts(config, { ...options, log, databaseUrl })
   await announce(parts)
-  await watchKeyring(parts)
+  await parts.keyring.check()
   if (parts.keyring.fits) {
     await ensurePartitions(parts.db)
-    await replaySpills(parts)
+    await replayJournal(parts)
   }
 
   const server = await buildServer(parts, { patience: options.patience })
@@ -107,8 +133,16 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   }
 }
 
+export interface OpenedParts {
+  parts: Parts
+  /** aborts `parts.stopping`: no new work */
+  stop(): void
+  /** Waits for what is in flight and lets go of everything. @returns how many token answers are only in the journal */
+  close(): Promise<number>
+}
+
 /**
- * Builds what the domain is handed, for the service and for commands that do its work by hand. The database has to be migrated.
+ * Opens the doors and builds everything behind them, for the service and for commands that do its work by hand. The database has to be migrated.
  *
  * @throws ConfigError about the vault's keys
  */
@@ -128,54 +162,43 @@ export async function openParts(
     },
   })
   const vault = createVault(await openKeyring(config, log))
-  const stopping = new AbortController()
-  const spill = await openSpill({
+  const journal = await openJournal({
     dir: config.spillDir,
     vault,
     onTrouble: ({ doing, about, error }) => {
-      if (doing === 'write') metrics.spillFailures.inc()
-      log.error('spill file trouble', { event: doing, attemptId: about, error })
+      if (doing === 'write') metrics.journalFailures.inc()
+      log.error('journal file trouble', { event: doing, attemptId: about, error })
     },
   })
   const tiktok = createTikTok(config.tiktok)
   const { serviceUrl, serviceToken } = config.tiers
-  const times = { ...timings, ...options.timings }
-  const parts: Parts = {
-    replicaId: newId('rep'),
+  const tierService = serviceUrl === undefined ? undefined : openTierService({ url: serviceUrl, token: serviceToken })
+  const stopping = new AbortController()
+  const parts = compose({
     config,
     log,
     metrics,
     refusals,
     db,
     vault,
-    spill,
+    journal,
     tiktok,
-    tierService: serviceUrl === undefined ? undefined : openTierService({ url: serviceUrl, token: serviceToken }),
-    timings: times,
-    refreshes: new SingleFlight(times.flightDeadlineMs, () => ({ kind: 'yielded' as const })),
-    exchanges: new SingleFlight(times.flightDeadlineMs, () => undefined),
-    claimsInDoubt: new Map(),
-    watches: new SingleFlight(times.flightDeadlineMs, () => 'nothing' as const),
-    recording: new Set(),
-    vends: openBatch((reads, queueMs) => vendTokenSets(db, reads, { queueMs })),
-    reservations: openBatch((asked, queueMs) => reserveUploads(db, asked, { queueMs })),
-    unsaved: new Set(),
-    savedLate: new Map(),
-    keyring: { fits: true },
+    tierService,
+    timings: { ...timings, ...options.timings },
     stopping: stopping.signal,
-  }
+  })
   return {
     parts,
     stop: () => stopping.abort(),
     async close() {
       stopping.abort()
-      await Promise.all([parts.refreshes.landed(), parts.exchanges.landed()])
-      await Promise.all(parts.recording)
+      await Promise.all([parts.refresher.landed(), parts.exchanges.landed()])
+      await parts.recording.landed()
       refusals.flush()
       await leave(parts)
-      const left = spill.count()
+      const left = journal.count()
       await tiktok.close()
-      await parts.tierService?.close()
+      await tierService?.close()
       await db.close()
       return left
     },

@@ -3,27 +3,31 @@ import cookie from '@fastify/cookie'
 import formbody from '@fastify/formbody'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import type { Config } from './config.ts'
+import type { TierDeps } from './connect/limits.ts'
 import { ServiceError } from './errors.ts'
-import { accountRoutes } from './http/accounts.ts'
+import { type AccountRouteDeps, accountRoutes } from './http/accounts.ts'
 import { openApiKeys } from './http/api-keys.ts'
 import { guardRoutes } from './http/auth.ts'
-import { connectSessionRoutes } from './http/connect-sessions.ts'
+import { type ConnectSessionRouteDeps, connectSessionRoutes } from './http/connect-sessions.ts'
 import { eventRoutes } from './http/events.ts'
 import { answerFailure, answerUnreadable, handleFailures } from './http/failures.ts'
 import { limitRequests } from './http/limits.ts'
 import { describeApi, openDocs } from './http/openapi.ts'
-import { operationRoutes } from './http/operations.ts'
+import { type OperationRouteDeps, operationRoutes } from './http/operations.ts'
 import { ownerRoutes } from './http/owners.ts'
 import { tokenRoutes } from './http/tokens.ts'
 import { uploadRoutes } from './http/uploads.ts'
-import { webhookRoutes } from './http/webhooks.ts'
+import { type WebhookRouteDeps, webhookRoutes } from './http/webhooks.ts'
 import { newId } from './ids.ts'
-import { browserRoutes } from './pages/browser.ts'
-import { connectPageRoutes } from './pages/connect-page.ts'
+import type { EraseDeps } from './operate/erase.ts'
+import { type BrowserRouteDeps, browserRoutes } from './pages/browser.ts'
+import { type ConnectPageRouteDeps, connectPageRoutes } from './pages/connect-page.ts'
 import { answerFailureOnPage } from './pages/failures.ts'
-import { ownAccountRoutes } from './pages/own-accounts.ts'
+import { type OwnAccountRouteDeps, ownAccountRoutes } from './pages/own-accounts.ts'
 import { problemRoutes } from './pages/problems.ts'
-import type { Parts } from './parts.ts'
+import type { VendDeps } from './token/vend.ts'
+import type { UploadDeps } from './uploads/reservations.ts'
 
 /** How long the door waits. All of Fastify's own defaults here are "no limit" (S66, F58). */
 export interface Patience {
@@ -41,9 +45,22 @@ export interface Patience {
 
 const usualPatience: Patience = { headMs: 8000, requestMs: 10_000, lookEveryMs: 1000, idleMs: 30_000, handlerMs: 25_000 }
 
+/** What the routes use, each of it: see there. */
+export type ServerDeps = ConnectSessionRouteDeps &
+  AccountRouteDeps &
+  TierDeps &
+  EraseDeps &
+  VendDeps &
+  UploadDeps &
+  WebhookRouteDeps &
+  OperationRouteDeps &
+  BrowserRouteDeps &
+  ConnectPageRouteDeps &
+  OwnAccountRouteDeps & { config: Config }
+
 /** @returns the service over HTTP, not listening yet */
-export async function buildServer(parts: Parts, options: { patience?: Patience | undefined } = {}): Promise<FastifyInstance> {
-  const { config, metrics, log } = parts
+export async function buildServer(deps: ServerDeps, options: { patience?: Patience | undefined } = {}): Promise<FastifyInstance> {
+  const { config, metrics, log } = deps
   const patience = options.patience ?? usualPatience
   const app = Fastify({
     logger: false, // telemetry.ts logs, from an allow-list
@@ -62,25 +79,25 @@ export async function buildServer(parts: Parts, options: { patience?: Patience |
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     routerOptions: { maxParamLength: 128 },
-    frameworkErrors: (error, request, reply) => answerFailure(parts, error, request, reply as unknown as FastifyReply),
-    clientErrorHandler: (error, socket) => answerUnreadable(parts, error, socket),
+    frameworkErrors: (error, request, reply) => answerFailure(log, error, request, reply as unknown as FastifyReply),
+    clientErrorHandler: (error, socket) => answerUnreadable(log, error, socket),
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   takeOnlyJson(app)
   takeOnlyWhatIsNamed(app)
-  handleFailures(app, parts)
+  handleFailures(app, log)
 
   await app.register(cookie)
-  const limits = await limitRequests(app, parts)
+  const limits = await limitRequests(app, deps)
   openDocs(app)
-  guardRoutes(app, parts, { apiKeys: openApiKeys(parts.db), failures: limits.failures })
+  guardRoutes(app, deps, { apiKeys: openApiKeys(deps.db), failures: limits.failures })
   await describeApi(app)
 
   app.addHook('onSend', async (request, reply) => {
     // A connection that was busy when the end began would be kept, and the end would wait half a minute for it. And of a body that nobody wants,
     // Node would go on reading for as long as it is sent.
-    if (parts.stopping.aborted || hasUnreadBody(request)) reply.header('connection', 'close')
+    if (deps.stopping.aborted || hasUnreadBody(request)) reply.header('connection', 'close')
   })
   app.addHook('onResponse', async (request, reply) => {
     // The route's pattern: an address holds ids, and on the browser routes secrets.
@@ -96,22 +113,21 @@ export async function buildServer(parts: Parts, options: { patience?: Patience |
     })
   })
 
-  const routeOptions = { parts }
-  await app.register(connectSessionRoutes, routeOptions)
-  await app.register(accountRoutes, routeOptions)
-  await app.register(ownerRoutes, routeOptions)
-  await app.register(tokenRoutes, routeOptions)
-  await app.register(uploadRoutes, routeOptions)
-  await app.register(eventRoutes, routeOptions)
-  await app.register(webhookRoutes, { ...routeOptions, forgeries: limits.forgeries })
-  await app.register(operationRoutes, routeOptions)
+  await app.register(connectSessionRoutes, deps)
+  await app.register(accountRoutes, deps)
+  await app.register(ownerRoutes, deps)
+  await app.register(tokenRoutes, deps)
+  await app.register(uploadRoutes, deps)
+  await app.register(eventRoutes, deps)
+  await app.register(webhookRoutes, { ...deps, forgeries: limits.forgeries })
+  await app.register(operationRoutes, deps)
   await app.register(async (pages) => {
-    pages.setErrorHandler((error, request, reply) => answerFailureOnPage(parts, error, request, reply))
+    pages.setErrorHandler((error, request, reply) => answerFailureOnPage(deps, error, request, reply))
     await pages.register(formbody, { bodyLimit: 16 * 1024 })
-    await pages.register(browserRoutes, routeOptions)
-    await pages.register(connectPageRoutes, routeOptions)
-    await pages.register(ownAccountRoutes, routeOptions)
-    await pages.register(problemRoutes, routeOptions)
+    await pages.register(browserRoutes, deps)
+    await pages.register(connectPageRoutes, deps)
+    await pages.register(ownAccountRoutes, deps)
+    await pages.register(problemRoutes, deps)
   })
   return app
 }

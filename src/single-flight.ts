@@ -1,6 +1,7 @@
-// One promise per key in this process, with a hard deadline. A flight belongs to the process and never to the request
-// that started it: a caller who hangs up does not abort a refresh (S13), and one that never settles cannot block the
-// next (F56).
+// One promise per key in this process, with a hard deadline. A flight belongs to the process and never to the request that
+// started it: a caller who hangs up does not abort a refresh (S13), and one that never settles cannot block the next (F56).
+import { within } from './waiting.ts'
+
 export class SingleFlight<T> {
   readonly #inFlight = new Map<string, Promise<T>>()
   readonly #deadlineMs: number
@@ -43,47 +44,12 @@ export class SingleFlight<T> {
 
   #launch(key: string, start: () => Promise<T>): Promise<T> {
     this.#started++
-    const flight = this.#bounded(key, start()).finally(() => {
+    const flight = within(start(), this.#deadlineMs, () => this.#onDeadline(key)).finally(() => {
       if (this.#inFlight.get(key) === flight) this.#inFlight.delete(key)
     })
     // A flight nobody waits for any more must not end the process when it fails; whoever joins still sees the failure.
     flight.catch(() => undefined)
     this.#inFlight.set(key, flight)
     return flight
-  }
-
-  async #bounded(key: string, work: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<T>((resolve, reject) => {
-      timer = setTimeout(() => {
-        try {
-          resolve(this.#onDeadline(key))
-        } catch (error) {
-          reject(error)
-        }
-      }, this.#deadlineMs)
-    })
-    try {
-      return await Promise.race([work, deadline])
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-}
-
-/**
- * Waits for a promise at most so long; the promise itself goes on.
- *
- * @returns the value, or `undefined` when time was up first
- */
-export async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const timeUp = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), Math.max(0, timeoutMs))
-  })
-  try {
-    return await Promise.race([promise, timeUp])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -194,13 +194,18 @@ export function createMetrics() {
       'Observed double spends of a refresh token; anything but 0 is a bug',
     ),
     unsavedTokens: gauge('unsaved_tokens', 'Token answers held in memory because the database did not take them yet'),
-    spillFiles: gauge('spill_files', 'Sealed token answers on disk that the database does not have yet'),
-    spillFailures: counter('spill_write_failures_total', 'Token answers that could not be written to disk before being recorded'),
+    journalFiles: gauge('spill_files', 'Sealed token answers on disk that the database does not have yet'),
+    journalFailures: counter(
+      'spill_write_failures_total',
+      'Token answers that could not be written to disk before being recorded',
+    ),
     dueBacklog: gauge('refresh_due_backlog', 'Token sets whose refresh is due (counted up to a bound)'),
     oldestDueSeconds: gauge('refresh_oldest_due_age_seconds', 'How long the most overdue token set has been waiting'),
-    gateClosed: gauge('tiktok_gate_closed', '1 while refreshes are held back because TikTok refuses our client or is down', [
-      'reason',
-    ]),
+    breakerOpen: gauge(
+      'circuit_breaker_open',
+      '1 while refreshes wait because TikTok refuses our client, throttles us or is down',
+      ['reason'],
+    ),
     exchanges: counter('code_exchanges_total', 'Code exchanges by outcome', ['outcome']),
     revocations: counter('revocations_total', 'Revocations at TikTok by outcome', ['outcome']),
     notices: counter('tiktok_notices_total', "TikTok's webhook notices by outcome", ['outcome']),

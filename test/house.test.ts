@@ -51,10 +51,21 @@ const floors: string[][] = [
   ['account'],
   ['uploads', 'events'],
   ['readiness.ts', 'replica.ts'],
-  ['parts.ts'],
+  ['timings.ts'],
   ['journal'],
   ['db', 'tiktok', 'vault', 'refusals.ts', 'telemetry.ts', 'single-flight.ts'],
-  ['outbound', 'embedded-postgres.ts', 'errors.ts', 'failures.ts', 'config.ts', 'variables.ts', 'ids.ts', 'key-scopes.ts'],
+  [
+    'outbound',
+    'embedded-postgres.ts',
+    'errors.ts',
+    'failures.ts',
+    'config.ts',
+    'variables.ts',
+    'ids.ts',
+    'key-scopes.ts',
+    'in-flight.ts',
+    'waiting.ts',
+  ],
 ]
 
 const placeOf = (file: string) => (file.includes('/') ? (file.split('/')[0] ?? file) : file)

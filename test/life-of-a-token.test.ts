@@ -3,8 +3,7 @@
 import t from 'tap'
 import { request } from 'undici'
 import type { Account } from '../src/account/account.ts'
-import { keepHouse } from '../src/operate/retention.ts'
-import { refresh } from '../src/token/refresh.ts'
+import { applyRetention } from '../src/operate/retention.ts'
 import type { VendedToken } from '../src/token/vend.ts'
 import { everythingShown } from './rig/shown.ts'
 import { type Answer, returnUrl, startWorld } from './world.ts'
@@ -75,7 +74,7 @@ t.test('two hours later an expired token is refreshed when it is read', async (t
 
 t.test('two refreshes at once spend the refresh token once', async (t) => {
   const before = tiktok.stats.report().refreshes_processed
-  const outcomes = await Promise.all([refresh(parts, story.accountId, 2), refresh(parts, story.accountId, 2)])
+  const outcomes = await Promise.all([parts.refresher.refresh(story.accountId, 2), parts.refresher.refresh(story.accountId, 2)])
   t.same(outcomes, [{ kind: 'refreshed' }, { kind: 'refreshed' }])
   t.equal(tiktok.stats.report().refreshes_processed - before, 1)
 })
@@ -177,10 +176,10 @@ t.test('every token that left is in the audit, and no refresh token was ever spe
 
 t.test('a day later nothing secret is left behind', async (t) => {
   await timePasses(25 * 3600)
-  await keepHouse(parts)
+  await applyRetention(parts)
   for (const table of ['token_sets', 'avatars', 'connect_sessions', 'authorization_requests', 'revocations'])
     t.equal((await parts.db.run('left', (sql) => sql`select 1 from ${sql(table)}`)).length, 0, table)
-  t.equal(parts.spill.count(), 0)
+  t.equal(parts.journal.count(), 0)
 })
 
 function asWebApp<T = Record<string, unknown>>(method: string, path: string, body?: object): Promise<Answer<T>> {

@@ -25,7 +25,7 @@ const guarded = operations.filter((operation): operation is Operation & { scope:
 t.test('S31: a route that names no scope and is not public fails the start', async (t) => {
   const app = Fastify()
   const { failures } = await limitRequests(app, world.parts)
-  handleFailures(app, world.parts)
+  handleFailures(app, world.parts.log)
   guardRoutes(app, world.parts, { apiKeys: openApiKeys(world.parts.db), failures })
   t.throws(() => app.get('/forgotten', async () => 'open'), /names no scope/)
   t.throws(() => app.get('/misspelt', { config: { scope: 'accounts:raed' as KeyScope } }, async () => 'open'), /names no scope/)

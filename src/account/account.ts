@@ -1,11 +1,12 @@
 // An account as callers see it: whose it is, what it looks like, what was granted and how it is doing.
 import { z } from 'zod'
+import type { Config } from '../config.ts'
 import { type AccountRow, findAccount, listAccounts, readTimeline, setLabel } from '../db/accounts.ts'
+import type { Db } from '../db/client.ts'
 import { findAvatar } from '../db/profiles.ts'
 import type { AccountStatus } from '../db/token-sets.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
-import { quotasOf, UploadQuota } from '../uploads/quota.ts'
+import { type QuotaDeps, quotasOf, UploadQuota } from '../uploads/quota.ts'
 import { accountTypes } from './attestation.ts'
 import { AccountHealth, healthOf } from './health.ts'
 import { type ProfileField, scopeOfField } from './profile.ts'
@@ -112,40 +113,45 @@ export const Account = z
   })
 export type Account = z.infer<typeof Account>
 
+/** What showing an account takes. */
+export interface AccountDeps extends QuotaDeps {
+  config: Pick<Config, 'publicUrl' | 'uploadLimitPerDay'> & { tiktok: Pick<Config['tiktok'], 'scopes'> }
+}
+
 /** @throws ServiceError account_not_found */
-export async function getAccount(parts: Parts, id: string): Promise<Account> {
-  const row = await findAccount(parts.db, id)
+export async function getAccount(deps: AccountDeps, id: string): Promise<Account> {
+  const row = await findAccount(deps.db, id)
   if (!row) throw accountNotFound()
-  const [account] = await toAccounts(parts, [row])
+  const [account] = await toAccounts(deps, [row])
   if (!account) throw accountNotFound()
   return account
 }
 
 /** One page, oldest first. @returns nextCursor null on the last page */
 export async function pageOfAccounts(
-  parts: Parts,
+  deps: AccountDeps,
   filter: { ownerId?: string | undefined; status?: AccountStatus | undefined; limit: number; cursor?: string | undefined },
 ): Promise<{ accounts: Account[]; nextCursor: string | null }> {
   const { ownerId = null, status = null, limit, cursor = null } = filter
-  const rows = await listAccounts(parts.db, { ownerId, status, after: cursor, limit: limit + 1 })
+  const rows = await listAccounts(deps.db, { ownerId, status, after: cursor, limit: limit + 1 })
   const page = rows.slice(0, limit)
   const last = page.at(-1)
-  return { accounts: await toAccounts(parts, page), nextCursor: rows.length > limit && last ? last.id : null }
+  return { accounts: await toAccounts(deps, page), nextCursor: rows.length > limit && last ? last.id : null }
 }
 
 /** @throws ServiceError account_not_found | account_disconnected */
-export async function labelAccount(parts: Parts, id: string, label: string | null, actor: string): Promise<Account> {
-  const changed = await setLabel(parts.db, id, label, actor)
-  const account = await getAccount(parts, id)
+export async function labelAccount(deps: AccountDeps, id: string, label: string | null, actor: string): Promise<Account> {
+  const changed = await setLabel(deps.db, id, label, actor)
+  const account = await getAccount(deps, id)
   if (!changed) throw new ServiceError('account_disconnected', 'A disconnected account keeps no label; connect it anew.')
   return account
 }
 
 /** @throws ServiceError account_not_found: no such account, or no picture of it | account_disconnected */
-export async function pictureOf(parts: Parts, id: string): Promise<{ contentType: string; etag: string; picture: Buffer }> {
-  const avatar = await findAvatar(parts.db, id)
+export async function pictureOf({ db }: { db: Db }, id: string): Promise<{ contentType: string; etag: string; picture: Buffer }> {
+  const avatar = await findAvatar(db, id)
   if (avatar) return avatar
-  const row = await findAccount(parts.db, id)
+  const row = await findAccount(db, id)
   if (!row) throw accountNotFound()
   if (row.status === 'disconnected')
     throw new ServiceError('account_disconnected', 'The picture of a disconnected account is erased; connect the account anew.')
@@ -156,23 +162,23 @@ export async function pictureOf(parts: Parts, id: string): Promise<{ contentType
 }
 
 /** Why an account is in its state, newest first. @throws ServiceError account_not_found */
-export async function timelineOf(parts: Parts, id: string, page: { before?: number | undefined; limit: number }) {
-  const rows = await readTimeline(parts.db, id, page.before ?? null, page.limit + 1)
-  if (rows.length === 0 && !(await findAccount(parts.db, id))) throw accountNotFound()
+export async function timelineOf({ db }: { db: Db }, id: string, page: { before?: number | undefined; limit: number }) {
+  const rows = await readTimeline(db, id, page.before ?? null, page.limit + 1)
+  if (rows.length === 0 && !(await findAccount(db, id))) throw accountNotFound()
   const entries = rows.slice(0, page.limit)
   const last = entries.at(-1)
   return { entries, nextCursor: rows.length > page.limit && last ? String(last.seq) : null }
 }
 
-async function toAccounts(parts: Parts, rows: AccountRow[]): Promise<Account[]> {
+async function toAccounts(deps: AccountDeps, rows: AccountRow[]): Promise<Account[]> {
   const quotas = await quotasOf(
-    parts,
+    deps,
     rows.map((row) => row.id),
   )
-  return rows.map((row) => toAccount(parts, row, quotas))
+  return rows.map((row) => toAccount(deps, row, quotas))
 }
 
-function toAccount({ config }: Parts, row: AccountRow, quotas: ReadonlyMap<string, UploadQuota>): Account {
+function toAccount({ config }: AccountDeps, row: AccountRow, quotas: ReadonlyMap<string, UploadQuota>): Account {
   const missingScopes = row.status === 'disconnected' ? [] : config.tiktok.scopes.filter((scope) => !row.scopes.includes(scope))
   const unavailable = row.status === 'disconnected' ? {} : missingFields(row.scopes)
   // A scope that was taken back closes its fields at once, not only at the next look at the profile.

@@ -1,7 +1,9 @@
 // What a person looks like at TikTok, as far as the granted scopes tell. Never in the way of a token: every failure here
 // leaves the account connected and the profile as it was.
+import type { Db } from '../db/client.ts'
 import { awaitPicture, pauseProfiles, postponeProfile, saveAvatar, saveProfile } from '../db/profiles.ts'
-import type { Parts } from '../parts.ts'
+import type { Log } from '../telemetry.ts'
+import type { TikTok } from '../tiktok/client.ts'
 import { digest } from '../vault/digest.ts'
 
 export type ProfileOutcome =
@@ -40,12 +42,18 @@ export interface Holder {
   scopes: readonly string[]
 }
 
+export interface ProfileDeps {
+  db: Db
+  tiktok: Pick<TikTok, 'userInfo' | 'avatar'>
+  log: Log
+}
+
 /**
  * Asks TikTok who this is, copies the picture (TikTok's own URLs die within hours) and stores both. A picture that is here and younger
  * than a day is not fetched again.
  */
-export async function fetchProfile(parts: Parts, holder: Holder): Promise<ProfileOutcome> {
-  const { db, tiktok, log } = parts
+export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<ProfileOutcome> {
+  const { db, tiktok, log } = deps
   const { accountId } = holder
   const about = { accountId }
   // Up to an hour of jitter: accounts that were connected together need not be asked for together every day.
@@ -87,11 +95,11 @@ export async function fetchProfile(parts: Parts, holder: Holder): Promise<Profil
   const source = avatarUrl === null ? null : sourceOf(avatarUrl)
   const saved = await saveProfile(db, accountId, profile, source, nextInSeconds)
   if (saved && avatarUrl !== null && source !== null && !saved.pictureIsFresh)
-    await copyPicture(parts, accountId, avatarUrl, source)
+    await copyPicture(deps, accountId, avatarUrl, source)
   return 'fetched'
 }
 
-async function copyPicture({ db, tiktok, log }: Parts, accountId: string, url: string, source: string): Promise<void> {
+async function copyPicture({ db, tiktok, log }: ProfileDeps, accountId: string, url: string, source: string): Promise<void> {
   const answer = await tiktok.avatar(url)
   if (answer.kind === 'ok') {
     const { contentType, bytes: picture } = answer

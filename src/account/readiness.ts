@@ -3,9 +3,8 @@
 import { z } from 'zod'
 import { findOutlook, type Outlook } from '../db/uploads.ts'
 import { MendedBy } from '../failures.ts'
-import type { Parts } from '../parts.ts'
 import { menderOf } from '../uploads/closures.ts'
-import { noAccount, toQuota, UploadQuota } from '../uploads/quota.ts'
+import { noAccount, type QuotaDeps, toQuota, UploadQuota } from '../uploads/quota.ts'
 import { type Trouble, troubleCodes, troublesOf } from './health.ts'
 
 export const UploadReadiness = z
@@ -55,7 +54,7 @@ const away: Trouble = { code: 'tiktok_unavailable', mended_by: 'time' }
  * @throws ServiceError account_not_found | account_disconnected
  */
 export async function readinessOf(
-  { db, config }: Parts,
+  { db, config }: QuotaDeps,
   accountId: string,
   question: { count: number; at?: Date | undefined },
 ): Promise<UploadReadiness> {

@@ -1,77 +1,85 @@
 // All that happens when nobody asks, started and stopped together.
 import { warnExpiring } from '../account/expiring.ts'
+import type { Config } from '../config.ts'
+import type { GrantDeps } from '../connect/grant.ts'
+import type { Db } from '../db/client.ts'
 import { createDispatcher, measureDeliveries } from '../events/dispatcher.ts'
-import { settleNotices } from '../inbound/notices.ts'
-import { replaySpills } from '../operate/replay.ts'
-import { keepHouse } from '../operate/retention.ts'
-import type { Parts } from '../parts.ts'
-import { watchKeyring } from '../readiness.ts'
+import { type SettleDeps, settleNotices } from '../inbound/notices.ts'
+import { replayJournal } from '../operate/replay.ts'
+import { applyRetention } from '../operate/retention.ts'
+import type { KeyringCheck } from '../readiness.ts'
 import { announce } from '../replica.ts'
-import { attemptDueRevocations } from '../token/revoke.ts'
+import type { RecordDeps } from '../token/record.ts'
+import type { Revocations } from '../token/revoke.ts'
 import { startLoop } from './loop.ts'
-import { createProfiler } from './profiler.ts'
-import { createRefresher, measureRefreshing } from './refresher.ts'
+import { createProfiler, type ProfilerDeps } from './profiler.ts'
+import { createRefreshAhead, measureRefreshing, type RefreshAheadDeps } from './refresh-ahead.ts'
 
 export interface Background {
   stop(): Promise<void>
 }
 
-export function startBackground(parts: Parts): Background {
-  const refreshDue = createRefresher(parts)
-  /** Work that opens or seals anything waits for the right keys. */
-  const withKeys = (round: () => Promise<number>) => async () => (parts.keyring.fits ? round() : 1000)
-  const dispatchers = parts.config.eventWebhooks.map((target) => createDispatcher(parts, target))
+/** What the loops use, each of it: see there. */
+type BackgroundDeps = RefreshAheadDeps &
+  SettleDeps &
+  GrantDeps &
+  RecordDeps &
+  ProfilerDeps & {
+    db: Db
+    config: Pick<Config, 'eventWebhooks'>
+    keyring: KeyringCheck
+    revocations: Pick<Revocations, 'attemptDue'>
+    replicaId: string
+  }
+
+export function startBackground(deps: BackgroundDeps): Background {
+  const { keyring, revocations } = deps
+  const loop = (name: string, round: () => Promise<number>) => startLoop(deps, name, round)
+  /** For work that opens or seals anything: it waits for the right keys. */
+  const loopWithKeys = (name: string, round: () => Promise<number>) => loop(name, async () => (keyring.fits ? round() : 1000))
+  /** After each round the same rest. */
+  const then = (restMs: number, work: () => Promise<unknown>) => async () => {
+    await work()
+    return restMs
+  }
+  const dispatchers = deps.config.eventWebhooks.map((target) => createDispatcher(deps, target))
   const loops = [
-    startLoop(parts, 'refresher', withKeys(refreshDue)),
+    loopWithKeys('refresher', createRefreshAhead(deps)),
     // What the process that took them could not settle itself.
-    startLoop(
-      parts,
+    loopWithKeys(
       'notices',
-      withKeys(async () => {
-        await settleNotices(parts)
-        return 600
-      }),
+      then(600, () => settleNotices(deps)),
     ),
-    ...dispatchers.map((dispatcher) => startLoop(parts, 'dispatcher', withKeys(dispatcher.round))),
-    startLoop(
-      parts,
-      'revoker',
-      withKeys(async () => ((await attemptDueRevocations(parts, 20)) === 20 ? 0 : 2000)),
-    ),
+    ...dispatchers.map((dispatcher) => loopWithKeys('dispatcher', dispatcher.round)),
+    loopWithKeys('revoker', async () => ((await revocations.attemptDue(20)) === 20 ? 0 : 2000)),
     // A neighbour that shares the directory may have died; what it wrote half a minute before its end is listed only later.
-    startLoop(
-      parts,
+    loopWithKeys(
       'replayer',
-      withKeys(async () => {
-        await replaySpills(parts)
-        return 60_000
+      then(60_000, () => replayJournal(deps)),
+    ),
+    loopWithKeys('profiler', createProfiler(deps)),
+    loop(
+      'expiry',
+      then(600_000, () => warnExpiring(deps)),
+    ),
+    loop(
+      'measures',
+      then(5000, async () => {
+        await measureRefreshing(deps)
+        await measureDeliveries(deps, dispatchers)
       }),
     ),
-    startLoop(parts, 'profiler', withKeys(createProfiler(parts))),
-    startLoop(parts, 'expiry', async () => {
-      await warnExpiring(parts)
-      return 600_000
-    }),
-    startLoop(parts, 'measures', async () => {
-      await measureRefreshing(parts)
-      await measureDeliveries(parts, dispatchers)
-      return 5000
-    }),
-    startLoop(parts, 'keyring', async () => {
-      await watchKeyring(parts)
-      return 5000
-    }),
-    startLoop(parts, 'replica', async () => {
-      await announce(parts)
-      return 3000
-    }),
-    startLoop(
-      parts,
-      'housekeeper',
-      withKeys(async () => {
-        await keepHouse(parts)
-        return 600_000
-      }),
+    loop(
+      'keyring',
+      then(5000, () => keyring.check()),
+    ),
+    loop(
+      'replica',
+      then(3000, () => announce(deps)),
+    ),
+    loopWithKeys(
+      'retention',
+      then(600_000, () => applyRetention(deps)),
     ),
   ]
   return {

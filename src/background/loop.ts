@@ -2,7 +2,7 @@
 // followed by the next.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
+import type { Log, Metrics } from '../telemetry.ts'
 
 export interface Loop {
   /** Waits for the round that is running. */
@@ -12,7 +12,7 @@ export interface Loop {
 /**
  * @param round @returns how many milliseconds to rest until the next; jitter of a quarter is added, so that replicas drift apart
  */
-export function startLoop(parts: Parts, name: string, round: () => Promise<number>): Loop {
+export function startLoop({ log, metrics }: { log: Log; metrics: Metrics }, name: string, round: () => Promise<number>): Loop {
   const stopping = new AbortController()
   const running = (async () => {
     for (let failuresInARow = 0; !stopping.signal.aborted; ) {
@@ -22,9 +22,9 @@ export function startLoop(parts: Parts, name: string, round: () => Promise<numbe
         failuresInARow = 0
       } catch (error) {
         failuresInARow++
-        parts.metrics.loopFailures.inc({ loop: name })
+        metrics.loopFailures.inc({ loop: name })
         // A database that is away is everybody's trouble and logged where it happens.
-        if (!(error instanceof ServiceError) || failuresInARow === 1) parts.log.error('background round failed', { name, error })
+        if (!(error instanceof ServiceError) || failuresInARow === 1) log.error('background round failed', { name, error })
         restMs = Math.min(10_000, 250 * 2 ** failuresInARow)
       }
       await sleep(restMs * (1 + Math.random() / 4), undefined, { signal: stopping.signal, ref: false }).catch(() => undefined)

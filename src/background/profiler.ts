@@ -1,8 +1,9 @@
 // Looks at every profile about once a day, with tokens that are live anyway, and slower than TikTok's limit allows.
-import { fetchProfile } from '../account/profile.ts'
+import { fetchProfile, type ProfileDeps } from '../account/profile.ts'
 import { claimDueProfiles, type DueProfile, postponeProfile } from '../db/profiles.ts'
-import type { Parts } from '../parts.ts'
-import { refresh } from '../token/refresh.ts'
+import type { Refresher } from '../token/refresh.ts'
+import type { Vault } from '../vault/vault.ts'
+import { unlessAborted } from '../waiting.ts'
 
 /** TikTok takes 600 user infos a minute for the whole app, which connects and `verify` need too: half of that, for all replicas together. */
 const perSecond = 5
@@ -10,40 +11,31 @@ const atOnce = 10
 const idleMs = 5000
 const unreadableRetrySeconds = 3600
 
+export interface ProfilerDeps extends ProfileDeps {
+  vault: Vault
+  refresher: Pick<Refresher, 'refresh'>
+  stopping: AbortSignal
+}
+
 /** @returns one round of the loop: looks at what is due, and says how long to rest */
-export function createProfiler(parts: Parts): () => Promise<number> {
+export function createProfiler(deps: ProfilerDeps): () => Promise<number> {
   return async () => {
-    const { profiles, looked } = await claimDueProfiles(parts.db, { limit: atOnce, perSecond })
-    await unlessStopping(parts.stopping, Promise.all(profiles.map((due) => lookAt(parts, due))))
+    const { profiles, looked } = await claimDueProfiles(deps.db, { limit: atOnce, perSecond })
+    // A TikTok that hangs does not hold up the end of the process: nothing of a profile has to be finished.
+    await unlessAborted(Promise.all(profiles.map((due) => lookAt(deps, due))), deps.stopping)
     return looked === atOnce ? (profiles.length / perSecond) * 1000 : idleMs
   }
 }
 
-async function lookAt(parts: Parts, due: DueProfile): Promise<void> {
+async function lookAt(deps: ProfilerDeps, due: DueProfile): Promise<void> {
   const { accountId, openId, scopes, generation } = due
   try {
-    const accessToken = parts.vault.open({ purpose: 'access_token', subject: accountId, generation }, due.sealedAccessToken)
-    const outcome = await fetchProfile(parts, { accountId, openId, accessToken, scopes })
+    const accessToken = deps.vault.open({ purpose: 'access_token', subject: accountId, generation }, due.sealedAccessToken)
+    const outcome = await fetchProfile(deps, { accountId, openId, accessToken, scopes })
     // TikTok refused a token whose time is not over: a grant that was taken back without a notice. A refresh tells, today and not when an upload fails.
-    if (outcome === 'token_invalid') await refresh(parts, accountId, generation)
+    if (outcome === 'token_invalid') await deps.refresher.refresh(accountId, generation)
   } catch (error) {
-    parts.log.error('profile was not looked at', { accountId, error })
-    await postponeProfile(parts.db, accountId, unreadableRetrySeconds)
-  }
-}
-
-/**
- * A TikTok that hangs does not hold up the end of the process: nothing of a profile has to be finished. A listener of its own for every round, because
- * each race with a promise that lives as long as the process would leave something on it.
- */
-async function unlessStopping(stopping: AbortSignal, work: Promise<unknown>): Promise<void> {
-  const { promise: stopped, resolve } = Promise.withResolvers<void>()
-  const listener = () => resolve()
-  stopping.addEventListener('abort', listener, { once: true })
-  if (stopping.aborted) resolve()
-  try {
-    await Promise.race([work, stopped])
-  } finally {
-    stopping.removeEventListener('abort', listener)
+    deps.log.error('profile was not looked at', { accountId, error })
+    await postponeProfile(deps.db, accountId, unreadableRetrySeconds)
   }
 }

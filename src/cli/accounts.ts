@@ -1,7 +1,6 @@
 // `accounts disconnect`: the emergency stop, of one owner or of everybody.
 import { countLiveAccounts } from '../db/disconnects.ts'
 import { ServiceError } from '../errors.ts'
-import { watchKeyring } from '../readiness.ts'
 import { onParts, operator } from './database.ts'
 import { confirmed, parse, print, say, startProgress, UsageError, wholeNumber } from './terminal.ts'
 
@@ -37,7 +36,7 @@ export async function accounts(argv: string[]): Promise<void> {
     print(`${ended} accounts are disconnected: no token of theirs leaves any more`)
 
     // Tried with the wrong keys, each revocation would be put off as unreadable.
-    await watchKeyring(parts)
+    await parts.keyring.check()
     if (!parts.keyring.fits) {
       const detail = 'TikTok is not told from here: VAULT_KEYS has to be that of the service. Replicas that run tell it.'
       throw new ServiceError('keyring_mismatch', detail)

@@ -1,10 +1,10 @@
 // What commands work on: the configured database or, without one, the embedded one under DATA_DIR; and, for those that open or seal
 // something or speak with TikTok, the same parts as the service has.
+import type { Parts } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { type Db, openDb } from '../db/client.ts'
 import { migrationsApplied } from '../db/migrate.ts'
 import { loadEmbeddedPostgres } from '../embedded-postgres.ts'
-import type { Parts } from '../parts.ts'
 import { say } from './terminal.ts'
 
 const applicationName = 'tiktok-oauth-cli'

@@ -52,7 +52,7 @@ async function reseal(dryRun: boolean): Promise<void> {
       for (const { keyId, count } of report.left) print(`"${keyId}": ${count} left; keep it in VAULT_KEYS`)
       if (report.retired.length + report.spilled.length + report.left.length === 0) print('No other key seals anything.')
     }
-    const spilledHere = (await parts.spill.keyIds()).filter((keyId) => keyId !== primary)
+    const spilledHere = (await parts.journal.keyIds()).filter((keyId) => keyId !== primary)
     if (spilledHere.length > 0)
       say(`Spill files in SPILL_DIR here are sealed with ${spilledHere.join(', ')}: start the service on it once to replay them.`)
     if (report.unreadable.length > 0 || (!dryRun && report.left.length + report.spilled.length > 0)) throw new Unfinished()

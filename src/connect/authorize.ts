@@ -1,17 +1,32 @@
 // The way to TikTok and back (RFC 6749 §4.1.1, §4.1.2): a fresh state bound to this browser going out, and its one use coming in.
+import type { Config } from '../config.ts'
 import { beginAuthorization, consumeState } from '../db/authorization-requests.ts'
+import type { Db } from '../db/client.ts'
 import { type ConnectSession, failSession, findSession, holdCode } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
+import type { Refusals } from '../refusals.ts'
+import type { Log } from '../telemetry.ts'
+import type { TikTok } from '../tiktok/client.ts'
 import { challengeOf, createVerifier } from '../tiktok/pkce.ts'
 import { digest, randomToken } from '../vault/digest.ts'
-import { exchangedSession } from './exchange.ts'
+import type { Vault } from '../vault/vault.ts'
+import type { Exchanges } from './exchange.ts'
+
+export interface AuthorizeDeps {
+  db: Db
+  vault: Vault
+  tiktok: Pick<TikTok, 'authorizationUrl'>
+  log: Log
+  config: Pick<Config, 'redirectUri' | 'tiktok'>
+}
+
+export type ReceiveAuthorizationDeps = Omit<AuthorizeDeps, 'tiktok'> & { refusals: Refusals; exchanges: Exchanges }
 
 export interface AuthorizationStart {
   location: string
   /** for the cookie that binds the state to this browser; its name is derived from the state, so that two tabs do not fight */
   state: string
-  browserSecret: string
+  stateSecret: string
 }
 
 /**
@@ -21,19 +36,18 @@ export interface AuthorizationStart {
  * @throws ServiceError session_invalid: used up, or visited too often
  */
 export async function startAuthorization(
-  parts: Parts,
+  { db, vault, tiktok, config }: Omit<AuthorizeDeps, 'log'>,
   session: ConnectSession,
   reconnectAccountId: string | null = null,
 ): Promise<AuthorizationStart> {
-  const { db, vault, tiktok, config } = parts
   const state = randomToken()
-  const browserSecret = randomToken()
+  const stateSecret = randomToken()
   const { pkce } = config.tiktok
   const verifier = pkce === 'off' ? null : createVerifier()
   const begun = await beginAuthorization(db, {
     sessionId: session.id,
     stateHash: digest(state),
-    browserHash: digest(browserSecret),
+    browserHash: digest(stateSecret),
     sealedVerifier:
       verifier === null ? null : vault.seal({ purpose: 'code_verifier', subject: session.id, generation: 0 }, verifier),
     reconnectAccountId,
@@ -46,7 +60,7 @@ export async function startAuthorization(
     scopes: config.tiktok.scopes,
     codeChallenge: verifier === null || pkce === 'off' ? undefined : challengeOf(verifier, pkce),
   })
-  return { location, state, browserSecret }
+  return { location, state, stateSecret }
 }
 
 export interface AuthorizationResponse {
@@ -55,7 +69,7 @@ export interface AuthorizationResponse {
   error?: string | undefined
   /** RFC 9207 */
   issuer?: string | undefined
-  browserSecret: string | null
+  stateSecret: string | null
 }
 
 /**
@@ -65,9 +79,12 @@ export interface AuthorizationResponse {
  * @returns where the browser goes: always the return URL that was fixed when the session was made
  * @throws ServiceError state_invalid | state_expired | browser_mismatch | session_invalid: cannot be tied to a session, so nothing is redirected
  */
-export async function receiveAuthorization(parts: Parts, response: AuthorizationResponse): Promise<string> {
-  const { db, config, log } = parts
-  const browserHash = response.browserSecret === null ? null : digest(response.browserSecret)
+export async function receiveAuthorization(
+  { db, vault, config, log, refusals, exchanges }: ReceiveAuthorizationDeps,
+  response: AuthorizationResponse,
+): Promise<string> {
+  const fail = (session: ConnectSession, error: string) => failAuthorization({ db, log }, session, error)
+  const browserHash = response.stateSecret === null ? null : digest(response.stateSecret)
   const state = await consumeState(db, digest(response.state), browserHash)
   if (!state)
     throw new ServiceError(
@@ -80,7 +97,7 @@ export async function receiveAuthorization(parts: Parts, response: Authorization
     if (!state.browserFits) {
       const { sessionId } = state
       const event = 'authorization response came from another browser'
-      parts.refusals.note({ kind: 'browser_mismatch', event, who: sessionId, facts: { sessionId } })
+      refusals.note({ kind: 'browser_mismatch', event, who: sessionId, facts: { sessionId } })
       throw new ServiceError(
         'browser_mismatch',
         'Please finish in the browser in which you started, with cookies allowed, or start again.',
@@ -92,15 +109,14 @@ export async function receiveAuthorization(parts: Parts, response: Authorization
   if (!session) throw new ServiceError('session_invalid', 'This connection is over. Start again from where you came from.')
 
   // RFC 9207 §2.4: an answer that names another issuer is another server's.
-  if (response.issuer !== undefined && response.issuer !== config.tiktok.authBaseUrl)
-    return fail(parts, session, 'issuer_mismatch')
-  if (response.error !== undefined) return fail(parts, session, knownError(response.error))
-  if (response.code === undefined || response.code === '') return fail(parts, session, 'code_missing')
+  if (response.issuer !== undefined && response.issuer !== config.tiktok.authBaseUrl) return fail(session, 'issuer_mismatch')
+  if (response.error !== undefined) return fail(session, knownError(response.error))
+  if (response.code === undefined || response.code === '') return fail(session, 'code_missing')
 
   const confirm = session.completion === 'confirm' ? randomToken() : null
   const held = await holdCode(db, {
     sessionId: session.id,
-    sealedCode: parts.vault.seal({ purpose: 'authorization_code', subject: session.id, generation: 0 }, response.code),
+    sealedCode: vault.seal({ purpose: 'authorization_code', subject: session.id, generation: 0 }, response.code),
     sealedVerifier: state.sealedVerifier,
     confirmHash: confirm === null ? null : digest(confirm),
     reconnectAccountId: state.reconnectAccountId,
@@ -109,17 +125,17 @@ export async function receiveAuthorization(parts: Parts, response: Authorization
   log.info('authorization response was received', { sessionId: session.id })
   if (confirm !== null) return returnUrl(session, { confirm })
 
-  const after = await exchangedSession(parts, session.id, 'callback')
+  const after = await exchanges.exchangedSession(session.id, 'callback')
   if (after.status === 'completed' && after.accountId !== null)
     return returnUrl(session, { status: 'connected', account_id: after.accountId })
   // Nothing reached TikTok, and in this mode nobody can ask for another try: said to the browser and to the session alike.
-  if (after.status === 'awaiting_completion') return fail(parts, session, 'tiktok_unavailable')
+  if (after.status === 'awaiting_completion') return fail(session, 'tiktok_unavailable')
   return returnUrl(session, { status: 'failed', error: after.error ?? 'tiktok_unavailable' })
 }
 
-async function fail(parts: Parts, session: ConnectSession, error: string): Promise<string> {
-  await failSession(parts.db, session.id, error)
-  parts.log.info('authorization was refused', { sessionId: session.id, code: error })
+async function failAuthorization({ db, log }: { db: Db; log: Log }, session: ConnectSession, error: string): Promise<string> {
+  await failSession(db, session.id, error)
+  log.info('authorization was refused', { sessionId: session.id, code: error })
   return returnUrl(session, { status: 'failed', error })
 }
 

@@ -1,11 +1,20 @@
 // The end of a connect session: the web app's backend says who finishes it, and hears what came of it.
+import type { Db } from '../db/client.ts'
 import { type ConnectSession, failSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import { type FailureCode, failures } from '../failures.ts'
-import type { Parts } from '../parts.ts'
+import type { Refusals } from '../refusals.ts'
+import type { Recording } from '../token/recording.ts'
 import { digest, sameDigest } from '../vault/digest.ts'
 import { errorOf, getConnectSession } from './connect-session.ts'
-import { exchangedSession } from './exchange.ts'
+import type { Exchanges } from './exchange.ts'
+
+export interface CompleteDeps {
+  db: Db
+  refusals: Refusals
+  recording: Pick<Recording, 'isUnsaved'>
+  exchanges: Pick<Exchanges, 'exchangedSession'>
+}
 
 /**
  * Finishes a connect session: whoever started must be who finishes (S05). Only now is the code exchanged.
@@ -16,15 +25,15 @@ import { exchangedSession } from './exchange.ts'
  * @throws ServiceError tiktok_unavailable | storage_unavailable: may be repeated
  */
 export async function completeConnect(
-  parts: Parts,
+  { db, refusals, recording, exchanges }: CompleteDeps,
   sessionId: string,
   claim: { ownerId: string; confirm: string },
   actor: string,
 ): Promise<{ accountId: string; connectedNow: boolean }> {
-  const session = await getConnectSession(parts, sessionId)
+  const session = await getConnectSession({ db, recording }, sessionId)
   if (session.ownerId !== claim.ownerId) {
     const event = 'connect session was claimed by another owner'
-    parts.refusals.note({ kind: 'owner_mismatch', event, who: sessionId, facts: { sessionId, actor } })
+    refusals.note({ kind: 'owner_mismatch', event, who: sessionId, facts: { sessionId, actor } })
     throw new ServiceError(
       'owner_mismatch',
       'Complete it for the owner who is logged in and who started it; nothing was connected.',
@@ -37,17 +46,17 @@ export async function completeConnect(
   if (session.confirmHash === null && session.status === 'failed') throw failure(session)
   if (session.confirmHash === null || !sameDigest(digest(claim.confirm), session.confirmHash)) {
     const event = 'connect session was claimed with a wrong confirm token'
-    parts.refusals.note({ kind: 'confirm_invalid', event, who: sessionId, facts: { sessionId, actor } })
+    refusals.note({ kind: 'confirm_invalid', event, who: sessionId, facts: { sessionId, actor } })
     throw new ServiceError('confirm_invalid', 'Send the `confirm` value from the return URL of this very session.')
   }
   if (session.status === 'completed' && session.accountId !== null) return { accountId: session.accountId, connectedNow: false }
 
-  const after = await exchangedSession(parts, sessionId, actor)
+  const after = await exchanges.exchangedSession(sessionId, actor)
   if (after.status === 'completed' && after.accountId !== null)
     return { accountId: after.accountId, connectedNow: after.exchangedHere }
   if (after.status === 'failed') throw failure(after)
   if (after.abandoned) {
-    await failSession(parts.db, sessionId, 'tiktok_rejected')
+    await failSession(db, sessionId, 'tiktok_rejected')
     throw failure({ ...after, status: 'failed' })
   }
   if (after.over && after.status === 'awaiting_completion') throw expired()

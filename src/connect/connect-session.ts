@@ -1,12 +1,15 @@
 // Connect sessions: made by the web app's backend, lived through by a person's browser, looked at by both. A session connects at
 // most one account.
 import { attestationVersion, checkAttestation } from '../account/attestation.ts'
+import type { Config } from '../config.ts'
 import { findAccount } from '../db/accounts.ts'
+import type { Db } from '../db/client.ts'
 import { attestSession, type ConnectSession, createSession, findSession, findSessionBySecret } from '../db/connect-sessions.ts'
 import { saveOwner } from '../db/owners.ts'
 import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
-import type { Parts } from '../parts.ts'
+import type { Log } from '../telemetry.ts'
+import type { Recording } from '../token/recording.ts'
 import { digest, randomToken } from '../vault/digest.ts'
 import { checkTier } from './limits.ts'
 
@@ -37,19 +40,22 @@ export interface CreatedSession {
  * @throws ServiceError return_url_not_allowed | account_type_not_supported | age_not_confirmed | validation_failed (tier)
  * @throws ServiceError account_not_found | owner_mismatch | account_disconnected: about reconnect_account_id
  */
-export async function createConnectSession(parts: Parts, wish: ConnectWish, actor: string): Promise<CreatedSession> {
-  const { db, config, log } = parts
+export async function createConnectSession(
+  { db, config, log }: { db: Db; config: Pick<Config, 'allowedReturnUrls' | 'publicUrl' | 'tiers'>; log: Log },
+  wish: ConnectWish,
+  actor: string,
+): Promise<CreatedSession> {
   checkReturnUrl(wish.returnUrl, config.allowedReturnUrls)
   const attested = checkAttestation(wish)
-  const tier = wish.tier === undefined ? null : checkTier(parts, wish.tier)
-  if (wish.reconnectAccountId !== undefined) await checkReconnect(parts, wish.reconnectAccountId, wish.ownerId)
+  const tier = wish.tier === undefined ? null : checkTier({ config }, wish.tier)
+  if (wish.reconnectAccountId !== undefined) await checkReconnect(db, wish.reconnectAccountId, wish.ownerId)
   if (tier !== null) await saveOwner(db, wish.ownerId, tier, actor)
 
   const id = newId('cs')
-  const secret = randomToken()
+  const linkSecret = randomToken()
   const expiresAt = await createSession(db, {
     id,
-    secretHash: digest(secret),
+    secretHash: digest(linkSecret),
     ownerId: wish.ownerId,
     returnUrl: wish.returnUrl,
     completion: wish.completion,
@@ -63,27 +69,30 @@ export async function createConnectSession(parts: Parts, wish: ConnectWish, acto
   return {
     id,
     status: 'pending',
-    authorizeUrl: `${config.publicUrl}/authorize?session=${secret}`,
-    connectUrl: `${config.publicUrl}/connect?session=${secret}`,
+    authorizeUrl: `${config.publicUrl}/authorize?session=${linkSecret}`,
+    connectUrl: `${config.publicUrl}/connect?session=${linkSecret}`,
     expiresAt,
   }
 }
 
 /** @throws ServiceError connect_session_not_found */
-export async function getConnectSession(parts: Parts, id: string): Promise<ConnectSession> {
-  const session = await findSession(parts.db, id)
+export async function getConnectSession(
+  { db, recording }: { db: Db; recording: Pick<Recording, 'isUnsaved'> },
+  id: string,
+): Promise<ConnectSession> {
+  const session = await findSession(db, id)
   if (!session) throw new ServiceError('connect_session_not_found', 'Check the session id, or open a new connect session.')
   // However long ago it was begun: the answer is in this process and waits for the database (F04).
-  return { ...session, abandoned: session.abandoned && !parts.unsaved.has(id) }
+  return { ...session, abandoned: session.abandoned && !recording.isUnsaved(id) }
 }
 
 /**
- * The session a browser came with.
+ * The session of a link that a browser opened.
  *
  * @throws ServiceError session_invalid | session_expired: the web app has to send the person again
  */
-export async function sessionOfBrowser(parts: Parts, secret: string): Promise<ConnectSession> {
-  const session = await findSessionBySecret(parts.db, digest(secret))
+export async function sessionOfLink({ db }: { db: Db }, linkSecret: string): Promise<ConnectSession> {
+  const session = await findSessionBySecret(db, digest(linkSecret))
   if (!session)
     throw new ServiceError('session_invalid', 'This link is not valid. Go back to where you came from and start again.')
   if (session.over && session.status !== 'completed') {
@@ -97,12 +106,12 @@ export async function sessionOfBrowser(parts: Parts, secret: string): Promise<Co
 
 /** @throws ServiceError account_type_not_supported | age_not_confirmed | session_invalid */
 export async function attest(
-  parts: Parts,
+  { db }: { db: Db },
   session: ConnectSession,
   given: { accountType: string; ageConfirmed: boolean },
 ): Promise<void> {
   const { accountType } = checkAttestation(given)
-  if (accountType === null || !(await attestSession(parts.db, session.id, accountType, attestationVersion))) {
+  if (accountType === null || !(await attestSession(db, session.id, accountType, attestationVersion))) {
     throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.')
   }
 }
@@ -142,8 +151,8 @@ function checkReturnUrl(returnUrl: string, allowed: readonly string[]): void {
   }
 }
 
-async function checkReconnect(parts: Parts, accountId: string, ownerId: string): Promise<void> {
-  const account = await findAccount(parts.db, accountId)
+async function checkReconnect(db: Db, accountId: string, ownerId: string): Promise<void> {
+  const account = await findAccount(db, accountId)
   if (!account)
     throw new ServiceError('account_not_found', 'Check reconnect_account_id: this service never created such an account.')
   if (account.ownerId !== ownerId)

@@ -1,64 +1,79 @@
 // Gives a fresh grant its account, or refuses it and has it revoked. What TikTok answered may come from the exchange itself or, hours
 // later, from a spill file.
 import { z } from 'zod'
-import { fetchProfile } from '../account/profile.ts'
+import { fetchProfile, type ProfileDeps } from '../account/profile.ts'
+import type { Config } from '../config.ts'
 import { type ConnectOutcome, connectAccount, findByOpenId } from '../db/accounts.ts'
 import { type ConnectSession, failSession, findSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
-import type { Parts } from '../parts.ts'
-import { within } from '../single-flight.ts'
+import type { Timings } from '../timings.ts'
 import { AnsweredTokens } from '../token/answered.ts'
-import { revokeRefused } from '../token/revoke.ts'
-import { untilSaved } from '../token/until-saved.ts'
-import { limitOf } from './limits.ts'
+import type { Recording } from '../token/recording.ts'
+import type { Revocations } from '../token/revoke.ts'
+import type { Journal } from '../vault/journal.ts'
+import type { Vault } from '../vault/vault.ts'
+import { within } from '../waiting.ts'
+import { limitOf, type TierDeps } from './limits.ts'
 
 const AnsweredExchange = AnsweredTokens.extend({ sessionId: z.string() })
 export type AnsweredExchange = z.infer<typeof AnsweredExchange>
 
+export interface GrantDeps extends ProfileDeps, TierDeps {
+  vault: Vault
+  recording: Recording
+  revocations: Pick<Revocations, 'refuse'>
+  timings: Pick<Timings, 'profilePatienceMs'>
+  config: Pick<Config, 'tiers'> & { tiktok: Pick<Config['tiktok'], 'requiredScopes' | 'scopes'> }
+}
+
 /** Brings back an exchange that an earlier process had been answered and could not record. */
-export async function replayExchange(parts: Parts, id: string, body: unknown): Promise<void> {
+export async function replayExchange(
+  deps: GrantDeps & { journal: Pick<Journal, 'remove'> },
+  id: string,
+  body: unknown,
+): Promise<void> {
   const answer = AnsweredExchange.parse(body)
-  const session = await findSession(parts.db, answer.sessionId)
-  parts.log.warn('spilled exchange was replayed', { sessionId: answer.sessionId, outcome: session?.status ?? 'purged' })
-  if (session && session.status !== 'completed') await connectGrant(parts, session, answer, session.createdBy, true)
+  const session = await findSession(deps.db, answer.sessionId)
+  deps.log.warn('journalled exchange was replayed', { sessionId: answer.sessionId, outcome: session?.status ?? 'purged' })
+  if (session && session.status !== 'completed') await connectGrant(deps, session, answer, session.createdBy, true)
   // Purged, or erased with its owner: nobody is waiting for this grant, so it does not live on.
-  if (!session) await revokeRefused(parts, answer.openId, { accountId: answer.sessionId, reason: 'session_gone', ...answer })
-  await parts.spill.remove(id)
+  if (!session) await deps.revocations.refuse(answer.openId, { accountId: answer.sessionId, reason: 'session_gone', ...answer })
+  await deps.journal.remove(id)
 }
 
 /** Gives the grant its account, or refuses it and revokes it. Repeats itself while the database is away. */
 export async function connectGrant(
-  parts: Parts,
+  deps: GrantDeps,
   session: ConnectSession,
   answer: AnsweredExchange,
   actor: string,
-  spilled: boolean,
+  inJournal: boolean,
 ): Promise<void> {
-  const { config, log } = parts
+  const { db, config, log, recording, revocations } = deps
   const { requiredScopes, scopes: askedScopes } = config.tiktok
-  const about = { subject: session.id, attemptId: answer.attemptId, spilled }
+  const about = { subject: session.id, attemptId: answer.attemptId, inJournal }
   const refuse = async (code: FailureCode) => {
     log.info('grant was refused', { sessionId: session.id, code })
-    await untilSaved(parts, about, () => failSession(parts.db, session.id, code))
+    await recording.untilSaved(about, () => failSession(db, session.id, code))
     const { accessToken, refreshToken, accessExpiresAt } = answer
-    await untilSaved(parts, about, () =>
-      revokeRefused(parts, answer.openId, { accountId: session.id, reason: code, accessToken, refreshToken, accessExpiresAt }),
+    await recording.untilSaved(about, () =>
+      revocations.refuse(answer.openId, { accountId: session.id, reason: code, accessToken, refreshToken, accessExpiresAt }),
     )
   }
 
   if (requiredScopes.some((scope) => !answer.scopes.includes(scope))) return refuse('scope_not_granted')
   const missingScopes = askedScopes.filter((scope) => !answer.scopes.includes(scope))
-  const { outcome, accountId } = await untilSaved(parts, about, () => place(parts, session, answer, missingScopes, actor))
+  const { outcome, accountId } = await recording.untilSaved(about, () => place(deps, session, answer, missingScopes, actor))
   if (outcome === 'connected') {
     if (accountId === null) throw new Error('What was connected has an account')
     log.info('account connected', { accountId, ownerId: session.ownerId, sessionId: session.id })
     // After the token is safe, and never in its way: a profile that fails, hangs or is rubbish costs a picture.
     const { openId, accessToken, scopes } = answer
-    const profile = fetchProfile(parts, { accountId, openId, accessToken, scopes })
+    const profile = fetchProfile(deps, { accountId, openId, accessToken, scopes })
     await within(
       profile.catch((error) => log.warn('profile was not fetched', { accountId, error })),
-      parts.timings.profilePatienceMs,
+      deps.timings.profilePatienceMs,
     )
     return
   }
@@ -77,13 +92,13 @@ const refusals: Record<Exclude<PlaceOutcome, 'connected'>, FailureCode> = {
 
 /** Seals the tokens for where they belong and connects; when the place moved in between, once more. */
 async function place(
-  parts: Parts,
+  deps: GrantDeps,
   session: ConnectSession,
   answer: AnsweredExchange,
   missingScopes: string[],
   actor: string,
 ): Promise<{ outcome: PlaceOutcome; accountId: string | null }> {
-  const { db, vault } = parts
+  const { db, vault } = deps
   const { accountType, ageConfirmedAt, attestationVersion } = session
   if (accountType === null || ageConfirmedAt === null || attestationVersion === null)
     throw new Error('A session that was authorized is attested')
@@ -96,7 +111,7 @@ async function place(
   for (let tries = 0; tries < 10; tries++) {
     const present = await findByOpenId(db, answer.openId)
     // An account that is there needs no place, whatever the tier and whether or not anybody can tell it.
-    const limit = present ? 0 : await limitOf(parts, session.ownerId)
+    const limit = present ? 0 : await limitOf(deps, session.ownerId)
     if (limit === undefined) return { outcome: 'limit_unknown', accountId: null }
     const spot = { subject: present?.id ?? newAccountId, generation: (present?.generation ?? 0) + 1 }
     const answered = await connectAccount(db, {

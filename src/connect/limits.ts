@@ -1,8 +1,19 @@
 // How many accounts an owner may connect. The tier is what the tier service says where there is one, else what the web app last said,
 // else the default; the limit is held by the statement that connects, not here.
+import type { Config } from '../config.ts'
+import type { Db } from '../db/client.ts'
 import { findOwner, saveOwner } from '../db/owners.ts'
 import { ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
+import type { Log } from '../telemetry.ts'
+import type { TierService } from './tier-service.ts'
+
+export interface TierDeps {
+  db: Db
+  log: Log
+  config: Pick<Config, 'tiers'>
+  /** undefined: TIER_SERVICE_URL is not set, we decide ourselves */
+  tierService: TierService | undefined
+}
 
 export interface Allowance {
   /** null: the tier service states a limit of its own and no tier */
@@ -16,18 +27,18 @@ export interface Allowance {
  *
  * @throws ServiceError storage_unavailable: the database, or the tier service, which is where tiers are stored then. No answer is a refusal (S60)
  */
-export async function allowanceOf(parts: Parts, ownerId: string): Promise<Allowance> {
-  const owner = await findOwner(parts.db, ownerId)
-  const granted = await grantedTo(parts, ownerId, owner?.tier ?? null)
+export async function allowanceOf(deps: TierDeps, ownerId: string): Promise<Allowance> {
+  const owner = await findOwner(deps.db, ownerId)
+  const granted = await grantedTo(deps, ownerId, owner?.tier ?? null)
   if (!granted) throw tierUnknown()
   return { ...granted, accountsConnected: owner?.accountsConnected ?? 0 }
 }
 
 /** The same for an owner this service has heard of. @throws ServiceError owner_not_found | storage_unavailable */
-export async function knownAllowanceOf(parts: Parts, ownerId: string): Promise<Allowance> {
-  if (!(await findOwner(parts.db, ownerId)))
+export async function knownAllowanceOf(deps: TierDeps, ownerId: string): Promise<Allowance> {
+  if (!(await findOwner(deps.db, ownerId)))
     throw new ServiceError('owner_not_found', 'Nobody has connected an account for this owner or set its tier yet.')
-  return allowanceOf(parts, ownerId)
+  return allowanceOf(deps, ownerId)
 }
 
 /**
@@ -37,9 +48,9 @@ export async function knownAllowanceOf(parts: Parts, ownerId: string): Promise<A
  * @returns undefined when nobody can say
  * @throws ServiceError storage_unavailable: the database
  */
-export async function limitOf(parts: Parts, ownerId: string): Promise<number | undefined> {
-  const owner = await findOwner(parts.db, ownerId)
-  return (await grantedTo(parts, ownerId, owner?.tier ?? null))?.accountLimit
+export async function limitOf(deps: TierDeps, ownerId: string): Promise<number | undefined> {
+  const owner = await findOwner(deps.db, ownerId)
+  return (await grantedTo(deps, ownerId, owner?.tier ?? null))?.accountLimit
 }
 
 /**
@@ -48,20 +59,20 @@ export async function limitOf(parts: Parts, ownerId: string): Promise<number | u
  *
  * @throws ServiceError storage_unavailable: nothing was spent, try again
  */
-export async function requireTier(parts: Parts, ownerId: string): Promise<void> {
-  if (!parts.tierService || (await limitOf(parts, ownerId)) !== undefined) return
-  const owner = await findOwner(parts.db, ownerId)
+export async function requireTier(deps: TierDeps, ownerId: string): Promise<void> {
+  if (!deps.tierService || (await limitOf(deps, ownerId)) !== undefined) return
+  const owner = await findOwner(deps.db, ownerId)
   if ((owner?.accountsConnected ?? 0) === 0) throw tierUnknown()
 }
 
 /** @throws ServiceError validation_failed: a tier that TIER_LIMITS does not know */
-export async function setTier(parts: Parts, ownerId: string, tier: string, actor: string): Promise<void> {
-  await saveOwner(parts.db, ownerId, checkTier(parts, tier), actor)
-  parts.log.info('tier was set', { ownerId, actor, code: tier })
+export async function setTier(deps: TierDeps, ownerId: string, tier: string, actor: string): Promise<void> {
+  await saveOwner(deps.db, ownerId, checkTier(deps, tier), actor)
+  deps.log.info('tier was set', { ownerId, actor, code: tier })
 }
 
 /** @throws ServiceError validation_failed: a tier that TIER_LIMITS does not know */
-export function checkTier({ config }: Parts, tier: string): string {
+export function checkTier({ config }: Pick<TierDeps, 'config'>, tier: string): string {
   if (!config.tiers.limits.has(tier)) {
     throw new ServiceError('validation_failed', `tier: known tiers are ${[...config.tiers.limits.keys()].join(', ')}.`)
   }
@@ -70,7 +81,7 @@ export function checkTier({ config }: Parts, tier: string): string {
 
 /** @param storedTier what the web app last said; it decides only where there is no tier service */
 async function grantedTo(
-  { config, tierService, log }: Parts,
+  { config, tierService, log }: TierDeps,
   ownerId: string,
   storedTier: string | null,
 ): Promise<{ tier: string | null; accountLimit: number } | undefined> {

@@ -4,7 +4,15 @@ import { Agent, type Dispatcher } from 'undici'
 import { z } from 'zod'
 import { call, headerOf } from '../outbound/call.ts'
 import { textOf } from '../outbound/coding.ts'
-import type { TierAnswer, TierService } from '../parts.ts'
+
+/** Somebody else's word on what an owner may have. */
+export interface TierService {
+  tierOf(ownerId: string): Promise<TierAnswer>
+  close(): Promise<void>
+}
+
+/** A limit goes before a tier's own; `silent`: it did not say, in words that count. */
+export type TierAnswer = { kind: 'told'; tier: string | null; accountLimit: number | null } | { kind: 'silent'; reason: string }
 
 /** A person waits for it, with a TikTok exchange still to come. */
 export const deadlineMs = 2000

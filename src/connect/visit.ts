@@ -3,19 +3,25 @@
 // Looking binds nothing, acting does. Link previews, mail scanners and prefetching browsers open links before people do; if the first look took the
 // session, the person would be locked out by a robot (S14). So every browser that opens a good link gets a pass of its own, and the first one that
 // does something, which takes a POST with that pass, keeps the session; all others are refused from then on.
-import { type Account, getAccount, pageOfAccounts } from '../account/account.ts'
+import { type Account, type AccountDeps, getAccount, pageOfAccounts } from '../account/account.ts'
 import { type Ended, listEnded } from '../db/accounts.ts'
+import type { Db } from '../db/client.ts'
 import { bindSession, type ConnectSession, findSessionBySecret } from '../db/connect-sessions.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
+import type { Refusals } from '../refusals.ts'
 import { nextSlotsOf } from '../uploads/quota.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'
-import { sessionOfBrowser } from './connect-session.ts'
+import { sessionOfLink } from './connect-session.ts'
+
+export interface VisitDeps {
+  db: Db
+  refusals: Refusals
+}
 
 /** What a visiting browser keeps in its cookie: the secret of the link, and one of its own. */
 export interface Pass {
   linkSecret: string
-  browserSecret: string
+  visitorSecret: string
 }
 
 /** More accounts than a page shows well; the web app's own list has pages. */
@@ -30,11 +36,11 @@ const mostEnded = 20
  * @param present the pass this browser came with, if any: the same link opened again gets the same one
  * @throws ServiceError session_invalid | session_expired | browser_mismatch
  */
-export async function openVisit(parts: Parts, linkSecret: string, present: Pass | null): Promise<Pass> {
+export async function openVisit(deps: VisitDeps, linkSecret: string, present: Pass | null): Promise<Pass> {
   if (present?.linkSecret === linkSecret) return present
-  const session = await sessionOfBrowser(parts, linkSecret)
-  checkBrowser(parts, session, null)
-  return { linkSecret, browserSecret: randomToken() }
+  const session = await sessionOfLink(deps, linkSecret)
+  checkBrowser(deps, session, null)
+  return { linkSecret, visitorSecret: randomToken() }
 }
 
 /**
@@ -42,10 +48,10 @@ export async function openVisit(parts: Parts, linkSecret: string, present: Pass 
  *
  * @throws ServiceError session_invalid: there is none any more | browser_mismatch
  */
-export async function sessionOfVisit(parts: Parts, pass: Pass): Promise<ConnectSession> {
-  const session = await findSessionBySecret(parts.db, digest(pass.linkSecret))
+export async function sessionOfVisit(deps: VisitDeps, pass: Pass): Promise<ConnectSession> {
+  const session = await findSessionBySecret(deps.db, digest(pass.linkSecret))
   if (!session) throw new ServiceError('session_invalid', 'Nothing is open here. Go back to where you came from and start again.')
-  checkBrowser(parts, session, pass)
+  checkBrowser(deps, session, pass)
   return session
 }
 
@@ -54,29 +60,29 @@ export async function sessionOfVisit(parts: Parts, pass: Pass): Promise<ConnectS
  *
  * @throws ServiceError session_invalid | session_expired | browser_mismatch
  */
-export async function actInVisit(parts: Parts, pass: Pass): Promise<ConnectSession> {
-  const session = await sessionOfBrowser(parts, pass.linkSecret)
-  checkBrowser(parts, session, pass)
-  if (!(await bindSession(parts.db, session.id, digest(pass.browserSecret)))) {
+export async function actInVisit(deps: VisitDeps, pass: Pass): Promise<ConnectSession> {
+  const session = await sessionOfLink(deps, pass.linkSecret)
+  checkBrowser(deps, session, pass)
+  if (!(await bindSession(deps.db, session.id, digest(pass.visitorSecret)))) {
     // Lost a race: another browser acted, or the session went on, since the read above.
-    checkBrowser(parts, await sessionOfBrowser(parts, pass.linkSecret), pass)
+    checkBrowser(deps, await sessionOfLink(deps, pass.linkSecret), pass)
     throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.')
   }
   return session
 }
 
 /** @throws ServiceError browser_mismatch: another browser has acted in this session */
-export function checkBrowser({ refusals }: Parts, session: ConnectSession, pass: Pass | null): void {
+export function checkBrowser({ refusals }: Pick<VisitDeps, 'refusals'>, session: ConnectSession, pass: Pass | null): void {
   if (session.browserHash === null) return
-  if (pass !== null && sameDigest(digest(pass.browserSecret), session.browserHash)) return
+  if (pass !== null && sameDigest(digest(pass.visitorSecret), session.browserHash)) return
   const facts = { sessionId: session.id }
   refusals.note({ kind: 'browser_mismatch', event: 'connect link came from another browser', who: session.id, facts })
   throw new ServiceError('browser_mismatch', 'This link is in use in another browser. Go on there, or start again.')
 }
 
 /** What every form of the page carries, and no other site can know: the cookie alone is sent by the browser whoever asks for it. */
-export function formTokenOf({ linkSecret, browserSecret }: Pass): string {
-  return digest(`form.${linkSecret}.${browserSecret}`)
+export function formTokenOf({ linkSecret, visitorSecret }: Pass): string {
+  return digest(`form.${linkSecret}.${visitorSecret}`)
 }
 
 /** What an owner has, as far as a page shows it. */
@@ -91,32 +97,36 @@ export interface Owned {
   ended: Ended[]
 }
 
-export async function accountsOfVisit(parts: Parts, { ownerId, reconnectAccountId }: ConnectSession): Promise<Owned> {
-  const of = (status: 'active' | 'reauthorization_required') => pageOfAccounts(parts, { ownerId, status, limit: mostAccounts })
+export async function accountsOfVisit(deps: AccountDeps, { ownerId, reconnectAccountId }: ConnectSession): Promise<Owned> {
+  const of = (status: 'active' | 'reauthorization_required') => pageOfAccounts(deps, { ownerId, status, limit: mostAccounts })
   const [active, down, ended] = await Promise.all([
     of('active'),
     of('reauthorization_required'),
-    listEnded(parts.db, ownerId, endedDays, mostEnded),
+    listEnded(deps.db, ownerId, endedDays, mostEnded),
   ])
   const accounts = [...active.accounts, ...down.accounts]
   const more = active.nextCursor !== null || down.nextCursor !== null
   if (more && reconnectAccountId !== null && !accounts.some(({ id }) => id === reconnectAccountId)) {
-    const meant = await getAccount(parts, reconnectAccountId)
+    const meant = await getAccount(deps, reconnectAccountId)
     if (meant.status !== 'disconnected') accounts.push(meant)
   }
   const nextSlots = await nextSlotsOf(
-    parts,
+    deps,
     accounts.map(({ id }) => id),
   )
   return { accounts: accounts.sort((a, b) => (a.id < b.id ? -1 : 1)), more, nextSlots, ended }
 }
 
 /** @throws ServiceError account_not_found: also for another owner's, of which nothing is told | account_disconnected */
-export async function accountOfVisit(parts: Parts, session: ConnectSession, accountId: string): Promise<Account> {
-  const account = await getAccount(parts, accountId)
+export async function accountOfVisit(
+  deps: AccountDeps & { refusals: Refusals },
+  session: ConnectSession,
+  accountId: string,
+): Promise<Account> {
+  const account = await getAccount(deps, accountId)
   if (account.owner_id !== session.ownerId) {
     const facts = { sessionId: session.id, accountId, actor: 'owner' }
-    parts.refusals.note({ kind: 'foreign_account', event: 'account of another owner was asked for', who: session.id, facts })
+    deps.refusals.note({ kind: 'foreign_account', event: 'account of another owner was asked for', who: session.id, facts })
     throw accountNotFound()
   }
   if (account.status === 'disconnected') throw new ServiceError('account_disconnected', 'This account was disconnected already.')

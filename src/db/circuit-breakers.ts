@@ -1,22 +1,21 @@
-// What every replica knows about TikTok's token endpoint: whether refreshes are held back, why and until when.
+// What every replica knows about TikTok's token endpoint: whether the circuit breaker is open, why and until when.
 import type { Db } from './client.ts'
 
-export type GateReason = 'client_refused' | 'unavailable' | 'throttled'
+export type BreakerReason = 'client_refused' | 'unavailable' | 'throttled'
 
-export interface Gate {
-  reason: GateReason | null
+export interface BreakerState {
+  reason: BreakerReason | null
   failures: number
-  closedForSeconds: number
+  openForSeconds: number
 }
 
 /**
- * Holds all refreshes back, on all replicas: for `firstSeconds`, or longer when it had been closed before, up to a minute; never less than TikTok
- * said. Callers that fail at the same time count once, and so does a probe, which has put the gate off already: one that is closed for a while yet
- * is left alone.
+ * Opens the breaker on all replicas: for `firstSeconds`, doubled each time in a row up to a minute, and never for less than TikTok said.
+ * Callers that fail at the same time count once: a breaker that stays open for longer anyway is left alone.
  */
-export async function closeGate(db: Db, reason: GateReason, firstSeconds: number): Promise<void> {
+export async function openBreaker(db: Db, reason: BreakerReason, firstSeconds: number): Promise<void> {
   await db.run(
-    'close_gate',
+    'open_breaker',
     (sql) => sql`
       insert into gates (name, reason, failures, closed_until) values ('token', ${reason}, 1, now() + make_interval(secs => ${firstSeconds}))
       on conflict (name) do update set reason = excluded.reason, failures = gates.failures + 1,
@@ -25,10 +24,10 @@ export async function closeGate(db: Db, reason: GateReason, firstSeconds: number
   )
 }
 
-/** TikTok answers again: what the probe had put off, and not what somebody else was told meanwhile. */
-export async function openGate(db: Db): Promise<boolean> {
+/** TikTok answers again. What another caller was told meanwhile stands: only the probe's own delay is taken back. */
+export async function closeBreaker(db: Db): Promise<boolean> {
   const rows = await db.run(
-    'open_gate',
+    'close_breaker',
     (sql) =>
       sql`update gates set failures = 0, reason = null, closed_until = '-infinity' where name = 'token' and failures > 0
         and closed_until <= now() + interval '15 seconds' returning 1`,
@@ -36,12 +35,12 @@ export async function openGate(db: Db): Promise<boolean> {
   return rows.length > 0
 }
 
-export async function readGate(db: Db): Promise<Gate> {
+export async function readBreaker(db: Db): Promise<BreakerState> {
   const rows = await db.run(
-    'read_gate',
-    (sql) => sql<Gate[]>`
-      select reason, failures, greatest(0, extract(epoch from greatest(closed_until, now()) - now()))::float8 as closed_for_seconds
+    'read_breaker',
+    (sql) => sql<BreakerState[]>`
+      select reason, failures, greatest(0, extract(epoch from greatest(closed_until, now()) - now()))::float8 as open_for_seconds
       from gates where name = 'token'`,
   )
-  return rows[0] ?? { reason: null, failures: 0, closedForSeconds: 0 }
+  return rows[0] ?? { reason: null, failures: 0, openForSeconds: 0 }
 }

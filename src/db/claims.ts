@@ -196,9 +196,9 @@ export async function parkClaim(db: Db, claim: Claim, code: string, waitSeconds:
 }
 
 /** What a reader sees who waits for somebody else's refresh. undefined: the account is gone. */
-export async function sightTokenSet(db: Db, accountId: string): Promise<{ generation: number; leased: boolean } | undefined> {
+export async function readGeneration(db: Db, accountId: string): Promise<{ generation: number; leased: boolean } | undefined> {
   const rows = await db.run(
-    'sight_token_set',
+    'read_generation',
     (sql) => sql<{ generation: number; leased: boolean }[]>`
       select generation, coalesce(lease_until > now(), false) as leased from token_sets where account_id = ${accountId}`,
   )

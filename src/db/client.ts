@@ -5,6 +5,7 @@
 // one is dropped without harm to its neighbours, and nothing stands in a queue that knows no time limit.
 import { performance } from 'node:perf_hooks'
 import { ServiceError } from '../errors.ts'
+import { type Batch, openBatch } from './batch.ts'
 import { type Connection, openConnection, type Sql, within } from './connection.ts'
 import { type Fault, faultOf, isPostgresError } from './fault.ts'
 import { openSemaphore } from './semaphore.ts'
@@ -23,10 +24,19 @@ export interface Db {
    * @throws PostgresError about the statement itself, such as a violated constraint
    */
   run<T>(name: string, work: (sql: Sql) => PromiseLike<T>, options?: StatementOptions): Promise<T>
+  /** Asks one question of a batched statement: what is asked at the same moment goes to the database as one. */
+  batched<Question, Answer>(statement: BatchedStatement<Question, Answer>, question: Question): Promise<Answer>
   /** Takes no more statements, lets those in flight end (each has its deadline), and says goodbye to the server. */
   close(): Promise<void>
   readonly state: DbState
 }
+
+/** A statement that answers many questions at once, in their order. `Db.batched` asks it one at a time. */
+export type BatchedStatement<Question, Answer> = (
+  db: Db,
+  questions: Question[],
+  options: { queueMs: number },
+) => Promise<Answer[]>
 
 export interface StatementOptions {
   deadlineMs?: number
@@ -87,6 +97,8 @@ export function openDb(options: DbOptions): Db {
   let lastOpenedAtMs = -1
   let unreachable: { untilMs: number; cause: unknown } = { untilMs: 0, cause: undefined }
   let closing: Promise<void> | undefined
+  /** One batch for each batched statement, whose types only the statement knows. */
+  const batches = new Map<unknown, unknown>()
 
   async function guarded<T>(
     name: string,
@@ -185,8 +197,14 @@ export function openDb(options: DbOptions): Db {
     await Promise.all(idle.splice(0).map((connection) => connection.close()))
   }
 
-  return {
+  const db: Db = {
     run: guarded,
+    batched<Question, Answer>(statement: BatchedStatement<Question, Answer>, question: Question) {
+      let batch = batches.get(statement) as Batch<Question, Answer> | undefined
+      batch ??= openBatch<Question, Answer>((questions, queueMs) => statement(db, questions, { queueMs }))
+      batches.set(statement, batch)
+      return batch.ask(question)
+    },
     close: () => {
       closing ??= shutDown()
       return closing
@@ -195,6 +213,7 @@ export function openDb(options: DbOptions): Db {
       return { inFlight: places.taken, waiting: places.waiting, idleConnections: idle.filter(isGood).length, ...counts }
     },
   }
+  return db
 }
 
 function unavailable(cause: unknown): ServiceError {

@@ -28,6 +28,15 @@ export interface VendRead {
 }
 
 /**
+ * Reads one sealed access token and writes its audit row; with whatever else is read at the same moment, in one statement.
+ *
+ * @returns undefined when there is no such account
+ */
+export function vendTokenSet(db: Db, read: VendRead): Promise<Vended | undefined> {
+  return db.batched(vendTokenSets, read)
+}
+
+/**
  * Reads sealed access tokens and writes their audit rows, in one statement: no row, no token. A row is written only when the token is good for
  * `minTtlSeconds` (clamped to half its life), so that a row always stands for a token that left.
  *

@@ -100,6 +100,11 @@ export interface Reservation {
   keyId: string
 }
 
+/** Takes one slot; with whatever else is reserved at the same moment, in one statement. */
+export function reserveUpload(db: Db, reservation: Reservation): Promise<Decided<ReserveOutcome>> {
+  return db.batched(reserveUploads, reservation)
+}
+
 /**
  * Takes slots, in the order of the list for each account. The same key and time to live find the reservation they made. The locks are taken in
  * one order, whoever asks, so two of these never wait for each other in a circle.

@@ -1,5 +1,6 @@
 // Brings every event to every configured endpoint, at least once: each endpoint on a round of its own, a few deliveries at a time,
 // again and again for three days. Replicas share the work through the rows alone.
+import type { Db } from '../db/client.ts'
 import {
   type ClaimedDelivery,
   claimDeliveries,
@@ -10,11 +11,12 @@ import {
   registerEndpoint,
   settleDelivery,
 } from '../db/deliveries.ts'
-import type { Parts } from '../parts.ts'
+import { InFlight } from '../in-flight.ts'
+import type { Log, Metrics } from '../telemetry.ts'
 import { digest } from '../vault/digest.ts'
 import { serviceEvent } from './events.ts'
-import { openMailbox, type Receipt } from './receiver.ts'
-import { sealEnvelope } from './signature.ts'
+import { openReceiver, type Receipt } from './receiver.ts'
+import { signEvent } from './signature.ts'
 
 /** What a receiver has from us at once, per replica. */
 const concurrency = 8
@@ -43,25 +45,24 @@ export interface Dispatcher {
 }
 
 export function createDispatcher(
-  parts: Pick<Parts, 'db' | 'log' | 'metrics'>,
+  { db, log, metrics }: { db: Db; log: Log; metrics: Metrics },
   target: Target,
   options: { timeoutMs?: number } = {},
 ): Dispatcher {
-  const { db, log, metrics } = parts
   const endpoint = {
     id: endpointIdOf(target.url),
     origin: new URL(target.url).origin,
     fingerprint: digest([target.url, ...target.secrets].join('|')),
   }
-  const mailbox = openMailbox(target.url, { connections: concurrency, ...options })
-  const inFlight = new Set<Promise<unknown>>()
+  const receiver = openReceiver(target.url, { connections: concurrency, ...options })
+  const inFlight = new InFlight()
   const stopping = new AbortController()
   let isRegistered = false
   let isEnding = false
 
   async function deliver(delivery: ClaimedDelivery, claimedAtMark: number): Promise<void> {
     const sentAt = new Date(delivery.claimedAt.getTime() + (performance.now() - claimedAtMark))
-    const receipt = await mailbox.post(sealEnvelope(serviceEvent(delivery), target.secrets, sentAt), stopping.signal)
+    const receipt = await receiver.post(signEvent(serviceEvent(delivery), target.secrets, sentAt), stopping.signal)
     await record(delivery, receipt)
   }
 
@@ -86,38 +87,32 @@ export function createDispatcher(
     }
   }
 
-  async function settled(): Promise<void> {
-    while (inFlight.size > 0) await Promise.all(inFlight)
-  }
-
   return {
     endpointId: endpoint.id,
-    settled,
+    settled: () => inFlight.landed(),
     async round() {
       if (!isRegistered) await registerEndpoint(db, endpoint)
       isRegistered = true
-      if (inFlight.size >= concurrency) await Promise.race(inFlight)
+      await inFlight.fewerThan(concurrency)
       if (isEnding) return idleMs
       const listed = await listNewDeliveries(db, endpoint.id)
       const room = concurrency - inFlight.size
       const claimedAtMark = performance.now()
       const claimed = await claimDeliveries(db, endpoint.id, room)
       for (const delivery of claimed) {
-        const flight = deliver(delivery, claimedAtMark).catch((error) => {
+        inFlight.add(deliver(delivery, claimedAtMark)).catch((error) => {
           // Not recorded: the lease runs out, and the receiver gets it again under the same id.
           log.warn('event delivery was not recorded', { eventId: delivery.id, target: endpoint.origin, error })
         })
-        inFlight.add(flight)
-        void flight.finally(() => inFlight.delete(flight))
       }
       return claimed.length === room || listed > claimed.length ? 0 : idleMs
     },
     async stop() {
       isEnding = true
       const timer = setTimeout(() => stopping.abort(), patienceMs)
-      await settled()
+      await inFlight.landed()
       clearTimeout(timer)
-      await mailbox.close()
+      await receiver.close()
     },
   }
 }
@@ -135,7 +130,7 @@ export function waitAfter(attempts: number, retryAfterSeconds = 0, random = Math
 }
 
 export async function measureDeliveries(
-  { db, metrics }: Pick<Parts, 'db' | 'metrics'>,
+  { db, metrics }: { db: Db; metrics: Metrics },
   dispatchers: readonly Dispatcher[],
 ): Promise<void> {
   if (dispatchers.length === 0) return

@@ -2,7 +2,7 @@
 // redirects, a deadline, and no address inside our own network, looked at after resolution (S57).
 import { Agent, request } from 'undici'
 import { AddressNotAllowed, isLoopback, isPrivateLiteral, lookupPublic } from '../outbound/public-address.ts'
-import type { Envelope } from './signature.ts'
+import type { SignedEvent } from './signature.ts'
 
 /** What became of one POST. `code` is ours: nothing the receiver said is kept. */
 export type Receipt =
@@ -11,13 +11,13 @@ export type Receipt =
   | { kind: 'gone' }
   | { kind: 'failed'; code: string; retryAfterSeconds?: number }
 
-export interface Mailbox {
+export interface Receiver {
   /** Never throws, and ends by its deadline or as soon as `stopping` aborts. */
-  post(envelope: Envelope, stopping: AbortSignal): Promise<Receipt>
+  post(event: SignedEvent, stopping: AbortSignal): Promise<Receipt>
   close(): Promise<void>
 }
 
-export interface MailboxOptions {
+export interface ReceiverOptions {
   connections: number
   timeoutMs?: number
 }
@@ -28,7 +28,7 @@ const usualTimeoutMs = 15_000
 const readBytes = 16 * 1024
 
 /** @param target https, or a loopback host that was configured literally */
-export function openMailbox(target: string, { connections, timeoutMs = usualTimeoutMs }: MailboxOptions): Mailbox {
+export function openReceiver(target: string, { connections, timeoutMs = usualTimeoutMs }: ReceiverOptions): Receiver {
   const url = new URL(target)
   const isOwnMachine = isLoopback(url.hostname)
   const mayPost = isOwnMachine || (url.protocol === 'https:' && !isPrivateLiteral(url))

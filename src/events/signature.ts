@@ -3,7 +3,7 @@
 import { createHmac } from 'node:crypto'
 import type { ServiceEvent } from './events.ts'
 
-export interface Envelope {
+export interface SignedEvent {
   headers: Record<string, string>
   body: string
 }
@@ -12,7 +12,7 @@ export interface Envelope {
  * @param secrets as configured: base64, with or without `whsec_`; the present one first
  * @param sentAt receivers refuse what is more than some minutes off their clock
  */
-export function sealEnvelope(event: ServiceEvent, secrets: readonly string[], sentAt: Date): Envelope {
+export function signEvent(event: ServiceEvent, secrets: readonly string[], sentAt: Date): SignedEvent {
   const body = JSON.stringify(event)
   const timestamp = Math.floor(sentAt.getTime() / 1000)
   const signatures = secrets.map((secret) => {

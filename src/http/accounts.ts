@@ -1,11 +1,20 @@
 // Accounts over HTTP: list, read, label, check, disconnect, picture, timeline.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { Account, accountStatuses, getAccount, labelAccount, pageOfAccounts, pictureOf, timelineOf } from '../account/account.ts'
+import {
+  Account,
+  type AccountDeps,
+  accountStatuses,
+  getAccount,
+  labelAccount,
+  pageOfAccounts,
+  pictureOf,
+  timelineOf,
+} from '../account/account.ts'
 import { AccountHealth } from '../account/health.ts'
-import type { Parts } from '../parts.ts'
-import { disconnect } from '../token/revoke.ts'
-import { verify } from '../token/verify.ts'
+import type { Log } from '../telemetry.ts'
+import { disconnect, type Revocations } from '../token/revoke.ts'
+import { type VerifyDeps, verify } from '../token/verify.ts'
 import { requireCaller } from './auth.ts'
 import { answerAs, failuresOf } from './openapi.ts'
 import { AccountParams, Id, Label, OwnerId } from './shapes.ts'
@@ -73,7 +82,9 @@ function has(ifNoneMatch: string | undefined, etag: string): boolean {
   return tags.includes('*') || tags.includes(`"${etag}"`)
 }
 
-export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export type AccountRouteDeps = AccountDeps & VerifyDeps & { log: Log; revocations: Pick<Revocations, 'now'> }
+
+export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app, deps) => {
   app.get(
     '/accounts',
     {
@@ -93,7 +104,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
     },
     async (request) => {
       const { owner_id: ownerId, status, limit, cursor } = request.query
-      const { accounts, nextCursor } = await pageOfAccounts(parts, { ownerId, status, limit, cursor })
+      const { accounts, nextCursor } = await pageOfAccounts(deps, { ownerId, status, limit, cursor })
       return { accounts, next_cursor: nextCursor }
     },
   )
@@ -111,7 +122,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         response: { 200: Account, ...failuresOf(['account_not_found']) },
       },
     },
-    (request) => getAccount(parts, request.params.accountId),
+    (request) => getAccount(deps, request.params.accountId),
   )
 
   app.patch(
@@ -127,7 +138,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         response: { 200: Account, ...failuresOf(['account_not_found', 'account_disconnected'], { body: true }) },
       },
     },
-    (request) => labelAccount(parts, request.params.accountId, request.body.label, requireCaller(request).keyId),
+    (request) => labelAccount(deps, request.params.accountId, request.body.label, requireCaller(request).keyId),
   )
 
   app.delete(
@@ -147,7 +158,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
     async (request) => {
       const { accountId } = request.params
       const end = { reason: 'disconnected_by_owner', actor: requireCaller(request).keyId, requestId: request.id }
-      return { id: accountId, status: 'disconnected' as const, revocation: await disconnect(parts, accountId, end) }
+      return { id: accountId, status: 'disconnected' as const, revocation: await disconnect(deps, accountId, end) }
     },
   )
 
@@ -171,8 +182,8 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       },
     },
     async (request) => {
-      await verify(parts, request.params.accountId)
-      return getAccount(parts, request.params.accountId)
+      await verify(deps, request.params.accountId)
+      return getAccount(deps, request.params.accountId)
     },
   )
 
@@ -188,7 +199,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         response: { 200: AccountHealth, ...failuresOf(['account_not_found']) },
       },
     },
-    async (request) => (await getAccount(parts, request.params.accountId)).health,
+    async (request) => (await getAccount(deps, request.params.accountId)).health,
   )
 
   app.get(
@@ -210,7 +221,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       },
     },
     async (request, reply) => {
-      const { contentType, etag, picture } = await pictureOf(parts, request.params.accountId)
+      const { contentType, etag, picture } = await pictureOf(deps, request.params.accountId)
       reply.headers({
         etag: `"${etag}"`,
         'cache-control': 'private, max-age=3600',
@@ -241,7 +252,7 @@ export const accountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
     },
     async (request) => {
       const { limit, cursor } = request.query
-      const { entries, nextCursor } = await timelineOf(parts, request.params.accountId, {
+      const { entries, nextCursor } = await timelineOf(deps, request.params.accountId, {
         limit,
         before: cursor === undefined ? undefined : Number(cursor),
       })

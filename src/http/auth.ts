@@ -1,8 +1,9 @@
 // Who may call what. Every route names a scope or says `public`; one that says neither fails the start (S31). Credentials are taken
 // from the Authorization header only (S37).
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Config } from '../config.ts'
 import { ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
+import type { Refusals } from '../refusals.ts'
 import { type ApiKeys, type Caller, type KeyScope, keyScopes } from './api-keys.ts'
 import { type JwtCallers, looksLikeJwt, openJwtCallers } from './jwt-callers.ts'
 import { addressOf, type Limits, type State, tooMany } from './limits.ts'
@@ -24,7 +25,7 @@ declare module 'fastify' {
 /** Closes every route of this instance, and opens it for keys that have its scope. Has to be called before the routes are added. */
 export function guardRoutes(
   app: FastifyInstance,
-  { refusals, config, keyring }: Parts,
+  { refusals, config, keyring }: { refusals: Refusals; config: Pick<Config, 'jwt'>; keyring: { readonly fits: boolean } },
   { apiKeys, failures }: { apiKeys: ApiKeys; failures: Limits['failures'] },
 ): void {
   app.decorateRequest('caller', null)

@@ -1,10 +1,11 @@
 // Connect sessions for the web app's backend: open one, see how it stands, finish it.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { Account, getAccount } from '../account/account.ts'
-import { completeConnect } from '../connect/complete.ts'
+import { Account, type AccountDeps, getAccount } from '../account/account.ts'
+import type { Config } from '../config.ts'
+import { type CompleteDeps, completeConnect } from '../connect/complete.ts'
 import { createConnectSession, errorOf, getConnectSession, sessionStatuses, statusOf } from '../connect/connect-session.ts'
-import type { Parts } from '../parts.ts'
+import type { Log } from '../telemetry.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
 import { Id, Label, OwnerId } from './shapes.ts'
@@ -85,7 +86,10 @@ const CompleteConnectSession = z
   .strictObject({ owner_id: OwnerId, confirm: z.string().max(128) })
   .meta({ id: 'CompleteConnectSession', examples: [{ owner_id: 'user_42', confirm: 'from-the-return-url' }] })
 
-export const connectSessionRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export type ConnectSessionRouteDeps = AccountDeps &
+  CompleteDeps & { log: Log; config: Pick<Config, 'allowedReturnUrls' | 'publicUrl' | 'tiers'> }
+
+export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps> = async (app, deps) => {
   app.post(
     '/connect-sessions',
     {
@@ -116,7 +120,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = asy
     async (request, reply) => {
       const body = request.body
       const session = await createConnectSession(
-        parts,
+        deps,
         {
           ownerId: body.owner_id,
           returnUrl: body.return_url,
@@ -153,7 +157,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = asy
       },
     },
     async (request) => {
-      const session = await getConnectSession(parts, request.params.sessionId)
+      const session = await getConnectSession(deps, request.params.sessionId)
       return {
         id: session.id,
         owner_id: session.ownerId,
@@ -203,12 +207,12 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = asy
     async (request, reply) => {
       const { owner_id: ownerId, confirm } = request.body
       const { accountId, connectedNow } = await completeConnect(
-        parts,
+        deps,
         request.params.sessionId,
         { ownerId, confirm },
         requireCaller(request).keyId,
       )
-      const account = await getAccount(parts, accountId)
+      const account = await getAccount(deps, accountId)
       return reply.code(connectedNow ? 201 : 200).send(account)
     },
   )

@@ -1,9 +1,9 @@
 // What happened, as a feed: read from a cursor, in an order that never changes and skips nothing.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { Db } from '../db/client.ts'
 import { type EventPosition, readEvents } from '../db/events.ts'
 import { ServiceEvent, serviceEvent } from '../events/events.ts'
-import type { Parts } from '../parts.ts'
 import { failuresOf } from './openapi.ts'
 
 const start: EventPosition = { xid: '0', seq: 0 }
@@ -44,7 +44,7 @@ const EventPage = z
     ],
   })
 
-export const eventRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export const eventRoutes: FastifyPluginAsyncZod<{ db: Db }> = async (app, { db }) => {
   app.get(
     '/events',
     {
@@ -70,7 +70,7 @@ export const eventRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
     },
     async (request) => {
       const { after = start, limit } = request.query
-      const rows = await readEvents(parts.db, after, limit)
+      const rows = await readEvents(db, after, limit)
       return { events: rows.map(serviceEvent), next_cursor: toCursor(rows.at(-1) ?? after) }
     },
   )

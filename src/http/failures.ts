@@ -6,19 +6,19 @@ import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { ServiceError, toProblem } from '../errors.ts'
 import { failures } from '../failures.ts'
 import { newId } from '../ids.ts'
-import type { Parts } from '../parts.ts'
+import type { Log } from '../telemetry.ts'
 
 /** Registers the error and not-found handlers. */
-export function handleFailures(app: FastifyInstance, parts: Parts): void {
-  app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => answerFailure(parts, error, request, reply))
+export function handleFailures(app: FastifyInstance, log: Log): void {
+  app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => answerFailure(log, error, request, reply))
   app.setNotFoundHandler((request, reply) =>
-    answerFailure(parts, new ServiceError('route_not_found', 'See /docs for the routes there are.'), request, reply),
+    answerFailure(log, new ServiceError('route_not_found', 'See /docs for the routes there are.'), request, reply),
   )
 }
 
 /** Also for errors from before routing, where there is no route to ask. */
-export function answerFailure(parts: Parts, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const failure = prepareFailure(parts, error, request, reply)
+export function answerFailure(log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const failure = prepareFailure(log, error, request, reply)
   return reply
     .code(failures[failure.code].status)
     .serializer((payload: unknown) => JSON.stringify(payload))
@@ -27,10 +27,10 @@ export function answerFailure(parts: Parts, error: unknown, request: FastifyRequ
 }
 
 /** What every failure has in common, whatever its body looks like: a log line if it is ours, and its headers. */
-export function prepareFailure(parts: Parts, error: unknown, request: FastifyRequest, reply: FastifyReply): ServiceError {
+export function prepareFailure(log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): ServiceError {
   const failure = asServiceError(error)
   if (failure.code === 'internal_error')
-    parts.log.error('request failed unexpectedly', { requestId: request.id, route: request.routeOptions?.url ?? '', error })
+    log.error('request failed unexpectedly', { requestId: request.id, route: request.routeOptions?.url ?? '', error })
   if (failure.retryAfterSeconds !== undefined) reply.header('retry-after', String(failure.retryAfterSeconds))
   reply.header('cache-control', 'no-store')
   if (failures[failure.code].status === 401) reply.header('www-authenticate', 'Bearer')
@@ -56,10 +56,10 @@ function asServiceError(error: unknown): ServiceError {
  * For what is not HTTP, or too slow, or has too many headers: there is no request yet and nobody to ask, only a socket that may still be
  * written to.
  */
-export function answerUnreadable(parts: Parts, error: NodeJS.ErrnoException, socket: Socket): void {
+export function answerUnreadable(log: Log, error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   const requestId = newId('req')
-  parts.log.debug('request was unreadable', { requestId, code: error.code ?? '' })
+  log.debug('request was unreadable', { requestId, code: error.code ?? '' })
   const sentence =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? 'The request did not arrive in time; send it at once.'

@@ -1,8 +1,8 @@
 // What ops look at: is the process alive, may it be given work, what is it doing.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { Parts } from '../parts.ts'
-import { checkReadiness, type Readiness } from '../readiness.ts'
+import { checkReadiness, type Readiness, type ReadinessDeps } from '../readiness.ts'
+import type { Metrics } from '../telemetry.ts'
 import { answerAs, failuresOf } from './openapi.ts'
 
 const Health = z
@@ -23,10 +23,12 @@ const Health = z
 /** Probes come from many sides at once; the database is asked at most twice a second. */
 const rememberedForMs = 500
 
-export const operationRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export type OperationRouteDeps = ReadinessDeps & { metrics: Metrics }
+
+export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async (app, deps) => {
   let last: { at: number; readiness: Promise<Readiness> } | undefined
   const readiness = () => {
-    if (!last || performance.now() - last.at > rememberedForMs) last = { at: performance.now(), readiness: checkReadiness(parts) }
+    if (!last || performance.now() - last.at > rememberedForMs) last = { at: performance.now(), readiness: checkReadiness(deps) }
     return last.readiness
   }
   const health = async () => {
@@ -85,7 +87,7 @@ export const operationRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (a
       },
     },
     async (_request, reply) => {
-      const { registry } = parts.metrics
+      const { registry } = deps.metrics
       return reply
         .type(registry.contentType)
         .serializer(String)

@@ -1,9 +1,8 @@
 // Owners over HTTP: what a tier allows and how much of it is used, and the end of everything of an owner.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { type Allowance, knownAllowanceOf, setTier } from '../connect/limits.ts'
-import { eraseOwner } from '../operate/erase.ts'
-import type { Parts } from '../parts.ts'
+import { type Allowance, knownAllowanceOf, setTier, type TierDeps } from '../connect/limits.ts'
+import { type EraseDeps, eraseOwner } from '../operate/erase.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
 import { OwnerId } from './shapes.ts'
@@ -50,7 +49,7 @@ const ErasedOwner = z
     ],
   })
 
-export const ownerRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export const ownerRoutes: FastifyPluginAsyncZod<TierDeps & EraseDeps> = async (app, deps) => {
   app.get(
     '/owners/:ownerId',
     {
@@ -64,7 +63,7 @@ export const ownerRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
         response: { 200: Owner, ...failuresOf(['owner_not_found']) },
       },
     },
-    async (request) => toOwner(request.params.ownerId, await knownAllowanceOf(parts, request.params.ownerId)),
+    async (request) => toOwner(request.params.ownerId, await knownAllowanceOf(deps, request.params.ownerId)),
   )
 
   app.put(
@@ -84,8 +83,8 @@ export const ownerRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
     },
     async (request) => {
       const { ownerId } = request.params
-      await setTier(parts, ownerId, request.body.tier, requireCaller(request).keyId)
-      return toOwner(ownerId, await knownAllowanceOf(parts, ownerId))
+      await setTier(deps, ownerId, request.body.tier, requireCaller(request).keyId)
+      return toOwner(ownerId, await knownAllowanceOf(deps, ownerId))
     },
   )
 
@@ -105,7 +104,7 @@ export const ownerRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
     },
     async (request) => {
       const { ownerId } = request.params
-      const { erased, accountsDisconnected, revocations } = await eraseOwner(parts, ownerId, {
+      const { erased, accountsDisconnected, revocations } = await eraseOwner(deps, ownerId, {
         actor: requireCaller(request).keyId,
         requestId: request.id,
       })

@@ -2,8 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { FailureCode } from '../failures.ts'
-import type { Parts } from '../parts.ts'
-import { replaceRejected, VendedToken, vend } from '../token/vend.ts'
+import { replaceRejected, type VendDeps, VendedToken, vend } from '../token/vend.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
 import { AccountParams } from './shapes.ts'
@@ -31,7 +30,7 @@ const RejectedToken = z
   .strictObject({ generation: z.int().min(1).max(2_147_483_646) })
   .meta({ id: 'RejectedToken', examples: [{ generation: 7 }] })
 
-export const tokenRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export const tokenRoutes: FastifyPluginAsyncZod<VendDeps> = async (app, deps) => {
   app.get(
     '/accounts/:accountId/token',
     {
@@ -48,7 +47,7 @@ export const tokenRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
     async (request, reply) => {
       reply.header('cache-control', 'no-store') // RFC 6749 §5.1
       const reader = { keyId: requireCaller(request).keyId, requestId: request.id }
-      return vend(parts, request.params.accountId, request.query.min_ttl, reader)
+      return vend(deps, request.params.accountId, request.query.min_ttl, reader)
     },
   )
 
@@ -69,7 +68,7 @@ export const tokenRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, 
     async (request, reply) => {
       reply.header('cache-control', 'no-store')
       const reader = { keyId: requireCaller(request).keyId, requestId: request.id }
-      return replaceRejected(parts, request.params.accountId, request.body.generation, reader)
+      return replaceRejected(deps, request.params.accountId, request.body.generation, reader)
     },
   )
 }

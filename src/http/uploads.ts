@@ -4,7 +4,6 @@ import { z } from 'zod'
 import { readinessOf, UploadReadiness } from '../account/readiness.ts'
 import { ServiceError } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
-import type { Parts } from '../parts.ts'
 import { quotaOf, UploadQuota } from '../uploads/quota.ts'
 import {
   CommitUpload,
@@ -14,6 +13,7 @@ import {
   release,
   reserve,
   Upload,
+  type UploadDeps,
   usualTtlSeconds,
 } from '../uploads/reservations.ts'
 import { requireCaller } from './auth.ts'
@@ -55,7 +55,7 @@ const ReserveHeaders = z.looseObject({
 
 const noSuchAccount: FailureCode[] = ['account_not_found', 'account_disconnected']
 
-export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps) => {
   app.get(
     '/accounts/:accountId/quota',
     {
@@ -68,7 +68,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
         response: { 200: UploadQuota, ...failuresOf(noSuchAccount) },
       },
     },
-    (request) => quotaOf(parts, request.params.accountId),
+    (request) => quotaOf(deps, request.params.accountId),
   )
 
   app.get(
@@ -88,7 +88,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
     },
     (request) => {
       const { count, at } = request.query
-      return readinessOf(parts, request.params.accountId, { count, at: at === undefined ? undefined : new Date(at) })
+      return readinessOf(deps, request.params.accountId, { count, at: at === undefined ? undefined : new Date(at) })
     },
   )
 
@@ -126,7 +126,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
         throw new ServiceError('idempotency_key_required', 'Send an Idempotency-Key header: one per intended upload.')
       }
       const wish = { idempotencyKey, ttlSeconds: request.body?.ttl_seconds ?? usualTtlSeconds }
-      const upload = await reserve(parts, request.params.accountId, wish, actorOf(request))
+      const upload = await reserve(deps, request.params.accountId, wish, actorOf(request))
       return reply.code(201).send(upload)
     },
   )
@@ -151,7 +151,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
     },
     (request) => {
       const { accountId, uploadId } = request.params
-      return commit(parts, accountId, uploadId, { publishId: request.body?.publish_id }, actorOf(request))
+      return commit(deps, accountId, uploadId, { publishId: request.body?.publish_id }, actorOf(request))
     },
   )
 
@@ -172,7 +172,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app,
     },
     (request) => {
       const { accountId, uploadId } = request.params
-      return release(parts, accountId, uploadId, { tiktokError: request.body?.tiktok_error }, actorOf(request))
+      return release(deps, accountId, uploadId, { tiktokError: request.body?.tiktok_error }, actorOf(request))
     },
   )
 }

@@ -2,8 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { ServiceError } from '../errors.ts'
-import { receiveNotice, settleNotices } from '../inbound/notices.ts'
-import type { Parts } from '../parts.ts'
+import { type ReceiveDeps, receiveNotice, type SettleDeps, settleNotices } from '../inbound/notices.ts'
 import { addressOf, type Limits, tooMany } from './limits.ts'
 import { responsesOf } from './openapi.ts'
 
@@ -11,11 +10,10 @@ const rawType = 'application/octet-stream'
 
 const Taken = z.strictObject({}).meta({ id: 'NoticeTaken', examples: [{}] })
 
-export const webhookRoutes: FastifyPluginAsyncZod<{ parts: Parts; forgeries: Limits['forgeries'] }> = async (
-  app,
-  { parts, forgeries },
-) => {
-  const { log } = parts
+export type WebhookRouteDeps = ReceiveDeps & SettleDeps
+
+export const webhookRoutes: FastifyPluginAsyncZod<WebhookRouteDeps & { forgeries: Limits['forgeries'] }> = async (app, deps) => {
+  const { log, forgeries } = deps
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(rawType, { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.addHook('onRequest', async (request) => {
@@ -28,7 +26,7 @@ export const webhookRoutes: FastifyPluginAsyncZod<{ parts: Parts; forgeries: Lim
   const settleSoon = () => {
     more = true
     settling ??= (async () => {
-      for (; more; await settleNotices(parts)) more = false
+      for (; more; await settleNotices(deps)) more = false
     })()
       .catch((error) => log.error('TikTok notices were not settled', { error }))
       .finally(() => {
@@ -77,7 +75,7 @@ export const webhookRoutes: FastifyPluginAsyncZod<{ parts: Parts; forgeries: Lim
       const { body } = request
       try {
         const rawBody = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
-        await receiveNotice(parts, request.headers['tiktok-signature'], rawBody, addressOf(request))
+        await receiveNotice(deps, request.headers['tiktok-signature'], rawBody, addressOf(request))
       } catch (error) {
         if (!(error instanceof ServiceError))
           throw new ServiceError('storage_unavailable', 'The notice was not kept; send it again.', { cause: error })

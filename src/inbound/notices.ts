@@ -1,7 +1,9 @@
 // What TikTok tells us: checked, kept, answered, and only then acted upon. A notice that a person removed the app ends the
 // account here at once; tokens are dead at TikTok already, so there is nothing to revoke.
 
+import type { Config } from '../config.ts'
 import { disconnectAccount, findByOpenId } from '../db/accounts.ts'
+import type { Db } from '../db/client.ts'
 import {
   type ClaimedNotice,
   claimNotices,
@@ -13,13 +15,16 @@ import {
   storeNotice,
 } from '../db/notices.ts'
 import { ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
-import { within } from '../single-flight.ts'
+import type { Refusals } from '../refusals.ts'
+import type { Log, Metrics } from '../telemetry.ts'
+import type { TikTok } from '../tiktok/client.ts'
 import { type Notice, parseNotice, removalReasons, verifyWebhook } from '../tiktok/webhook.ts'
-import { refresh } from '../token/refresh.ts'
+import type { Refresher } from '../token/refresh.ts'
 import { step } from '../token/steps.ts'
 import { reopenAfterPost } from '../uploads/closures.ts'
 import { digest } from '../vault/digest.ts'
+import type { Vault } from '../vault/vault.ts'
+import { within } from '../waiting.ts'
 
 /** TikTok's clock and the database's may differ, and a grant is as old as its code, not as its record here. */
 const doubtSeconds = 300
@@ -35,6 +40,22 @@ const reasonsInAccount: ReadonlyMap<number, string> = new Map([
   [removalReasons.accountBanned, 'tiktok_account_banned'],
 ])
 
+export interface ReceiveDeps {
+  db: Db
+  refusals: Refusals
+  metrics: Metrics
+  config: { tiktok: Pick<Config['tiktok'], 'clientKey' | 'webhookSecrets'> }
+  keyring: { readonly fits: boolean }
+}
+
+export interface SettleDeps extends Omit<ReceiveDeps, 'keyring' | 'refusals'> {
+  log: Log
+  vault: Vault
+  tiktok: Pick<TikTok, 'userInfo'>
+  refresher: Pick<Refresher, 'refresh'>
+  stopping: AbortSignal
+}
+
 /**
  * Takes a notice in: once this returns it is kept, and TikTok need not repeat it. Replays are kept once.
  *
@@ -42,12 +63,11 @@ const reasonsInAccount: ReadonlyMap<number, string> = new Map([
  * @throws ServiceError invalid_signature; storage_unavailable | overloaded | keyring_mismatch: not kept, TikTok will try again for 72 hours
  */
 export async function receiveNotice(
-  parts: Parts,
+  { config, db, metrics, refusals, keyring }: ReceiveDeps,
   signatureHeader: string | string[] | undefined,
   rawBody: Buffer,
   from: string,
 ): Promise<void> {
-  const { config, db, metrics, refusals } = parts
   const signed = { signatureHeader, rawBody, secrets: config.tiktok.webhookSecrets }
   let verdict = verifyWebhook({ ...signed, nowSeconds: Date.now() / 1000 })
   // The signature is good and only the time is not: this process may have the wrong clock, not TikTok.
@@ -59,7 +79,7 @@ export async function receiveNotice(
     refusals.note({ kind: 'invalid_signature', event: 'TikTok notice was refused', who: from, facts })
     throw new ServiceError('invalid_signature', "Sign the raw body with the app's client secret, as TikTok does.")
   }
-  if (!parts.keyring.fits)
+  if (!keyring.fits)
     throw new ServiceError('keyring_mismatch', 'Nothing is written until an operator has put the right vault keys in place.', {
       retryAfterSeconds: 30,
     })
@@ -76,18 +96,18 @@ export async function receiveNotice(
 }
 
 /** Acts on whatever waits, until nothing is due or the process is to end. Harmless beside other replicas, and to repeat. */
-export async function settleNotices(parts: Parts): Promise<void> {
-  for (let claimed = atOnce; claimed === atOnce && !parts.stopping.aborted; ) {
-    const rows = await claimNotices(parts.db, atOnce)
-    await Promise.all(rows.map((row) => settle(parts, row).catch((error) => mustWait(parts, row, error))))
+export async function settleNotices(deps: SettleDeps): Promise<void> {
+  for (let claimed = atOnce; claimed === atOnce && !deps.stopping.aborted; ) {
+    const rows = await claimNotices(deps.db, atOnce)
+    await Promise.all(rows.map((row) => settle(deps, row).catch((error) => mustWait(deps, row, error))))
     claimed = rows.length
   }
 }
 
-async function settle(parts: Parts, row: ClaimedNotice): Promise<void> {
-  const { db, log, metrics } = parts
-  const settlement = await act(parts, parseNotice(row.body))
-  if (settlement === 'later') return mustWait(parts, row)
+async function settle(deps: SettleDeps, row: ClaimedNotice): Promise<void> {
+  const { db, log, metrics } = deps
+  const settlement = await act(deps, parseNotice(row.body))
+  if (settlement === 'later') return mustWait(deps, row)
   await settleNotice(db, row.bodyHash, settlement)
   metrics.notices.inc({ outcome: settlement.outcome })
   const { outcome, accountId } = settlement
@@ -95,41 +115,41 @@ async function settle(parts: Parts, row: ClaimedNotice): Promise<void> {
 }
 
 /** Its next try is written down already; the others go on. */
-function mustWait({ log }: Parts, row: ClaimedNotice, error?: unknown): void {
+function mustWait({ log }: SettleDeps, row: ClaimedNotice, error?: unknown): void {
   log.warn('TikTok notice has to wait', { count: row.attempts, error })
 }
 
-async function act(parts: Parts, notice: Notice | null): Promise<Settlement | 'later'> {
+async function act(deps: SettleDeps, notice: Notice | null): Promise<Settlement | 'later'> {
   const kept = (outcome: string): Settlement => ({ outcome, accountId: null, told: false, kept: true })
   if (!notice) return kept('unreadable')
   // One secret signs for one app; another's key in a body we can verify is a mistake in somebody's configuration.
-  if (notice.clientKey !== parts.config.tiktok.clientKey) return kept('foreign_client')
-  if (notice.event === 'authorization.removed') return endGrant(parts, notice)
+  if (notice.clientKey !== deps.config.tiktok.clientKey) return kept('foreign_client')
+  if (notice.event === 'authorization.removed') return endGrant(deps, notice)
   if (!notice.event.startsWith('post.publish.')) return kept('unknown_event')
-  const account = notice.userOpenId === null ? undefined : await findByOpenId(parts.db, notice.userOpenId)
+  const account = notice.userOpenId === null ? undefined : await findByOpenId(deps.db, notice.userOpenId)
   if (!account) return nobody
   // The person has posted a draft: TikTok's cap on pending ones has a place again.
-  if (notice.event === 'post.publish.complete' && notice.userOpenId !== null) await reopenAfterPost(parts, notice.userOpenId)
+  if (notice.event === 'post.publish.complete' && notice.userOpenId !== null) await reopenAfterPost(deps, notice.userOpenId)
   return { outcome: 'told', accountId: account.id, told: true, kept: false }
 }
 
 const nobody: Settlement = { outcome: 'no_such_account', accountId: null, told: false, kept: false }
 
 /** Ends the grant the notice is about, if that is the present one (S53). */
-async function endGrant(parts: Parts, notice: Notice): Promise<Settlement | 'later'> {
+async function endGrant(deps: SettleDeps, notice: Notice): Promise<Settlement | 'later'> {
   // Again when a refresh or a reconnect was recorded between the judgement and the end: the judgement was about another token set.
   for (let tries = 0; tries < 5; tries++) {
-    const grant = notice.userOpenId === null ? undefined : await findPresentGrant(parts.db, notice.userOpenId)
+    const grant = notice.userOpenId === null ? undefined : await findPresentGrant(deps.db, notice.userOpenId)
     if (!grant) return nobody
     const { accountId, generation } = grant
     const about = { accountId, told: false, kept: false }
-    const verdict = await judge(parts, notice, grant)
+    const verdict = await judge(deps, notice, grant)
     if (verdict === 'unknown') return 'later'
     if (verdict === 'older') return { ...about, outcome: 'older_than_grant' }
     const reason = reasonsInAccount.get(notice.removalReason ?? removalReasons.unknown) ?? 'removed_by_user'
     const end = { accountId, reason, actor: 'tiktok', requestId: null, revocationId: null, generation }
-    if (await disconnectAccount(parts.db, end)) {
-      parts.log.info('account disconnected', { accountId, reason, actor: 'tiktok' })
+    if (await disconnectAccount(deps.db, end)) {
+      deps.log.info('account disconnected', { accountId, reason, actor: 'tiktok' })
       return { ...about, outcome: 'disconnected' }
     }
   }
@@ -143,26 +163,26 @@ async function endGrant(parts: Parts, notice: Notice): Promise<Settlement | 'lat
  * Without asking: a removal said to be later than the grant; one in the same second when this is the account's first grant, unless it was the
  * app that revoked (that was another grant: of this one's account nothing would be left); one that is older by more than clocks differ.
  */
-async function judge(parts: Parts, notice: Notice, grant: PresentGrant): Promise<'present' | 'older' | 'unknown'> {
+async function judge(deps: SettleDeps, notice: Notice, grant: PresentGrant): Promise<'present' | 'older' | 'unknown'> {
   const authorizedSeconds = grant.authorizedAt.getTime() / 1000
   const removedSeconds = notice.createTimeSeconds
   const byTheApp = notice.removalReason === removalReasons.developerRevoked
   if (removedSeconds >= authorizedSeconds) return 'present'
   if (removedSeconds + 1 > authorizedSeconds && grant.isFirst && !byTheApp) return 'present'
   if (removedSeconds + doubtSeconds < authorizedSeconds) return 'older'
-  return (await within(ask(parts, grant), askingMs)) ?? 'unknown'
+  return (await within(ask(deps, grant), askingMs)) ?? 'unknown'
 }
 
 /** A grant that lives was not the one that was removed. */
-async function ask(parts: Parts, grant: PresentGrant): Promise<'present' | 'older' | 'unknown'> {
+async function ask(deps: SettleDeps, grant: PresentGrant): Promise<'present' | 'older' | 'unknown'> {
   const { accountId, generation, sealedAccessToken, scopes } = grant
   if (grant.accessExpired) {
-    const { kind } = await refresh(parts, accountId, generation)
+    const { kind } = await deps.refresher.refresh(accountId, generation)
     if (kind === 'rejected') return 'present'
     return kind === 'refreshed' || kind === 'sibling_won' ? 'older' : 'unknown'
   }
-  const accessToken = parts.vault.open({ purpose: 'access_token', subject: accountId, generation }, sealedAccessToken)
-  const { kind } = await parts.tiktok.userInfo(accessToken, scopes)
+  const accessToken = deps.vault.open({ purpose: 'access_token', subject: accountId, generation }, sealedAccessToken)
+  const { kind } = await deps.tiktok.userInfo(accessToken, scopes)
   if (kind === 'ok' || kind === 'refused') return 'older'
   return kind === 'token_invalid' ? 'present' : 'unknown'
 }

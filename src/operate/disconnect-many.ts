@@ -1,8 +1,10 @@
 // The emergency: all accounts of an owner, or all there are. First no token leaves any more, which takes seconds; then TikTok is told, at
 // a rate it stands. Each revocation is given its moment in the database, so that the replicas keep the rate too, and go on when
 // whoever started this is gone.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { disconnectAccount } from '../db/accounts.ts'
-import { readGate } from '../db/circuit-breakers.ts'
+import { readBreaker } from '../db/circuit-breakers.ts'
+import type { Db } from '../db/client.ts'
 import {
   countLiveAccounts,
   listLiveAccountIds,
@@ -12,8 +14,9 @@ import {
 } from '../db/disconnects.ts'
 import { ownerInTrail } from '../db/trail.ts'
 import { newId } from '../ids.ts'
-import type { Parts } from '../parts.ts'
-import { attemptDueRevocations } from '../token/revoke.ts'
+import { forEachAtMost } from '../in-flight.ts'
+import type { Log } from '../telemetry.ts'
+import type { Revocations } from '../token/revoke.ts'
 
 const emergencyReason = 'disconnected_by_operator'
 
@@ -35,11 +38,10 @@ const atOnce = 4
  * @returns how many this call ended
  */
 export async function disconnectMany(
-  parts: Pick<Parts, 'db' | 'log'>,
+  { db, log }: { db: Db; log: Log },
   { ownerId, actor, perSecond }: Emergency,
   onProgress: (done: number, total: number) => void,
 ): Promise<number> {
-  const { db, log } = parts
   const total = await countLiveAccounts(db, ownerId)
   await spreadRevocations(db, emergencyReason, perSecond) // those of a run that was interrupted may all be due by now
   const { lastInSeconds } = await pendingRevocations(db, emergencyReason, null)
@@ -56,7 +58,7 @@ export async function disconnectMany(
   }
   for (let after = ''; ; ) {
     const ids = await listLiveAccountIds(db, ownerId, after, pageSize)
-    for (let i = 0; i < ids.length; i += atOnce) await Promise.all(ids.slice(i, i + atOnce).map(disconnect))
+    await forEachAtMost(atOnce, ids, disconnect)
     const last = ids.at(-1)
     if (last === undefined) break
     after = last
@@ -67,24 +69,23 @@ export async function disconnectMany(
 
 /**
  * Tells TikTok, together with whatever replicas run: what is due is tried, a second at a time, until nothing of this emergency is left.
- * While the gate is closed (TikTok is away, or has told us to wait) it waits.
+ * While the circuit breaker is open (TikTok is away, or has told us to wait) it waits.
  */
 export async function revokeMany(
-  parts: Parts,
+  { db, revocations, stopping }: { db: Db; revocations: Pick<Revocations, 'attemptDue'>; stopping: AbortSignal },
   { ownerId, perSecond }: Pick<Emergency, 'ownerId' | 'perSecond'>,
   onProgress: (done: number, total: number, note?: string) => void,
 ): Promise<void> {
-  const { db, stopping } = parts
   let total = 0
   while (!stopping.aborted) {
     const startedAt = performance.now()
     const { count } = await pendingRevocations(db, emergencyReason, ownerId)
     total = Math.max(total, count)
-    const gate = await readGate(db)
-    const note = gate.closedForSeconds > 0 ? `TikTok is left alone for ${Math.ceil(gate.closedForSeconds)} s: ${gate.reason}` : ''
+    const { openForSeconds, reason } = await readBreaker(db)
+    const note = openForSeconds > 0 ? `TikTok is left alone for ${Math.ceil(openForSeconds)} s: ${reason}` : ''
     onProgress(total - count, total, note)
     if (count === 0) return
-    if (gate.closedForSeconds === 0) await attemptDueRevocations(parts, perSecond)
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, 1000 - (performance.now() - startedAt))))
+    if (openForSeconds === 0) await revocations.attemptDue(perSecond)
+    await sleep(Math.max(0, 1000 - (performance.now() - startedAt)))
   }
 }

@@ -1,12 +1,14 @@
 // Erases an owner: every account disconnected at our side first, because that is what protects; then TikTok is told; then the person is
 // forgotten. Each step is done when it is done, so a call that breaks off is finished by repeating it.
 import { disconnectAccount } from '../db/accounts.ts'
+import type { Db } from '../db/client.ts'
 import { eraseOwner as forgetOwner, liveAccountsOf } from '../db/owners.ts'
 import { pendingRevocationsOf } from '../db/revocations.ts'
 import { newId } from '../ids.ts'
-import type { Parts } from '../parts.ts'
-import { within } from '../single-flight.ts'
-import { attemptRevocation, type Revocation } from '../token/revoke.ts'
+import { forEachAtMost } from '../in-flight.ts'
+import type { Log } from '../telemetry.ts'
+import type { Revocation, Revocations } from '../token/revoke.ts'
+import { within } from '../waiting.ts'
 
 export interface Erasure {
   /** false: accounts were connected faster than they could be disconnected; repeat */
@@ -24,9 +26,18 @@ const revocationsAtOnce = 4
 const erasurePatienceMs = 12_000
 const batch = 100
 
+export interface EraseDeps {
+  db: Db
+  log: Log
+  revocations: Pick<Revocations, 'attempt'>
+}
+
 /** Disconnects and erases everything of an owner. Repeating it is harmless, and for an owner nobody knows it is done already. */
-export async function eraseOwner(parts: Parts, ownerId: string, by: { actor: string; requestId: string }): Promise<Erasure> {
-  const { db, log } = parts
+export async function eraseOwner(
+  { db, log, revocations }: EraseDeps,
+  ownerId: string,
+  by: { actor: string; requestId: string },
+): Promise<Erasure> {
   const deadline = performance.now() + erasurePatienceMs
   const disconnected: string[] = []
   let erased = false
@@ -40,28 +51,24 @@ export async function eraseOwner(parts: Parts, ownerId: string, by: { actor: str
     // False when a connect that was in flight has just been recorded: once more.
     erased = accountIds.length < batch && (await forgetOwner(db, ownerId))
   }
-  const revocations = await revokeAll(parts, disconnected)
-  revocations.pending = await pendingRevocationsOf(db, ownerId)
+  const told = await revokeAll(revocations, disconnected)
+  told.pending = await pendingRevocationsOf(db, ownerId)
   log.info('owner was erased', {
     ownerId,
     actor: by.actor,
     count: disconnected.length,
     outcome: erased ? 'erased' : 'unfinished',
   })
-  return { erased, accountsDisconnected: disconnected.length, revocations }
+  return { erased, accountsDisconnected: disconnected.length, revocations: told }
 }
 
-async function revokeAll(parts: Parts, revocationIds: string[]): Promise<Record<Revocation, number>> {
-  const revocations = { confirmed: 0, already_gone: 0, pending: 0 }
+/** A few at a time; whoever is late is pending, and its own try goes on. */
+async function revokeAll(revocations: EraseDeps['revocations'], ids: string[]): Promise<Record<Revocation, number>> {
+  const told = { confirmed: 0, already_gone: 0, pending: 0 }
   const deadline = performance.now() + revocationPatienceMs
-  const left = [...revocationIds]
-  const worker = async () => {
-    for (let id = left.shift(); id !== undefined && performance.now() < deadline; id = left.shift()) {
-      // Whoever is late is pending; its own try goes on.
-      const outcome = (await within(attemptRevocation(parts, id), deadline - performance.now())) ?? 'pending'
-      revocations[outcome]++
-    }
-  }
-  await Promise.all(Array.from({ length: revocationsAtOnce }, worker))
-  return revocations
+  await forEachAtMost(revocationsAtOnce, ids, async (id) => {
+    const leftMs = deadline - performance.now()
+    if (leftMs > 0) told[(await within(revocations.attempt(id), leftMs)) ?? 'pending']++
+  })
+  return told
 }

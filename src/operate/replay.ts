@@ -1,22 +1,20 @@
 // Brings home, at start, what an earlier process had been told by TikTok and could not record.
-
-import { replayExchange } from '../connect/grant.ts'
-import type { Parts } from '../parts.ts'
-import { replayRefresh } from '../token/record.ts'
+import { type GrantDeps, replayExchange } from '../connect/grant.ts'
+import { type RecordDeps, replayRefresh } from '../token/record.ts'
 
 /**
- * Replays every spill file there is, other replicas' too when they share the directory: the saves recognise what is done already. A file that cannot be
+ * Replays every journal file there is, other replicas' too when they share the directory: the saves recognise what is done already. A file that cannot be
  * opened stays where it is and is reported.
  */
-export async function replaySpills(parts: Parts): Promise<void> {
-  const { entries, unreadable } = await parts.spill.list()
-  for (const name of unreadable) parts.log.error('spill file was unreadable', { name })
+export async function replayJournal(deps: GrantDeps & RecordDeps): Promise<void> {
+  const { entries, unreadable } = await deps.journal.list()
+  for (const name of unreadable) deps.log.error('journal file was unreadable', { name })
   for (const { id, kind, body } of entries) {
     try {
-      await (kind === 'refresh' ? replayRefresh(parts, id, body) : replayExchange(parts, id, body))
+      await (kind === 'refresh' ? replayRefresh(deps, id, body) : replayExchange(deps, id, body))
     } catch (error) {
-      parts.log.error('spill file was not replayed', { attemptId: id, error })
+      deps.log.error('journal file was not replayed', { attemptId: id, error })
     }
   }
-  parts.metrics.spillFiles.set(parts.spill.count())
+  deps.metrics.journalFiles.set(deps.journal.count())
 }

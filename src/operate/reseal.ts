@@ -1,11 +1,12 @@
 // Moves everything that is sealed to the primary key, while the service runs: page by page, each text put in the place of the one it was made
 // from only if that still stands. Whatever is written meanwhile is sealed with the primary key already, so it ends with nothing left.
 import { setTimeout as rest } from 'node:timers/promises'
+import type { Db } from '../db/client.ts'
 import { liveReplicas, type Replica } from '../db/replicas.ts'
 import { countSealedTexts, readSealedRows, replaceSealedRows, type SealedTable, sealedTables } from '../db/sealed-texts.ts'
 import { readCanaries, retireCanary, saveCanary } from '../db/vault-keys.ts'
 import { ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
+import type { Vault } from '../vault/vault.ts'
 
 export interface ResealOptions {
   actor: string
@@ -29,12 +30,17 @@ export interface ResealReport {
   spilled: string[]
 }
 
+interface ResealDeps {
+  db: Db
+  vault: Vault
+}
+
 /**
  * Reseals until nothing but the unreadable is left under another key. Stop it at any time and run it again: what is done is done.
  *
  * @throws ServiceError keyring_mismatch: the keys here are not the database's, or a live replica still seals with another key
  */
-export async function reseal({ db, vault }: Pick<Parts, 'db' | 'vault'>, options: ResealOptions): Promise<ResealReport> {
+export async function reseal({ db, vault }: ResealDeps, options: ResealOptions): Promise<ResealReport> {
   const { actor, dryRun = false, pageSize = 200, onProgress = () => {} } = options
   const [primary = ''] = vault.keyIds
   await refuseUnlessReady({ db, vault }, primary, dryRun)
@@ -85,7 +91,7 @@ function objectionsOf(replicas: readonly Replica[], primary: string): string[] {
   })
 }
 
-async function refuseUnlessReady({ db, vault }: Pick<Parts, 'db' | 'vault'>, primary: string, dryRun: boolean): Promise<void> {
+async function refuseUnlessReady({ db, vault }: ResealDeps, primary: string, dryRun: boolean): Promise<void> {
   const strange = (await readCanaries(db)).filter(({ keyId, sealedCanary }) => !vault.checkCanary(keyId, sealedCanary))
   if (strange.length > 0) {
     const ids = strange.map(({ keyId }) => `"${keyId}"`).join(', ')
@@ -104,7 +110,7 @@ async function refuseUnlessReady({ db, vault }: Pick<Parts, 'db' | 'vault'>, pri
   }
 }
 
-async function* pagesOf(db: Parts['db'], table: SealedTable, notUnder: string, limit: number) {
+async function* pagesOf(db: Db, table: SealedTable, notUnder: string, limit: number) {
   for (let after = ''; ; ) {
     const page = await readSealedRows(db, table, { notUnder, after, limit })
     if (page.length > 0) yield page
@@ -115,7 +121,7 @@ async function* pagesOf(db: Parts['db'], table: SealedTable, notUnder: string, l
 }
 
 function resealRow(
-  vault: Parts['vault'],
+  vault: Vault,
   table: SealedTable,
   row: { key: string; subject: string; generation: number; texts: (string | null)[] },
   unreadable: ResealReport['unreadable'],
@@ -137,7 +143,7 @@ function resealRow(
   return { key: row.key, old: row.texts, fresh, count }
 }
 
-async function retire(db: Parts['db'], primary: string, left: ResealReport['left'], actor: string) {
+async function retire(db: Db, primary: string, left: ResealReport['left'], actor: string) {
   const retired: string[] = []
   const spilled: string[] = []
   for (const { keyId } of await readCanaries(db)) {

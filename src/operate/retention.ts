@@ -1,10 +1,11 @@
-// Keeps the house: partitions ahead, dead sessions and their secrets gone, retention kept.
+// Retention: partitions ahead, dead sessions and their secrets gone, and nothing kept for longer than was promised.
+import type { Db } from '../db/client.ts'
 import { eraseStaleCodes, purgeSessions } from '../db/connect-sessions.ts'
 import { purgeEvents } from '../db/events.ts'
 import { purgeNotices } from '../db/notices.ts'
 import { dropOldPartitions, ensurePartitions } from '../db/partitions.ts'
 import { purgeUploadGates, purgeUploads } from '../db/uploads.ts'
-import type { Parts } from '../parts.ts'
+import type { Log } from '../telemetry.ts'
 
 const batch = 500
 
@@ -22,7 +23,7 @@ export const keptDays = {
 }
 
 /** Ends after its batch when the process is asked to end: what is left is there at the next start. */
-export async function keepHouse({ db, log, stopping }: Parts): Promise<void> {
+export async function applyRetention({ db, log, stopping }: { db: Db; log: Log; stopping: AbortSignal }): Promise<void> {
   /** In batches, so that no statement holds many rows for long. @returns how many in all */
   async function whole(purge: (limit: number) => Promise<number>): Promise<number> {
     let count = 0
@@ -39,5 +40,5 @@ export async function keepHouse({ db, log, stopping }: Parts): Promise<void> {
   purged += await purgeUploadGates(db, keptDays.uploads)
   const { audit } = keptDays
   const dropped = (await dropOldPartitions(db, 'token_reads', audit)) + (await dropOldPartitions(db, 'timeline', audit))
-  if (purged + dropped > 0) log.info('house was kept', { count: purged + dropped })
+  if (purged + dropped > 0) log.info('retention was applied', { count: purged + dropped })
 }

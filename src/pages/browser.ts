@@ -3,19 +3,21 @@
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { Config } from '../config.ts'
 import {
   type AuthorizationResponse,
   type AuthorizationStart,
+  type AuthorizeDeps,
+  type ReceiveAuthorizationDeps,
   receiveAuthorization,
   startAuthorization,
 } from '../connect/authorize.ts'
-import { sessionOfBrowser } from '../connect/connect-session.ts'
+import { sessionOfLink } from '../connect/connect-session.ts'
 import { checkBrowser } from '../connect/visit.ts'
 import { ServiceError } from '../errors.ts'
 import { pagesOf } from '../http/openapi.ts'
-import type { Parts } from '../parts.ts'
 import { digest } from '../vault/digest.ts'
-import { redirect } from './page.ts'
+import { type PageDeps, redirect } from './page.ts'
 import { readPass } from './visitor.ts'
 
 const Session = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
@@ -23,7 +25,9 @@ const fromTikTok = z.string().max(2048).optional()
 
 const config = { public: true, page: true } as const
 
-export const browserRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export type BrowserRouteDeps = AuthorizeDeps & ReceiveAuthorizationDeps & PageDeps & { config: Pick<Config, 'publicUrl'> }
+
+export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app, deps) => {
   app.get(
     '/authorize',
     {
@@ -42,14 +46,14 @@ export const browserRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
       },
     },
     async (request, reply) => {
-      const session = await sessionOfBrowser(parts, request.query.session)
-      checkBrowser(parts, session, readPass(parts, request))
+      const session = await sessionOfLink(deps, request.query.session)
+      checkBrowser(deps, session, readPass(deps, request))
       if (session.accountType === null || session.ageConfirmedAt === null) {
-        return redirect(parts, reply, `${parts.config.publicUrl}/connect?session=${request.query.session}`)
+        return redirect(deps, reply, `${deps.config.publicUrl}/connect?session=${request.query.session}`)
       }
-      const start = await startAuthorization(parts, session)
-      bindState(parts, reply, start)
-      return redirect(parts, reply, start.location)
+      const start = await startAuthorization(deps, session)
+      bindState(deps, reply, start)
+      return redirect(deps, reply, start.location)
     },
   )
 
@@ -78,29 +82,29 @@ export const browserRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
           'TikTok sent you back without the ticket we gave you. Start again from where you came from.',
         )
       }
-      const cookie = cookieOf(parts, state)
+      const cookie = cookieOf(deps, state)
       const response: AuthorizationResponse = {
         state,
         code,
         error,
         issuer: iss,
-        browserSecret: request.cookies[cookie.name] ?? null,
+        stateSecret: request.cookies[cookie.name] ?? null,
       }
-      const location = await receiveAuthorization(parts, response)
+      const location = await receiveAuthorization(deps, response)
       reply.clearCookie(cookie.name, cookie.options)
-      return redirect(parts, reply, location)
+      return redirect(deps, reply, location)
     },
   )
 }
 
 /** Leaves the cookie that ties a state to this browser. */
-export function bindState(parts: Parts, reply: FastifyReply, { state, browserSecret }: AuthorizationStart): void {
-  const cookie = cookieOf(parts, state)
-  reply.setCookie(cookie.name, browserSecret, cookie.options)
+export function bindState(deps: PageDeps, reply: FastifyReply, { state, stateSecret }: AuthorizationStart): void {
+  const cookie = cookieOf(deps, state)
+  reply.setCookie(cookie.name, stateSecret, cookie.options)
 }
 
 /** The state is bound to the browser by a cookie of its own, so that two tabs do not fight over one (S04). */
-function cookieOf({ config }: Parts, state: string) {
+function cookieOf({ config }: PageDeps, state: string) {
   const tag = digest(state).slice(0, 16)
   return {
     name: config.secureCookies ? `__Host-tts-${tag}` : `tts-${tag}`,

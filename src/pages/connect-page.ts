@@ -2,17 +2,19 @@
 // ours. The web app's link says who they are; a cookie keeps it (visit.ts). Every change is POST, 303, GET.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { AccountDeps } from '../account/account.ts'
+import type { Config } from '../config.ts'
 import { attest, errorOf, statusOf } from '../connect/connect-session.ts'
-import { type Allowance, allowanceOf } from '../connect/limits.ts'
+import { type Allowance, allowanceOf, type TierDeps } from '../connect/limits.ts'
 import { accountsOfVisit, formTokenOf, openVisit, sessionOfVisit } from '../connect/visit.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import { answerAs, pagesOf } from '../http/openapi.ts'
-import type { Parts } from '../parts.ts'
+import type { Log } from '../telemetry.ts'
 import { connectPage } from './connect-view.ts'
 import { backOf, backToPage, codeIn, FormToken } from './own-accounts.ts'
-import { type Html, messagePage, redirect, sendPage } from './page.ts'
-import { actingSession, readPass, requirePass, sessionOfLink, writePass } from './visitor.ts'
+import { type Html, messagePage, type PageDeps, redirect, sendPage } from './page.ts'
+import { actingSession, actingSessionOfLink, readPass, requirePass, type VisitorDeps, writePass } from './visitor.ts'
 import { failureInWords, texts } from './words.ts'
 
 export const LinkSecret = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
@@ -20,7 +22,12 @@ const oneOf = <Code extends string>(words: Record<Code, string>) => z.enum(Objec
 
 const config = { public: true, page: true } as const
 
-export const connectPageRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export type ConnectPageRouteDeps = AccountDeps &
+  TierDeps &
+  VisitorDeps &
+  PageDeps & { log: Log; config: { tiktok: Pick<Config['tiktok'], 'scopes' | 'requiredScopes' | 'authBaseUrl'> } }
+
+export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = async (app, deps) => {
   app.get(
     '/connect',
     {
@@ -47,15 +54,15 @@ export const connectPageRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async 
     async (request, reply) => {
       const { session: linkSecret, done, failed } = request.query
       if (linkSecret !== undefined) {
-        writePass(parts, reply, await openVisit(parts, linkSecret, readPass(parts, request)))
-        return redirect(parts, reply, `${parts.config.publicUrl}/connect`)
+        writePass(deps, reply, await openVisit(deps, linkSecret, readPass(deps, request)))
+        return redirect(deps, reply, `${deps.config.publicUrl}/connect`)
       }
-      const pass = requirePass(parts, request)
-      const session = await sessionOfVisit(parts, pass)
+      const pass = requirePass(deps, request)
+      const session = await sessionOfVisit(deps, pass)
       const over = overPage(session)
-      if (over) return sendPage(parts, reply.code(over.status), over.page)
-      const [owned, allowance] = await Promise.all([accountsOfVisit(parts, session), allowanceIfKnown(parts, session.ownerId)])
-      const { scopes, requiredScopes, authBaseUrl } = parts.config.tiktok
+      if (over) return sendPage(deps, reply.code(over.status), over.page)
+      const [owned, allowance] = await Promise.all([accountsOfVisit(deps, session), allowanceIfKnown(deps, session.ownerId)])
+      const { scopes, requiredScopes, authBaseUrl } = deps.config.tiktok
       const content = connectPage({
         session,
         ...owned,
@@ -68,7 +75,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async 
         done,
         notDone: failed,
       })
-      return sendPage(parts, reply, content, [new URL(session.returnUrl).origin])
+      return sendPage(deps, reply, content, [new URL(session.returnUrl).origin])
     },
   )
 
@@ -107,28 +114,28 @@ export const connectPageRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async 
       // Whoever has the link's secret could as well go to /authorize with it: nothing is gained here, so nothing more is asked.
       const session =
         linkSecret === undefined
-          ? await actingSession(parts, request, formToken)
-          : await sessionOfLink(parts, request, linkSecret)
-      const secret = linkSecret ?? requirePass(parts, request).linkSecret
+          ? await actingSession(deps, request, formToken)
+          : await actingSessionOfLink(deps, request, linkSecret)
+      const secret = linkSecret ?? requirePass(deps, request).linkSecret
       if (accountType === undefined && linkSecret === undefined)
-        return backToPage(parts, reply, { notDone: 'account_type_missing' })
+        return backToPage(deps, reply, { notDone: 'account_type_missing' })
       try {
-        await attest(parts, session, { accountType: accountType ?? '', ageConfirmed: age === 'yes' })
+        await attest(deps, session, { accountType: accountType ?? '', ageConfirmed: age === 'yes' })
       } catch (error) {
         const notDone = codeIn(error, texts.notDone)
-        if (notDone && linkSecret === undefined) return backToPage(parts, reply, { notDone })
+        if (notDone && linkSecret === undefined) return backToPage(deps, reply, { notDone })
         throw error
       }
-      parts.log.info('account type and age were attested', { sessionId: session.id, ownerId: session.ownerId, actor: 'owner' })
-      return redirect(parts, reply, `${parts.config.publicUrl}/authorize?session=${secret}`)
+      deps.log.info('account type and age were attested', { sessionId: session.id, ownerId: session.ownerId, actor: 'owner' })
+      return redirect(deps, reply, `${deps.config.publicUrl}/authorize?session=${secret}`)
     },
   )
 }
 
 /** The tier service being away closes the connect button and nothing else. */
-async function allowanceIfKnown(parts: Parts, ownerId: string): Promise<Allowance | undefined> {
+async function allowanceIfKnown(deps: TierDeps, ownerId: string): Promise<Allowance | undefined> {
   try {
-    return await allowanceOf(parts, ownerId)
+    return await allowanceOf(deps, ownerId)
   } catch (error) {
     if (error instanceof ServiceError) return undefined
     throw error

@@ -3,20 +3,21 @@
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import { labelAccount, pictureOf } from '../account/account.ts'
-import { startAuthorization } from '../connect/authorize.ts'
+import { type AccountDeps, labelAccount, pictureOf } from '../account/account.ts'
+import type { Config } from '../config.ts'
+import { type AuthorizeDeps, startAuthorization } from '../connect/authorize.ts'
 import { errorOf, statusOf } from '../connect/connect-session.ts'
 import { accountOfVisit, formTokenOf } from '../connect/visit.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
 import { AccountParams, Label } from '../http/shapes.ts'
-import type { Parts } from '../parts.ts'
-import { disconnect } from '../token/revoke.ts'
+import type { Log } from '../telemetry.ts'
+import { disconnect, type Revocations } from '../token/revoke.ts'
 import { disconnectPage } from './account-card.ts'
 import { bindState } from './browser.ts'
-import { type Back, redirect, sendPage } from './page.ts'
-import { actingSession, openSession, requirePass } from './visitor.ts'
+import { type Back, type PageDeps, redirect, sendPage } from './page.ts'
+import { actingSession, openSession, requirePass, type VisitorDeps } from './visitor.ts'
 import { type DoneCode, type NotDoneCode, texts } from './words.ts'
 
 export const FormToken = z.string().max(128).default('')
@@ -24,7 +25,12 @@ export const FormToken = z.string().max(128).default('')
 const config = { public: true, page: true } as const
 const form = (summary: string) => ({ hide: true, summary, consumes: ['application/x-www-form-urlencoded'] })
 
-export const ownAccountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export type OwnAccountRouteDeps = AccountDeps &
+  AuthorizeDeps &
+  VisitorDeps &
+  PageDeps & { log: Log; revocations: Pick<Revocations, 'now'> }
+
+export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = async (app, deps) => {
   app.post(
     '/connect/accounts/:accountId/reconnect',
     {
@@ -32,15 +38,15 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (
       schema: { ...form('Connect an account again'), params: AccountParams, body: z.strictObject({ form_token: FormToken }) },
     },
     async (request, reply) => {
-      const session = await actingSession(parts, request, request.body.form_token)
+      const session = await actingSession(deps, request, request.body.form_token)
       const { accountId } = request.params
-      if ((session.reconnectAccountId ?? accountId) !== accountId) return backToPage(parts, reply, { notDone: 'reconnect_other' })
-      return orSay(parts, reply, async () => {
-        await accountOfVisit(parts, session, accountId)
-        const start = await startAuthorization(parts, session, accountId)
-        parts.log.info('reconnect was started', { accountId, sessionId: session.id, actor: 'owner' })
-        bindState(parts, reply, start)
-        return redirect(parts, reply, start.location)
+      if ((session.reconnectAccountId ?? accountId) !== accountId) return backToPage(deps, reply, { notDone: 'reconnect_other' })
+      return orSay(deps, reply, async () => {
+        await accountOfVisit(deps, session, accountId)
+        const start = await startAuthorization(deps, session, accountId)
+        deps.log.info('reconnect was started', { accountId, sessionId: session.id, actor: 'owner' })
+        bindState(deps, reply, start)
+        return redirect(deps, reply, start.location)
       })
     },
   )
@@ -56,15 +62,15 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (
       },
     },
     async (request, reply) => {
-      const session = await actingSession(parts, request, request.body.form_token)
+      const session = await actingSession(deps, request, request.body.form_token)
       const { accountId } = request.params
       const label = request.body.label.trim() === '' ? null : Label.safeParse(request.body.label)
-      if (label?.success === false) return backToPage(parts, reply, { notDone: 'label_invalid' })
-      return orSay(parts, reply, async () => {
-        await accountOfVisit(parts, session, accountId)
-        await labelAccount(parts, accountId, label?.data ?? null, 'owner')
-        parts.log.info('account was named', { accountId, sessionId: session.id, actor: 'owner' })
-        return backToPage(parts, reply, { done: label === null ? 'label_removed' : 'label_saved' })
+      if (label?.success === false) return backToPage(deps, reply, { notDone: 'label_invalid' })
+      return orSay(deps, reply, async () => {
+        await accountOfVisit(deps, session, accountId)
+        await labelAccount(deps, accountId, label?.data ?? null, 'owner')
+        deps.log.info('account was named', { accountId, sessionId: session.id, actor: 'owner' })
+        return backToPage(deps, reply, { done: label === null ? 'label_removed' : 'label_saved' })
       })
     },
   )
@@ -73,11 +79,11 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (
     '/connect/accounts/:accountId/disconnect',
     { config, schema: { hide: true, summary: 'Ask before an account is disconnected', params: AccountParams } },
     async (request, reply) => {
-      const pass = requirePass(parts, request)
-      const session = await openSession(parts, pass)
-      return orSay(parts, reply, async () => {
-        const account = await accountOfVisit(parts, session, request.params.accountId)
-        return sendPage(parts, reply, disconnectPage(account, { formToken: formTokenOf(pass), back: backOf(session) }))
+      const pass = requirePass(deps, request)
+      const session = await openSession(deps, pass)
+      return orSay(deps, reply, async () => {
+        const account = await accountOfVisit(deps, session, request.params.accountId)
+        return sendPage(deps, reply, disconnectPage(account, { formToken: formTokenOf(pass), back: backOf(session) }))
       })
     },
   )
@@ -89,13 +95,13 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (
       schema: { ...form('Disconnect an account'), params: AccountParams, body: z.strictObject({ form_token: FormToken }) },
     },
     async (request, reply) => {
-      const session = await actingSession(parts, request, request.body.form_token)
+      const session = await actingSession(deps, request, request.body.form_token)
       const { accountId } = request.params
-      return orSay(parts, reply, async () => {
-        await accountOfVisit(parts, session, accountId)
+      return orSay(deps, reply, async () => {
+        await accountOfVisit(deps, session, accountId)
         const end = { reason: 'disconnected_by_owner', actor: 'owner', requestId: request.id }
-        const revocation = await disconnect(parts, accountId, end)
-        return backToPage(parts, reply, { done: revocation === 'pending' ? 'disconnected_pending' : 'disconnected' })
+        const revocation = await disconnect(deps, accountId, end)
+        return backToPage(deps, reply, { done: revocation === 'pending' ? 'disconnected_pending' : 'disconnected' })
       })
     },
   )
@@ -104,9 +110,9 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (
     '/connect/accounts/:accountId/avatar',
     { config, schema: { hide: true, summary: 'The picture of an account, for the page', params: AccountParams } },
     async (request, reply) => {
-      const session = await openSession(parts, requirePass(parts, request))
-      const { id } = await accountOfVisit(parts, session, request.params.accountId)
-      const { contentType, etag, picture } = await pictureOf(parts, id)
+      const session = await openSession(deps, requirePass(deps, request))
+      const { id } = await accountOfVisit(deps, session, request.params.accountId)
+      const { contentType, etag, picture } = await pictureOf(deps, id)
       reply.headers({
         etag: `"${etag}"`,
         'cache-control': 'private, max-age=600',
@@ -124,9 +130,13 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (
 }
 
 /** The page again, with a sentence at its top. */
-export function backToPage(parts: Parts, reply: FastifyReply, said: { done: DoneCode } | { notDone: NotDoneCode }): FastifyReply {
+export function backToPage(
+  deps: PageDeps & { config: Pick<Config, 'publicUrl'> },
+  reply: FastifyReply,
+  said: { done: DoneCode } | { notDone: NotDoneCode },
+): FastifyReply {
   const query = 'done' in said ? `done=${said.done}` : `failed=${said.notDone}`
-  return redirect(parts, reply, `${parts.config.publicUrl}/connect?${query}`)
+  return redirect(deps, reply, `${deps.config.publicUrl}/connect?${query}`)
 }
 
 /** The return URL that was fixed with the session, and what the web app is told there: `failed` as always, `closed` for everything else. */
@@ -140,13 +150,17 @@ export function backOf(session: ConnectSession): Back {
 }
 
 /** Failures that the page has a sentence for are said on the page, the others on a page of their own. */
-async function orSay(parts: Parts, reply: FastifyReply, work: () => Promise<FastifyReply>): Promise<FastifyReply> {
+async function orSay(
+  deps: Parameters<typeof backToPage>[0],
+  reply: FastifyReply,
+  work: () => Promise<FastifyReply>,
+): Promise<FastifyReply> {
   try {
     return await work()
   } catch (error) {
     const notDone = codeIn(error, texts.notDone)
     if (!notDone) throw error
-    return backToPage(parts, reply, { notDone })
+    return backToPage(deps, reply, { notDone })
   }
 }
 

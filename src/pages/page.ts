@@ -1,8 +1,8 @@
 // What every page people see here has in common: escaped by the template, no script, nothing from anybody else, and headers that keep it to itself.
 import { createHash } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
+import type { Config } from '../config.ts'
 import type { ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
 import { style } from './style.ts'
 import { failureInWords, texts } from './words.ts'
 
@@ -30,8 +30,8 @@ const styleHash = createHash('sha256').update(style).digest('base64')
 /**
  * A whole page.
  *
- * @param parts.wide room for two columns
- * @param parts.back where the person came from
+ * @param options.wide room for two columns
+ * @param options.back where the person came from
  */
 export function page(
   title: string,
@@ -85,18 +85,22 @@ ${reference === undefined ? nothing : html`<p class="quiet small">${reference}</
   return page(said.title, { content })
 }
 
+export interface PageDeps {
+  config: Pick<Config, 'secureCookies'> & { tiktok: Pick<Config['tiktok'], 'authBaseUrl'> }
+}
+
 /**
  * Sends a page with everything that keeps it to itself (S11).
  *
  * @param formOrigins where the redirects after its forms may lead, besides TikTok
  */
-export function sendPage(parts: Parts, reply: FastifyReply, content: Html, formOrigins: readonly string[] = []): FastifyReply {
-  return withBrowserHeaders(parts, reply, formOrigins).type('text/html; charset=utf-8').serializer(String).send(content.markup)
+export function sendPage(deps: PageDeps, reply: FastifyReply, content: Html, formOrigins: readonly string[] = []): FastifyReply {
+  return withBrowserHeaders(deps, reply, formOrigins).type('text/html; charset=utf-8').serializer(String).send(content.markup)
 }
 
 /** 303, so that nothing is posted on (S12). */
-export function redirect(parts: Parts, reply: FastifyReply, location: string): FastifyReply {
-  return withBrowserHeaders(parts, reply)
+export function redirect(deps: PageDeps, reply: FastifyReply, location: string): FastifyReply {
+  return withBrowserHeaders(deps, reply)
     .code(303)
     .header('location', location)
     .serializer(() => '')
@@ -104,7 +108,7 @@ export function redirect(parts: Parts, reply: FastifyReply, location: string): F
 }
 
 /** Also for redirects: they carry secrets in their addresses. */
-function withBrowserHeaders({ config }: Parts, reply: FastifyReply, formOrigins: readonly string[] = []): FastifyReply {
+function withBrowserHeaders({ config }: PageDeps, reply: FastifyReply, formOrigins: readonly string[] = []): FastifyReply {
   // Chromium holds the redirects after a form to form-action too: the way goes on to TikTok, which may pass people between hosts of its own.
   const { authBaseUrl } = config.tiktok
   const formTargets = ["'self'", authBaseUrl, authBaseUrl.replace(/^https:\/\/www\./, 'https://*.'), ...formOrigins]

@@ -2,8 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { failureCodes, failures, type MendedBy } from '../failures.ts'
 import { answerAs } from '../http/openapi.ts'
-import type { Parts } from '../parts.ts'
-import { html, page, sendPage } from './page.ts'
+import { html, type PageDeps, page, sendPage } from './page.ts'
 
 const whoMends: Record<MendedBy, string> = {
   caller: 'you, by changing the request',
@@ -12,7 +11,7 @@ const whoMends: Record<MendedBy, string> = {
   operator: 'an operator',
 }
 
-export const problemRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app, { parts }) => {
+export const problemRoutes: FastifyPluginAsyncZod<PageDeps> = async (app, deps) => {
   app.get(
     '/docs/problems',
     {
@@ -24,7 +23,7 @@ export const problemRoutes: FastifyPluginAsyncZod<{ parts: Parts }> = async (app
         response: { 200: answerAs('A page', 'text/html') },
       },
     },
-    async (_request, reply) => sendPage(parts, reply, problemsPage),
+    async (_request, reply) => sendPage(deps, reply, problemsPage),
   )
 }
 

@@ -2,22 +2,28 @@
 // ours.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
-import { sessionOfBrowser } from '../connect/connect-session.ts'
-import { actInVisit, checkBrowser, formTokenOf, type Pass } from '../connect/visit.ts'
+import { sessionOfLink } from '../connect/connect-session.ts'
+import { actInVisit, checkBrowser, formTokenOf, type Pass, type VisitDeps } from '../connect/visit.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import { addressOf } from '../http/limits.ts'
-import type { Parts } from '../parts.ts'
+import type { Refusals } from '../refusals.ts'
 import { sameDigest } from '../vault/digest.ts'
 
-export function readPass({ config }: Parts, request: FastifyRequest): Pass | null {
+export interface VisitorDeps extends VisitDeps {
+  config: Pick<Config, 'publicUrl' | 'secureCookies'>
+}
+
+type CookieDeps = { config: Pick<Config, 'secureCookies'> }
+
+export function readPass({ config }: CookieDeps, request: FastifyRequest): Pass | null {
   const match = /^([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})$/.exec(request.cookies[nameFor(config)] ?? '')
-  return match?.[1] && match[2] ? { linkSecret: match[1], browserSecret: match[2] } : null
+  return match?.[1] && match[2] ? { linkSecret: match[1], visitorSecret: match[2] } : null
 }
 
 /** One pass per browser: another link opened replaces it, and forms of the page before are refused by their token. */
-export function writePass({ config }: Parts, reply: FastifyReply, { linkSecret, browserSecret }: Pass): void {
-  reply.setCookie(nameFor(config), `${linkSecret}.${browserSecret}`, {
+export function writePass({ config }: CookieDeps, reply: FastifyReply, { linkSecret, visitorSecret }: Pass): void {
+  reply.setCookie(nameFor(config), `${linkSecret}.${visitorSecret}`, {
     httpOnly: true,
     secure: config.secureCookies,
     sameSite: 'lax', // Strict would leave the redirect out that first brings people here from the web app
@@ -28,16 +34,16 @@ export function writePass({ config }: Parts, reply: FastifyReply, { linkSecret, 
 }
 
 /** @throws ServiceError session_invalid: this browser has no page open */
-export function requirePass(parts: Parts, request: FastifyRequest): Pass {
-  const pass = readPass(parts, request)
+export function requirePass(deps: CookieDeps, request: FastifyRequest): Pass {
+  const pass = readPass(deps, request)
   if (!pass) throw new ServiceError('session_invalid', 'Open the link again, with cookies allowed.')
   return pass
 }
 
 /** For looking at one thing of a session that is still open. */
-export async function openSession(parts: Parts, pass: Pass): Promise<ConnectSession> {
-  const session = await sessionOfBrowser(parts, pass.linkSecret)
-  checkBrowser(parts, session, pass)
+export async function openSession(deps: VisitDeps, pass: Pass): Promise<ConnectSession> {
+  const session = await sessionOfLink(deps, pass.linkSecret)
+  checkBrowser(deps, session, pass)
   return session
 }
 
@@ -46,37 +52,41 @@ export async function openSession(parts: Parts, pass: Pass): Promise<ConnectSess
  *
  * @throws ServiceError session_invalid | session_expired | browser_mismatch
  */
-export async function actingSession(parts: Parts, request: FastifyRequest, formToken: string): Promise<ConnectSession> {
-  refuseOtherSites(parts, request)
-  const pass = requirePass(parts, request)
+export async function actingSession(deps: VisitorDeps, request: FastifyRequest, formToken: string): Promise<ConnectSession> {
+  refuseOtherSites(deps, request)
+  const pass = requirePass(deps, request)
   if (!sameDigest(formToken, formTokenOf(pass))) {
-    noteForm(parts, request, 'form came without its token')
+    noteForm(deps, request, 'form came without its token')
     throw new ServiceError('session_invalid', 'This form is not from the page that is open now; open the page again.')
   }
-  return actInVisit(parts, pass)
+  return actInVisit(deps, pass)
 }
 
-export async function sessionOfLink(parts: Parts, request: FastifyRequest, linkSecret: string): Promise<ConnectSession> {
-  refuseOtherSites(parts, request)
-  const session = await sessionOfBrowser(parts, linkSecret)
-  checkBrowser(parts, session, readPass(parts, request))
+export async function actingSessionOfLink(
+  deps: VisitorDeps,
+  request: FastifyRequest,
+  linkSecret: string,
+): Promise<ConnectSession> {
+  refuseOtherSites(deps, request)
+  const session = await sessionOfLink(deps, linkSecret)
+  checkBrowser(deps, session, readPass(deps, request))
   return session
 }
 
 /** The second line behind the token. `Origin` is `null` from our own page, which sends no referrer; Sec-Fetch-Site tells the truth then. */
-function refuseOtherSites(parts: Parts, request: FastifyRequest): void {
-  const { publicUrl } = parts.config
+function refuseOtherSites(deps: VisitorDeps, request: FastifyRequest): void {
+  const { publicUrl } = deps.config
   const { origin, 'sec-fetch-site': site } = request.headers
   const foreign = site === undefined ? origin !== undefined && origin !== 'null' && origin !== publicUrl : site !== 'same-origin'
   if (!foreign) return
-  noteForm(parts, request, 'form came from another site')
+  noteForm(deps, request, 'form came from another site')
   throw new ServiceError('session_invalid', 'Forms are taken from our own page only; open the page again.')
 }
 
-function noteForm({ refusals }: Parts, request: FastifyRequest, event: string): void {
+function noteForm({ refusals }: { refusals: Refusals }, request: FastifyRequest, event: string): void {
   const who = addressOf(request)
   const facts = { requestId: request.id, route: request.routeOptions.url ?? '', address: who }
   refusals.note({ kind: 'foreign_form', event, who, facts })
 }
 
-const nameFor = ({ secureCookies }: Config) => (secureCookies ? '__Host-tts-connect' : 'tts-connect')
+const nameFor = ({ secureCookies }: Pick<Config, 'secureCookies'>) => (secureCookies ? '__Host-tts-connect' : 'tts-connect')

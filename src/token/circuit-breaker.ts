@@ -1,46 +1,55 @@
-// Whether TikTok is to be asked at all, for all replicas: a gate in the database that trouble closes and one successful probe opens.
-import { closeGate, type GateReason, openGate } from '../db/circuit-breakers.ts'
+// Whether TikTok's token endpoint may be asked at all, for all replicas: trouble opens the breaker in the database, and one successful probe
+// closes it.
+import { type BreakerReason, closeBreaker, openBreaker } from '../db/circuit-breakers.ts'
+import type { Db } from '../db/client.ts'
 import { ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
+import type { Log } from '../telemetry.ts'
 
 /** Five failures in a row are not one account's bad luck. */
-const stumblesBeforeClosing = 5
-const firstClosedSeconds = 2
+const failuresBeforeOpening = 5
+const firstOpenSeconds = 2
 
-/** Consecutive failures of each process part to reach TikTok. */
-const stumbles = new WeakMap<Parts, number>()
-
-/** TikTok could not be reached or made no sense. */
-export async function stumble(parts: Parts, { probing }: { probing: boolean }): Promise<void> {
-  const inARow = (stumbles.get(parts) ?? 0) + 1
-  stumbles.set(parts, inARow)
-  if (inARow >= stumblesBeforeClosing || probing) await holdBack(parts, 'unavailable', firstClosedSeconds)
+export interface CircuitBreaker {
+  /** TikTok could not be reached or made no sense. */
+  failed(attempt: { probing: boolean }): Promise<void>
+  /** TikTok gave an answer that can be judged. */
+  answered(attempt: { probing: boolean }): Promise<void>
+  /** Stops refreshes on all replicas for at least so long. */
+  open(reason: BreakerReason, seconds: number): Promise<void>
 }
 
-/** TikTok gave an answer that can be judged. */
-export async function reached(parts: Parts, { probing }: { probing: boolean }): Promise<void> {
-  stumbles.set(parts, 0)
-  // Only the probe has to say so: without a closed gate there is nothing to open.
-  if (!probing) return
-  await quietly(parts, async () => {
-    if (await openGate(parts.db)) parts.log.info('TikTok answers again')
-  })
-}
+export function createCircuitBreaker({ db, log }: { db: Db; log: Log }): CircuitBreaker {
+  let failuresInARow = 0
 
-/** Holds all refreshes back on all replicas. */
-export async function holdBack(parts: Parts, reason: GateReason, seconds: number): Promise<void> {
-  await quietly(parts, async () => {
-    await closeGate(parts.db, reason, seconds)
-    parts.log.warn('refreshes were held back', { reason, retryAfterSeconds: seconds })
-  })
-}
+  /** The breaker is an aid: when it cannot be written, the refresh that TikTok just answered must still be recorded. */
+  async function quietly(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof ServiceError)) throw error
+      log.warn('circuit breaker was not written', { error })
+    }
+  }
 
-/** The gate is an aid: when it cannot be written, the refresh that TikTok just answered must still be recorded. */
-async function quietly(parts: Parts, work: () => Promise<void>): Promise<void> {
-  try {
-    await work()
-  } catch (error) {
-    if (!(error instanceof ServiceError)) throw error
-    parts.log.warn('gate was not written', { error })
+  const open = (reason: BreakerReason, seconds: number) =>
+    quietly(async () => {
+      await openBreaker(db, reason, seconds)
+      log.warn('circuit breaker opened: refreshes wait', { reason, retryAfterSeconds: seconds })
+    })
+
+  return {
+    open,
+    async failed({ probing }) {
+      failuresInARow++
+      if (failuresInARow >= failuresBeforeOpening || probing) await open('unavailable', firstOpenSeconds)
+    },
+    async answered({ probing }) {
+      failuresInARow = 0
+      // Only the probe writes: while the breaker is closed there is nothing to close.
+      if (!probing) return
+      await quietly(async () => {
+        if (await closeBreaker(db)) log.info('circuit breaker closed: TikTok answers again')
+      })
+    },
   }
 }

@@ -1,7 +1,15 @@
 // A stolen key reads everything it can reach, as fast as it can: with a cap it reads so many accounts in ten minutes, over all replicas.
+import type { Config } from '../config.ts'
+import type { Db } from '../db/client.ts'
 import { admitRead } from '../db/read-windows.ts'
 import { ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
+import type { Refusals } from '../refusals.ts'
+
+export interface ReadCapDeps {
+  db: Db
+  config: Pick<Config, 'readCapAccountsPerKey'>
+  refusals: Refusals
+}
 
 /**
  * Lets a key read one more account, or one it has read lately. Off, it costs nothing.
@@ -9,7 +17,7 @@ import type { Parts } from '../parts.ts'
  * @throws ServiceError rate_limited with the time until the next place comes free
  */
 export async function admitReader(
-  { db, config, refusals }: Parts,
+  { db, config, refusals }: ReadCapDeps,
   accountId: string,
   reader: { keyId: string; requestId: string },
 ): Promise<void> {

@@ -1,12 +1,16 @@
-// Makes TikTok's answer durable before anything else looks at it: a sealed file first, then one statement, then the file goes. From
+// Makes TikTok's answer durable before anything else looks at it: a sealed journal file first, then one statement, then the file goes. From
 // the moment TikTok answered, the new refresh token exists nowhere else in the world.
 import { z } from 'zod'
+import type { Config } from '../config.ts'
+import type { Db } from '../db/client.ts'
 import { type SaveOutcome, saveTokenSet } from '../db/token-sets.ts'
-import type { Parts, RefreshOutcome } from '../parts.ts'
+import type { Log, Metrics } from '../telemetry.ts'
+import type { Journal } from '../vault/journal.ts'
+import type { Vault } from '../vault/vault.ts'
 import { AnsweredTokens } from './answered.ts'
-import { revokeRefused } from './revoke.ts'
+import type { Recording } from './recording.ts'
+import type { Revocations } from './revoke.ts'
 import { step } from './steps.ts'
-import { tracked, untilSaved } from './until-saved.ts'
 
 const AnsweredRefresh = AnsweredTokens.extend({
   accountId: z.string(),
@@ -16,40 +20,51 @@ const AnsweredRefresh = AnsweredTokens.extend({
 })
 export type AnsweredRefresh = z.infer<typeof AnsweredRefresh>
 
+export interface RecordDeps {
+  db: Db
+  vault: Vault
+  journal: Journal
+  recording: Recording
+  revocations: Revocations
+  log: Log
+  metrics: Metrics
+  config: { tiktok: Pick<Config['tiktok'], 'requiredScopes'> }
+}
+
 /**
- * Keeps an answered refresh: spill, save, unspill. While the database is away the answer stays in memory and on disk and is tried
- * again until the process is asked to end.
+ * Keeps an answered refresh: journal it, save it, forget the journal file. While the database is away the answer stays in memory and on disk
+ * and is tried again until the process is asked to end.
  *
- * @returns 'refreshed', or 'discarded' when the account was disconnected or connected anew meanwhile
- * @throws ServiceError storage_unavailable only when the process ends first; the spill file is then replayed at the next start
+ * @returns 'discarded' when the account was disconnected or connected anew meanwhile
+ * @throws ServiceError storage_unavailable only when the process ends first; the journal is then replayed at the next start
  */
-export function keep(parts: Parts, answer: AnsweredRefresh): Promise<RefreshOutcome> {
-  const kept = (async (): Promise<RefreshOutcome> => {
+export function keep(deps: RecordDeps, answer: AnsweredRefresh): Promise<'refreshed' | 'discarded'> {
+  const { journal, recording } = deps
+  const kept = async () => {
     const { accountId, attemptId } = answer
-    const spilled = await parts.spill.write({ id: attemptId, kind: 'refresh', subject: accountId, body: answer })
+    const inJournal = await journal.write({ id: attemptId, kind: 'refresh', subject: accountId, body: answer })
     step('refresh.spilled', accountId)
-    const outcome = await untilSaved(parts, { subject: accountId, attemptId, spilled }, () => save(parts, answer))
+    const outcome = await recording.untilSaved({ subject: accountId, attemptId, inJournal }, () => save(deps, answer))
     step('refresh.saved', accountId)
-    await parts.spill.remove(attemptId)
+    await journal.remove(attemptId)
     step('refresh.unspilled', accountId)
-    return outcome === 'saved' || outcome === 'recovered' ? { kind: 'refreshed' } : { kind: 'discarded' }
-  })()
-  return tracked(parts, kept)
+    return outcome === 'saved' || outcome === 'recovered' ? 'refreshed' : 'discarded'
+  }
+  return recording.track(kept())
 }
 
 /**
  * Brings back what an earlier process had been told and could not record. Harmless to repeat and to do beside other replicas: the save is
  * guarded by the generation that was spent, and knows its own attempt.
  */
-export async function replayRefresh(parts: Parts, id: string, body: unknown): Promise<void> {
+export async function replayRefresh(deps: RecordDeps, id: string, body: unknown): Promise<void> {
   const answer = AnsweredRefresh.parse(body)
-  const outcome = await save(parts, answer)
-  parts.log.warn('spilled refresh was replayed', { accountId: answer.accountId, generation: answer.generation, outcome })
-  await parts.spill.remove(id)
+  const outcome = await save(deps, answer)
+  deps.log.warn('journalled refresh was replayed', { accountId: answer.accountId, generation: answer.generation, outcome })
+  await deps.journal.remove(id)
 }
 
-async function save(parts: Parts, answer: AnsweredRefresh): Promise<SaveOutcome> {
-  const { db, vault, log, metrics, config } = parts
+async function save({ db, vault, log, metrics, config, revocations }: RecordDeps, answer: AnsweredRefresh): Promise<SaveOutcome> {
   const place = { subject: answer.accountId, generation: answer.generation + 1 }
   const outcome = await saveTokenSet(
     db,
@@ -66,27 +81,32 @@ async function save(parts: Parts, answer: AnsweredRefresh): Promise<SaveOutcome>
     answer.waitSeconds,
   )
   const about = { accountId: answer.accountId, generation: answer.generation + 1 }
-  if (outcome === 'double_spend') {
-    metrics.exactlyOnceViolations.inc()
-    log.fatal('refresh token was spent twice', { ...about, attemptId: answer.attemptId })
-  } else if (outcome === 'recovered') {
-    log.info('account recovered', about)
-  } else if (outcome === 'gone') {
-    // Disconnected while TikTok was answering: the promise was that no token lives on (S48). Unless the person has connected again since.
-    log.info('late refresh was discarded', about)
-    await revokeRefused(parts, answer.openId, {
-      accountId: answer.accountId,
-      reason: 'late_refresh',
-      accessToken: answer.accessToken,
-      refreshToken: answer.refreshToken,
-      accessExpiresAt: answer.accessExpiresAt,
-    })
-  } else if (outcome === 'replaced') {
-    // Reconnected meanwhile. Dropped but not revoked: a revocation is per person and app, so it would end the new grant too
-    // (docs/tiktok.md §3).
-    log.info('late refresh was discarded', { ...about, reason: 'connected anew' })
-  } else {
-    log.info('token refreshed', about)
+  switch (outcome) {
+    case 'double_spend':
+      metrics.exactlyOnceViolations.inc()
+      log.fatal('refresh token was spent twice', { ...about, attemptId: answer.attemptId })
+      break
+    case 'recovered':
+      log.info('account recovered', about)
+      break
+    case 'gone':
+      // Disconnected while TikTok was answering: the promise was that no token lives on (S48). Unless the person has connected again since.
+      log.info('late refresh was discarded', about)
+      await revocations.refuse(answer.openId, {
+        accountId: answer.accountId,
+        reason: 'late_refresh',
+        accessToken: answer.accessToken,
+        refreshToken: answer.refreshToken,
+        accessExpiresAt: answer.accessExpiresAt,
+      })
+      break
+    case 'replaced':
+      // Reconnected meanwhile. Dropped but not revoked: a revocation is per person and app, so it would end the new grant too
+      // (docs/tiktok.md §3).
+      log.info('late refresh was discarded', { ...about, reason: 'connected anew' })
+      break
+    case 'saved':
+      log.info('token refreshed', about)
   }
   return outcome
 }

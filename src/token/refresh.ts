@@ -1,214 +1,227 @@
-// Spends a refresh token that works once. Claim, spend, record: one statement takes the lease, no connection is held while
+// Spends a refresh token that works once. Claim, check, spend, judge, record: one statement takes the lease, no connection is held while
 // TikTok thinks, and what TikTok answered is made durable before anything else looks at it.
-import { type Claim, claimStands, claimTokenSet, parkClaim, releaseClaim, sightTokenSet, standingOf } from '../db/claims.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Claim, claimStands, claimTokenSet, parkClaim, readGeneration, releaseClaim, standingOf } from '../db/claims.ts'
+import type { Db } from '../db/client.ts'
 import { recordExpiry, settleRejections, suspectRejection } from '../db/rejections.ts'
 import { newId } from '../ids.ts'
-import type { Parts, RefreshOutcome, Sighting } from '../parts.ts'
-import type { TokenAnswer } from '../tiktok/client.ts'
-import { holdBack, reached, stumble } from './circuit-breaker.ts'
-import { backoffSeconds, datesOf } from './expiry.ts'
-import { keep } from './record.ts'
+import { SingleFlight } from '../single-flight.ts'
+import type { Log } from '../telemetry.ts'
+import type { TikTok } from '../tiktok/client.ts'
+import type { Timings } from '../timings.ts'
+import type { CircuitBreaker } from './circuit-breaker.ts'
+import { keep, type RecordDeps } from './record.ts'
+import { onceMore } from './recording.ts'
 import { step } from './steps.ts'
-import { onceMore } from './until-saved.ts'
+import { type BreakerNews, judge, type RefreshOutcome, type Verdict } from './verdict.ts'
 
 /** A claim used this quickly is believed; after a longer wait it is looked at again before the token is sent. */
 const surelyOursSeconds = 0.5
 
-/**
- * Refreshes one account's token set, unless it moved past `generation` already. In normal running one refresh is in flight per account,
- * over all processes: callers in this one join the same flight, other processes see the claim.
- *
- * @returns what became of it; every refusal of TikTok's is a value
- * @throws ServiceError storage_unavailable | overloaded: nothing was spent; credential_unreadable: the vault cannot open the token
- * @see RFC 6749 §6; RFC 9700 §4.14
- */
-export function refresh(parts: Parts, accountId: string, generation: number): Promise<RefreshOutcome> {
-  return parts.refreshes.join(accountId, async () => {
+/** What waiting for a neighbour's refresh led to: its token set, its claim given up, or nothing within the time. */
+export type Waited = 'moved' | 'free' | 'nothing'
+
+export interface Refresher {
+  /**
+   * Refreshes one account's token set, unless it moved past `generation` already. In normal running one refresh is in flight per account,
+   * over all processes: callers in this one join the same flight, other processes see the claim.
+   *
+   * @returns what became of it; every refusal of TikTok's is a value
+   * @throws ServiceError storage_unavailable | overloaded: nothing was spent; credential_unreadable: the vault cannot open the token
+   * @see RFC 6749 §6; RFC 9700 §4.14
+   */
+  refresh(accountId: string, generation: number): Promise<RefreshOutcome>
+  /**
+   * Spends a claim that was made elsewhere, after any flight of this account has landed: that one found the claim and yielded, or the claim
+   * is over.
+   *
+   * @param heldSince performance.now() from before the claim was made: the lease is at least that old
+   */
+  spendClaim(claim: Claim, heldSince: number): Promise<RefreshOutcome>
+  /**
+   * Waits for a neighbour's answer to show up, or for its claim to end. One asks the database, however many readers of this process wait.
+   *
+   * @returns 'moved' when the generation moved past `generation`; 'free' when nobody holds the claim any more: then ask again
+   */
+  waitForGeneration(accountId: string, generation: number): Promise<Waited>
+  /** how many accounts this process is refreshing just now */
+  readonly inFlight: number
+  /** how many refreshes were ever started here */
+  readonly started: number
+  /** Waits until all that is in flight has landed. */
+  landed(): Promise<void>
+}
+
+export interface RefresherDeps extends RecordDeps {
+  tiktok: TikTok
+  breaker: CircuitBreaker
+  timings: Timings
+}
+
+export function createRefresher(deps: RefresherDeps): Refresher {
+  const { db, vault, tiktok, recording, breaker, log, metrics, timings } = deps
+  const flights = new SingleFlight<RefreshOutcome>(timings.flightDeadlineMs, () => ({ kind: 'yielded' }))
+  const waits = new SingleFlight<Waited>(timings.flightDeadlineMs, () => 'nothing')
+  /** attempt ids of claims whose database answer was lost, by account: asking again under the same id finds the claim, if it was made */
+  const claimsInDoubt = new Map<string, string>()
+
+  /** The whole life of a refresh. Each step says what to do next or ends it with an outcome. */
+  async function refreshOnce(accountId: string, generation: number): Promise<RefreshOutcome> {
     const heldSince = performance.now()
-    const claim = await claimOnce(parts, accountId, generation)
-    return claim ? spend(parts, claim, heldSince) : explain(parts, accountId, generation)
-  })
-}
-
-/**
- * Spends a claim: sends the refresh token, judges the answer, records it.
- *
- * @param heldSince performance.now() from before the claim was made: the lease is at least that old
- */
-export async function spend(parts: Parts, claim: Claim, heldSince: number): Promise<RefreshOutcome> {
-  const { db, vault, tiktok, log, metrics, timings } = parts
-  const claimedAtMark = performance.now()
-  step('refresh.claimed', claim.accountId)
-  if (claim.leaseRanOut) {
-    metrics.leasesRunOut.inc()
-    log.warn('refresh lease had run out', {
-      accountId: claim.accountId,
-      generation: claim.generation,
-      count: claim.unsettledAttempts,
-    })
-    // Its holder may be alive with the answer in hand, and only wait for the database that has just come back, as we did: its save comes first.
-    await new Promise((resolve) => setTimeout(resolve, timings.lateSaveMs))
-  }
-  if (claim.refreshTokenExpired) {
-    await recordExpiry(db, claim)
-    return count(parts, { kind: 'rejected' })
+    const claim = await claimOnce(accountId, generation)
+    return claim ? spend(claim, heldSince) : explain(accountId, generation)
   }
 
-  let refreshToken: string
-  try {
-    refreshToken = vault.open(
-      { purpose: 'refresh_token', subject: claim.accountId, generation: claim.generation },
-      claim.sealedRefreshToken,
+  async function spend(claim: Claim, heldSince: number): Promise<RefreshOutcome> {
+    const claimedAtMark = performance.now()
+    step('refresh.claimed', claim.accountId)
+    const checked = await check(claim, heldSince)
+    if ('outcome' in checked) return counted(checked.outcome)
+
+    // No transaction is open here: TikTok may take ten seconds, and no lock should wait on a stranger.
+    const issuedAt = new Date(claim.claimedAt.getTime() + (performance.now() - claimedAtMark))
+    const answer = await tiktok.refresh(checked.refreshToken)
+    step('refresh.answered', claim.accountId)
+
+    const verdict = judge({ log, timings }, claim, answer, { refreshToken: checked.refreshToken, issuedAt })
+    const outcome = await record(claim, verdict)
+    metrics.refreshSeconds.observe((performance.now() - heldSince) / 1000)
+    return counted(outcome)
+  }
+
+  async function claimOnce(accountId: string, generation: number): Promise<Claim | undefined> {
+    const attemptId = claimsInDoubt.get(accountId) ?? newId('att')
+    claimsInDoubt.set(accountId, attemptId)
+    const claim = await onceMore(() =>
+      claimTokenSet(db, accountId, generation, { attemptId, leaseSeconds: timings.leaseSeconds }),
     )
-  } catch (error) {
-    // One unreadable row must not stop the others, and must not be tried in a loop.
-    await releaseClaim(db, claim, 'credential_unreadable', 300)
-    log.error('credential was unreadable', { accountId: claim.accountId, generation: claim.generation, error })
-    throw error
+    claimsInDoubt.delete(accountId)
+    return claim
   }
 
-  // A process that was paused between claim and here may have lost its lease to a neighbour: then nothing is sent (F03). And nothing while
-  // this process holds the answer to this very token, which the database did not take yet (F05).
-  step('refresh.sending', claim.accountId)
-  const heldForSeconds = (performance.now() - heldSince) / 1000
-  if (heldForSeconds > timings.leaseSeconds - timings.sendMarginSeconds) {
-    await releaseClaim(db, claim, 'held_too_long', 0)
-    return count(parts, { kind: 'transient', code: 'held_too_long', retryAfterSeconds: 1 })
+  /** Whether the claimed token may be sent, and the token itself. */
+  async function check(claim: Claim, heldSince: number): Promise<{ refreshToken: string } | { outcome: RefreshOutcome }> {
+    const { accountId, generation } = claim
+    if (claim.leaseRanOut) {
+      metrics.leasesRunOut.inc()
+      log.warn('refresh lease had run out', { accountId, generation, count: claim.unsettledAttempts })
+      // Its holder may hold TikTok's answer and only be waiting for a database that has just come back: its save goes first.
+      await sleep(timings.lateSaveMs)
+    }
+    if (claim.refreshTokenExpired) {
+      await recordExpiry(db, claim)
+      return { outcome: { kind: 'rejected' } }
+    }
+    const refreshToken = await open(claim)
+
+    // A process that was paused between claim and here may have lost its lease to a neighbour: then nothing is sent (F03). And nothing
+    // while this process holds the answer to this very token, which the database did not take yet (F05).
+    step('refresh.sending', accountId)
+    const heldForSeconds = (performance.now() - heldSince) / 1000
+    if (heldForSeconds > timings.leaseSeconds - timings.sendMarginSeconds) {
+      await releaseClaim(db, claim, 'held_too_long', 0)
+      return { outcome: { kind: 'transient', code: 'held_too_long', retryAfterSeconds: 1 } }
+    }
+    const doubtful = heldForSeconds > surelyOursSeconds || recording.wasSavedLate(accountId)
+    if (recording.isUnsaved(accountId) || (doubtful && !(await claimStands(db, claim)))) return { outcome: { kind: 'yielded' } }
+    return { refreshToken }
   }
-  const doubtful = heldForSeconds > surelyOursSeconds || parts.savedLate.has(claim.accountId)
-  if (parts.unsaved.has(claim.accountId) || (doubtful && !(await claimStands(db, claim))))
-    return count(parts, { kind: 'yielded' })
 
-  // No transaction is open here: TikTok may take ten seconds, and no lock should wait on a stranger.
-  const issuedAt = new Date(claim.claimedAt.getTime() + (performance.now() - claimedAtMark))
-  const answer = await tiktok.refresh(refreshToken)
-  step('refresh.answered', claim.accountId)
-  const outcome = await settle(parts, claim, answer, issuedAt, refreshToken)
-  metrics.refreshSeconds.observe((performance.now() - heldSince) / 1000)
-  return count(parts, outcome)
-}
+  /** One unreadable row must not stop the others, and must not be tried in a loop. */
+  async function open(claim: Claim): Promise<string> {
+    const { accountId, generation } = claim
+    try {
+      return vault.open({ purpose: 'refresh_token', subject: accountId, generation }, claim.sealedRefreshToken)
+    } catch (error) {
+      await releaseClaim(db, claim, 'credential_unreadable', 300)
+      log.error('credential was unreadable', { accountId, generation, error })
+      throw error
+    }
+  }
 
-async function settle(
-  parts: Parts,
-  claim: Claim,
-  answer: TokenAnswer,
-  issuedAt: Date,
-  spentToken: string,
-): Promise<RefreshOutcome> {
-  const { db, log, timings } = parts
-  const about = { accountId: claim.accountId, generation: claim.generation }
-  const backoff = backoffSeconds(claim.failures, timings)
-
-  switch (answer.kind) {
-    case 'granted': {
-      if (answer.tokenSet.openId !== claim.openId) {
-        // Not stored, and not revoked either: revoking would disconnect whoever this is (S10, F18).
-        log.error('refresh answered for another TikTok account', { ...about, logId: answer.logId })
-        await parkClaim(db, claim, 'foreign_open_id', backoff)
-        return { kind: 'ambiguous', retryAfterSeconds: timings.leaseSeconds }
+  async function record(claim: Claim, verdict: Verdict): Promise<RefreshOutcome> {
+    switch (verdict.kind) {
+      case 'granted': {
+        const kind = await keep(deps, verdict.answer)
+        await breaker.answered(claim)
+        return { kind }
       }
-      const outcome = await keep(parts, {
-        accountId: claim.accountId,
-        generation: claim.generation,
-        attemptId: claim.attemptId,
-        openId: claim.openId,
-        accessToken: answer.tokenSet.accessToken,
-        refreshToken: answer.tokenSet.refreshToken ?? spentToken, // RFC 6749 §6: none issued, the old one stays
-        scopes: answer.tokenSet.scopes ?? claim.scopes,
-        ...datesOf(answer.tokenSet, issuedAt),
-      })
-      await reached(parts, claim)
-      return outcome
-    }
-    case 'refused': {
-      await reached(parts, claim)
-      const believed = await suspectRejection(db, claim, timings.graceSeconds)
-      if (believed) log.warn('refresh token was rejected', { ...about, count: claim.unsettledAttempts, logId: answer.logId })
-      return { kind: believed ? 'rejected' : 'sibling_won' }
-    }
-    case 'client_refused': {
-      // About us, not about this account (S44): its token is untouched, and everybody waits.
-      log.error('TikTok refused our client', { ...about, code: answer.error, reason: answer.blame, logId: answer.logId })
-      await releaseClaim(db, claim, answer.error, answer.blame === 'credentials' ? 0 : 300)
-      if (answer.blame === 'credentials') await holdBack(parts, 'client_refused', 5)
-      return { kind: 'client_refused', retryAfterSeconds: answer.blame === 'credentials' ? 5 : 300 }
-    }
-    case 'throttled': {
-      await releaseClaim(db, claim, 'throttled', 0)
-      await holdBack(parts, 'throttled', answer.retryAfterSeconds)
-      return { kind: 'transient', code: 'throttled', retryAfterSeconds: answer.retryAfterSeconds }
-    }
-    case 'not_sent': {
-      await releaseClaim(db, claim, answer.reason, backoff)
-      await stumble(parts, claim)
-      return { kind: 'transient', code: answer.reason, retryAfterSeconds: backoff }
-    }
-    case 'ambiguous': {
-      const waitSeconds = Math.max(backoff, answer.retryAfterSeconds ?? 0)
-      log.warn('refresh outcome was ambiguous', {
-        ...about,
-        reason: answer.reason,
-        count: claim.unsettledAttempts,
-        logId: answer.logId,
-      })
-      await parkClaim(db, claim, answer.reason, waitSeconds)
-      if (answer.retryAfterSeconds !== undefined) await holdBack(parts, 'unavailable', answer.retryAfterSeconds)
-      else await stumble(parts, claim)
-      return { kind: 'ambiguous', retryAfterSeconds: Math.max(waitSeconds, timings.leaseSeconds) }
+      case 'rejected': {
+        await breaker.answered(claim)
+        const believed = await suspectRejection(db, claim, timings.graceSeconds)
+        const { accountId, generation, unsettledAttempts } = claim
+        if (believed)
+          log.warn('refresh token was rejected', { accountId, generation, count: unsettledAttempts, logId: verdict.logId })
+        return { kind: believed ? 'rejected' : 'sibling_won' }
+      }
+      case 'unspent':
+        await releaseClaim(db, claim, verdict.code, verdict.waitSeconds)
+        await tellBreaker(claim, verdict.breaker)
+        return verdict.outcome
+      case 'in_doubt':
+        await parkClaim(db, claim, verdict.code, verdict.waitSeconds)
+        await tellBreaker(claim, verdict.breaker)
+        return verdict.outcome
     }
   }
-}
 
-/** Why there was no claim, as an outcome; a rejection whose grace is over is believed on the way. */
-async function explain(parts: Parts, accountId: string, generation: number): Promise<RefreshOutcome> {
-  const standing = await standingOf(parts.db, accountId)
-  if (!standing || standing.status === 'disconnected' || standing.generation === null) return { kind: 'discarded' }
-  if (standing.generation > generation) return count(parts, { kind: 'sibling_won' })
-  if (standing.rejected) {
-    await believeRejections(parts, accountId, 1)
-    return { kind: 'rejected' }
+  async function tellBreaker(claim: Claim, news: BreakerNews): Promise<void> {
+    if (news === 'failed') await breaker.failed(claim)
+    else if (news) await breaker.open(news.reason, news.seconds)
   }
-  if (standing.leased) return count(parts, { kind: 'yielded' })
-  return { kind: 'transient', code: 'waiting', retryAfterSeconds: Math.max(0.1, standing.waitSeconds) }
+
+  /** Why there was no claim, as an outcome; a rejection whose grace is over is believed on the way. */
+  async function explain(accountId: string, generation: number): Promise<RefreshOutcome> {
+    const standing = await standingOf(db, accountId)
+    if (!standing || standing.status === 'disconnected' || standing.generation === null) return { kind: 'discarded' }
+    if (standing.generation > generation) return counted({ kind: 'sibling_won' })
+    if (standing.rejected) {
+      await believeRejections({ db, log }, accountId, 1)
+      return { kind: 'rejected' }
+    }
+    if (standing.leased) return counted({ kind: 'yielded' })
+    return { kind: 'transient', code: 'waiting', retryAfterSeconds: Math.max(0.1, standing.waitSeconds) }
+  }
+
+  async function pollGeneration(accountId: string, generation: number): Promise<Waited> {
+    const deadline = performance.now() + timings.patienceMs
+    // Quick at first, because TikTok usually answers in tenths of a second; slower later, because then it is in trouble.
+    for (let pauseMs = 25; performance.now() < deadline; pauseMs = Math.min(250, pauseMs * 1.5)) {
+      const present = await readGeneration(db, accountId)
+      if (present === undefined || present.generation > generation) return 'moved'
+      if (!present.leased) return 'free'
+      await sleep(pauseMs)
+    }
+    return 'nothing'
+  }
+
+  function counted(outcome: RefreshOutcome): RefreshOutcome {
+    metrics.refreshes.inc({ outcome: outcome.kind })
+    return outcome
+  }
+
+  return {
+    refresh: (accountId, generation) => flights.join(accountId, () => refreshOnce(accountId, generation)),
+    spendClaim: (claim, heldSince) => flights.follow(claim.accountId, () => spend(claim, heldSince)),
+    waitForGeneration: (accountId, generation) =>
+      waits.join(`${accountId}:${generation}`, () => pollGeneration(accountId, generation)),
+    get inFlight() {
+      return flights.size
+    },
+    get started() {
+      return flights.started
+    },
+    landed: () => flights.landed(),
+  }
 }
 
 /** Marks accounts whose grace is over; also what the background does. */
-export async function believeRejections(parts: Parts, accountId: string | null, limit: number): Promise<number> {
-  const settled = await settleRejections(parts.db, accountId, limit)
-  for (const { accountId, reason } of settled) parts.log.warn('account needs reauthorization', { accountId, reason })
+export async function believeRejections(
+  { db, log }: { db: Db; log: Log },
+  accountId: string | null,
+  limit: number,
+): Promise<number> {
+  const settled = await settleRejections(db, accountId, limit)
+  for (const { accountId, reason } of settled) log.warn('account needs reauthorization', { accountId, reason })
   return settled.length
-}
-
-/**
- * Waits for a neighbour's answer to show up, or for its claim to end. One asks the database, however many readers of this process wait.
- *
- * @returns 'moved' when the generation moved past `generation`; 'free' when nobody holds the claim any more: then ask again
- */
-export function watch(parts: Parts, accountId: string, generation: number): Promise<Sighting> {
-  return parts.watches.join(`${accountId}:${generation}`, async () => {
-    const deadline = performance.now() + parts.timings.patienceMs
-    // Quick at first, because TikTok usually answers in tenths of a second; slower later, because then it is in trouble.
-    for (let pauseMs = 25; performance.now() < deadline; pauseMs = Math.min(250, pauseMs * 1.5)) {
-      const present = await sightTokenSet(parts.db, accountId)
-      if (present === undefined || present.generation > generation) return 'moved'
-      if (!present.leased) return 'free'
-      await new Promise((resolve) => setTimeout(resolve, pauseMs))
-    }
-    return 'nothing'
-  })
-}
-
-/** When the database's answer is lost, the next try asks under the same attempt: it finds the claim instead of waiting for itself. */
-async function claimOnce(parts: Parts, accountId: string, generation: number): Promise<Claim | undefined> {
-  const { db, claimsInDoubt, timings } = parts
-  const attemptId = claimsInDoubt.get(accountId) ?? newId('att')
-  claimsInDoubt.set(accountId, attemptId)
-  const claim = await onceMore(() => claimTokenSet(db, accountId, generation, { attemptId, leaseSeconds: timings.leaseSeconds }))
-  claimsInDoubt.delete(accountId)
-  return claim
-}
-
-function count(parts: Parts, outcome: RefreshOutcome): RefreshOutcome {
-  parts.metrics.refreshes.inc({ outcome: outcome.kind })
-  return outcome
 }

@@ -1,12 +1,16 @@
 // Hands out access tokens: the one we have while it is good for long enough, a refreshed one otherwise, and an honest answer
 // when neither is to be had.
 import { z } from 'zod'
-import { peekTokenSet, type Vended } from '../db/token-sets.ts'
+import type { Db } from '../db/client.ts'
+import { peekTokenSet, type Vended, vendTokenSet } from '../db/token-sets.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
-import type { Parts, RefreshOutcome } from '../parts.ts'
-import { within } from '../single-flight.ts'
-import { admitReader } from './read-cap.ts'
-import { refresh, watch } from './refresh.ts'
+import type { Metrics } from '../telemetry.ts'
+import type { Timings } from '../timings.ts'
+import type { Vault } from '../vault/vault.ts'
+import { within } from '../waiting.ts'
+import { admitReader, type ReadCapDeps } from './read-cap.ts'
+import type { Refresher } from './refresh.ts'
+import type { RefreshOutcome } from './verdict.ts'
 
 /** An access token on the wire (RFC 6749 §5.1, plus what an uploader wants to know). The refresh token never leaves. */
 export const VendedToken = z
@@ -44,6 +48,14 @@ export interface TokenReader {
   requestId: string
 }
 
+export interface VendDeps extends ReadCapDeps {
+  db: Db
+  vault: Vault
+  refresher: Pick<Refresher, 'refresh' | 'waitForGeneration'>
+  metrics: Metrics
+  timings: Pick<Timings, 'patienceMs' | 'graceSeconds'>
+}
+
 /**
  * Vends an access token that is good for at least `minTtlSeconds`, clamped to half of the token's life (nobody can be promised
  * more than TikTok gives); refreshes first when it is not.
@@ -53,11 +65,11 @@ export interface TokenReader {
  * @throws ServiceError credential_unreadable: the vault's keys do not open it
  * @throws ServiceError rate_limited: the key has read as many accounts as its cap allows
  */
-export async function vend(parts: Parts, accountId: string, minTtlSeconds: number, reader: TokenReader): Promise<VendedToken> {
-  await admitReader(parts, accountId, reader)
-  const found = await look(parts, accountId, minTtlSeconds, reader)
-  if (found.audited) return hand(parts, accountId, found)
-  return refreshedOrWhatIsLeft(parts, accountId, found, minTtlSeconds, reader)
+export async function vend(deps: VendDeps, accountId: string, minTtlSeconds: number, reader: TokenReader): Promise<VendedToken> {
+  await admitReader(deps, accountId, reader)
+  const found = await readToken(deps, accountId, minTtlSeconds, reader)
+  if (found.audited) return toVendedToken(deps, accountId, found)
+  return refreshedOrWhatIsLeft(deps, accountId, found, minTtlSeconds, reader)
 }
 
 /**
@@ -67,15 +79,15 @@ export async function vend(parts: Parts, accountId: string, minTtlSeconds: numbe
  * @throws ServiceError as `vend`
  */
 export async function replaceRejected(
-  parts: Parts,
+  deps: VendDeps,
   accountId: string,
   rejectedGeneration: number,
   reader: TokenReader,
 ): Promise<VendedToken> {
-  await admitReader(parts, accountId, reader) // what a key may not read, it may not have refreshed either
-  const found = await peek(parts, accountId)
+  await admitReader(deps, accountId, reader) // what a key may not read, it may not have refreshed either
+  const found = await peek(deps, accountId)
   refuseIfDown(found)
-  if (found.generation !== null && found.generation > rejectedGeneration) return vend(parts, accountId, 0, reader)
+  if (found.generation !== null && found.generation > rejectedGeneration) return vend(deps, accountId, 0, reader)
   if (found.generation !== rejectedGeneration) {
     throw new ServiceError(
       'validation_failed',
@@ -85,16 +97,16 @@ export async function replaceRejected(
   // The first may be the landing of the very refresh that brought the refused token.
   let outcome: RefreshOutcome | undefined
   for (let tries = 0; tries < 2; tries++) {
-    outcome = await refreshWithin(parts, accountId, rejectedGeneration)
+    outcome = await refreshWithin(deps, accountId, rejectedGeneration)
     if (outcome?.kind !== 'refreshed' && outcome?.kind !== 'sibling_won') break
-    const { generation } = await peek(parts, accountId)
-    if (generation === null || generation > rejectedGeneration) return vend(parts, accountId, 0, reader)
+    const { generation } = await peek(deps, accountId)
+    if (generation === null || generation > rejectedGeneration) return vend(deps, accountId, 0, reader)
   }
-  throw await why(parts, accountId, outcome)
+  throw await refreshFailure(deps, accountId, outcome)
 }
 
 async function refreshedOrWhatIsLeft(
-  parts: Parts,
+  deps: VendDeps,
   accountId: string,
   found: Vended,
   minTtlSeconds: number,
@@ -102,39 +114,49 @@ async function refreshedOrWhatIsLeft(
 ): Promise<VendedToken> {
   refuseIfDown(found)
   const outcome =
-    found.status === 'active' && found.generation !== null ? await refreshWithin(parts, accountId, found.generation) : undefined
+    found.status === 'active' && found.generation !== null ? await refreshWithin(deps, accountId, found.generation) : undefined
   if (outcome?.kind === 'refreshed' || outcome?.kind === 'sibling_won') {
-    const fresh = await look(parts, accountId, minTtlSeconds, reader)
-    if (fresh.audited) return hand(parts, accountId, fresh)
+    const fresh = await readToken(deps, accountId, minTtlSeconds, reader)
+    if (fresh.audited) return toVendedToken(deps, accountId, fresh)
     refuseIfDown(fresh)
   }
   // TikTok is away, slow or in doubt: the present token is served for as long as it lives.
-  const left = await look(parts, accountId, 1, reader, true)
-  if (left.audited) return hand(parts, accountId, left, true)
-  throw await why(parts, accountId, outcome)
+  const left = await readToken(deps, accountId, 1, reader, true)
+  if (left.audited) return toVendedToken(deps, accountId, left, true)
+  throw await refreshFailure(deps, accountId, outcome)
 }
 
 /** A refresh, waited for no longer than a caller should wait; the refresh itself goes on. */
-async function refreshWithin(parts: Parts, accountId: string, generation: number): Promise<RefreshOutcome | undefined> {
-  const deadline = performance.now() + parts.timings.patienceMs
+async function refreshWithin(
+  { refresher, timings }: VendDeps,
+  accountId: string,
+  generation: number,
+): Promise<RefreshOutcome | undefined> {
+  const deadline = performance.now() + timings.patienceMs
   for (;;) {
-    const outcome = await within(refresh(parts, accountId, generation), deadline - performance.now())
+    const outcome = await within(refresher.refresh(accountId, generation), deadline - performance.now())
     if (outcome?.kind !== 'yielded') return outcome
-    const sighting = await within(watch(parts, accountId, generation), deadline - performance.now())
-    if (sighting === 'moved') return { kind: 'sibling_won' }
-    // Free: whoever held the claim gave it up, so it may be ours now, or there is a wait to tell of. Nothing: the watch was begun by a reader who
-    // came earlier, and our own patience is not over with theirs.
+    const waited = await within(refresher.waitForGeneration(accountId, generation), deadline - performance.now())
+    if (waited === 'moved') return { kind: 'sibling_won' }
+    // 'free': the claim may be ours now, or there is a wait to tell of. 'nothing': an earlier reader's wait is over, ours is not.
     if (performance.now() >= deadline) return outcome
   }
 }
 
-function look(parts: Parts, accountId: string, minTtlSeconds: number, reader: TokenReader, degraded = false): Promise<Vended> {
-  return found(parts.vends.ask({ accountId, minTtlSeconds, keyId: reader.keyId, requestId: reader.requestId, degraded }))
+/** @param degraded also takes a token of an account whose refresh outcome is unknown (F01) */
+function readToken(
+  { db }: VendDeps,
+  accountId: string,
+  minTtlSeconds: number,
+  { keyId, requestId }: TokenReader,
+  degraded = false,
+): Promise<Vended> {
+  return found(vendTokenSet(db, { accountId, minTtlSeconds, keyId, requestId, degraded }))
 }
 
 /** Reads without vending: nothing is handed out, so nothing is audited. */
-function peek(parts: Parts, accountId: string): Promise<Vended> {
-  return found(peekTokenSet(parts.db, accountId))
+function peek({ db }: VendDeps, accountId: string): Promise<Vended> {
+  return found(peekTokenSet(db, accountId))
 }
 
 async function found(row: Promise<Vended | undefined>): Promise<Vended> {
@@ -143,13 +165,13 @@ async function found(row: Promise<Vended | undefined>): Promise<Vended> {
   return vended
 }
 
-function hand(parts: Parts, accountId: string, vended: Vended, degraded = false): VendedToken {
+function toVendedToken({ vault, metrics }: VendDeps, accountId: string, vended: Vended, degraded = false): VendedToken {
   const { generation, sealedAccessToken, accessExpiresAt, openId } = vended
   if (generation === null || sealedAccessToken === null || accessExpiresAt === null || openId === null) {
     throw new Error('A vended row is whole')
   }
-  const accessToken = parts.vault.open({ purpose: 'access_token', subject: accountId, generation }, sealedAccessToken)
-  parts.metrics.vended.inc({ degraded: String(degraded) })
+  const accessToken = vault.open({ purpose: 'access_token', subject: accountId, generation }, sealedAccessToken)
+  metrics.vended.inc({ degraded: String(degraded) })
   return {
     access_token: accessToken,
     token_type: 'Bearer',
@@ -175,14 +197,14 @@ function refuseIfDown(vended: Vended): void {
   }
 }
 
-async function why(parts: Parts, accountId: string, outcome: RefreshOutcome | undefined): Promise<ServiceError> {
+async function refreshFailure(deps: VendDeps, accountId: string, outcome: RefreshOutcome | undefined): Promise<ServiceError> {
   if (outcome === undefined || outcome.kind === 'yielded') {
     return new ServiceError('refresh_in_progress', 'The token is being refreshed; try again in a moment.', {
       retryAfterSeconds: 2,
     })
   }
   if (outcome.kind === 'rejected' || outcome.kind === 'discarded') {
-    const now = await peek(parts, accountId)
+    const now = await peek(deps, accountId)
     refuseIfDown(now)
     if (now.status !== 'active') return needsPerson(now.statusReason)
     // In its grace time: a neighbour may still hold the answer.
@@ -190,7 +212,7 @@ async function why(parts: Parts, accountId: string, outcome: RefreshOutcome | un
       'refresh_in_progress',
       'TikTok refused the refresh token; a minute is waited before this is believed.',
       {
-        retryAfterSeconds: parts.timings.graceSeconds / 4,
+        retryAfterSeconds: deps.timings.graceSeconds / 4,
       },
     )
   }

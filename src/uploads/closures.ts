@@ -1,7 +1,7 @@
 // What TikTok's own refusals of an upload mean for the next one: which of them close the account, for how long, and who can mend that.
+import type { Db } from '../db/client.ts'
 import { type Closure, reopenUploads } from '../db/uploads.ts'
 import type { MendedBy } from '../failures.ts'
-import type { Parts } from '../parts.ts'
 
 const hour = 3600
 const day = 24 * hour
@@ -41,6 +41,6 @@ export function menderOf(closedBy: string | null): MendedBy {
  *
  * @returns whether that opened an account that was closed for its pending shares
  */
-export function reopenAfterPost({ db }: Parts, openId: string): Promise<boolean> {
+export function reopenAfterPost({ db }: { db: Db }, openId: string): Promise<boolean> {
   return reopenUploads(db, openId, tooManyPending)
 }

@@ -1,8 +1,9 @@
 // The window of upload slots of one TikTok account: how many of the rolling 24 hours' slots are taken, and when the next is free.
 import { z } from 'zod'
+import type { Config } from '../config.ts'
+import type { Db } from '../db/client.ts'
 import { findNextSlots, findQuotas, type NoAccount, type QuotaRow } from '../db/uploads.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
-import type { Parts } from '../parts.ts'
 
 export const windowSeconds = 86_400
 
@@ -22,8 +23,13 @@ export const UploadQuota = z
   })
 export type UploadQuota = z.infer<typeof UploadQuota>
 
+export interface QuotaDeps {
+  db: Db
+  config: Pick<Config, 'uploadLimitPerDay'>
+}
+
 /** The quotas of several accounts in one statement; unknown ids are left out, a disconnected account has no slots. */
-export async function quotasOf({ db, config }: Parts, accountIds: string[]): Promise<Map<string, UploadQuota>> {
+export async function quotasOf({ db, config }: QuotaDeps, accountIds: string[]): Promise<Map<string, UploadQuota>> {
   if (accountIds.length === 0) return new Map()
   const limit = config.uploadLimitPerDay
   const rows = await findQuotas(db, accountIds, limit)
@@ -31,14 +37,14 @@ export async function quotasOf({ db, config }: Parts, accountIds: string[]): Pro
 }
 
 /** For people: when there will be one more slot than now. `next_slot_at` says nothing while one is free, and is all that a caller needs. */
-export async function nextSlotsOf({ db, config }: Parts, accountIds: string[]): Promise<Map<string, Date>> {
+export async function nextSlotsOf({ db, config }: QuotaDeps, accountIds: string[]): Promise<Map<string, Date>> {
   if (accountIds.length === 0) return new Map()
   const rows = await findNextSlots(db, accountIds, config.uploadLimitPerDay)
   return new Map(rows.map(({ accountId, freeAt }) => [accountId, freeAt]))
 }
 
 /** @throws ServiceError account_not_found | account_disconnected */
-export async function quotaOf({ db, config }: Parts, accountId: string): Promise<UploadQuota> {
+export async function quotaOf({ db, config }: QuotaDeps, accountId: string): Promise<UploadQuota> {
   const limit = config.uploadLimitPerDay
   const [row] = await findQuotas(db, [accountId], limit)
   if (!row) throw noAccount('account_not_found')

@@ -1,10 +1,12 @@
 // Uploads of one TikTok account, each with a slot of its rolling 24 hours: reserve before an upload, commit when TikTok has the video,
 // release when it came to nothing. A reservation that is forgotten ends by itself. TikTok's own refusal overrides our count.
 import { z } from 'zod'
-import { type Actor, commitUpload, type Decided, releaseUpload } from '../db/uploads.ts'
+import type { Config } from '../config.ts'
+import type { Db } from '../db/client.ts'
+import { type Actor, commitUpload, type Decided, releaseUpload, reserveUpload } from '../db/uploads.ts'
 import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
-import type { Parts } from '../parts.ts'
+import type { Log } from '../telemetry.ts'
 import { closureOf } from './closures.ts'
 import { noAccount, toQuota, UploadQuota, windowSeconds } from './quota.ts'
 
@@ -75,6 +77,12 @@ export const ReleaseUpload = z
   })
   .meta({ id: 'ReleaseUpload', examples: [{ tiktok_error: 'spam_risk_too_many_posts' }] })
 
+export interface UploadDeps {
+  db: Db
+  config: Pick<Config, 'uploadLimitPerDay'>
+  log: Log
+}
+
 /**
  * Takes a slot until the upload is committed or released, at most for `ttlSeconds`. The same key finds the reservation it made,
  * whatever has become of it since (F42); it is remembered for a week after its slot was free again, then the key makes another.
@@ -84,13 +92,13 @@ export const ReleaseUpload = z
  * @throws ServiceError account_not_found | account_disconnected | reauthorization_required
  */
 export async function reserve(
-  { reservations, config }: Parts,
+  { db, config }: Omit<UploadDeps, 'log'>,
   accountId: string,
   wish: { idempotencyKey: string; ttlSeconds: number },
   actor: Actor,
 ): Promise<Upload> {
   const limit = config.uploadLimitPerDay
-  const decided = await reservations.ask({ accountId, uploadId: newId('upl'), ...wish, limit, keyId: actor.keyId })
+  const decided = await reserveUpload(db, { accountId, uploadId: newId('upl'), ...wish, limit, keyId: actor.keyId })
   switch (decided.outcome) {
     case 'reserved':
     case 'repeated':
@@ -120,7 +128,7 @@ export async function reserve(
  * @throws ServiceError upload_committed: with another publish_id
  */
 export async function commit(
-  { db, config, log }: Parts,
+  { db, config, log }: UploadDeps,
   accountId: string,
   uploadId: string,
   { publishId }: { publishId?: string | undefined },
@@ -152,7 +160,7 @@ export async function commit(
  * @throws ServiceError upload_not_found | upload_committed | account_not_found | account_disconnected
  */
 export async function release(
-  { db, config, log }: Parts,
+  { db, config, log }: UploadDeps,
   accountId: string,
   uploadId: string,
   { tiktokError }: { tiktokError?: string | undefined },

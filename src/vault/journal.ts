@@ -1,9 +1,10 @@
 // Where a token answer outlives us until PostgreSQL has it: one sealed file per answer, gone as soon as it is recorded.
 import { z } from 'zod'
+import { within } from '../waiting.ts'
 import { openDurableDirectory } from './durable.ts'
 import type { SealPlace, Vault } from './vault.ts'
 
-const SpillEntry = z.object({
+const JournalEntry = z.object({
   /** The attempt it answers; by this, whoever replays it twice recognises the first time. */
   id: z.string().regex(/^[A-Za-z0-9_-]+$/),
   kind: z.enum(['refresh', 'exchange']),
@@ -12,23 +13,23 @@ const SpillEntry = z.object({
   /** TikTok's answer and what else recording it needs: JSON, known only to whoever wrote it. */
   body: z.unknown(),
 })
-export type SpillEntry = z.infer<typeof SpillEntry>
+export type JournalEntry = z.infer<typeof JournalEntry>
 
-export interface SpillTrouble {
+export interface JournalTrouble {
   readonly doing: 'write' | 'remove' | 'sweep'
   /** The entry's id, or the name of the file that could not be swept. */
   readonly about: string
   readonly error: unknown
 }
 
-export interface Spill {
+export interface Journal {
   /**
    * Resolves when the answer is on disk. Never rejects: a full or hanging disk must not stop a refresh whose token is spent.
    *
    * @returns false when the disk refuses or takes too long, which `onTrouble` hears. Call `remove` in either case: a late
    *   write may still land.
    */
-  write(entry: SpillEntry): Promise<boolean>
+  write(entry: JournalEntry): Promise<boolean>
   /** Forgets an answer that is recorded. Never rejects; a missing file is fine: another process may have replayed it. */
   remove(id: string): Promise<void>
   /**
@@ -37,7 +38,7 @@ export interface Spill {
    * @returns `unreadable`: names of files that do not open (a key taken away too early, a bad disk). They stay where they are.
    * @throws the file system's error when the directory cannot be read: that is not an empty list
    */
-  list(): Promise<{ entries: SpillEntry[]; unreadable: string[] }>
+  list(): Promise<{ entries: JournalEntry[]; unreadable: string[] }>
   /** Answers that this process has written or listed, and not removed. */
   count(): number
   /** The vault keys that the oldest two hundred files are sealed with, those included that do not open; none while the disk is away. */
@@ -51,17 +52,17 @@ const fileName = /^((?:refresh|exchange)-[A-Za-z0-9_-]+)\.spill$/
  * @param timeoutMs how long a refresh waits for the disk
  * @throws the file system's error when the directory can be neither made nor read: a setting to correct, at start
  */
-export async function openSpill(options: {
+export async function openJournal(options: {
   dir: string
   vault: Vault
-  onTrouble: (trouble: SpillTrouble) => void
+  onTrouble: (trouble: JournalTrouble) => void
   timeoutMs?: number
-}): Promise<Spill> {
+}): Promise<Journal> {
   const { dir, vault, onTrouble, timeoutMs = 2_000 } = options
   const directory = await openDurableDirectory(dir)
-  const known = new Map<string, { kind: SpillEntry['kind']; isStored: boolean }>()
+  const known = new Map<string, { kind: JournalEntry['kind']; isStored: boolean }>()
 
-  async function store(entry: SpillEntry): Promise<void> {
+  async function store(entry: JournalEntry): Promise<void> {
     const stem = stemOf(entry)
     await directory.write(`${stem}.spill`, vault.seal(placeOf(stem), JSON.stringify(entry)), () => known.has(entry.id))
     const noted = known.get(entry.id)
@@ -69,10 +70,10 @@ export async function openSpill(options: {
     else await directory.remove(`${stem}.spill`) // recorded and removed while it was being written
   }
 
-  async function read(name: string, stem: string): Promise<SpillEntry | 'gone' | 'unreadable'> {
+  async function read(name: string, stem: string): Promise<JournalEntry | 'gone' | 'unreadable'> {
     try {
       const sealed = await directory.read(name)
-      return sealed === null ? 'gone' : SpillEntry.parse(JSON.parse(vault.open(placeOf(stem), sealed)))
+      return sealed === null ? 'gone' : JournalEntry.parse(JSON.parse(vault.open(placeOf(stem), sealed)))
     } catch {
       return 'unreadable'
     }
@@ -82,12 +83,12 @@ export async function openSpill(options: {
   /** Work goes on when its time is over. While any is overdue nobody waits for the disk again: one slow refresh is enough. */
   async function inTime(work: Promise<unknown>): Promise<void> {
     const patienceMs = overdue > 0 ? 0 : timeoutMs
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, patienceMs, 'late')
-    })
-    const first = await Promise.race([work, late]).finally(() => clearTimeout(timer))
-    if (first !== 'late') return
+    const isLate = await within(
+      work.then(() => false),
+      patienceMs,
+      () => true,
+    )
+    if (!isLate) return
     if (patienceMs > 0) {
       overdue += 1
       const settle = () => {
@@ -104,7 +105,7 @@ export async function openSpill(options: {
   return {
     async write(entry) {
       try {
-        const { id, kind } = SpillEntry.parse(entry)
+        const { id, kind } = JournalEntry.parse(entry)
         known.set(id, { kind, isStored: false })
         const stored = store(entry)
         stored.catch(() => known.delete(id)) // however late: what never landed does not wait
@@ -118,7 +119,7 @@ export async function openSpill(options: {
 
     async remove(id) {
       try {
-        const kinds = SpillEntry.shape.kind.options.filter((kind) => kind === (known.get(id)?.kind ?? kind))
+        const kinds = JournalEntry.shape.kind.options.filter((kind) => kind === (known.get(id)?.kind ?? kind))
         known.delete(id)
         await inTime(Promise.all(kinds.map((kind) => directory.remove(`${stemOf({ kind, id })}.spill`))))
       } catch (error) {
@@ -128,7 +129,7 @@ export async function openSpill(options: {
 
     async list() {
       await sweep()
-      const entries: SpillEntry[] = []
+      const entries: JournalEntry[] = []
       const unreadable: string[] = []
       const notFound = new Set([...known].filter(([, { isStored }]) => isStored).map(([id]) => id))
       for (const name of (await directory.names()).sort()) {
@@ -164,8 +165,8 @@ export async function openSpill(options: {
 }
 
 /** @throws ZodError for an id that is not one: it becomes part of a path */
-function stemOf({ kind, id }: Pick<SpillEntry, 'kind' | 'id'>): string {
-  return `${kind}-${SpillEntry.shape.id.parse(id)}`
+function stemOf({ kind, id }: Pick<JournalEntry, 'kind' | 'id'>): string {
+  return `${kind}-${JournalEntry.shape.id.parse(id)}`
 }
 
 /** Bound to the file's name: one renamed to another attempt does not open. */

@@ -2,7 +2,6 @@
 import t from 'tap'
 import { request } from 'undici'
 import type { Account } from '../../src/account/account.ts'
-import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { startWorld, type World } from '../world.ts'
 
 const world = await startWorld(t)
@@ -134,13 +133,13 @@ t.test('S47: while TikTok is away the revocation is pending, and the background 
   t.match(await world.call('DELETE', `/accounts/${account.id}`), { body: { revocation: 'pending' } }, 'to whoever repeats it too')
   t.equal(grants(world, account), 1)
   await world.timePasses(60)
-  t.equal(await attemptDueRevocations(world.parts, 10), 1)
+  t.equal(await world.parts.revocations.attemptDue(10), 1)
   t.equal(grants(world, account), 1, 'still away')
   await world.timePasses(600)
-  t.equal(await attemptDueRevocations(world.parts, 10), 1)
+  t.equal(await world.parts.revocations.attemptDue(10), 1)
   t.equal(grants(world, account), 0)
   await world.timePasses(7200)
-  t.equal(await attemptDueRevocations(world.parts, 10), 0, 'and then it is done')
+  t.equal(await world.parts.revocations.attemptDue(10), 0, 'and then it is done')
   const { text } = await world.call('GET', `/accounts/${account.id}/timeline`)
   t.match(text, /"grant_revoked"/)
 })
@@ -150,7 +149,7 @@ t.test('S47: an access token that died waiting is refreshed to be revoked', asyn
   world.tiktok.faults.add({ route: 'revoke', status: 503 })
   await world.call('DELETE', `/accounts/${account.id}`)
   await world.timePasses(3 * 3600)
-  await attemptDueRevocations(world.parts, 10)
+  await world.parts.revocations.attemptDue(10)
   t.equal(grants(world, account), 0)
 })
 

@@ -2,8 +2,8 @@
 import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import { warnExpiring } from '../../src/account/expiring.ts'
-import { createRefresher } from '../../src/background/refresher.ts'
-import { believeRejections, refresh } from '../../src/token/refresh.ts'
+import { createRefreshAhead } from '../../src/background/refresh-ahead.ts'
+import { believeRejections } from '../../src/token/refresh.ts'
 import { everythingShown } from '../rig/shown.ts'
 import { startWorld, type World } from '../world.ts'
 
@@ -24,7 +24,7 @@ t.test('each reason says who can mend it', async (t) => {
   const refreshAgain = async () => {
     await parts.db.run('no_wait', (sql) => sql`update token_sets set next_attempt_at = now(), lease_until = null`)
     await parts.db.run('open', (sql) => sql`update gates set closed_until = '-infinity'`)
-    await refresh(parts, account.id, (await read(world, account.id)).token?.generation ?? 0)
+    await parts.refresher.refresh(account.id, (await read(world, account.id)).token?.generation ?? 0)
   }
 
   await t.test('TikTok is away: time', async (t) => {
@@ -309,16 +309,16 @@ t.test('the timeline tells every change of state, in plain codes, and loses none
   const { parts, tiktok } = world
   const account = await world.connect({ session: { label: 'Kitchen' } })
   await world.call('PATCH', `/accounts/${account.id}`, { body: { label: 'Main kitchen' } })
-  await refresh(parts, account.id, 1)
+  await parts.refresher.refresh(account.id, 1)
   const [grant] = tiktok.grants.all()
   if (!grant) throw new Error('mara has a grant')
   grant.scopes = grant.scopes.filter((scope) => scope !== 'user.info.stats')
-  await refresh(parts, account.id, 2)
+  await parts.refresher.refresh(account.id, 2)
   grant.scopes = ['user.info.basic']
-  await refresh(parts, account.id, 3)
+  await parts.refresher.refresh(account.id, 3)
   await world.connect()
   tiktok.removeApp('mara', 1)
-  await refresh(parts, account.id, 5)
+  await parts.refresher.refresh(account.id, 5)
   await world.timePasses(61)
   await believeRejections(parts, null, 10)
   await world.call('DELETE', `/accounts/${account.id}`)
@@ -349,8 +349,8 @@ const read = async ({ call }: World, id: string) => (await call<Account>('GET', 
 
 /** One round of the background, and what it started. */
 async function refreshDue({ parts }: World): Promise<void> {
-  await createRefresher(parts)()
-  await parts.refreshes.landed()
+  await createRefreshAhead(parts)()
+  await parts.refresher.landed()
 }
 
 async function announced(world: World, type: string): Promise<Record<string, unknown>[]> {

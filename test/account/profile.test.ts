@@ -4,7 +4,6 @@ import t from 'tap'
 import type { FaultScript } from 'tiktok-simulator/faults'
 import type { Account } from '../../src/account/account.ts'
 import { createProfiler } from '../../src/background/profiler.ts'
-import { refresh } from '../../src/token/refresh.ts'
 import { eventually } from '../rig/eventually.ts'
 import { seedAccounts } from '../rig/seed.ts'
 import { startWorld, type World } from '../world.ts'
@@ -47,7 +46,7 @@ t.test('a scope that is taken back closes its fields at once', async (t) => {
   const account = await world.connect()
   const [grant] = world.tiktok.grants.all()
   if (grant) grant.scopes = grant.scopes.filter((scope) => scope !== 'user.info.stats')
-  await refresh(world.parts, account.id, 1)
+  await world.parts.refresher.refresh(account.id, 1)
   t.match(await read(world, account.id), {
     profile: { follower_count: null, username: 'maracooks', unavailable: { follower_count: 'user.info.stats' } },
   })
@@ -151,7 +150,7 @@ t.test('the background looks at a profile once a day, and spends no refresh toke
   t.equal(userInfos(), 1)
 
   await world.timePasses(23 * 3600)
-  await refresh(parts, account.id, 1)
+  await parts.refresher.refresh(account.id, 1)
   await round()
   t.equal(userInfos(), 1, 'not within the day')
 
@@ -162,7 +161,7 @@ t.test('the background looks at a profile once a day, and spends no refresh toke
   t.equal(tiktok.stats.report().refreshes_processed, 1)
 
   await world.timePasses(12 * 3600)
-  await refresh(parts, account.id, 2)
+  await parts.refresher.refresh(account.id, 2)
   await world.timePasses(15 * 60)
   await makeDue(world)
   await Promise.all([round(), createProfiler(parts)()])
@@ -283,7 +282,7 @@ async function giveLiveTokens(world: World): Promise<void> {
     'generations',
     (sql) => sql<{ id: string; generation: number }[]>`select account_id as id, generation from token_sets`,
   )
-  for (const { id, generation } of rows) await refresh(world.parts, id, generation)
+  for (const { id, generation } of rows) await world.parts.refresher.refresh(id, generation)
 }
 
 const makeDue = ({ parts }: World) => parts.db.run('make_due', (sql) => sql`update accounts set profile_due_at = now()`)

@@ -1,7 +1,7 @@
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { readinessOf } from '../../src/account/readiness.ts'
-import { closeGate, openGate } from '../../src/db/circuit-breakers.ts'
+import { closeBreaker, openBreaker } from '../../src/db/circuit-breakers.ts'
 import { newId } from '../../src/ids.ts'
 import { commit, release, reserve } from '../../src/uploads/reservations.ts'
 import { seedAccounts } from '../rig/seed.ts'
@@ -150,7 +150,7 @@ t.test('with the token over it says what a vend would meet, whoever of all accou
   const operator = (code: string) => [{ code, mended_by: 'operator' }]
 
   await t.test('refreshes held back for everybody', async (t) => {
-    await closeGate(parts.db, 'throttled', 40)
+    await openBreaker(parts.db, 'throttled', 40)
     t.match(await ask(), { ready: true }, 'a token that lives is handed out all the same')
     const over = await ask(1, 7260)
     t.match(over, { ready: true }, 'by then TikTok is asked again')
@@ -164,10 +164,10 @@ t.test('with the token over it says what a vend would meet, whoever of all accou
   })
 
   await t.test('our client refused', async (t) => {
-    await closeGate(parts.db, 'client_refused', 5)
+    await openBreaker(parts.db, 'client_refused', 5)
     t.same(await blockersOf(), operator('client_refused'))
     t.same(await blockersOf(3600), operator('client_refused'), 'time does not mend it')
-    await openGate(parts.db)
+    await closeBreaker(parts.db)
     t.match(await ask(), { ready: true })
   })
 

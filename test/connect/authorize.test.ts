@@ -1,7 +1,7 @@
 // The way to TikTok and back, as an attacker would walk it.
 import t, { type Test } from 'tap'
 import { request } from 'undici'
-import { exchangeOnce } from '../../src/connect/exchange.ts'
+import { ServiceError } from '../../src/errors.ts'
 import { digest } from '../../src/vault/digest.ts'
 import { eventually } from '../rig/eventually.ts'
 import { type Answer, type Browser, returnUrl, startWorld, type World } from '../world.ts'
@@ -370,7 +370,7 @@ t.test('S13: closing the tab does not abort the exchange', async (t) => {
   const target = new URL(callback)
   const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
   const visit = request(new URL(target.pathname + target.search, world.app.url), { headers: { cookie }, signal: hungUp.signal })
-  await eventually('the exchange is under way', () => world.parts.exchanges.has(session.id))
+  await eventually('the exchange is under way', () => world.parts.exchanges.inFlight === 1)
   hungUp.abort()
   await t.rejects(visit)
   await eventually('the account is there', async () => (await statusOf(world, session.id)).status === 'completed')
@@ -476,13 +476,19 @@ t.test('F38: after a crash during the exchange the session fails clearly and the
   t.match(await complete(), { status: 503, body: { code: 'tiktok_unavailable' } })
   t.match((await statusOf(world, session.id)).status, 'awaiting_completion')
   await world.timePasses(91)
-  world.parts.unsaved.add(session.id)
+  const { recording } = world.parts
+  let databaseIsAway = true
+  const saving = recording.untilSaved({ subject: session.id, attemptId: 'att_waiting' }, async () => {
+    if (databaseIsAway) throw new ServiceError('storage_unavailable', 'The database is away.')
+  })
+  await eventually('its answer waits here', () => recording.isUnsaved(session.id))
   t.match(await statusOf(world, session.id), { status: 'awaiting_completion' }, 'its answer waits here for the database (F04)')
   t.match(await complete(), { status: 503, body: { code: 'tiktok_unavailable' } })
-  world.parts.unsaved.delete(session.id)
+  databaseIsAway = false
+  await saving
   t.match(await statusOf(world, session.id), { status: 'failed', error: 'tiktok_rejected' })
   t.match(await complete(), { status: 502, body: { code: 'tiktok_rejected', mended_by: 'user' } })
-  await exchangeOnce(world.parts, session.id, 'test')
+  await world.parts.exchanges.exchange(session.id, 'test')
   t.strictSame(world.tiktok.stats.report().exchanges, before.exchanges)
   t.notMatch(await dump(world, 'connect_sessions', session.id), /"sealed_code": *"v1/)
 })

@@ -345,7 +345,7 @@ t.test(
     t.equal(body.accounts.length, 1)
     t.match(await sessionOf(fragile, id), { status: 'completed', account_id: body.accounts[0]?.id })
     t.equal(fragile.tiktok.stats.report().exchanges, 1)
-    await eventually('the spill file is gone', () => fragile.parts.spill.count() === 0)
+    await eventually('the spill file is gone', () => fragile.parts.journal.count() === 0)
     await stillRefreshes(t, fragile, String(body.accounts[0]?.id))
   },
 )
@@ -356,13 +356,13 @@ t.test(
     await world.timePasses(60) // whatever held refreshes back in an earlier test
     const { complete, id } = await cameBack(world, { owner: 'repeated', person: person(world) })
     const spilled: AnsweredExchange[] = []
-    const { write } = world.parts.spill
-    world.parts.spill.write = (entry) => {
+    const { write } = world.parts.journal
+    world.parts.journal.write = (entry) => {
       spilled.push(entry.body as AnsweredExchange)
       return write(entry)
     }
     const { body: account } = await complete()
-    world.parts.spill.write = write
+    world.parts.journal.write = write
     await stillRefreshes(t, world, account.id)
     const again = async () => {
       const session = await findSession(world.parts.db, id)

@@ -86,7 +86,7 @@ t.test('a tier service that does not answer stops new connections and nothing el
   const service = await startTierService(t)
   const world = await startWorld(t, { env: { TIER_SERVICE_URL: service.url } })
   let nowMs = 0
-  world.parts.tierService = openTierService({ url: service.url, timeoutMs: 500, now: () => nowMs })
+  Object.assign(world.parts.tierService ?? {}, openTierService({ url: service.url, timeoutMs: 500, now: () => nowMs }))
   service.say({ tier: 'creator' })
   const account = await world.connect({ owner: 'user_old', person: 'mara' })
   nowMs += 31_000 // what it said is not believed for longer than half a minute

@@ -6,9 +6,8 @@ import { startApp } from '../../src/app.ts'
 import { readChanges, readTokenReads, type TokenRead } from '../../src/db/audit.ts'
 import { dropOldPartitions, ensurePartitions } from '../../src/db/partitions.ts'
 import { ownerInTrail } from '../../src/db/trail.ts'
-import { keepHouse } from '../../src/operate/retention.ts'
+import { applyRetention } from '../../src/operate/retention.ts'
 import { createLog } from '../../src/telemetry.ts'
-import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { freshDatabase } from '../postgres.ts'
 import { seedAccounts } from '../rig/seed.ts'
 import { restrictService, serviceRole } from '../rig/service-role.ts'
@@ -126,8 +125,8 @@ t.test(
       health: await world.call('GET', '/health'),
     }
     for (const [what, { status }] of Object.entries(answers)) t.ok([200, 201, 404].includes(status), `${what}: ${status}`)
-    await attemptDueRevocations(world.parts, 10)
-    await keepHouse(world.parts)
+    await world.parts.revocations.attemptDue(10)
+    await applyRetention(world.parts)
 
     const service = connect(t, databaseUrl)
     for (const table of ['token_reads', 'timeline', 'trail']) {

@@ -11,7 +11,7 @@ import { type Db, openDb } from '../../src/db/client.ts'
 import { deliveryBacklog, enableEndpoint, listDeadLetters, listEndpoints, resendDeadLetters } from '../../src/db/deliveries.ts'
 import { purgeEvents } from '../../src/db/events.ts'
 import { createDispatcher, measureDeliveries, type Target, waitAfter } from '../../src/events/dispatcher.ts'
-import { openMailbox } from '../../src/events/receiver.ts'
+import { openReceiver } from '../../src/events/receiver.ts'
 import { createLog, createMetrics } from '../../src/telemetry.ts'
 import { freshDatabase } from '../postgres.ts'
 import { eventually } from '../rig/eventually.ts'
@@ -311,11 +311,11 @@ t.test(
     const never = new AbortController().signal
     const envelope = { headers: {}, body: '{}' }
     const post = async (url: string, timeoutMs = 1000) => {
-      const mailbox = openMailbox(url, { connections: 1, timeoutMs })
+      const receiver = openReceiver(url, { connections: 1, timeoutMs })
       try {
-        return await mailbox.post(envelope, never)
+        return await receiver.post(envelope, never)
       } finally {
-        await mailbox.close()
+        await receiver.close()
       }
     }
     receiver.answer((response) => response.writeHead(307, { location: elsewhere.url }).end())

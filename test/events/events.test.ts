@@ -5,7 +5,7 @@ import t from 'tap'
 import { ConfigError, loadConfig } from '../../src/config.ts'
 import { waitAfter } from '../../src/events/dispatcher.ts'
 import { eventPayloads, eventTypes, ServiceEvent } from '../../src/events/events.ts'
-import { sealEnvelope } from '../../src/events/signature.ts'
+import { signEvent } from '../../src/events/signature.ts'
 import { createMetrics } from '../../src/telemetry.ts'
 
 const page = await readFile(new URL('../../docs/events.md', import.meta.url), 'utf8')
@@ -34,7 +34,7 @@ t.test('the sample verifies what is sent, as the reference library does', async 
   const { verifyEvent } = (await import(file)) as { verifyEvent(body: Buffer, headers: object, secret: string): unknown }
   const [secret, oldSecret] = ['whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD', 'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=']
   const event = { ...ServiceEvent.parse(JSON.parse(block('json'))), data: { label: 'Łódź 🎬' } }
-  const { headers, body } = sealEnvelope(event, [secret, oldSecret], new Date())
+  const { headers, body } = signEvent(event, [secret, oldSecret], new Date())
   for (const live of [secret, oldSecret]) {
     t.same(verifyEvent(Buffer.from(body), headers, live), event)
     t.same(new Webhook(live).verify(body, headers), event)
@@ -42,7 +42,7 @@ t.test('the sample verifies what is sent, as the reference library does', async 
   t.throws(() => verifyEvent(Buffer.from(body), headers, 'whsec_bm90IHRoZSBzZWNyZXQgdGhhdCBzaWduZWQgaXQ='))
   t.throws(() => verifyEvent(Buffer.from(`${body} `), headers, secret))
   t.throws(() => verifyEvent(Buffer.from(body), { ...headers, 'webhook-id': 'evt_other' }, secret))
-  const old = sealEnvelope(event, [secret], new Date(Date.now() - 301_000))
+  const old = signEvent(event, [secret], new Date(Date.now() - 301_000))
   t.throws(() => verifyEvent(Buffer.from(old.body), old.headers, secret), { message: /too old/ })
 })
 

@@ -67,7 +67,7 @@ t.test('F56: a flight that never settles dies at its deadline, and the next read
   const { refresh } = world.parts.tiktok
   world.parts.tiktok.refresh = () => new Promise(() => {})
   t.match(await read(account.id), { status: 503, code: 'refresh_in_progress' })
-  await eventually('nothing is left in flight', () => world.parts.refreshes.size === 0)
+  await eventually('nothing is left in flight', () => world.parts.refresher.inFlight === 0)
   world.parts.tiktok.refresh = refresh
   await world.timePasses(31)
   t.match(await read(account.id), { status: 200, generation: 2 })

@@ -1,8 +1,8 @@
 import postgres from 'postgres'
 import t from 'tap'
 import { type EventType, eventPayloads, eventTypes } from '../../src/events/events.ts'
-import { keepHouse } from '../../src/operate/retention.ts'
-import { believeRejections, refresh } from '../../src/token/refresh.ts'
+import { applyRetention } from '../../src/operate/retention.ts'
+import { believeRejections } from '../../src/token/refresh.ts'
 import { reserve } from '../../src/uploads/reservations.ts'
 import { everythingShown } from '../rig/shown.ts'
 import { startWorld, type World } from '../world.ts'
@@ -32,7 +32,7 @@ t.test('everything that happens is announced as its schema says, and nothing of 
   await world.connect()
   await reserve(parts, account.id, { idempotencyKey: 'k', ttlSeconds: 1800 }, { keyId: 'key_1', requestId: 'req_1' })
   tiktok.faults.add({ route: 'refresh', error: 'invalid_grant' })
-  await refresh(parts, account.id, 2)
+  await parts.refresher.refresh(account.id, 2)
   await world.timePasses(61)
   await believeRejections(parts, null, 10)
   await world.connect()
@@ -220,10 +220,10 @@ t.test('events are kept for 30 days', async (t) => {
   await world.timePasses(29 * 86_400)
   await insertEvent(sql, 2)
   await everythingShown(world.parts.db)
-  await keepHouse(world.parts)
+  await applyRetention(world.parts)
   t.equal((await feed(world)).body.events.length, 2)
   await world.timePasses(2 * 86_400)
-  await keepHouse(world.parts)
+  await applyRetention(world.parts)
   t.same(
     (await feed(world)).body.events.map(({ data }) => data.owner_id),
     ['o2'],

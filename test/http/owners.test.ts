@@ -2,7 +2,6 @@
 import t from 'tap'
 import { replayExchange } from '../../src/connect/grant.ts'
 import { listNotices } from '../../src/db/notices.ts'
-import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { eventually } from '../rig/eventually.ts'
 import { noticeBody, sendNotice } from '../rig/notice.ts'
 import { startWorld, type World } from '../world.ts'
@@ -98,7 +97,7 @@ t.test('while TikTok is away an erasure says what is pending, and the background
 
   world.tiktok.faults.clear()
   await world.timePasses(3600)
-  await attemptDueRevocations(world.parts, 10)
+  await world.parts.revocations.attemptDue(10)
   t.match((await world.call('DELETE', '/owners/user_42')).body, { revocations: { pending: 0 } })
   t.equal(liveGrants(world, 'mara', 'jonas'), 0)
   t.same(await tablesWith(world, ['user_42']), ['events'])

@@ -1,11 +1,10 @@
 import postgres from 'postgres'
 import t from 'tap'
+import type { Parts } from '../../src/app.ts'
 import { findAccount, readTimeline } from '../../src/db/accounts.ts'
 import { claimNotices, listNotices, purgeNotices, storeNotice } from '../../src/db/notices.ts'
 import { receiveNotice, settleNotices } from '../../src/inbound/notices.ts'
-import type { Parts } from '../../src/parts.ts'
 import { parseNotice } from '../../src/tiktok/webhook.ts'
-import { refresh } from '../../src/token/refresh.ts'
 import { digest } from '../../src/vault/digest.ts'
 import { eventually } from '../rig/eventually.ts'
 import { type Fields, noticeBody, nowSeconds } from '../rig/notice.ts'
@@ -182,7 +181,7 @@ t.test('a refresh recorded between the judgement and the end does not save a rem
     run: async (name, work, options) => {
       if (name === 'disconnect_account' && !refreshed) {
         refreshed = true
-        t.match(await refresh(parts, account.id, 1), { kind: 'refreshed' })
+        t.match(await parts.refresher.refresh(account.id, 1), { kind: 'refreshed' })
       }
       return parts.db.run(name, work, options)
     },
@@ -197,7 +196,7 @@ t.test('F45: a refresh that lands after the removal is discarded and its tokens 
   const { parts, tiktok } = world
   const account = await world.connect()
   tiktok.faults.add({ route: 'refresh', after_ms: 300 })
-  const landing = refresh(parts, account.id, 1)
+  const landing = parts.refresher.refresh(account.id, 1)
   await eventually('TikTok has processed the refresh', () => tiktok.stats.report().refreshes_processed === 1)
   t.equal(await told(world, { user_openid: account.open_id, content: { reason: 1 } }), 'disconnected')
   t.equal((await world.call('GET', `/accounts/${account.id}/token`)).status, 410)

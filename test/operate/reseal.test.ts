@@ -215,12 +215,12 @@ t.test('what does not open is told, stays as it is, and keeps its key from being
 
 t.test('a key that spill files of a live replica are sealed with is not retired', async (t) => {
   const world = await oldWorld(t, 2)
-  await world.parts.spill.write({ id: 'att_waiting', kind: 'refresh', subject: 'acc_x', body: {} })
+  await world.parts.journal.write({ id: 'att_waiting', kind: 'refresh', subject: 'acc_x', body: {} })
   const replica = await partsWith(t, world, both) // shares the directory, cannot record it: the account is unknown
   await announce(replica)
   const parts = await partsWith(t, world, both)
   t.match(await reseal(parts, { actor: 'operator' }), { left: [], retired: [], spilled: ['k1'] })
-  await world.parts.spill.remove('att_waiting')
+  await world.parts.journal.remove('att_waiting')
   await announce(replica)
   t.match(await reseal(parts, { actor: 'operator' }), { left: [], retired: ['k1'], spilled: [] })
 })

@@ -1,6 +1,6 @@
 // What is dead does not stay: secrets first, rows later, whole days of audit at the end.
 import t from 'tap'
-import { keepHouse } from '../../src/operate/retention.ts'
+import { applyRetention } from '../../src/operate/retention.ts'
 import { startWorld } from '../world.ts'
 
 const hour = 3600
@@ -22,11 +22,11 @@ t.test('S29: codes and verifiers of dead sessions are erased at once, the sessio
   t.same(await sealed(), [true], 'the code waits for its completion')
 
   await world.timePasses(hour)
-  await keepHouse(world.parts)
+  await applyRetention(world.parts)
   t.same(await sealed(), [false])
 
   await world.timePasses(2 * day)
-  await keepHouse(world.parts)
+  await applyRetention(world.parts)
   t.same(await sealed(), [])
   const states = await db.run('states', (sql) => sql`select 1 from authorization_requests`)
   t.equal(states.length, 0, 'their states go with them')
@@ -45,7 +45,7 @@ t.test(
     await world.timePasses(day)
     const young = await reserve('young')
     await world.timePasses(6 * day + 120)
-    await keepHouse(world.parts)
+    await applyRetention(world.parts)
     t.equal(await reserve('young'), young, 'six days old: the key finds it')
     t.not(await reserve('old'), old, 'a week old: the key makes another')
     t.equal((await world.call('POST', `/accounts/${account.id}/uploads/${old}/commit`)).status, 404)
@@ -80,11 +80,11 @@ t.test('S27: the audit is kept ninety days and dropped by the day, and there is 
       ),
     )
   }
-  await keepHouse(world.parts)
+  await applyRetention(world.parts)
   const kept = await partitions()
   t.ok(kept.includes(nameOf(-89)), 'a day within the ninety stays')
   t.notOk(kept.includes(nameOf(-92)), 'a day beyond them is gone')
-  await keepHouse(world.parts)
+  await applyRetention(world.parts)
   t.same(await partitions(), kept, 'keeping house again changes nothing')
 })
 
@@ -100,8 +100,8 @@ t.test('F46: a backlog does not keep a process that is asked to end', async (t) 
   )
   const left = async () =>
     (await parts.db.run('left', (sql) => sql`select 1 from connect_sessions where expires_at < now()`)).length
-  await keepHouse({ ...parts, stopping: AbortSignal.abort() })
+  await applyRetention({ ...parts, stopping: AbortSignal.abort() })
   t.equal(await left(), 1200)
-  await keepHouse(parts)
+  await applyRetention(parts)
   t.equal(await left(), 0)
 })

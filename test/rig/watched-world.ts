@@ -31,7 +31,7 @@ export async function startWatchedWorld(
   const world = await startWorld(t, options)
   const { parts, tiktok } = world
   const client = createTikTok({ ...world.config.tiktok, timeouts: { totalMs: callTotalMs } })
-  parts.tiktok = client
+  Object.assign(parts.tiktok, { ...client, close: parts.tiktok.close })
   t.teardown(() => client.close())
   const sql = postgres(world.databaseUrl, { max: 2, onnotice: () => {} })
   t.teardown(() => sql.end())

@@ -2,7 +2,7 @@
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { type AnsweredExchange, replayExchange } from '../../src/connect/grant.ts'
-import { closeGate, openGate, readGate } from '../../src/db/circuit-breakers.ts'
+import { closeBreaker, openBreaker, readBreaker } from '../../src/db/circuit-breakers.ts'
 import { type Claim, claimTokenSet } from '../../src/db/claims.ts'
 import { failSession, findSession } from '../../src/db/connect-sessions.ts'
 import { settleRejections, suspectRejection } from '../../src/db/rejections.ts'
@@ -10,8 +10,6 @@ import { insertRevocation } from '../../src/db/revocations.ts'
 import { saveTokenSet } from '../../src/db/token-sets.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
-import { refresh } from '../../src/token/refresh.ts'
-import { attemptDueRevocations } from '../../src/token/revoke.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startWatchedWorld } from '../rig/watched-world.ts'
 import { startWorld, type World } from '../world.ts'
@@ -62,7 +60,7 @@ t.test(
     const { world, watched, id, save, statusOf } = await spentAccount(t)
     await world.timePasses(31)
     const { requests } = world.tiktok.stats.report()
-    const neighbours = refresh(world.parts, id, 1)
+    const neighbours = world.parts.refresher.refresh(id, 1)
     await eventually('the neighbour has claimed it', async () => {
       const [row] = await watched.sql`select unsettled_attempts as n from token_sets where account_id = ${id}`
       return row?.n === 2
@@ -76,11 +74,11 @@ t.test(
 
 t.test('F10: a wait that TikTok asked for is not shortened by trouble of another kind', async (t) => {
   const { parts } = await startWorld(t)
-  await closeGate(parts.db, 'throttled', 600)
-  await closeGate(parts.db, 'unavailable', 2)
-  t.ok((await readGate(parts.db)).closedForSeconds > 590)
-  t.notOk(await openGate(parts.db), 'nor by a probe that was out already')
-  t.ok((await readGate(parts.db)).closedForSeconds > 590)
+  await openBreaker(parts.db, 'throttled', 600)
+  await openBreaker(parts.db, 'unavailable', 2)
+  t.ok((await readBreaker(parts.db)).openForSeconds > 590)
+  t.notOk(await closeBreaker(parts.db), 'nor by a probe that was out already')
+  t.ok((await readBreaker(parts.db)).openForSeconds > 590)
 })
 
 t.test('F38: an answer that comes after its session failed connects nothing, and its grant is revoked', async (t) => {
@@ -124,7 +122,7 @@ t.test('S47: a revocation that is under way stops when the person connects anew,
   const { person, openId } = await disconnectedWhileAway(world, 'returns')
   world.tiktok.faults.add({ route: 'refresh', before_ms: 1500 })
   const { requests } = world.tiktok.stats.report()
-  const revoking = attemptDueRevocations(world.parts, 10)
+  const revoking = world.parts.revocations.attemptDue(10)
   await eventually('its expired token is being refreshed', () => world.tiktok.stats.report().requests > requests)
   const account = await world.connect({ owner: 'returns', person })
   await revoking
@@ -137,22 +135,18 @@ t.test('S47: a pair that was renewed to be revoked is revoked though it cannot b
   const world = await startWorld(t)
   const { person } = await disconnectedWhileAway(world, 'unrecorded')
   loseAnswers(world, 'renew_revocation', 1, false)
-  await attemptDueRevocations(world.parts, 10)
+  await world.parts.revocations.attemptDue(10)
   t.equal(grantsOf(world, person), 0)
 })
 
 t.test('a refused token is not handed out again by the landing of the refresh that brought it', async (t) => {
   const world = await startWorld(t)
   const account = await world.connect()
-  const { refreshes } = world.parts
-  const landing = Promise.withResolvers<{ kind: 'refreshed' }>()
-  void refreshes.join(account.id, () => landing.promise)
-  const join: typeof refreshes.join = (key, start) => {
-    const flight = Object.getPrototypeOf(refreshes).join.call(refreshes, key, start)
-    landing.resolve({ kind: 'refreshed' }) // somebody has joined it
-    return flight
-  }
-  Object.assign(refreshes, { join })
+  const { refresher } = world.parts
+  const { refresh } = refresher
+  let landings = 0
+  // The first caller joins a refresh that is just landing: the one that brought the refused token.
+  refresher.refresh = async (id, generation) => (landings++ === 0 ? { kind: 'refreshed' } : refresh(id, generation))
   const reported = world.call('POST', `/accounts/${account.id}/token/rejected`, { body: { generation: 1 } })
   t.match(await reported, { status: 200, body: { generation: 2 } })
 })
@@ -217,16 +211,16 @@ async function spentAccount(t: Test, { secondsLeft = 7200 } = {}) {
 /** Somebody is back from TikTok, their code is exchanged, and the answer lies in a spill file of a process that is gone. */
 async function spilledExchange(world: World, owner: string) {
   const { session, person, confirm } = await back(world, owner)
-  const { spill } = world.parts
-  const { write } = spill
+  const { journal } = world.parts
+  const { write } = journal
   let answer: AnsweredExchange | undefined
   const crashed = new Error('the process is gone')
-  spill.write = (entry) => {
+  journal.write = (entry) => {
     answer = entry.body as AnsweredExchange
     return Promise.reject(crashed)
   }
   await world.call('POST', `/connect-sessions/${session}/complete`, { body: { owner_id: owner, confirm } })
-  spill.write = write
+  journal.write = write
   if (!answer) throw new Error('nothing was answered')
   return { session, person, answer }
 }

@@ -1,6 +1,5 @@
 import t from 'tap'
 import { refreshOutcomes } from '../../src/telemetry.ts'
-import { refresh } from '../../src/token/refresh.ts'
 import { violations } from '../rig/invariants.ts'
 import { startWatchedWorld } from '../rig/watched-world.ts'
 
@@ -8,13 +7,13 @@ t.test('two refreshes at once spend the refresh token once, and both hear of it'
   const { world, watched, seed } = await startWatchedWorld(t)
   const [account] = await seed({ count: 1, secondsLeft: -60 })
   if (!account) throw new Error('one was seeded')
-  const outcomes = await Promise.all([refresh(world.parts, account.id, 1), refresh(world.parts, account.id, 1)])
+  const outcomes = await Promise.all([world.parts.refresher.refresh(account.id, 1), world.parts.refresher.refresh(account.id, 1)])
   t.same(
     outcomes.map(({ kind }) => kind),
     ['refreshed', 'refreshed'],
   )
   t.equal(world.tiktok.stats.report().refreshes_processed, 1)
-  t.match(await refresh(world.parts, account.id, 1), { kind: 'sibling_won' }, 'who comes later finds it done')
+  t.match(await world.parts.refresher.refresh(account.id, 1), { kind: 'sibling_won' }, 'who comes later finds it done')
   t.same(await violations(watched), [])
 })
 
@@ -60,10 +59,10 @@ t.test('every outcome is counted, and the timeline says in plain codes why an ac
 
   const down = await one()
   tiktok.faults.add({ route: 'refresh', match: { person: down.person }, error: 'invalid_grant' })
-  t.match(await refresh(parts, down.id, 1), { kind: 'rejected' })
+  t.match(await parts.refresher.refresh(down.id, 1), { kind: 'rejected' })
   t.same(await timelineOf(down.id), ['refresh_rejected invalid_grant'], 'suspected')
   await world.timePasses(61)
-  await refresh(parts, down.id, 1)
+  await parts.refresher.refresh(down.id, 1)
   t.same(
     await timelineOf(down.id),
     ['refresh_rejected invalid_grant', 'reauthorization_required refresh_token_rejected'],
@@ -72,36 +71,36 @@ t.test('every outcome is counted, and the timeline says in plain codes why an ac
 
   const wobbly = await one()
   tiktok.faults.add({ route: 'refresh', match: { person: wobbly.person }, status: 502, body: 'x' })
-  t.match(await refresh(parts, wobbly.id, 1), { kind: 'ambiguous' })
+  t.match(await parts.refresher.refresh(wobbly.id, 1), { kind: 'ambiguous' })
   await world.timePasses(31)
-  t.match(await refresh(parts, wobbly.id, 1), { kind: 'refreshed' })
+  t.match(await parts.refresher.refresh(wobbly.id, 1), { kind: 'refreshed' })
   t.same(await timelineOf(wobbly.id), ['refresh_ambiguous server_error', 'refreshed'])
 
   const held = await one()
   await watched.sql`update token_sets set attempt_id = 'att_neighbour', lease_until = now() + interval '30 seconds', unsettled_attempts = 1 where account_id = ${held.id}`
-  t.match(await refresh(parts, held.id, 1), { kind: 'yielded' })
+  t.match(await parts.refresher.refresh(held.id, 1), { kind: 'yielded' })
   await world.timePasses(31)
-  t.match(await refresh(parts, held.id, 1), { kind: 'refreshed' })
+  t.match(await parts.refresher.refresh(held.id, 1), { kind: 'refreshed' })
   t.same(await timelineOf(held.id), ['refresh_abandoned lease_ran_out', 'refreshed'])
   t.match(await parts.metrics.leasesRunOut.get(), { values: [{ value: 1 }] }, 'a parked claim is none of these')
-  t.match(await refresh(parts, held.id, 1), { kind: 'sibling_won' })
+  t.match(await parts.refresher.refresh(held.id, 1), { kind: 'sibling_won' })
 
   const expired = await one()
   await watched.sql`update token_sets set refresh_expires_at = now() where account_id = ${expired.id}`
   const { requests } = tiktok.stats.report()
-  t.match(await refresh(parts, expired.id, 1), { kind: 'rejected' })
+  t.match(await parts.refresher.refresh(expired.id, 1), { kind: 'rejected' })
   t.equal(tiktok.stats.report().requests, requests, 'a refresh token that is over is not sent')
   t.same(await timelineOf(expired.id), ['reauthorization_required refresh_token_expired'])
 
   const waiting = await one()
   tiktok.faults.add({ route: 'refresh', status: 429, headers: { 'Retry-After': '5' } })
-  t.match(await refresh(parts, waiting.id, 1), { kind: 'transient', code: 'throttled' })
+  t.match(await parts.refresher.refresh(waiting.id, 1), { kind: 'transient', code: 'throttled' })
   await world.timePasses(6)
   tiktok.faults.add({ route: 'refresh', error: 'invalid_client' })
-  t.match(await refresh(parts, waiting.id, 1), { kind: 'client_refused' })
+  t.match(await parts.refresher.refresh(waiting.id, 1), { kind: 'client_refused' })
   t.same(await timelineOf(waiting.id), ['refresh_failed throttled', 'refresh_failed invalid_client'])
   await world.timePasses(61)
-  t.match(await refresh(parts, waiting.id, 1), { kind: 'refreshed' })
+  t.match(await parts.refresher.refresh(waiting.id, 1), { kind: 'refreshed' })
 
   const gone = await one()
   const { refresh: ask } = parts.tiktok
@@ -110,7 +109,7 @@ t.test('every outcome is counted, and the timeline says in plain codes why an ac
     await world.call('DELETE', `/accounts/${gone.id}`)
     return answer
   }
-  t.match(await refresh(parts, gone.id, 1), { kind: 'discarded' }, 'it was disconnected meanwhile')
+  t.match(await parts.refresher.refresh(gone.id, 1), { kind: 'discarded' }, 'it was disconnected meanwhile')
 
   for (const outcome of refreshOutcomes) t.ok((await counted(outcome)) > 0, `${outcome} is counted`)
   t.match(await parts.metrics.exactlyOnceViolations.get(), { values: [{ value: 0 }] })

@@ -1,12 +1,12 @@
 // A process of its own that spills until it is killed, and says each id that it was told is safe: DIR and VAULT_KEYS from the
 // environment, COUNT of entries (or for ever).
 import { setTimeout } from 'node:timers/promises'
-import { openSpill } from '../../src/vault/journal.ts'
+import { openJournal } from '../../src/vault/journal.ts'
 import { parseKeyring } from '../../src/vault/keyring.ts'
 import { createVault } from '../../src/vault/vault.ts'
 
 const { DIR = '', VAULT_KEYS = '', COUNT = 'Infinity' } = process.env
-const spill = await openSpill({
+const spill = await openJournal({
   dir: DIR,
   vault: createVault(parseKeyring(VAULT_KEYS)),
   onTrouble: ({ doing, error }) => process.stdout.write(`trouble ${doing} ${(error as NodeJS.ErrnoException).code}\n`),

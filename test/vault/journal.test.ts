@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { openSpill, type SpillEntry, type SpillTrouble } from '../../src/vault/journal.ts'
+import { type JournalEntry, type JournalTrouble, openJournal } from '../../src/vault/journal.ts'
 import { generateVaultKey, parseKeyring } from '../../src/vault/keyring.ts'
 import { createVault } from '../../src/vault/vault.ts'
 import { eventually } from '../rig/eventually.ts'
@@ -15,14 +15,14 @@ import { eventually } from '../rig/eventually.ts'
 const keys = generateVaultKey('k1')
 const vault = createVault(parseKeyring(keys))
 const answer = { access_token: 'act.secret1', refresh_token: 'rft.secret2', expires_in: 86_400 }
-const entry: SpillEntry = { id: 'att_1', kind: 'refresh', subject: 'acc_1', body: answer }
+const entry: JournalEntry = { id: 'att_1', kind: 'refresh', subject: 'acc_1', body: answer }
 const isPosix = process.platform !== 'win32'
 
 /** A spill in a directory of its own, and what it complained about. */
 async function spillIn(t: Test, options: { dir?: string; timeoutMs?: number } = {}) {
   const { dir = join(t.testdir(), 'data', 'spill'), ...rest } = options
-  const troubles: SpillTrouble[] = []
-  const open = () => openSpill({ dir, vault, onTrouble: (trouble) => troubles.push(trouble), ...rest })
+  const troubles: JournalTrouble[] = []
+  const open = () => openJournal({ dir, vault, onTrouble: (trouble) => troubles.push(trouble), ...rest })
   return { dir, troubles, open, spill: await open(), files: async () => (await readdir(dir)).sort() }
 }
 
@@ -221,7 +221,7 @@ t.test('a directory that is no directory any more refuses without throwing, one 
     { doing: 'remove', about: 'att_2', error: { code: 'ENOTDIR' } },
   ])
   await t.rejects(spill.list(), { code: 'ENOTDIR' }, 'unreadable is not empty')
-  await t.rejects(openSpill({ dir, vault, onTrouble: () => {} }), 'and it stops a start')
+  await t.rejects(openJournal({ dir, vault, onTrouble: () => {} }), 'and it stops a start')
 })
 
 t.test('a body that is not JSON is refused without throwing', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Bucket } from '../../src/background/bucket.ts'
-import { createRefresher, measureRefreshing } from '../../src/background/refresher.ts'
+import { createRefreshAhead, measureRefreshing } from '../../src/background/refresh-ahead.ts'
 import { violations } from '../rig/invariants.ts'
 import { startWatchedWorld } from '../rig/watched-world.ts'
 
@@ -13,9 +13,9 @@ t.test('what is due is refreshed, and what is not is left alone', async (t) => {
   const [age] = (await world.parts.metrics.oldestDueSeconds.get()).values
   t.ok(age && age.value >= 60 && age.value < 120, `the oldest waits ${age?.value} s`)
 
-  const round = createRefresher(world.parts)
+  const round = createRefreshAhead(world.parts)
   await round()
-  await world.parts.refreshes.landed()
+  await world.parts.refresher.landed()
   for (const { id } of due) t.match(await statusOf(id), { status: 'active', generation: 2 })
   for (const account of [later, never]) t.match(await statusOf(account?.id ?? ''), { generation: 1 })
   t.equal(world.tiktok.stats.report().refreshes_processed, 40)
@@ -29,9 +29,9 @@ t.test('the longest due come first', async (t) => {
   const dueForSeconds = [30, 200, 10, 300, 100, 40]
   const due = []
   for (const seconds of dueForSeconds) due.push(...(await seed({ count: 1, secondsLeft: 600, dueInSeconds: -seconds })))
-  const round = createRefresher(world.parts, new Bucket(0.001, 3))
+  const round = createRefreshAhead(world.parts, new Bucket(0.001, 3))
   await round()
-  await world.parts.refreshes.landed()
+  await world.parts.refresher.landed()
   const generations = await Promise.all(due.map(async ({ id }) => (await statusOf(id)).generation))
   t.same(generations, [1, 2, 1, 2, 2, 1], 'there was room for three')
 })
@@ -39,10 +39,10 @@ t.test('the longest due come first', async (t) => {
 t.test('two replicas share what is due without talking to each other', async (t) => {
   const { world, watched, seed } = await startWatchedWorld(t)
   await seed({ count: 100, secondsLeft: 60, dueInSeconds: -60 })
-  const [one, two] = [createRefresher(world.parts), createRefresher(world.parts)]
+  const [one, two] = [createRefreshAhead(world.parts), createRefreshAhead(world.parts)]
   await Promise.all([one(), two()])
   await Promise.all([one(), two()])
-  await world.parts.refreshes.landed()
+  await world.parts.refresher.landed()
   t.equal(world.tiktok.stats.report().refreshes_processed, 100)
   t.equal(world.tiktok.stats.report().max_presented_per_refresh_token, 1)
   t.same(await violations(watched), [])
@@ -53,17 +53,18 @@ t.test('a reader who came first does not cost the background its claim', async (
   const [account] = await seed({ count: 1, secondsLeft: -60, dueInSeconds: -60 })
   if (!account) throw new Error('one was seeded')
   // A flight of a reader that has not claimed yet, while the background claims.
-  let land: () => void = () => {}
-  const landing = new Promise<void>((resolve) => {
-    land = resolve
-  })
-  void world.parts.refreshes.join(account.id, async () => {
-    await landing
-    return { kind: 'yielded' }
-  })
-  await createRefresher(world.parts)()
-  land()
-  await world.parts.refreshes.landed()
+  const { db, refresher } = world.parts
+  const { run } = db
+  const claiming = Promise.withResolvers<void>()
+  const late: typeof run = async (name, work, options) => {
+    if (name === 'claim_token_set') await claiming.promise
+    return run(name, work, options)
+  }
+  Object.assign(db, { run: late })
+  void refresher.refresh(account.id, 1)
+  await createRefreshAhead(world.parts)()
+  claiming.resolve()
+  await world.parts.refresher.landed()
   t.match(await statusOf(account.id), { status: 'active', generation: 2 }, 'at once, and not when the lease has run out')
   t.same(await violations(watched), [])
 })
@@ -77,10 +78,10 @@ t.test('while TikTok is down one account is tried at a time, and everything foll
     tries++
     return { kind: 'not_sent', reason: 'refused', cause: new Error('refused') }
   }
-  const round = createRefresher(world.parts)
+  const round = createRefreshAhead(world.parts)
   const roundLater = async (seconds: number) => {
     await round()
-    await world.parts.refreshes.landed()
+    await world.parts.refresher.landed()
     await world.timePasses(seconds)
   }
   await roundLater(61)

@@ -1,11 +1,14 @@
 // Refreshes ahead of expiry, for accounts that are used, and once a day for the others. Replicas share the work through the claims alone.
-
-import { readGate } from '../db/circuit-breakers.ts'
+import { readBreaker } from '../db/circuit-breakers.ts'
 import { type ClaimTerms, claimDueTokenSets, reclaimDueTokenSets } from '../db/claims.ts'
+import type { Db } from '../db/client.ts'
 import { dueBacklog } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
-import type { Parts } from '../parts.ts'
-import { believeRejections, spend } from '../token/refresh.ts'
+import { InFlight } from '../in-flight.ts'
+import type { Log, Metrics } from '../telemetry.ts'
+import type { Timings } from '../timings.ts'
+import { believeRejections, type Refresher } from '../token/refresh.ts'
+import type { Journal } from '../vault/journal.ts'
 import { Bucket } from './bucket.ts'
 
 /** TikTok states no limit for its token endpoint; this is what one replica asks for when it may. */
@@ -19,53 +22,67 @@ const concurrency = 192
 const smallestBatch = 32
 const idleMs = 1000
 
+export interface RefreshAheadDeps {
+  db: Db
+  refresher: Pick<Refresher, 'spendClaim' | 'started'>
+  log: Log
+  timings: Pick<Timings, 'leaseSeconds'>
+  stopping: AbortSignal
+}
+
 /** @returns one round of the loop: claims what is due and may be started now, starts it, and says how long to rest */
-export function createRefresher(parts: Parts, bucket: Bucket = new Bucket(perSecond, perSecond / 5)): () => Promise<number> {
-  const inFlight = new Set<Promise<unknown>>()
-  let onDemandSeen = parts.refreshes.started
+export function createRefreshAhead(
+  { db, refresher, log, timings, stopping }: RefreshAheadDeps,
+  bucket: Bucket = new Bucket(perSecond, perSecond / 5),
+): () => Promise<number> {
+  const inFlight = new InFlight()
+  let onDemandSeen = refresher.started
   let inDoubt: { terms: ClaimTerms; heldSince: number } | undefined
 
   return async () => {
     // Refreshes somebody is waiting for come out of the same bucket, without asking it.
-    bucket.take(parts.refreshes.started - onDemandSeen)
-    onDemandSeen = parts.refreshes.started
+    bucket.take(refresher.started - onDemandSeen)
+    onDemandSeen = refresher.started
 
-    while (concurrency - inFlight.size < smallestBatch) await Promise.race(inFlight)
+    await inFlight.fewerThan(concurrency - smallestBatch + 1)
     const room = Math.min(concurrency - inFlight.size, bucket.available)
-    if (parts.stopping.aborted) return idleMs
+    if (stopping.aborted) return idleMs
     if (room < 1) return bucket.waitMs
     // A round whose answer was lost on the way may have claimed: those come first, or they would be nobody's for a lease.
     const again = inDoubt
     const heldSince = again?.heldSince ?? performance.now()
-    const terms = again?.terms ?? { attemptId: newId('att'), leaseSeconds: parts.timings.leaseSeconds }
+    const terms = again?.terms ?? { attemptId: newId('att'), leaseSeconds: timings.leaseSeconds }
     inDoubt = { terms, heldSince }
-    const claims = await (again ? reclaimDueTokenSets(parts.db, terms) : claimDueTokenSets(parts.db, room, terms))
+    const claims = await (again ? reclaimDueTokenSets(db, terms) : claimDueTokenSets(db, room, terms))
     inDoubt = undefined
     for (const claim of claims) {
-      // After a reader's flight, if one is up: it has found our claim and yields, or it has just landed and our claim is over.
-      const flight = parts.refreshes
-        .follow(claim.accountId, () => spend(parts, claim, heldSince))
-        .catch((error) => {
-          parts.log.error('background refresh failed', { accountId: claim.accountId, error })
-        })
-      inFlight.add(flight)
-      void flight.finally(() => inFlight.delete(flight))
+      inFlight.add(refresher.spendClaim(claim, heldSince)).catch((error) => {
+        log.error('background refresh failed', { accountId: claim.accountId, error })
+      })
     }
     bucket.take(claims.length)
     onDemandSeen += claims.length // what readers started meanwhile is taken in the next round
     if (claims.length === room || again) return 0
-    await believeRejections(parts, null, 100)
+    await believeRejections({ db, log }, null, 100)
     return idleMs
   }
 }
 
-/** What ops see of the backlog and of the gate. */
-export async function measureRefreshing({ db, metrics, spill }: Parts): Promise<void> {
-  const [backlog, gate] = await Promise.all([dueBacklog(db), readGate(db)])
+/** What ops see of the backlog and of the circuit breaker. */
+export async function measureRefreshing({
+  db,
+  metrics,
+  journal,
+}: {
+  db: Db
+  metrics: Metrics
+  journal: Pick<Journal, 'count'>
+}): Promise<void> {
+  const [backlog, breaker] = await Promise.all([dueBacklog(db), readBreaker(db)])
   metrics.dueBacklog.set(backlog.count)
   metrics.oldestDueSeconds.set(backlog.oldestSeconds)
-  metrics.spillFiles.set(spill.count())
+  metrics.journalFiles.set(journal.count())
   for (const reason of ['client_refused', 'unavailable', 'throttled'] as const) {
-    metrics.gateClosed.set({ reason }, gate.failures > 0 && gate.reason === reason ? 1 : 0)
+    metrics.breakerOpen.set({ reason }, breaker.failures > 0 && breaker.reason === reason ? 1 : 0)
   }
 }
