@@ -78,7 +78,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     forceCloseConnections: 'idle',
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
-    routerOptions: { maxParamLength: 128 },
+    routerOptions: { maxParamLength: 256 }, // an owner's 128 characters may be two units each
     frameworkErrors: (error, request, reply) => answerFailure(log, error, request, reply as unknown as FastifyReply),
     clientErrorHandler: (error, socket) => answerUnreadable(log, error, socket),
   })

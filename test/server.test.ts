@@ -259,7 +259,7 @@ t.test('S40: bodies are not coerced', async (t) => {
   t.match(await open({ account_type: 'Creator' }), { status: 422, body: { code: 'account_type_not_supported' } })
   t.match(await open({ age_confirmed: false }), { status: 422, body: { code: 'age_not_confirmed', mended_by: 'user' } })
   t.match(await open({ tier: 'platinum' }), { status: 400, body: { code: 'validation_failed' } })
-  for (const owner_id of ['', ' ', 'a b', 'a/b', 'x'.repeat(129), 'é', '\u0000'])
+  for (const owner_id of ['', '.', '..', 'x'.repeat(129), '\u0000', 'two\nlines'])
     t.match(await open({ owner_id }), { status: 400, body: { code: 'validation_failed' } })
   for (const label of ['', '  ', 'two\nlines', 'x'.repeat(101), '\ud800', '\u0000'])
     t.match(await open({ label }), { status: 400, body: { code: 'validation_failed' } })

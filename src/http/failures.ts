@@ -88,10 +88,10 @@ const fastifyFailures: Record<string, ConstructorParameters<typeof ServiceError>
 
 /** Names the place and what is wanted, never what was sent. */
 function sentenceOf(issues: FastifySchemaValidationError[], context: string): string {
-  const sentences = issues.slice(0, 5).map(({ keyword, instancePath, params }) => {
+  const sentences = issues.slice(0, 5).map(({ keyword, instancePath, params, message = '' }) => {
     // Path segments that are ours are plain names and indexes; anything else came from outside.
     const path = /^(\/[a-z0-9_]{1,40})+$/.test(instancePath) ? instancePath : ''
-    return `${context}${path} ${wanted(keyword, params)}`
+    return `${context}${path} ${keyword === 'custom' ? message : wanted(keyword, params)}`
   })
   return `${sentences.join('; ')}.`
 }

@@ -1,10 +1,19 @@
 // What several routes ask for in the same words: ids, owners, labels.
 import { z } from 'zod'
 
+/**
+ * Identity providers give anything: `auth0|5f7c`, addresses, URLs. What is refused would not come through whole (half a character, `.` and `..`, which
+ * vanish from a URL) or would show as something else (controls, line breaks, changes of direction). Characters are code points.
+ */
+const ownerId = /^(?!\.{1,2}$)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]{1,128}$/u
+
 export const OwnerId = z
   .string()
-  .regex(/^(?!\.{1,2}$)[A-Za-z0-9_.:@-]{1,128}$/) // `.` and `..` vanish from a URL
-  .describe("The caller's own id of a person or team")
+  .refine((text) => ownerId.test(text), 'must be 1 to 128 characters without control characters, and neither `.` nor `..`')
+  .meta({ minLength: 1, maxLength: 128 })
+  .describe(
+    "The caller's own id of a person or team, compared as it is sent: no case is folded and no Unicode form changed. Percent-encoded in a path or query, `+` and `/` too",
+  )
 
 /** What people type: bounded, one line, no control characters, well-formed. */
 export const Label = z

@@ -1,10 +1,12 @@
 // Owners over HTTP: who may look and set, and that an erased owner is erased.
+import fc from 'fast-check'
 import t from 'tap'
 import { replayExchange } from '../../src/connect/grant.ts'
 import { listNotices } from '../../src/db/notices.ts'
 import { eventually } from '../rig/eventually.ts'
 import { noticeBody, sendNotice } from '../rig/notice.ts'
-import { startWorld, type World } from '../world.ts'
+import { startTierService } from '../rig/tier-service.ts'
+import { returnUrl, startWorld, type World } from '../world.ts'
 
 t.test('an owner is looked at with accounts:read and changed with owners:write', async (t) => {
   const world = await startWorld(t)
@@ -28,10 +30,106 @@ t.test('an owner is looked at with accounts:read and changed with owners:write',
   t.equal((await world.call('PUT', '/owners/user_42', { body: { tier: 'creator', limit: 50 } })).status, 400)
 })
 
-t.test('an owner id that would vanish from a URL is refused', async (t) => {
+const fromIdentityProviders = [
+  'auth0|5f7c',
+  'google-oauth2|103547991597142817347',
+  'jo+x@example.com',
+  "o'brien",
+  'https://login.example.com/users/42?tenant=a&b=c#x',
+  'urn:example:user;v=1',
+  'josé', // composed
+  'jose\u0301', // decomposed: another owner
+  'CN=Jo Smith,OU=Sales,O=Müller GmbH',
+  'DOMAIN\\jo',
+  'a b',
+  '100%',
+  '%2F',
+  'a/../b',
+  '..a',
+  '...',
+  '用户四十二',
+  'مستخدم',
+  '👩‍👩‍👧',
+  'x'.repeat(128),
+  '😀'.repeat(128),
+  '{"sub":"42"}',
+  '<b>&amp;"\'',
+]
+
+t.test('an owner id is what an identity provider gives, in a body, in a path and in a query', async (t) => {
+  const tiers = await startTierService(t)
+  const world = await startWorld(t, { env: { TIER_SERVICE_URL: `${tiers.url}/tiers/` } })
+  for (const owner_id of fromIdentityProviders) {
+    const path = `/owners/${encodeURIComponent(owner_id)}`
+    t.match(await world.call('PUT', path, { body: { tier: 'creator' } }), { status: 200, body: { owner_id } }, owner_id)
+    t.match(await world.call('GET', path), { status: 200, body: { owner_id } })
+    t.equal(tiers.seen.at(-1)?.path, `/tiers/${encodeURIComponent(owner_id)}`, 'the tier service is asked for the same')
+    await world.openSession({ owner_id })
+    const listed = await world.call('GET', `/accounts?owner_id=${encodeURIComponent(owner_id)}`)
+    t.match(listed, { status: 200, body: { accounts: [] } })
+  }
+  t.equal(new Set(tiers.seen.map(({ path }) => path)).size, fromIdentityProviders.length, 'no two are one')
+})
+
+t.test('an account of such an owner is found, counted and erased under the whole of its id', async (t) => {
   const world = await startWorld(t)
-  await t.rejects(world.openSession({ owner_id: '..' }), /validation_failed/)
-  await t.resolves(world.openSession({ owner_id: '..a' }))
+  const owner = 'https://login.example.com/users/jo+x?a=1|é'
+  const account = await world.connect({ owner })
+  t.equal(account.owner_id, owner)
+  await world.connect({ owner: 'https://login.example.com/users/jo+x', person: 'jonas' })
+  const { body } = await world.call<{ accounts: { id: string }[] }>('GET', `/accounts?owner_id=${encodeURIComponent(owner)}`)
+  t.same(
+    body.accounts.map(({ id }) => id),
+    [account.id],
+  )
+  const path = `/owners/${encodeURIComponent(owner)}`
+  t.match(await world.call('GET', path), { body: { owner_id: owner, accounts_connected: 1 } })
+  t.match(await world.call('DELETE', path), { status: 200, body: { owner_id: owner, accounts_disconnected: 1 } })
+})
+
+t.test('whatever text keeps the rule comes back as it was sent', async (t) => {
+  const world = await startWorld(t)
+  const text = fc.string({ unit: 'binary', minLength: 1, maxLength: 40 })
+  const allowed = text.filter((id) => !/^\.{1,2}$|[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/u.test(id))
+  await fc.assert(
+    fc.asyncProperty(allowed, async (owner_id) => {
+      const set = await world.call('PUT', `/owners/${encodeURIComponent(owner_id)}`, { body: { tier: 'free' } })
+      return set.status === 200 && set.body.owner_id === owner_id
+    }),
+    { numRuns: 100 },
+  )
+})
+
+t.test('an owner id that would not come through whole, or show as another, is refused with the rule', async (t) => {
+  const world = await startWorld(t)
+  const rule = 'body/owner_id must be 1 to 128 characters without control characters, and neither `.` nor `..`.'
+  const refused = [
+    '',
+    '.',
+    '..',
+    'a\u0000',
+    'a\nb',
+    '\u007f',
+    '\u0085',
+    'a\u2028b',
+    '\u2029',
+    '\ud800',
+    'a\udc00',
+    '\u202eevil',
+    '\u2066x',
+  ]
+  for (const owner_id of [...refused, 'x'.repeat(129), '😀'.repeat(129)]) {
+    const answer = await world.call('POST', '/connect-sessions', { body: { owner_id, return_url: returnUrl } })
+    t.match(answer, { status: 400, body: { code: 'validation_failed', detail: rule } }, Buffer.from(owner_id).toString('hex'))
+    if (!owner_id.isWellFormed() || /^\.*$/.test(owner_id)) continue // neither can be written into a path
+    t.match(await world.call('GET', `/owners/${encodeURIComponent(owner_id)}`), {
+      status: 400,
+      body: { code: 'validation_failed' },
+    })
+    t.match(await world.call('GET', `/accounts?owner_id=${encodeURIComponent(owner_id)}`), { status: 400 })
+  }
+  for (const path of ['/owners/%ED%A0%80', '/owners/%E9', '/owners/%00', '/owners/%'])
+    t.match(await world.call('GET', path), { status: 400, body: { code: 'validation_failed' } }, path)
 })
 
 t.test('an erased owner: every account disconnected and revoked, and nothing of the person left', async (t) => {
