@@ -1,44 +1,40 @@
 // A directory of small files that survive a power loss, on a disk that may be slow, full or hanging.
 //
-// Each file is synced by itself, the directory once for all who wait for it. Node does file work on a pool of threads (four, unless
-// UV_THREADPOOL_SIZE says more, as main.ts does) and shares them with DNS look-ups: some are left free here, so that a hanging disk
-// stops no request to TikTok. One journal for all would be faster, but a file by itself can be seen, copied and removed by itself.
+// Node does file work and DNS look-ups on the same few threads, so some are left free: a hanging disk must not stop calls to TikTok.
+// One file per answer is slower than a single log, but each can be seen, copied and removed on its own.
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 export interface DurableDirectory {
-  /** @returns the names of whole files; none when the directory is gone */
+  /** @returns the names of complete files; empty when the directory is gone */
   names(): Promise<string[]>
   /**
-   * Under its name the file is whole and synced, or not there.
+   * The file appears under its name complete and synced, or not at all.
    *
-   * @param isWanted asked once more when its turn comes: a disk that was away need not catch up on what is settled
-   * @throws the file system's error, or Error when too much is waiting
+   * @param isWanted asked again when its turn comes: a disk that was away does not have to write what is already settled
+   * @throws the file system's error, or Error when too many writes are waiting
    */
   write(name: string, text: string, isWanted: () => boolean): Promise<void>
   /** @returns null when there is no such file */
   read(name: string): Promise<string | null>
-  /** A missing file is fine. No sync: after a power loss the file may be back. */
+  /** A missing file is fine. Not synced: after a power loss the file may be back. */
   remove(name: string): Promise<void>
   /**
-   * Finishes what dead writers, ours or a neighbour's, left between writing and renaming: what is whole gets its name.
+   * Finishes what writers that died left between writing and renaming: complete files get their name, others are deleted.
    *
-   * @param onTrouble hears of files that cannot be finished or cleared away; they are tried again next time
+   * @param onTrouble is told of files that could not be finished or deleted; they are tried again next time
    */
   sweep(onTrouble: (name: string, error: unknown) => void): Promise<void>
 }
 
-/**
- * With one more for the directory's sync three quarters of the threads, so that a quarter is left for everybody else. Two are the least:
- * with fewer than four threads none is left.
- */
+/** Together with one for the directory's sync, three quarters of the threads; a quarter is left for everything else. */
 const fileLanes = () => Math.max(2, Math.floor((Number(process.env.UV_THREADPOOL_SIZE) || 4) * 0.75) - 1)
 const waitingMax = 2_000
-// A write takes milliseconds; a file this old and without its name has lost its writer.
+// A write takes milliseconds: a temporary file this old has lost its writer.
 const staleAfterMs = 60_000
 const tmpName = /^(.+)\.[0-9a-f]{8}-[0-9a-f-]{27}\.tmp$/
-// Ends every file: nothing behind it was cut off.
+// The last byte of every complete file; without it the end was cut off.
 const endMark = '\n'
 
 /** @throws the file system's error when the directory can be neither found nor made */
@@ -58,12 +54,12 @@ export async function openDurableDirectory(dir: string): Promise<DurableDirector
         try {
           await writeSynced(tmp, text + endMark).catch(async (error) => {
             if (!isMissing(error)) throw error
-            await makeDirectory() // somebody cleaned up too much
+            await makeDirectory() // somebody deleted the directory too
             await writeSynced(tmp, text + endMark)
           })
           await rename(tmp, join(dir, name))
         } catch (error) {
-          await unlink(tmp).catch(() => {}) // the first error is the one to tell
+          await unlink(tmp).catch(() => {}) // the first error is the one to report
           throw error
         }
         return true
@@ -97,7 +93,7 @@ async function finish(dir: string, name: string, finalName: string): Promise<voi
     const isWhole = (await readFile(tmp, 'utf8')).endsWith(endMark)
     await (isWhole ? rename(tmp, join(dir, finalName)) : unlink(tmp))
   } catch (error) {
-    nullIfMissing(error) // its writer lives after all, or a neighbour sweeps too
+    nullIfMissing(error) // its writer is alive after all, or another replica sweeps too
   }
 }
 
@@ -111,9 +107,9 @@ async function writeSynced(path: string, text: string): Promise<void> {
   }
 }
 
-/** Makes new names last: on most file systems, syncing a file does not sync the directory that lists it. */
+/** Makes new names durable: on most file systems, syncing a file does not sync the directory that lists it. */
 async function syncNames(dir: string): Promise<void> {
-  if (process.platform === 'win32') return // it cannot open directories, and keeps names in its journal
+  if (process.platform === 'win32') return // Windows cannot open directories; NTFS journals names itself
   const handle = await open(dir, 'r')
   try {
     await handle.sync()
@@ -126,7 +122,7 @@ async function namesIn(dir: string): Promise<string[]> {
   return (await readdir(dir).catch(nullIfMissing)) ?? []
 }
 
-/** Runs at most `width` at a time, in order of asking; refuses who would wait behind `behindMax` others. */
+/** Runs at most `width` at a time, first come first served; refuses work that would wait behind `behindMax` others. */
 function lanes(width: number): <T>(work: () => Promise<T>, behindMax?: number) => Promise<T> {
   const waiting: (() => void)[] = []
   let free = width
@@ -144,13 +140,13 @@ function lanes(width: number): <T>(work: () => Promise<T>, behindMax?: number) =
   }
 }
 
-/** One run for all who ask while another is under way: that one may have begun too early to count for them. */
+/** Everybody who asks during a run shares the next one: the present run may have started too early to cover them. */
 function shared(run: () => Promise<void>): () => Promise<void> {
   let current: Promise<void> = Promise.resolve()
   let next: Promise<void> | undefined
   return () => {
     next ??= current
-      .catch(() => {}) // told to those who waited for it
+      .catch(() => {}) // reported to those who waited for it
       .then(() => {
         current = run()
         next = undefined

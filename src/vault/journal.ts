@@ -1,16 +1,16 @@
-// Where a token answer outlives us until PostgreSQL has it: one sealed file per answer, gone as soon as it is recorded.
+// The journal: TikTok's token answers on disk until PostgreSQL has them, so that they outlive this process. One sealed file each.
 import { z } from 'zod'
 import { within } from '../waiting.ts'
 import { openDurableDirectory } from './durable.ts'
 import type { SealPlace, Vault } from './vault.ts'
 
 const JournalEntry = z.object({
-  /** The attempt it answers; by this, whoever replays it twice recognises the first time. */
+  /** The attempt it answers; a second replay recognises the first by it. */
   id: z.string().regex(/^[A-Za-z0-9_-]+$/),
   kind: z.enum(['refresh', 'exchange']),
   /** The account (refresh) or the connect session (exchange). */
   subject: z.string(),
-  /** TikTok's answer and what else recording it needs: JSON, known only to whoever wrote it. */
+  /** TikTok's answer and whatever recording it needs: JSON that only its writer understands. */
   body: z.unknown(),
 })
 export type JournalEntry = z.infer<typeof JournalEntry>
@@ -24,33 +24,33 @@ export interface JournalTrouble {
 
 export interface Journal {
   /**
-   * Resolves when the answer is on disk. Never rejects: a full or hanging disk must not stop a refresh whose token is spent.
+   * Resolves when the answer is on disk. Never rejects: a full or hanging disk must not stop a refresh whose token is already spent.
    *
-   * @returns false when the disk refuses or takes too long, which `onTrouble` hears. Call `remove` in either case: a late
+   * @returns false when the disk refuses or takes too long; `onTrouble` is told. Call `remove` in either case, because a late
    *   write may still land.
    */
   write(entry: JournalEntry): Promise<boolean>
-  /** Forgets an answer that is recorded. Never rejects; a missing file is fine: another process may have replayed it. */
+  /** Deletes an answer that is recorded. Never rejects; the file may be missing, because another process replayed it. */
   remove(id: string): Promise<void>
   /**
-   * Everything that waits, of all processes that share the directory, what they are about to record included.
+   * Everything that waits, from all processes that share the directory, including what they are recording right now.
    *
-   * @returns `unreadable`: names of files that do not open (a key taken away too early, a bad disk). They stay where they are.
-   * @throws the file system's error when the directory cannot be read: that is not an empty list
+   * @returns `unreadable`: names of files that do not open (a key removed too early, a bad disk). They are left alone.
+   * @throws the file system's error when the directory cannot be read, which is not the same as an empty list
    */
   list(): Promise<{ entries: JournalEntry[]; unreadable: string[] }>
-  /** Answers that this process has written or listed, and not removed. */
+  /** Answers that this process has written or listed and not yet removed. */
   count(): number
-  /** The vault keys that the oldest two hundred files are sealed with, those included that do not open; none while the disk is away. */
+  /** The vault keys that the oldest two hundred files are sealed with, even unreadable ones; empty while the disk is away. */
   keyIds(): Promise<string[]>
 }
 
 const fileName = /^((?:refresh|exchange)-[A-Za-z0-9_-]+)\.spill$/
 
 /**
- * @param onTrouble to be logged and counted
+ * @param onTrouble is told of everything that should be logged and counted
  * @param timeoutMs how long a refresh waits for the disk
- * @throws the file system's error when the directory can be neither made nor read: a setting to correct, at start
+ * @throws the file system's error when the directory can be neither created nor read: a setting to correct at start
  */
 export async function openJournal(options: {
   dir: string
@@ -80,7 +80,7 @@ export async function openJournal(options: {
   }
 
   let overdue = 0
-  /** Work goes on when its time is over. While any is overdue nobody waits for the disk again: one slow refresh is enough. */
+  /** Late work still finishes. While any is late, nobody waits for the disk again: one slow refresh is enough. */
   async function inTime(work: Promise<unknown>): Promise<void> {
     const patienceMs = overdue > 0 ? 0 : timeoutMs
     const isLate = await within(
@@ -96,7 +96,7 @@ export async function openJournal(options: {
       }
       work.then(settle, settle)
     }
-    throw new Error('The disk does not answer in time')
+    throw new Error('The disk did not answer in time')
   }
 
   const sweep = () => directory.sweep((about, error) => onTrouble({ doing: 'sweep', about, error }))
@@ -108,7 +108,7 @@ export async function openJournal(options: {
         const { id, kind } = JournalEntry.parse(entry)
         known.set(id, { kind, isStored: false })
         const stored = store(entry)
-        stored.catch(() => known.delete(id)) // however late: what never landed does not wait
+        stored.catch(() => known.delete(id)) // however late: what was never stored is not waiting
         await inTime(stored)
         return true
       } catch (error) {
@@ -142,7 +142,7 @@ export async function openJournal(options: {
         notFound.delete(entry.id)
         known.set(entry.id, { kind: entry.kind, isStored: true })
       }
-      for (const id of notFound) known.delete(id) // a neighbour has replayed and removed it
+      for (const id of notFound) known.delete(id) // another replica has replayed and removed it
       return { entries, unreadable }
     },
 
@@ -157,19 +157,19 @@ export async function openJournal(options: {
           if (sealed !== null) keyIds.add(vault.keyIdOf(sealed))
         }
       } catch {
-        // A bad disk is heard of by those who write to it; a file that is no sealed text waits for nobody's key.
+        // Writers report a bad disk; a file that is not sealed text needs no key.
       }
       return [...keyIds]
     },
   }
 }
 
-/** @throws ZodError for an id that is not one: it becomes part of a path */
+/** @throws ZodError for a malformed id, because it becomes part of a path */
 function stemOf({ kind, id }: Pick<JournalEntry, 'kind' | 'id'>): string {
   return `${kind}-${JournalEntry.shape.id.parse(id)}`
 }
 
-/** Bound to the file's name: one renamed to another attempt does not open. */
+/** Bound to the file's name, so a file renamed to another attempt does not open. */
 function placeOf(stem: string): SealPlace {
   return { purpose: 'spill', subject: stem, generation: 0 }
 }

@@ -1,7 +1,7 @@
-// The vault's master keys: read once from VAULT_KEYS, checked, and from then on only used, never shown.
+// The vault's master keys: read once from VAULT_KEYS, checked, and never shown again.
 import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto'
 
-/** What a sealed text is for. Each has its own sub-key (ASVS 11.1.2), so a text never opens as another kind of secret. */
+/** What a sealed text is for. Each purpose has its own sub-key (S22), so a text never opens as another kind of secret. */
 export type Purpose =
   | 'access_token'
   | 'refresh_token'
@@ -16,11 +16,11 @@ export type Purpose =
 
 /** The key bytes live in closures and KeyObjects: neither `util.inspect` nor `JSON.stringify` finds anything to print. */
 export interface Keyring {
-  /** Every new text is sealed with this one. */
+  /** New texts are sealed with this key. */
   readonly primaryId: string
   /** All ids, the primary first. */
   readonly ids: readonly string[]
-  /** @returns the sub-key, derived at its first use; undefined when the ring holds no such key */
+  /** @returns the sub-key, derived at first use; undefined when the ring has no such key */
   subkey(keyId: string, purpose: Purpose): KeyObject | undefined
 }
 
@@ -32,7 +32,7 @@ const keyIdPattern = /^[a-z0-9_-]{1,32}$/
  *
  * @param source the variable to name in an error, VAULT_KEYS or VAULT_KEYS_FILE
  * @throws Error that names the source and the position of the bad entry, never any part of its text: somebody may have
- *   swapped id and key. Plain, as it can only stop the start and never reaches a caller.
+ *   swapped id and key
  */
 export function parseKeyring(text: string, source = 'VAULT_KEYS'): Keyring {
   const masters = new Map<string, KeyObject>()
@@ -51,7 +51,7 @@ export function parseKeyring(text: string, source = 'VAULT_KEYS'): Keyring {
 
     const master = createSecretKey(bytes)
     bytes.fill(0)
-    // Resealing from a key to its own copy would look like a change of keys and change nothing.
+    // Resealing from a key to a copy of itself would look like a key change and change nothing.
     for (const earlier of masters.values()) if (earlier.equals(master)) throw refuse('has the key of an earlier entry')
     masters.set(id, master)
   }
@@ -68,7 +68,7 @@ export function isKeyId(text: string): boolean {
   return keyIdPattern.test(text)
 }
 
-/** Joins texts so that no two different lists give the same bytes: before each, its length in bytes as a big-endian u32. */
+/** Joins texts, each behind its byte length as a big-endian u32, so that no two different lists give the same bytes. */
 export function lengthPrefixed(...texts: string[]): Buffer {
   let size = 0
   for (const text of texts) size += 4 + Buffer.byteLength(text)
@@ -102,7 +102,7 @@ function keyringOf(masters: ReadonlyMap<string, KeyObject>): Keyring {
   })
 }
 
-/** Both alphabets, padded or not; undefined for what Node's lenient decoder would silently skip or cut. */
+/** Both alphabets, padded or not; undefined for anything Node's lenient decoder would silently skip or cut off. */
 function decodeBase64(text: string): Buffer | undefined {
   const standard = text.replaceAll('-', '+').replaceAll('_', '/').replace(/=+$/, '')
   const bytes = Buffer.from(standard, 'base64')
@@ -110,13 +110,13 @@ function decodeBase64(text: string): Buffer | undefined {
 }
 
 /**
- * Catches zeros, repeated patterns, counting bytes, and anything a person could have typed, the example in .env.example
- * included. A random key is refused less than once in a billion.
+ * Catches zeros, repeated patterns, counting bytes, and anything a person could have typed, such as the example in
+ * .env.example. A random key is refused less than once in a billion times.
  */
 function weaknessOf(bytes: Buffer): string | undefined {
   const step = (bytes.readUInt8(1) - bytes.readUInt8(0)) & 0xff
   if (bytes.every((byte, i) => i === 0 || byte === ((bytes.readUInt8(i - 1) + step) & 0xff))) return 'is a constant or counts'
-  // 32 random bytes hold about 30 different values; a pattern of 16, repeated, holds at most 16.
+  // 32 random bytes have about 30 different values; a repeated pattern of 16 bytes has at most 16.
   if (new Set(bytes).size <= keyBytes / 2) return 'repeats itself'
   if (bytes.every((byte) => byte >= 0x20 && byte < 0x7f)) return 'is readable text, an example or a passphrase'
   return undefined

@@ -1,9 +1,9 @@
-// Seals secrets for one place each and opens them only there. The database sees nothing but what leaves `seal`.
+// Seals each secret for one place and opens it only there. The database only ever sees sealed text.
 import { createCipheriv, createDecipheriv, type KeyObject, randomFillSync } from 'node:crypto'
 import { ServiceError } from '../errors.ts'
 import { isKeyId, type Keyring, lengthPrefixed, type Purpose } from './keyring.ts'
 
-/** Where a sealed text belongs. It is authenticated with the text, so a row copied elsewhere or kept from earlier does not open. */
+/** Where a sealed text belongs. Authenticated with the text, so a row that was moved or kept from earlier does not open. */
 export interface SealPlace {
   readonly purpose: Purpose
   /** The account or connect session it belongs to. */
@@ -13,16 +13,16 @@ export interface SealPlace {
 }
 
 export interface Vault {
-  /** Those that can open, the primary first. */
+  /** The keys it can open with, the primary first. */
   readonly keyIds: readonly string[]
   seal(place: SealPlace, plaintext: string): string
-  /** @throws ServiceError credential_unreadable: unknown key, wrong place or changed bytes; which of the last two cannot be told */
+  /** @throws ServiceError credential_unreadable: unknown key, or wrong place or changed bytes, which look the same */
   open(place: SealPlace, sealed: string): string
   /** @throws ServiceError credential_unreadable: not a sealed text at all */
   keyIdOf(sealed: string): string
-  /** @returns the same secret under the primary key, or null when it is there already */
+  /** @returns the same secret under the primary key, or null when it already is */
   reseal(place: SealPlace, sealed: string): string | null
-  /** A text to keep beside the database: while it opens, the key under this id is still the same. */
+  /** A text to store in the database: as long as it opens, the key under this id has not changed. */
   sealCanary(keyId: string): string
   /** @returns false for a missing key, other bytes under the same id, or another key's canary */
   checkCanary(keyId: string, sealed: string): boolean
@@ -31,7 +31,7 @@ export interface Vault {
 const formatVersion = 'v1'
 const cipher = 'aes-256-gcm'
 const nonceBytes = 12
-// Said to Node on both sides: without it, its GCM takes tags down to 4 bytes, which can be guessed.
+// Set on both sides: otherwise Node's GCM accepts tags as short as 4 bytes, which can be guessed.
 const tagBytes = 16
 const gcm = { authTagLength: tagBytes }
 const canaryText = 'canary'
@@ -39,14 +39,14 @@ const canaryText = 'canary'
 /**
  * The sealed text is `v1.KEY_ID.base64url(nonce ‖ ciphertext ‖ tag)`, safe in a column, a file and a log.
  *
- * Nonces are random: NIST SP 800-38D §8.3 allows 2^32 seals under one key, here under one sub-key, so a busy service
- * (ten seals a second for a purpose) takes a new primary key within thirteen years, one at 500 a second within three months.
+ * Nonces are random, so NIST SP 800-38D §8.3 allows 2^32 seals per sub-key: a new primary key within thirteen years at ten
+ * seals a second, within three months at 500.
  */
 export function createVault(keyring: Keyring): Vault {
   function sealWith(keyId: string, place: SealPlace, plaintext: string): string {
     const subkey = keyring.subkey(keyId, place.purpose)
     if (!subkey) throw new ServiceError('keyring_mismatch', `Put the vault key "${keyId}" into VAULT_KEYS and restart.`)
-    // An unpaired surrogate would come back as another character: rather no seal than a changed secret.
+    // An unpaired surrogate would come back as another character, and the secret would be changed.
     if (!plaintext.isWellFormed()) throw new TypeError('Only well-formed text can be sealed')
     const nonce = freshNonce()
     const gcmSeal = createCipheriv(cipher, subkey, nonce, gcm)
@@ -59,7 +59,7 @@ export function createVault(keyring: Keyring): Vault {
 
   function open(place: SealPlace, sealed: string): string {
     const { keyId, encoded } = split(sealed)
-    // By id, never by trying: a key that is not the named one gets no say.
+    // Picked by id, never by trying (S19).
     const subkey = keyring.subkey(keyId, place.purpose)
     if (!subkey) {
       throw unreadable(
@@ -97,24 +97,24 @@ export function createVault(keyring: Keyring): Vault {
 
 function split(sealed: string): { keyId: string; encoded: string } {
   const [version, keyId, encoded, ...rest] = sealed.split('.')
-  // The id goes into an error: only what is surely an id may, not a piece of some text stored by mistake.
+  // The id ends up in an error message, so it must be an id and not a piece of some text stored by mistake.
   if (version !== formatVersion || !keyId || !isKeyId(keyId) || encoded === undefined || rest.length > 0) {
     throw unreadable('It is not in a format that this release seals: restore the row, or run the release that wrote it.')
   }
   return { keyId, encoded }
 }
 
-/** @returns undefined for whatever is wrong: the difference helps only an attacker, and a crypto error may quote its input */
+/** @returns undefined for any failure: the difference helps only an attacker, and a crypto error may quote its input */
 function decrypt(subkey: KeyObject, place: SealPlace, keyId: string, encoded: string): string | undefined {
   const bytes = Buffer.from(encoded, 'base64url')
-  // Node's decoder skips foreign characters and spare bits; then two texts would open as one secret.
+  // Node's decoder skips foreign characters and spare bits, so two different texts would open as one secret.
   if (bytes.length < nonceBytes + tagBytes || bytes.toString('base64url') !== encoded) return undefined
   try {
     const gcmOpen = createDecipheriv(cipher, subkey, bytes.subarray(0, nonceBytes), gcm)
     gcmOpen.setAAD(placeBytes(place, keyId))
     gcmOpen.setAuthTag(bytes.subarray(-tagBytes))
     const plaintext = gcmOpen.update(bytes.subarray(nonceBytes, -tagBytes))
-    gcmOpen.final() // throws unless the tag fits: nothing above may be used before
+    gcmOpen.final() // throws unless the tag is right; the plaintext may not be used before this
     return plaintext.toString('utf8')
   } catch {
     return undefined
@@ -135,7 +135,7 @@ function unreadable(detail: string): ServiceError {
   return new ServiceError('credential_unreadable', detail)
 }
 
-// Random bytes are cheap by the page and dear by the dozen; each is handed out once.
+// One large randomFill is far cheaper than many 12-byte ones. No byte is used twice.
 const noncePage = Buffer.alloc(nonceBytes * 512)
 let noncePageUsed = noncePage.length
 
