@@ -188,6 +188,10 @@ export function createMetrics() {
       buckets: [0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12],
       registers,
     }),
+    assumedLifetimes: counter(
+      'tiktok_assumed_lifetimes_total',
+      'Access tokens whose expires_in was absent or nonsense: ten minutes were assumed',
+    ),
     leasesRunOut: counter('refresh_leases_run_out_total', 'Claims on a token set whose earlier holder never settled'),
     exactlyOnceViolations: counter(
       'exactly_once_violation_total',

@@ -17,7 +17,7 @@ import { SingleFlight } from '../single-flight.ts'
 import type { Metrics } from '../telemetry.ts'
 import type { TikTok, TokenAnswer } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
-import { datesOf } from '../token/expiry.ts'
+import { datesOf, tellAssumedLifetime } from '../token/expiry.ts'
 import { onceMore } from '../token/recording.ts'
 import { step } from '../token/steps.ts'
 import type { Journal } from '../vault/journal.ts'
@@ -159,6 +159,7 @@ async function settle(
         await recorded(() => revocations.refuse(openId, grant))
         return
       }
+      tellAssumedLifetime(deps, answer.tokenSet, { ...about, logId: answer.logId })
       const answered: AnsweredExchange = {
         sessionId: claim.id,
         attemptId,

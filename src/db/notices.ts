@@ -31,6 +31,7 @@ export async function databaseSeconds(db: Db): Promise<number> {
 
 export interface ClaimedNotice {
   bodyHash: string
+  saidAt: Date
   body: Buffer
   attempts: number
 }
@@ -47,7 +48,7 @@ export async function claimNotices(db: Db, limit: number): Promise<ClaimedNotice
       update notices n set attempts = n.attempts + 1,
         next_attempt_at = now() + least(interval '1 hour', interval '15 seconds' * power(2, least(n.attempts, 10)))
       from due d where n.body_hash = d.body_hash
-      returning n.body_hash, n.body, n.attempts`,
+      returning n.body_hash, n.said_at, n.body, n.attempts`,
   )
 }
 

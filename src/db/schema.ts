@@ -100,7 +100,7 @@ export const tokenSets = pgTable(
     sealedRefreshToken: text('sealed_refresh_token').notNull(),
     accessExpiresAt: at('access_expires_at').notNull(),
     refreshExpiresAt: at('refresh_expires_at'),
-    /** expires_in as TikTok said it; 0 when it said nonsense */
+    /** expires_in as TikTok said it, or what is assumed when it said nonsense */
     lifetimeSeconds: integer('lifetime_seconds').notNull(),
     refreshedAt: at('refreshed_at').notNull().defaultNow(),
     /** the attempt whose answer made this generation: a repeat after a lost database answer recognises itself */

@@ -129,10 +129,9 @@ export async function saveTokenSet(
   db: Db,
   spent: { accountId: string; generation: number; attemptId: string },
   next: SealedTokenSet,
-  waitSeconds: number,
 ): Promise<SaveOutcome> {
   const { accountId, generation: spentGeneration, attemptId } = spent
-  const save = { accountId, spentGeneration, attemptId, ...next, waitSeconds }
+  const save = { accountId, spentGeneration, attemptId, ...next }
   const rows = await db.run(
     'save_token_set',
     (sql) => sql<{ outcome: SaveOutcome }[]>`select save_token_set(${sql.json(snakeCased(save))}) as outcome`,

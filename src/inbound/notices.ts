@@ -83,7 +83,7 @@ export async function receiveNotice(
     throw new ServiceError('keyring_mismatch', 'Nothing is written until an operator has put the right vault keys in place.', {
       retryAfterSeconds: 30,
     })
-  const notice = parseNotice(rawBody)
+  const notice = parseNotice(rawBody, verdict.t)
   const isNew = await storeNotice(db, {
     bodyHash: digest(rawBody),
     event: notice?.event ?? 'unreadable',
@@ -106,7 +106,7 @@ export async function settleNotices(deps: SettleDeps): Promise<void> {
 
 async function settle(deps: SettleDeps, row: ClaimedNotice): Promise<void> {
   const { db, log, metrics } = deps
-  const settlement = await act(deps, parseNotice(row.body))
+  const settlement = await act(deps, parseNotice(row.body, row.saidAt.getTime() / 1000))
   if (settlement === 'later') return mustWait(deps, row)
   await settleNotice(db, row.bodyHash, settlement)
   metrics.notices.inc({ outcome: settlement.outcome })

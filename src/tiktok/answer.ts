@@ -1,4 +1,5 @@
 // Reading what TikTok's servers (or something in front of them) sent back. Nothing here trusts a status, a length or a word.
+import { z } from 'zod'
 import { type BrokenReason, type CallOutcome, headerOf } from '../outbound/call.ts'
 import { textOf } from '../outbound/coding.ts'
 
@@ -38,17 +39,39 @@ export function errorCodeOf(answer: Record<string, unknown>): string | undefined
 
 export const isRateLimit = (status: number, code?: string) => status === 429 || code === 'rate_limit_exceeded'
 
+/** A number however it is written: 7200, "7200" and " 7200.0 " are one. @returns undefined for what is none */
+export function numberOf(value: unknown): number | undefined {
+  const isNumeric = typeof value === 'string' && /^\s*[+-]?\d{1,20}(\.\d{0,20})?\s*$/.test(value)
+  const number = isNumeric ? Number(value) : value
+  return typeof number === 'number' && Number.isFinite(number) ? number : undefined
+}
+
+/** A whole number within bounds, less any fraction; whatever else comes is null and sinks nothing. */
+export const wholeNumber = (min: number, max: number) =>
+  z
+    .unknown()
+    .transform((value): number | null => {
+      const whole = Math.floor(numberOf(value) ?? Number.NaN)
+      return whole >= min && whole <= max ? whole : null
+    })
+    .catch(null) // a field that is missing
+
 /**
- * @returns whole seconds from 1 to 3600. A date is measured against the answer's own `Date` header, so that a wrong clock of ours
- *   does not stretch the wait (RFC 9110 §10.2.3).
+ * @returns whole seconds from 1 to 3600; undefined when there is no wait in it. A date is measured against the answer's own `Date` header,
+ *   so that a wrong clock of ours does not stretch the wait (RFC 9110 §10.2.3).
  */
 export function retryAfterSeconds({ headers }: Answered): number | undefined {
   const text = headerOf(headers, 'retry-after')?.trim()
   if (!text) return undefined
-  // Date.parse reads a date into almost anything ("-5" too): only HTTP's own form gets there.
-  const date = text.endsWith(' GMT') ? Date.parse(text) : Number.NaN
-  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : (date - answeredAt(headers)) / 1000
-  return Number.isNaN(seconds) ? undefined : Math.min(Math.max(Math.ceil(seconds), 1), maxRetryAfterSeconds)
+  const seconds = numberOf(text) ?? (httpDate(text) - answeredAt(headers)) / 1000
+  const isWait = seconds >= 0 || (numberOf(text) === undefined && !Number.isNaN(seconds)) // a date may have passed on the way
+  return isWait ? Math.min(Math.max(Math.ceil(seconds), 1), maxRetryAfterSeconds) : undefined
+}
+
+/** Date.parse reads a date into almost anything ("-5" too), so only dates get there; without a zone they are in GMT (RFC 9110 §5.6.7). */
+function httpDate(text: string): number {
+  if (/^(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(text)) return Date.parse(/ (GMT|UTC)$/i.test(text) ? text : `${text} GMT`)
+  return /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/i.test(text) ? Date.parse(text) : Number.NaN
 }
 
 export const throttledForSeconds = (answered: Answered) => retryAfterSeconds(answered) ?? defaultRetryAfterSeconds

@@ -11,13 +11,14 @@ import {
   readObject,
   throttledForSeconds,
   troubleOf,
+  wholeNumber,
 } from './answer.ts'
 
 export interface TokenSet {
   accessToken: string
   /** null: none came, or nothing usable: the old one stays (RFC 6749 §6: issuing a new one is optional). */
   refreshToken: string | null
-  /** null: TikTok stated nonsense. The access token is not to be handed out; refresh again later. */
+  /** null: TikTok stated none, or nonsense: the token is good for a while that is assumed (token/expiry.ts). */
   expiresInSeconds: number | null
   refreshExpiresInSeconds: number | null
   openId: string
@@ -59,13 +60,7 @@ const meanings = {
 } as const
 
 const tokenText = z.string().regex(/^[\x21-\x7e]{1,2048}$/)
-const secondsUpTo = (days: number) =>
-  z
-    .int()
-    .min(1)
-    .max(days * 86_400)
-    .nullable()
-    .catch(null)
+const secondsUpTo = (days: number) => wholeNumber(1, days * 86_400)
 
 /**
  * A grant stands on its access token and open_id. Nonsense in the other fields becomes null instead of sinking the answer: when it

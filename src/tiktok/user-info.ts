@@ -11,6 +11,7 @@ import {
   readObject,
   throttledForSeconds,
   troubleOf,
+  wholeNumber,
 } from './answer.ts'
 import type { App } from './oauth.ts'
 
@@ -74,6 +75,9 @@ const line = (maxLength: number) =>
     .nullable()
     .catch(null)
 
+/** More than there are people, and less than a number that is not exact. */
+const mostFollowers = 1e12
+
 const User = z
   .object({
     open_id: z
@@ -88,8 +92,11 @@ const User = z
       .nullable()
       .catch(null),
     username: line(100),
-    is_verified: z.boolean().nullable().catch(null),
-    follower_count: z.int().nonnegative().nullable().catch(null),
+    is_verified: z
+      .union([z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')])
+      .nullable()
+      .catch(null),
+    follower_count: wholeNumber(0, mostFollowers),
   })
   .transform(
     (user): TikTokUser => ({

@@ -1,7 +1,7 @@
 // TikTok's notices: whose they are, and what they say. The signature comes before everything, parsing included.
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
-import { isObject } from './answer.ts'
+import { isObject, numberOf } from './answer.ts'
 
 export type WebhookVerdict =
   | { ok: true; t: number }
@@ -22,7 +22,7 @@ export interface Notice {
   event: string
   /** Absent from data portability's notices. */
   userOpenId: string | null
-  /** When it happened at TikTok; order of arrival is not order of events. */
+  /** When it happened at TikTok, or when TikTok signed it if it does not say; order of arrival is not order of events. */
   createTimeSeconds: number
   /** Empty when TikTok's string in the string could not be read. */
   content: Record<string, unknown>
@@ -70,17 +70,19 @@ export function verifyWebhook(request: {
 /**
  * Reads a verified notice.
  *
+ * @param signedAtSeconds the signature's `t`, which serves where the notice names no time that can be
  * @returns null when it is not a notice at all. It was signed, so the answer is 200 all the same: a repeat would not read better.
  */
-export function parseNotice(rawBody: Buffer): Notice | null {
+export function parseNotice(rawBody: Buffer, signedAtSeconds: number): Notice | null {
   const parsed = WireNotice.safeParse(readJson(rawBody.toString('utf8')))
   if (!parsed.success) return null
   const { client_key, event, user_openid, create_time, content: text } = parsed.data
   const value = typeof text === 'string' ? readJson(text) : text
   const content = isObject(value) ? value : {}
-  const notice: Notice = { clientKey: client_key, event, userOpenId: user_openid, createTimeSeconds: create_time, content }
-  if (event === 'authorization.removed' && typeof content.reason === 'number' && Number.isInteger(content.reason))
-    notice.removalReason = content.reason
+  const createTimeSeconds = happenedAt(create_time, signedAtSeconds)
+  const notice: Notice = { clientKey: client_key, event, userOpenId: user_openid, createTimeSeconds, content }
+  const reason = numberOf(content.reason)
+  if (event === 'authorization.removed' && reason !== undefined && Number.isInteger(reason)) notice.removalReason = reason
   return notice
 }
 
@@ -92,10 +94,20 @@ const WireNotice = z.object({
     .regex(/^[\x21-\x7e]{1,128}$/)
     .nullable()
     .catch(null),
-  // Up to the year 5138, so that it always fits a Date; milliseconds would not pass.
-  create_time: z.int().nonnegative().max(99_999_999_999),
+  create_time: z.unknown().optional(),
   content: z.unknown().optional(),
 })
+
+/** TikTok's first year: no notice is about an earlier one. */
+const firstMomentSeconds = Date.UTC(2016) / 1000
+
+/** Seconds, or a finer unit, which would be thousands of years away; nothing happens after it was signed. */
+function happenedAt(createTime: unknown, signedAtSeconds: number): number {
+  let seconds = numberOf(createTime) ?? (typeof createTime === 'string' ? Date.parse(createTime) / 1000 : Number.NaN)
+  while (seconds > 99_999_999_999) seconds /= 1000
+  const isMoment = seconds >= firstMomentSeconds && seconds <= signedAtSeconds + maxAheadSeconds
+  return isMoment ? Math.floor(seconds) : signedAtSeconds
+}
 
 /** Names we do not know are left room for; each of ours must stand there once. */
 function readSignature(header: string): { t: string; digest: Buffer } | undefined {

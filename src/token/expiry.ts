@@ -1,29 +1,40 @@
 // From TikTok's "seconds remaining" to dates on the database's clock. Everything comes from the answer and nothing from a
-// constant: TikTok's lifetimes changed once already, from a day to two hours.
+// constant: TikTok's lifetimes changed once already, from a day to two hours. Only where it names none is one assumed, and said loudly.
+import type { Log, Metrics } from '../telemetry.ts'
 import type { TokenSet } from '../tiktok/client.ts'
 
 export interface TokenDates {
   accessExpiresAt: Date
   /** null: TikTok did not say */
   refreshExpiresAt: Date | null
-  /** expires_in, or 0 when TikTok stated nonsense: such an access token is never handed out */
+  /** expires_in, or what is assumed */
   lifetimeSeconds: number
-  /** how long to wait before refreshing again although the token is not good: nonsense must not become a storm */
-  waitSeconds: number
 }
 
-const waitAfterNonsenseSeconds = 60
+/** Shorter than any life TikTok was seen to give, so that the token is good, and long enough for refreshes not to become a storm. */
+const assumedLifetimeSeconds = 600
 
 /** @param issuedAt when the request left us, on the database's clock: the earliest moment the token can have been issued */
 export function datesOf(tokenSet: Pick<TokenSet, 'expiresInSeconds' | 'refreshExpiresInSeconds'>, issuedAt: Date): TokenDates {
   const { expiresInSeconds, refreshExpiresInSeconds } = tokenSet
   const after = (seconds: number) => new Date(issuedAt.getTime() + seconds * 1000)
+  const lifetimeSeconds = expiresInSeconds ?? assumedLifetimeSeconds
   return {
-    accessExpiresAt: after(expiresInSeconds ?? 0),
+    accessExpiresAt: after(lifetimeSeconds),
     refreshExpiresAt: refreshExpiresInSeconds === null ? null : after(refreshExpiresInSeconds),
-    lifetimeSeconds: expiresInSeconds ?? 0,
-    waitSeconds: expiresInSeconds === null ? waitAfterNonsenseSeconds : 0,
+    lifetimeSeconds,
   }
+}
+
+/** Somebody has to hear that TikTok names no lifetime that can be: what it named is not quoted, it is anybody's text. */
+export function tellAssumedLifetime(
+  { log, metrics }: { log: Log; metrics: Metrics },
+  { expiresInSeconds }: Pick<TokenSet, 'expiresInSeconds'>,
+  about: { accountId?: string; sessionId?: string; logId?: string | undefined },
+): void {
+  if (expiresInSeconds !== null) return
+  metrics.assumedLifetimes.inc()
+  log.error('TikTok named no lifetime of an access token: ten minutes were assumed; ask TikTok about this log id', about)
 }
 
 /** @returns the wait before try number `failures + 1`: doubling, bounded, and with up to a half of jitter so that crowds disperse */

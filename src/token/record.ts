@@ -16,7 +16,6 @@ const AnsweredRefresh = AnsweredTokens.extend({
   accountId: z.string(),
   /** the generation that was spent */
   generation: z.int(),
-  waitSeconds: z.number(),
 })
 export type AnsweredRefresh = z.infer<typeof AnsweredRefresh>
 
@@ -78,7 +77,6 @@ async function save({ db, vault, log, metrics, config, revocations }: RecordDeps
       scopes: answer.scopes,
       lostRequiredScope: config.tiktok.requiredScopes.some((scope) => !answer.scopes.includes(scope)),
     },
-    answer.waitSeconds,
   )
   const about = { accountId: answer.accountId, generation: answer.generation + 1 }
   switch (outcome) {

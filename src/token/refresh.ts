@@ -83,7 +83,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     const answer = await tiktok.refresh(checked.refreshToken)
     step('refresh.answered', claim.accountId)
 
-    const verdict = judge({ log, timings }, claim, answer, { refreshToken: checked.refreshToken, issuedAt })
+    const verdict = judge(deps, claim, answer, { refreshToken: checked.refreshToken, issuedAt })
     const outcome = await record(claim, verdict)
     metrics.refreshSeconds.observe((performance.now() - heldSince) / 1000)
     return counted(outcome)

@@ -2,10 +2,10 @@
 
 import type { BreakerReason } from '../db/circuit-breakers.ts'
 import type { Claim } from '../db/claims.ts'
-import type { Log } from '../telemetry.ts'
+import type { Log, Metrics } from '../telemetry.ts'
 import type { TokenAnswer } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
-import { backoffSeconds, datesOf } from './expiry.ts'
+import { backoffSeconds, datesOf, tellAssumedLifetime } from './expiry.ts'
 import type { AnsweredRefresh } from './record.ts'
 
 /** What became of one try to refresh an account's token set. Expected outcomes are values; surprises are errors. */
@@ -42,11 +42,12 @@ export type Verdict =
 
 /** @param sent.issuedAt when the request left us, on the database's clock */
 export function judge(
-  { log, timings }: { log: Log; timings: Timings },
+  deps: { log: Log; metrics: Metrics; timings: Timings },
   claim: Claim,
   answer: TokenAnswer,
   sent: { refreshToken: string; issuedAt: Date },
 ): Verdict {
+  const { log, timings } = deps
   const about = { accountId: claim.accountId, generation: claim.generation }
   const backoff = backoffSeconds(claim.failures, timings)
   switch (answer.kind) {
@@ -58,6 +59,7 @@ export function judge(
         const outcome = { kind: 'ambiguous', retryAfterSeconds: timings.leaseSeconds } as const
         return { kind: 'in_doubt', code: 'foreign_open_id', waitSeconds: backoff, breaker: undefined, outcome }
       }
+      tellAssumedLifetime(deps, tokenSet, { ...about, logId: answer.logId })
       return {
         kind: 'granted',
         answer: {

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import { warnExpiring } from '../../src/account/expiring.ts'
 import { createRefreshAhead } from '../../src/background/refresh-ahead.ts'
+import { openBreaker } from '../../src/db/circuit-breakers.ts'
 import { believeRejections } from '../../src/token/refresh.ts'
 import { everythingShown } from '../rig/shown.ts'
 import { startWorld, type World } from '../world.ts'
@@ -87,6 +88,29 @@ t.test('each reason says who can mend it', async (t) => {
       reauthorize_by: null,
     })
   })
+})
+
+t.test('a first token without a lifetime is handed out for ten minutes: connected and healthy are true together', async (t) => {
+  const world = await startWorld(t)
+  world.tiktok.faults.add({ route: 'token', omit: ['expires_in'] })
+  const account = await world.connect()
+  t.match(account, { status: 'active', health: { verdict: 'healthy' } })
+  t.equal((await world.call('GET', `/accounts/${account.id}/token`)).status, 200)
+  t.match(await world.parts.metrics.assumedLifetimes.get(), { values: [{ value: 1 }] })
+})
+
+t.test('an account of which nothing can be handed out just now is not healthy', async (t) => {
+  const world = await startWorld(t)
+  const { id } = await world.connect()
+  const { db } = world.parts
+  const verdict = async () => (await read(world, id)).health
+  await db.run('over', (sql) => sql`update token_sets set access_expires_at = now() - interval '1 second'`)
+  t.match(await verdict(), { verdict: 'healthy' }, 'over, and refreshed by whoever reads it')
+  await db.run('waits', (sql) => sql`update token_sets set next_attempt_at = now() + interval '1 minute'`)
+  t.match(await verdict(), { verdict: 'degraded', reasons: [{ code: 'tiktok_unavailable', mended_by: 'time' }] })
+  await db.run('free', (sql) => sql`update token_sets set next_attempt_at = now()`)
+  await openBreaker(db, 'throttled', 20)
+  t.match(await verdict(), { verdict: 'degraded', reasons: [{ code: 'tiktok_unavailable', mended_by: 'time' }] })
 })
 
 t.test('an end is announced 30, 7 and 1 days before, once each, by however many replicas', async (t) => {

@@ -44,6 +44,28 @@ t.test('F44: a removal that is delivered ten times ends the account once', async
   )
 })
 
+t.test('a removal ends the account however its time is written, and without one', async (t) => {
+  const world = await startWorld(t)
+  for (const [index, create_time] of [
+    undefined,
+    null,
+    'now',
+    0,
+    () => nowSeconds() * 1000 + 999,
+    () => `${nowSeconds() + 1}`,
+  ].entries()) {
+    const account = await world.connect()
+    const body = noticeBody(world, {
+      user_openid: account.open_id,
+      content: { reason: 1 },
+      create_time: typeof create_time === 'function' ? create_time() : create_time,
+    })
+    t.equal((await sendNotice(world, { body })).status, 200)
+    await settledNotices(world, index + 1)
+    t.equal((await world.call('GET', `/accounts/${account.id}/token`)).status, 410, `create_time ${create_time}`)
+  }
+})
+
 t.test('S52: a replay after the person has connected again changes nothing', async (t) => {
   const world = await startWorld(t)
   const body = noticeBody(world, { user_openid: (await world.connect()).open_id, content: { reason: 1 } })
@@ -126,7 +148,7 @@ t.test('S51: every validly signed notice is answered with exactly 200, and kept 
     kept.find(({ event }) => event === 'video.reticulated'),
     { outcome: 'unknown_event', body: Buffer.from(strange['an event nobody knows'] ?? '') },
   )
-  t.match(kept.find(({ outcome }) => outcome === 'foreign_client')?.event, 'authorization.removed')
+  t.match(kept.find(({ event }) => event === 'authorization.removed')?.outcome, 'foreign_client')
   t.notOk(
     kept.some(({ outcome }) => outcome === 'no_such_account'),
     'what was understood is not kept',

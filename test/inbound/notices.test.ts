@@ -14,7 +14,7 @@ import { startWorld, type World } from '../world.ts'
 /** Keeps a notice without anybody acting on it, as a process that died right after its answer did. */
 async function keep(world: World, fields: Fields): Promise<string> {
   const body = Buffer.from(noticeBody(world, fields))
-  const notice = parseNotice(body)
+  const notice = parseNotice(body, Date.now() / 1000)
   const bodyHash = digest(body)
   const saidAt = new Date((notice?.createTimeSeconds ?? 0) * 1000)
   await storeNotice(world.parts.db, { bodyHash, event: notice?.event ?? '', openId: notice?.userOpenId ?? null, saidAt, body })
@@ -44,7 +44,8 @@ t.test('every reason TikTok gives has its status_reason', async (t) => {
     [3, 'age_changed'],
     [4, 'tiktok_account_banned'],
     [9, 'removed_by_user'],
-    ['2', 'removed_by_user'],
+    ['2', 'tiktok_account_deleted'],
+    ['two', 'removed_by_user'],
     [undefined, 'removed_by_user'],
   ]
   for (const [reason, expected] of reasons) {

@@ -17,7 +17,7 @@ export interface Fields {
   user_openid?: string | null
   /** as TikTok writes it: JSON in a string */
   content?: unknown
-  create_time?: number
+  create_time?: unknown
   client_key?: string
 }
 

@@ -118,5 +118,9 @@ t.test('its notices verify and read', async (t) => {
   const notice = await arrived.promise
   const nowSeconds = Math.floor(Date.now() / 1000)
   t.match(verifyWebhook({ ...notice, secrets: [simulator.clientSecret], nowSeconds }), { ok: true })
-  t.match(parseNotice(notice.rawBody), { event: 'authorization.removed', userOpenId: tokenSet.openId, removalReason: 3 })
+  t.match(parseNotice(notice.rawBody, nowSeconds), {
+    event: 'authorization.removed',
+    userOpenId: tokenSet.openId,
+    removalReason: 3,
+  })
 })

@@ -64,7 +64,22 @@ t.test('F17: a missing refresh token is null, so that the old one is kept', asyn
 })
 
 t.test('F17: nonsense about a lifetime becomes null, and the rotated refresh token survives it', async (t) => {
-  for (const nonsense of [undefined, null, 0, -1, 1e12, 1.5, '7200', '', true, [7200]]) {
+  for (const nonsense of [
+    undefined,
+    null,
+    0,
+    -1,
+    '-1',
+    1e12,
+    0.5,
+    '',
+    'soon',
+    '7200s',
+    '1,200',
+    true,
+    [7200],
+    { seconds: 7200 },
+  ]) {
     t.match(await refreshAnswered(t, { body: { ...grant, expires_in: nonsense } }), {
       kind: 'granted',
       tokenSet: { ...tokenSet, expiresInSeconds: null },
@@ -77,6 +92,13 @@ t.test('F17: nonsense about a lifetime becomes null, and the rotated refresh tok
   t.match(await refreshAnswered(t, { body: JSON.stringify(grant).replace('7200', '1e999') }), {
     tokenSet: { expiresInSeconds: null },
   })
+})
+
+t.test('a lifetime is a number however it is written', async (t) => {
+  for (const written of ['7200', ' 7200 ', '7200.0', '+7200', 7200.0, 7200.9])
+    t.match(await refreshAnswered(t, { body: { ...grant, expires_in: written, refresh_expires_in: written } }), {
+      tokenSet: { expiresInSeconds: 7200, refreshExpiresInSeconds: 7200 },
+    })
 })
 
 t.test('lifetimes are taken as stated: 2 hours, a day, 366 days; 180 days, a year, 5 years', async (t) => {
@@ -175,10 +197,19 @@ t.test('F10: a 429 is throttling whatever it says, for as long as it says', asyn
   t.equal(await wait({ 'retry-after': '0' }), 1)
   t.equal(await wait({ 'retry-after': '999999999' }), 3600, 'an hour at most')
   t.equal(await wait({}), 60, 'unstated: the width of TikTok’s windows')
-  for (const nonsense of ['soon', '-5', '1e3', 'NaN']) t.equal(await wait({ 'retry-after': nonsense }), 60)
+  t.equal(await wait({ 'retry-after': ' 17.2 ' }), 18)
+  for (const nonsense of ['soon', '-5', '-0.5', '1e3', 'NaN', 'Wed', '5 minutes', '2026'.repeat(6), 'May 1'])
+    t.equal(await wait({ 'retry-after': nonsense }), 60)
   const date = 'Wed, 21 Oct 2015 07:28:00 GMT'
   t.equal(await wait({ 'retry-after': 'Wed, 21 Oct 2015 07:28:30 GMT', date }), 30, 'by their clock, not by ours')
   t.equal(await wait({ 'retry-after': 'Wed, 21 Oct 2015 07:27:00 GMT', date }), 1)
+  for (const form of [
+    'Wednesday, 21-Oct-15 07:28:30 GMT',
+    'Wed Oct 21 07:28:30 2015',
+    '2015-10-21T07:28:30Z',
+    '2015-10-21T09:28:30+02:00',
+  ])
+    t.equal(await wait({ 'retry-after': form, date }), 30, form)
   t.equal(await wait({ 'retry-after': '5' }, { error: 'invalid_grant' }), 5)
   t.match(await refreshAnswered(t, { body: { error: { code: 'rate_limit_exceeded', message: '' } } }), { kind: 'throttled' })
 })

@@ -73,7 +73,12 @@ t.test('missing, unknown and nonsensical fields do not spoil the others', async 
     follower_count: -1,
   }
   t.match(await asked(t, { body: good(nonsense) }), { kind: 'ok', user: nobody })
-  t.match(await asked(t, { body: good({ ...wireUser, follower_count: '1234' }) }), { user: { ...user, followerCount: null } })
+  for (const follower_count of ['1234', '1234.0', 1234.7, ' 1234 '])
+    t.match(await asked(t, { body: good({ ...wireUser, follower_count }) }), { user: { ...user, followerCount: 1234 } })
+  for (const follower_count of [-1, '-1', 1e300, '9'.repeat(20), 'many', '', null, {}, '1e999'])
+    t.match(await asked(t, { body: good({ ...wireUser, follower_count }) }), { user: { ...user, followerCount: null } })
+  for (const is_verified of [true, 'true'])
+    t.match(await asked(t, { body: good({ is_verified }) }), { user: { isVerified: true } })
   t.match(await asked(t, { body: good({ ...wireUser, display_name: ' two\nlines\u0000 ' }) }), {
     user: { displayName: 'two lines' },
   })

@@ -92,7 +92,7 @@ t.test('S49: the signature is judged before the time', async (t) => {
 })
 
 t.test('a removal is read, with its reason and the time S53 needs', async (t) => {
-  t.same(parseNotice(rawBody), {
+  t.same(parseNotice(rawBody, nowSeconds), {
     clientKey: 'awkey',
     event: 'authorization.removed',
     userOpenId: 'u-1',
@@ -114,6 +114,7 @@ const notice = (changes: Record<string, unknown>) =>
         ...changes,
       }),
     ),
+    nowSeconds,
   )
 
 t.test('S51: other events are read too, known or not, and their reasons are not removals', async (t) => {
@@ -131,14 +132,39 @@ t.test('content that cannot be read leaves the rest of the notice standing', asy
     { removalReason: 2 },
     'an object, should they mend it',
   )
-  for (const reason of ['1', 1.5, null])
+  for (const reason of ['1', '1.0', 1.0])
+    t.match(notice({ event: 'authorization.removed', content: JSON.stringify({ reason }) }), { removalReason: 1 })
+  for (const reason of ['one', '', 1.5, null])
     t.notOk('removalReason' in (notice({ event: 'authorization.removed', content: JSON.stringify({ reason }) }) ?? {}))
   t.match(notice({ event: 'authorization.removed', content: '{"reason":9}' }), { removalReason: 9 })
 })
 
+t.test('the time of a notice is read in seconds or finer, as number, text or date', async (t) => {
+  const createTimeSeconds = nowSeconds - 3600
+  for (const create_time of [
+    createTimeSeconds,
+    `${createTimeSeconds}`,
+    ` ${createTimeSeconds}.75 `,
+    createTimeSeconds + 0.5,
+    createTimeSeconds * 1000,
+    `${createTimeSeconds}123`,
+    createTimeSeconds * 1e6,
+    createTimeSeconds * 1e9,
+    new Date(createTimeSeconds * 1000).toISOString(),
+  ])
+    t.match(notice({ create_time }), { createTimeSeconds, userOpenId: 'u-1' }, String(create_time))
+})
+
+t.test('where a notice names no time that can be, it is as old as its signature: no removal is lost for that', async (t) => {
+  for (const create_time of [undefined, null, '', 'yesterday', {}, [], true, 0, -1, '-1', 1, 1e300, 'NaN', nowSeconds + 86_400])
+    t.match(notice({ create_time, event: 'authorization.removed', content: '{"reason":1}' }), {
+      createTimeSeconds: nowSeconds,
+      removalReason: removalReasons.userDisconnected,
+    })
+})
+
 t.test('what is no notice is null and never throws', async (t) => {
-  for (const body of ['', 'null', '[]', '7', '{', '{}', '<html>']) t.equal(parseNotice(Buffer.from(body)), null)
-  for (const create_time of ['1795300000', -1, 1.5, 1_795_300_000_000, null]) t.equal(notice({ create_time }), null)
+  for (const body of ['', 'null', '[]', '7', '{', '{}', '<html>']) t.equal(parseNotice(Buffer.from(body), nowSeconds), null)
   for (const event of ['', 7, 'two words', 'x'.repeat(101)]) t.equal(notice({ event }), null)
-  fc.assert(fc.property(fc.uint8Array(), (bytes) => parseNotice(Buffer.from(bytes)) === null))
+  fc.assert(fc.property(fc.uint8Array(), (bytes) => parseNotice(Buffer.from(bytes), nowSeconds) === null))
 })

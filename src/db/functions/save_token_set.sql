@@ -1,6 +1,6 @@
 -- Records an answered refresh while its generation is still the one that was spent. p_save holds account_id, spent_generation,
--- attempt_id, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds, scopes,
--- lost_required_scope and wait_seconds.
+-- attempt_id, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds, scopes
+-- and lost_required_scope.
 --
 -- A function and not a CTE, because the row may be locked by whoever marks the account, disconnects it or saves this very answer a
 -- second time. What became of it has to be looked at after that wait.
@@ -9,14 +9,12 @@ CREATE OR REPLACE FUNCTION save_token_set(p_save jsonb) RETURNS text LANGUAGE pl
 DECLARE
 	fresh record;
 	account record;
-	resumes_at timestamptz;
 	next_status text := 'active';
 	next_reason text;
 BEGIN
 	SELECT s.* INTO STRICT fresh FROM jsonb_to_record(p_save) AS s(account_id text, spent_generation integer, attempt_id text,
 		sealed_access_token text, sealed_refresh_token text, access_expires_at timestamptz, refresh_expires_at timestamptz,
-		lifetime_seconds integer, scopes text[], lost_required_scope boolean, wait_seconds double precision);
-	resumes_at := now() + make_interval(secs => fresh.wait_seconds);
+		lifetime_seconds integer, scopes text[], lost_required_scope boolean);
 	IF fresh.lost_required_scope THEN
 		next_status := 'reauthorization_required';
 		next_reason := 'required_scope_removed';
@@ -25,8 +23,8 @@ BEGIN
 	UPDATE token_sets t SET generation = fresh.spent_generation + 1, sealed_access_token = fresh.sealed_access_token, sealed_refresh_token = fresh.sealed_refresh_token,
 		access_expires_at = fresh.access_expires_at, refresh_expires_at = coalesce(fresh.refresh_expires_at, t.refresh_expires_at), lifetime_seconds = fresh.lifetime_seconds,
 		refreshed_at = now(), saved_attempt_id = fresh.attempt_id, attempt_id = NULL, lease_until = NULL, unsettled_attempts = 0, rejected_at = NULL, failures = 0,
-		next_attempt_at = resumes_at,
-		due_at = CASE WHEN NOT fresh.lost_required_scope THEN greatest(resumes_at, refresh_due_at(fresh.access_expires_at, fresh.lifetime_seconds, t.last_read_at)) END
+		next_attempt_at = now(),
+		due_at = CASE WHEN NOT fresh.lost_required_scope THEN refresh_due_at(fresh.access_expires_at, fresh.lifetime_seconds, t.last_read_at) END
 	WHERE t.account_id = fresh.account_id AND t.generation = fresh.spent_generation;
 	IF NOT FOUND THEN
 		RETURN CASE
