@@ -98,9 +98,10 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
   const databaseUrl = config.databaseUrl ?? embedded?.url ?? ''
-  const { applied, installed } = await migrate(databaseUrl, {
-    onWait: (reason) => log.warn('waiting for the database', { reason }),
-  })
+  const { applied, installed } = await migrate(
+    { url: databaseUrl, tls: config.databaseTls },
+    { onWait: (reason) => log.warn('waiting for the database', { reason }) },
+  )
   if (applied > 0) log.info('migrations were applied', { migrations: applied })
   if (installed > 0) log.info('database functions were installed', { count: installed })
 
@@ -155,6 +156,7 @@ export async function openParts(
   const refusals = createRefusals({ log, metrics })
   const db = openDb({
     url: options.databaseUrl,
+    tls: config.databaseTls,
     applicationName: options.applicationName ?? 'tiktok-oauth-service',
     onEvent: ({ kind, name, cause }) => {
       metrics.databaseTrouble.inc({ kind })

@@ -1,5 +1,6 @@
 // The environment, read once and judged as a whole. A bad value stops the start with the variable's name and never its value, because
 // half of them are secrets.
+import { type DatabaseLink, DatabaseUrlError, readDatabaseUrl } from './database-url.ts'
 import type { KeyScope } from './key-scopes.ts'
 import { isLoopback } from './outbound/public-address.ts'
 import { variables } from './variables.ts'
@@ -47,6 +48,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
       'VAULT_KEYS is missing: with DATABASE_URL set, tokens outlive this machine and need a key that does too (make one with `npm run --silent cli -- vault keygen`)',
     )
   }
+  if (v.DATABASE_URL) judge('DATABASE_URL', { url: v.DATABASE_URL, tls: v.DATABASE_TLS }, problems)
   if (v.VAULT_KEYS && v.VAULT_KEYS_FILE) problems.set('VAULT_KEYS_FILE', 'VAULT_KEYS_FILE and VAULT_KEYS are both set: keep one')
   if (!v.PUBLIC_URL && !isLoopback(v.HOST))
     problems.set('PUBLIC_URL', 'PUBLIC_URL is missing: HOST is not loopback, so browsers need to be told where we are')
@@ -69,6 +71,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
     /** what TikTok's portal has to list, byte for byte */
     redirectUri: `${publicUrl}/callback`,
     databaseUrl: v.DATABASE_URL,
+    databaseTls: v.DATABASE_TLS,
     dataDir: v.DATA_DIR,
     tiktok: {
       clientKey: v.TIKTOK_CLIENT_KEY,
@@ -113,4 +116,13 @@ export function loadConfig(env: Record<string, string | undefined>) {
     /** __Host- cookies and HSTS need https; on a loopback http PUBLIC_URL browsers would drop them (S04). */
     secureCookies: publicUrl.startsWith('https:'),
   } as const
+}
+
+function judge(name: string, link: DatabaseLink, problems: Map<string, string>): void {
+  try {
+    readDatabaseUrl(link)
+  } catch (error) {
+    if (!(error instanceof DatabaseUrlError)) throw error
+    problems.set(name, `${name} ${error.message}`)
+  }
 }

@@ -122,7 +122,15 @@ export const variables = z.object({
     .string()
     .regex(/^postgres(ql)?:\/\/.+/, 'must read postgres://USER:PASSWORD@HOST:PORT/DATABASE')
     .optional()
-    .describe('PostgreSQL. Unset: embedded PostgreSQL under DATA_DIR, which serves one machine'),
+    .describe(
+      'PostgreSQL, written as for psql; docs/deploying.md says more. Unset: embedded PostgreSQL under DATA_DIR, which serves one machine',
+    ),
+  DATABASE_TLS: z
+    .enum(['verify', 'off'])
+    .optional()
+    .describe(
+      'verify: the server has to prove by TLS who it is, which is the default for a host that is not loopback or a socket. off: it need not, for a network that you trust. sslmode, sslrootcert and channel_binding in DATABASE_URL are honoured',
+    ),
   DATA_DIR: z.string().min(1).default('.data').describe('Embedded database, spill files, generated development key'),
   TIKTOK_CLIENT_KEY: z
     .string()

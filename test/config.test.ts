@@ -61,6 +61,7 @@ t.test('S23: a bad value is named, and never shown', (t) => {
       'https://x/#a',
     ],
     DATABASE_URL: [marker, `mysql://${marker}`, `http://${marker}`],
+    DATABASE_TLS: [marker, 'require', 'on'],
     TIKTOK_CLIENT_KEY: [`${marker}!`, 'a b', 'abc'],
     TIKTOK_CLIENT_SECRET: [
       'tiny',
@@ -128,7 +129,12 @@ t.test('all that is wrong is said at once', (t) => {
 
 t.test('what only fits together wrongly is named too', (t) => {
   const database = { DATABASE_URL: 'postgres://u:p@db/x' }
+  const elsewhere = { ...enough, ...database, VAULT_KEYS: generateVaultKey() }
   t.match(refused({ ...enough, ...database }).problems, [/^VAULT_KEYS is missing/])
+  t.match(refused({ ...elsewhere, DATABASE_URL: 'postgres://u:p@db/x?sslmode=require' }).problems, [
+    /^DATABASE_URL has sslmode=require, with/,
+  ])
+  t.match(loadConfig({ ...elsewhere, DATABASE_TLS: 'off' }), { databaseTls: 'off' })
   t.match(refused({ ...enough, VAULT_KEYS: generateVaultKey(), VAULT_KEYS_FILE: '/x' }).problems, [/^VAULT_KEYS_FILE /])
   t.match(refused({ ...enough, HOST: '0.0.0.0' }).problems, [/^PUBLIC_URL is missing/])
   t.match(refused({ ...enough, DEFAULT_TIER: 'gold' }).problems, [/^DEFAULT_TIER /])

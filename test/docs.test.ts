@@ -68,7 +68,13 @@ t.test('every variable has its sentence, and no page speaks of one that is not t
     t.ok(schema.description && schema.description.length > 10, `${name} is described`)
     t.match(example, new RegExp(`^(# )?${name}=`, 'm'))
   }
-  const others = new Set(['TEST_DATABASE_URL', 'REDIS_TEST_URL', 'POSTGRES_PASSWORD', 'UV_THREADPOOL_SIZE'])
+  const others = new Set([
+    'TEST_DATABASE_URL',
+    'REDIS_TEST_URL',
+    'POSTGRES_PASSWORD',
+    'UV_THREADPOOL_SIZE',
+    'NODE_EXTRA_CA_CERTS',
+  ])
   for (const page of pages) {
     const named = [...read(page).matchAll(/`([A-Z][A-Z]+(?:_[A-Z]+)+)`/g)].map(([, name = '']) => name)
     t.strictSame(

@@ -60,6 +60,7 @@ const floors: string[][] = [
     'errors.ts',
     'failures.ts',
     'config.ts',
+    'database-url.ts',
     'variables.ts',
     'ids.ts',
     'key-scopes.ts',

@@ -2,6 +2,7 @@
 // something or speak with TikTok, the same parts as the service has.
 import type { Parts } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
+import type { DatabaseLink } from '../database-url.ts'
 import { type Db, openDb } from '../db/client.ts'
 import { migrationsApplied } from '../db/migrate.ts'
 import { loadEmbeddedPostgres } from '../embedded-postgres.ts'
@@ -19,22 +20,24 @@ export const operator = 'operator'
  * @throws Error when the database is not up to date
  */
 export async function onDatabase(
-  work: (db: Db, url: string) => Promise<void>,
+  work: (db: Db, database: DatabaseLink) => Promise<void>,
   options: { migrated?: boolean } = {},
 ): Promise<void> {
-  const { DATABASE_URL, DATA_DIR } = process.env
+  const { DATABASE_URL, DATABASE_TLS, DATA_DIR } = process.env
   const config = loadConfig({
     TIKTOK_CLIENT_KEY: 'not-needed',
     TIKTOK_CLIENT_SECRET: 'not-needed-here',
     VAULT_KEYS: 'not-needed',
     DATABASE_URL,
+    DATABASE_TLS,
     DATA_DIR,
   })
   await onUrl(config, async (url) => {
-    const db = openDb({ url, poolSize: 2, deadlineMs: 60_000, applicationName })
+    const database = { url, tls: config.databaseTls }
+    const db = openDb({ ...database, poolSize: 2, deadlineMs: 60_000, applicationName })
     try {
       if (options.migrated !== false) await requireMigrated(db)
-      await work(db, url)
+      await work(db, database)
     } finally {
       await db.close()
     }

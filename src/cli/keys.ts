@@ -36,8 +36,8 @@ async function create(name: string | undefined, wanted: string[], days: string |
   })
   const expiresAt = days === undefined ? null : new Date(Date.now() + wholeNumber('--expires-days', days, 1, 36_500) * 86_400_000)
   return onDatabase(
-    async (db, url) => {
-      await migrate(url)
+    async (db, database) => {
+      await migrate(database)
       const { id, key } = await createApiKey(db, { name, scopes: [...new Set(scopes)], expiresAt, actor: operator })
       const live = (await listApiKeys(db)).filter((other) => other.name === name && other.live)
       say(`${id} was made for ${name}; this is the only time the key is shown`)

@@ -6,8 +6,8 @@ import { nothingMore, parse, print, say } from './terminal.ts'
 export async function migrateNow(argv: string[]): Promise<void> {
   nothingMore(parse(argv, {}).positionals)
   return onDatabase(
-    async (_db, url) => {
-      const { applied, installed } = await migrate(url, { onWait: (reason) => say(`waiting for the database: ${reason}`) })
+    async (_db, database) => {
+      const { applied, installed } = await migrate(database, { onWait: (reason) => say(`waiting for the database: ${reason}`) })
       print(applied + installed === 0 ? 'up to date' : `${applied} migrations applied, ${installed} functions installed`)
     },
     { migrated: false },

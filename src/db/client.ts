@@ -4,9 +4,11 @@
 // Instead of postgres.js's own pool it keeps single connections (connection.ts), one statement on each at a time: a broken
 // one is dropped without harm to its neighbours, and nothing stands in a queue that knows no time limit.
 import { performance } from 'node:perf_hooks'
+import { type DatabaseLink, readDatabaseUrl } from '../database-url.ts'
 import { ServiceError } from '../errors.ts'
+import { within } from '../waiting.ts'
 import { type Batch, openBatch } from './batch.ts'
-import { type Connection, openConnection, type Sql, within } from './connection.ts'
+import { type Connection, openConnection, type Sql } from './connection.ts'
 import { type Fault, faultOf, isPostgresError } from './fault.ts'
 import { openSemaphore } from './semaphore.ts'
 
@@ -62,8 +64,7 @@ export interface DbEvent {
   cause: unknown
 }
 
-export interface DbOptions {
-  url: string
+export interface DbOptions extends DatabaseLink {
   poolSize?: number
   deadlineMs?: number
   queueMs?: number
@@ -84,7 +85,7 @@ const connectionLifetimeMs = 30 * 60_000
 export function openDb(options: DbOptions): Db {
   const { poolSize = 10, deadlineMs: usualDeadlineMs = 5_000, queueMs = 1_500 } = options
   const connectionOptions = {
-    url: options.url,
+    address: readDatabaseUrl(options),
     applicationName: options.applicationName ?? 'tiktok-oauth-service',
     synchronousCommit: options.synchronousCommit ?? 'on',
     statementTimeoutMs: usualDeadlineMs + serverGraceMs,
@@ -118,12 +119,15 @@ export function openDb(options: DbOptions): Db {
     const deadlineAtMs = performance.now() + deadlineMs
     const missed = new Error(`${name} took longer than ${deadlineMs} ms`)
     const connection = await acquire(name, deadlineAtMs)
+    const late = (): never => {
+      throw missed
+    }
     const use = async () => {
       await connection.allow(deadlineMs + serverGraceMs)
       return work(connection.sql)
     }
     try {
-      const result = await within(deadlineAtMs - performance.now(), connection.unlessLost(use()), () => missed)
+      const result = await within(connection.unlessLost(use()), deadlineAtMs - performance.now(), late)
       release(connection)
       return result
     } catch (error) {

@@ -1,10 +1,13 @@
-// One connection to PostgreSQL: a postgres.js client that opens one socket and, once that is gone, never a second.
+// One connection to PostgreSQL: a postgres.js client that is handed one socket and, once that is gone, never a second.
 // postgres.js 3.4 reconnects behind the caller's back, and that is where queries hang for ever, where sockets outlive
 // their pool, and where an error is thrown out of an immediate and ends the process. A client that is thrown away
 // instead never walks those paths. Keeping several of them, and replacing them, is the business of client.ts.
-import { connect as openSocket, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
 import postgres from 'postgres'
+import type { DatabaseAddress, Target } from '../database-url.ts'
+import { within } from '../waiting.ts'
+import { dial } from './dial.ts'
 import { onTheWay } from './fault.ts'
 import { teachArrays, types } from './wire-types.ts'
 
@@ -30,7 +33,7 @@ export interface Connection {
 }
 
 export interface ConnectionOptions {
-  url: string
+  address: DatabaseAddress
   applicationName: string
   synchronousCommit: 'on' | 'off'
   /** the server ends a statement after this: what a caller gave up on does not go on for ever */
@@ -38,25 +41,44 @@ export interface ConnectionOptions {
 }
 
 /**
- * Opens a connection and proves it with a round trip, so that whatever fails here has not sent anybody's statement.
+ * Opens a connection and proves it with a round trip, so that whatever fails here has not sent anybody's statement. Of
+ * several servers the first one that will do is taken; each has its share of the time.
  *
- * @throws the server's, the driver's or the network's error; nothing stays open
+ * @throws the last server's, the driver's or the network's error; nothing stays open
  */
 export async function openConnection(options: ConnectionOptions, timeoutMs: number): Promise<Connection> {
-  const openedAtMs = performance.now()
-  const client = openClient(options)
-  const { sql } = client
-  try {
-    const missed = () => Object.assign(new Error(`no connection within ${timeoutMs} ms`), { code: 'CONNECT_TIMEOUT' })
-    await within(timeoutMs, Promise.race([sql.unsafe('select 1'), client.unreachable]), missed)
-    client.settle()
-  } catch (error) {
-    client.destroy()
-    throw onTheWay(error)
+  const { targets } = options.address
+  const giveUpAtMs = performance.now() + timeoutMs
+  let failure: unknown
+  for (const [index, target] of targets.entries()) {
+    const shareMs = (giveUpAtMs - performance.now()) / (targets.length - index)
+    try {
+      return await openAt(target, options, Math.max(1, Math.ceil(shareMs)))
+    } catch (error) {
+      failure = onTheWay(error, target)
+    }
   }
+  throw failure
+}
+
+async function openAt(target: Target, options: ConnectionOptions, timeoutMs: number): Promise<Connection> {
+  const openedAtMs = performance.now()
+  const late = (): never => {
+    throw Object.assign(new Error(`no connection within ${timeoutMs} ms`), { code: 'CONNECT_TIMEOUT' })
+  }
+  const line = dial(target, options.address.certificates)
+  const open = async () => {
+    const client = openClient(await line.ready, options)
+    await prove(client.sql, options.address)
+    return client
+  }
+  const client = await within(open(), timeoutMs, late).catch((error) => {
+    line.destroy()
+    throw error
+  })
   let { statementTimeoutMs } = options
   return {
-    sql,
+    sql: client.sql,
     openedAtMs,
     get isOpen() {
       return client.isOpen()
@@ -68,66 +90,44 @@ export async function openConnection(options: ConnectionOptions, timeoutMs: numb
       }),
     async allow(neededMs) {
       if (neededMs <= statementTimeoutMs) return
-      await sql.unsafe(`set statement_timeout = ${Math.ceil(neededMs)}`)
+      await client.sql.unsafe(`set statement_timeout = ${Math.ceil(neededMs)}`)
       statementTimeoutMs = neededMs
     },
-    close: () => sql.end({ timeout: 1 }).catch(ignore).finally(client.destroy),
-    destroy: client.destroy,
+    close: () => client.sql.end({ timeout: 1 }).catch(ignore).finally(line.destroy),
+    destroy() {
+      client.sql.end({ timeout: 0 }).catch(ignore)
+      line.destroy()
+    },
   }
 }
 
-/** @returns what the work gives, or throws `missed()` when it takes longer; a late failure of the work is swallowed */
-export async function within<T>(timeoutMs: number, work: PromiseLike<T>, missed: () => Error): Promise<T> {
-  const { promise: deadline, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(missed()), timeoutMs)
-  try {
-    return await Promise.race([work, deadline])
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
-type Phase = 'dialling' | 'open' | 'gone'
-
-function openClient(options: ConnectionOptions) {
-  const sockets = new Set<Socket>()
-  const unreachable = Promise.withResolvers<never>()
-  unreachable.promise.catch(ignore)
+function openClient(socket: Socket, options: ConnectionOptions) {
+  const { address } = options
   // A function and not a promise to race with: every race would leave something on it for as long as the connection lives.
   let tellLoss: (error: Error) => void = ignore
   let loss: Error | undefined
-  let phase: Phase = 'dialling'
-  let nextHost = 0
-
-  function lose(): void {
+  socket.once('close', () => {
     loss = Object.assign(new Error('the connection closed'), { code: 'CONNECTION_CLOSED' })
     tellLoss(loss)
-  }
+  })
 
-  // postgres.js asks here for its socket. Every host of the URL is tried once, in order, as long as nobody has used the
-  // connection; with target_session_attrs postgres.js comes back for the next one. After that the answer is no.
-  async function dial({ host, port, path }: { host: string[]; port: number[]; path?: string | false }): Promise<Socket> {
-    let cause: unknown = new Error('the connection closed before it could be used')
-    while (phase === 'dialling' && nextHost < host.length) {
-      const target = { host: host[nextHost] ?? 'localhost', port: port[nextHost] ?? 5432 }
-      nextHost += 1
-      const socket = path ? openSocket(path) : openSocket(target)
-      sockets.add(socket)
-      try {
-        await connected(socket)
-        socket.once('close', lose)
-        return Object.assign(socket.setNoDelay(true), target) // the names by which postgres.js checks the certificate
-      } catch (error) {
-        cause = error
-      }
-    }
-    unreachable.reject(cause)
-    throw cause
+  let unused = true
+  // postgres.js asks here for its socket, and after a loss for another one, which it does not get.
+  const handOver = async (): Promise<Socket> => {
+    if (!unused) throw loss ?? new Error('one socket is all there is')
+    unused = false
+    return socket
   }
 
   const settings = {
+    host: ['given'], // all about the address is said here, so that nothing is taken from PG… variables; the socket is there already
+    port: [0],
+    user: address.user,
+    pass: () => address.password ?? '',
+    database: address.database,
+    ssl: false, // see dial.ts
     max: 1,
-    socket: dial,
+    socket: handOver,
     prepare: true,
     fetch_types: false, // see wire-types.ts
     connect_timeout: 0, // openConnection has the deadline
@@ -136,48 +136,32 @@ function openClient(options: ConnectionOptions) {
     types,
     transform: { column: { from: postgres.toCamel } }, // columns only: postgres.camel would change the keys inside jsonb, too
     onnotice: ignore,
-    onclose: () => {
-      phase = 'gone'
-      lose() // with TLS postgres.js takes all listeners off the socket that was dialled, ours too
-    },
     connection: {
-      application_name: options.applicationName,
+      application_name: address.applicationName ?? options.applicationName,
+      ...(address.options === undefined ? {} : { options: address.options }),
       synchronous_commit: options.synchronousCommit,
       statement_timeout: options.statementTimeoutMs,
       idle_in_transaction_session_timeout: options.statementTimeoutMs,
       TimeZone: 'UTC',
     },
   }
-  const sql = postgres(options.url, settings) as unknown as Sql
+  const sql = postgres(settings as unknown as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql
   teachArrays(sql.options as unknown as Parameters<typeof teachArrays>[0])
 
   return {
     sql,
-    unreachable: unreachable.promise,
     onLost: (tell: (error: Error) => void) => {
       tellLoss = tell
       if (loss) tell(loss)
     },
-    isOpen: () => phase === 'open',
-    settle: () => {
-      if (phase === 'dialling') phase = 'open'
-    },
-    destroy: () => {
-      phase = 'gone'
-      sql.end({ timeout: 0 }).catch(ignore)
-      for (const socket of sockets) socket.destroy()
-      sockets.clear()
-    },
+    isOpen: () => loss === undefined,
   }
 }
 
-function connected(socket: Socket): Promise<void> {
-  socket.on('error', ignore) // whoever waits hears of it below or from postgres.js; without a listener it ends the process
-  return new Promise((resolve, reject) => {
-    socket.once('connect', resolve)
-    socket.once('error', reject)
-    socket.once('close', () => reject(new Error('the socket closed while it was being opened')))
-  })
+/** One round trip to the end of the way. */
+async function prove(sql: Sql, { writable }: DatabaseAddress): Promise<void> {
+  const [server] = await sql.unsafe<{ standby: boolean }[]>('select pg_is_in_recovery() as standby')
+  if (writable && server?.standby) throw Object.assign(new Error('the server is a standby'), { code: 'NOT_A_PRIMARY' })
 }
 
 function ignore(): void {}

@@ -24,6 +24,8 @@ const driverFaults: Record<string, Fault> = {
   ENETDOWN: 'server',
   ENOTFOUND: 'server',
   EAI_AGAIN: 'server',
+  NOT_A_PRIMARY: 'server',
+  ENOENT: 'server', // of a Unix socket
 }
 
 /** PostgreSQL's error codes (appendix A of its manual), most telling first; a code is looked up whole, then by its class. */
@@ -54,43 +56,95 @@ export function isPostgresError(error: unknown): error is postgres.PostgresError
   return error instanceof postgres.PostgresError
 }
 
-const unreachable = 'The host of DATABASE_URL does not answer: look at the address, and at what stands between.'
-const unknownHost = 'The host of DATABASE_URL is not known: correct its name.'
-const refusedLogin =
-  'PostgreSQL refuses the user or the password of DATABASE_URL: correct them, or admit that user in pg_hba.conf.'
+/** What whoever runs the service does about it; `where` is `HOST:PORT` or the path of a socket. */
+type Remedy = (where: string) => string
 
-const remedies: Record<string, string> = {
-  ECONNREFUSED: 'Nothing listens at the host and port of DATABASE_URL: start PostgreSQL, or correct the address.',
+const unreachable: Remedy = (where) =>
+  `${where}, which DATABASE_URL names, does not answer: look at the address, and at what stands between.`
+const unknownHost: Remedy = (where) => `The host of DATABASE_URL is not known (${where}): correct its name.`
+const hangsUp: Remedy = (where) =>
+  `${where} hangs up on every new connection: look into the log of PostgreSQL, or of what stands before it.`
+const unknownAuthority: Remedy = (where) =>
+  `The certificate of ${where} is of an authority that is not known here: name its PEM file in DATABASE_URL (sslrootcert=FILE), or sslrootcert=system for those of this machine.`
+const outOfDate: Remedy = (where) =>
+  `The certificate of ${where} is out of date, or this machine's clock is: renew it, or set the clock.`
+
+const remedies: Record<string, Remedy> = {
+  ECONNREFUSED: (where) => `Nothing listens at ${where}, which DATABASE_URL names: start PostgreSQL, or correct the address.`,
+  ENOENT: (where) =>
+    `There is no socket ${where}, which DATABASE_URL names: start PostgreSQL, or correct the directory or the port.`,
+  EACCES: (where) => `This user may not use the socket ${where}, which DATABASE_URL names: let it, or connect by host and port.`,
   ENOTFOUND: unknownHost,
   EAI_AGAIN: unknownHost,
   CONNECT_TIMEOUT: unreachable,
   ETIMEDOUT: unreachable,
   EHOSTUNREACH: unreachable,
   ENETUNREACH: unreachable,
-  '28P01': refusedLogin, // invalid_password
-  '28000': refusedLogin, // invalid_authorization_specification
-  '3D000': 'PostgreSQL has no database of the name in DATABASE_URL: create it (`createdb NAME`), or correct the name.', // invalid_catalog_name
-  '42501':
-    'The role of DATABASE_URL lacks a right: the owner of the tables runs `npm run --silent cli -- migrate` (see ops/roles.sql).', // insufficient_privilege
-  '53300': 'PostgreSQL has no connection left: raise its max_connections, or end what holds them.', // too_many_connections
-  '25006': 'DATABASE_URL names a server that takes no writes: name the primary.', // read_only_sql_transaction
+  ECONNRESET: hangsUp,
+  CONNECTION_CLOSED: hangsUp,
+  NOT_POSTGRESQL: (where) => `What listens at ${where} is not PostgreSQL: correct the address in DATABASE_URL.`,
+  NOT_A_PRIMARY: (where) =>
+    `No server of DATABASE_URL takes writes; the last one asked was ${where}: name the primary, or wait until a standby is promoted.`,
+  TLS_NOT_OFFERED: (where) =>
+    `${where} offers no TLS: switch it on there (ssl = on), or say DATABASE_TLS=off if you trust the network between.`,
+  ERR_TLS_CERT_ALTNAME_INVALID: (where) =>
+    `The certificate of ${where} is for another name: connect by a name that it bears, or have one made for this name.`,
+  CERTIFICATE_FILE: () =>
+    'A file that DATABASE_URL names in sslrootcert, sslcert or sslkey cannot be read: correct its path or its rights.',
+  DEPTH_ZERO_SELF_SIGNED_CERT: unknownAuthority,
+  SELF_SIGNED_CERT_IN_CHAIN: unknownAuthority,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownAuthority,
+  UNABLE_TO_GET_ISSUER_CERT: unknownAuthority,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownAuthority,
+  CERT_SIGNATURE_FAILURE: unknownAuthority,
+  CERT_HAS_EXPIRED: outOfDate,
+  CERT_NOT_YET_VALID: outOfDate,
+  // invalid_password
+  '28P01': () =>
+    'PostgreSQL refuses the password of DATABASE_URL, or wants one and there is none: correct it (a % in it is written %25).',
+  // invalid_authorization_specification
+  '28000': () =>
+    'PostgreSQL does not admit the user of DATABASE_URL from here: it wants TLS (sslmode=verify-full) or a client certificate (sslcert, sslkey), or needs a line in pg_hba.conf, or there is no such user.',
+  // invalid_catalog_name
+  '3D000': () => 'PostgreSQL has no database of the name in DATABASE_URL: create it (`createdb NAME`), or correct the name.',
+  // insufficient_privilege
+  '42501': () =>
+    'The role of DATABASE_URL lacks a right: the owner of the tables runs `npm run --silent cli -- migrate` (see ops/roles.sql).',
+  // undefined_object
+  '42704': () => 'PostgreSQL does not know a setting in the `options` of DATABASE_URL: correct it, or take it away.',
+  // too_many_connections
+  '53300': (where) => `${where} has no connection left: raise max_connections or the role's limit there, or end what holds them.`,
+  // cannot_connect_now
+  '57P03': (where) => `${where} is starting, stopping or recovering for longer than we wait: look into the log of PostgreSQL.`,
+  // read_only_sql_transaction
+  '25006': () => 'DATABASE_URL names a server that takes no writes: name the primary.',
 }
 
-/** Errors of the network that were met on the way to PostgreSQL: on other ways there are others with the same codes. */
-const metOnTheWay = new WeakSet<Error>()
+/** Where errors were met that came up on the way to PostgreSQL: on other ways there are others with the same codes. */
+const metAt = new WeakMap<Error, string>()
 
 /** @returns the same error, which `remedyOf` can tell from others now */
-export function onTheWay(error: unknown): unknown {
-  if (error instanceof Error) metOnTheWay.add(error)
+export function onTheWay(error: unknown, { host, port, path }: { host: string; port: number; path?: string }): unknown {
+  const where = path ?? `${host.includes(':') ? `[${host}]` : host}:${port}`
+  if (error instanceof Error) metAt.set(error, where)
   return error
 }
 
 /** What whoever starts a program can do about an error from the database, or one that was caused by it. Never the server's own words: they may hold anything. */
 export function remedyOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
-  const remedy = isPostgresError(error) || metOnTheWay.has(error) ? remedies[codeOf(error) ?? ''] : undefined
-  return remedy ?? remedyOf(error.cause)
+  const where = metAt.get(error)
+  if (where === undefined && !isPostgresError(error)) return remedyOf(error.cause)
+  const code = codeOf(error) ?? ''
+  const remedy = remedies[code] ?? (/^ERR_(SSL|TLS|OSSL)_|CERT/.test(code) ? handshakeFailed : undefined)
+  if (remedy) return remedy(where ?? 'PostgreSQL')
+  return remedyOf(error.cause) ?? (where === undefined || code === '' ? undefined : refused(where, code))
 }
+
+const handshakeFailed: Remedy = (where) =>
+  `TLS with ${where} cannot be agreed upon: look at its certificate and its log, and at sslcert and sslkey in DATABASE_URL.`
+const refused = (where: string, code: string) =>
+  `${where}, which DATABASE_URL names, refuses the connection (${code}): look into the log of PostgreSQL.`
 
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined

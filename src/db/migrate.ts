@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { type DatabaseAddress, type DatabaseLink, readDatabaseUrl } from '../database-url.ts'
 import { ServiceError } from '../errors.ts'
 import { type Db, isPostgresError } from './client.ts'
 import { type Connection, openConnection, type Sql } from './connection.ts'
@@ -32,11 +33,18 @@ const lockKey = 7_214_000
  * @throws the server's error; migrations before the failing one stay applied, of the failing one nothing does, and functions come last
  * @throws ServiceError storage_unavailable: the database was made by a version that cannot be carried over
  */
-export async function migrate(url: string, options: MigrateOptions = {}): Promise<{ applied: number; installed: number }> {
+export async function migrate(
+  database: string | DatabaseLink,
+  options: MigrateOptions = {},
+): Promise<{ applied: number; installed: number }> {
   const { folder = drizzleFolder, waitMs = 15_000, onWait = () => {} } = options
   const migrations = readMigrationFiles({ migrationsFolder: folder })
   const release = options.release ?? (await readRelease())
-  const connection = await connectPatiently(url, waitMs, onWait)
+  const connection = await connectPatiently(
+    readDatabaseUrl(typeof database === 'string' ? { url: database } : database),
+    waitMs,
+    onWait,
+  )
   const { sql } = connection
   try {
     const findPending = async () => {
@@ -102,10 +110,10 @@ async function appliedAt(sql: Sql): Promise<Set<number>> {
   }
 }
 
-async function connectPatiently(url: string, waitMs: number, onWait: (reason: string) => void): Promise<Connection> {
+async function connectPatiently(address: DatabaseAddress, waitMs: number, onWait: (reason: string) => void): Promise<Connection> {
   const giveUpAtMs = performance.now() + waitMs
   const options = {
-    url,
+    address,
     applicationName: 'tiktok-oauth-service migrate',
     synchronousCommit: 'on',
     statementTimeoutMs: 0,
