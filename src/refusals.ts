@@ -12,6 +12,7 @@ export const refusalKinds = [
   'confirm_invalid',
   'foreign_account',
   'foreign_form',
+  'state_missing',
   'read_cap',
 ] as const
 export type RefusalKind = (typeof refusalKinds)[number]

@@ -15,7 +15,9 @@ export interface Facts {
   count?: number
   degraded?: boolean
   durationMs?: number
+  errCode?: string | undefined
   error?: unknown
+  errorType?: string | undefined
   event?: string
   eventId?: string
   generation?: number
@@ -27,7 +29,7 @@ export interface Facts {
   outcome?: string
   ownerId?: string
   port?: number
-  reason?: string
+  reason?: string | undefined
   requestId?: string
   retryAfterSeconds?: number
   route?: string
@@ -49,7 +51,9 @@ const allowed: ReadonlySet<string> = new Set<keyof Facts>([
   'count',
   'degraded',
   'durationMs',
+  'errCode',
   'error',
+  'errorType',
   'event',
   'eventId',
   'generation',

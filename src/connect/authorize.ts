@@ -7,6 +7,7 @@ import { ServiceError } from '../errors.ts'
 import type { Refusals } from '../refusals.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
+import type { AuthorizationResponse, RefusalWords } from '../tiktok/oauth.ts'
 import { challengeOf, createVerifier } from '../tiktok/pkce.ts'
 import { digest, randomToken } from '../vault/digest.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -63,12 +64,8 @@ export async function startAuthorization(
   return { location, state, stateSecret }
 }
 
-export interface AuthorizationResponse {
+export interface BrowserResponse extends AuthorizationResponse {
   state: string
-  code?: string | undefined
-  error?: string | undefined
-  /** RFC 9207 */
-  issuer?: string | undefined
   stateSecret: string | null
 }
 
@@ -81,9 +78,9 @@ export interface AuthorizationResponse {
  */
 export async function receiveAuthorization(
   { db, vault, config, log, refusals, exchanges }: ReceiveAuthorizationDeps,
-  response: AuthorizationResponse,
+  response: BrowserResponse,
 ): Promise<string> {
-  const fail = (session: ConnectSession, error: string) => failAuthorization({ db, log }, session, error)
+  const fail = (session: ConnectSession, error: string) => failAuthorization({ db, log }, session, error, response.words)
   const browserHash = response.stateSecret === null ? null : digest(response.stateSecret)
   const state = await consumeState(db, digest(response.state), browserHash)
   if (!state)
@@ -111,7 +108,7 @@ export async function receiveAuthorization(
   // RFC 9207 §2.4: an answer that names another issuer is another server's.
   if (response.issuer !== undefined && response.issuer !== config.tiktok.authBaseUrl) return fail(session, 'issuer_mismatch')
   if (response.error !== undefined) return fail(session, knownError(response.error))
-  if (response.code === undefined || response.code === '') return fail(session, 'code_missing')
+  if (response.code === undefined) return fail(session, 'code_missing')
 
   const confirm = session.completion === 'confirm' ? randomToken() : null
   const held = await holdCode(db, {
@@ -133,9 +130,14 @@ export async function receiveAuthorization(
   return returnUrl(session, { status: 'failed', error: after.error ?? 'tiktok_unavailable' })
 }
 
-async function failAuthorization({ db, log }: { db: Db; log: Log }, session: ConnectSession, error: string): Promise<string> {
+async function failAuthorization(
+  { db, log }: { db: Db; log: Log },
+  session: ConnectSession,
+  error: string,
+  words: RefusalWords,
+): Promise<string> {
   await failSession(db, session.id, error)
-  log.info('authorization was refused', { sessionId: session.id, code: error })
+  log.info('authorization was refused', { sessionId: session.id, code: error, ...words })
   return returnUrl(session, { status: 'failed', error })
 }
 

@@ -5,7 +5,6 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Config } from '../config.ts'
 import {
-  type AuthorizationResponse,
   type AuthorizationStart,
   type AuthorizeDeps,
   type ReceiveAuthorizationDeps,
@@ -16,6 +15,7 @@ import { sessionOfLink } from '../connect/connect-session.ts'
 import { checkBrowser } from '../connect/visit.ts'
 import { ServiceError } from '../errors.ts'
 import { pagesOf } from '../http/openapi.ts'
+import { readAuthorizationResponse } from '../tiktok/oauth.ts'
 import { digest } from '../vault/digest.ts'
 import { type PageDeps, redirect } from './page.ts'
 import { readPass } from './visitor.ts'
@@ -66,8 +66,8 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
         operationId: 'receiveAuthorization',
         summary: 'Take the browser back from TikTok',
         description: 'The redirect_uri. TikTok sends people here; nobody else has a reason to call it.',
-        // Not strict: TikTok adds parameters of its own (`scopes`, `errCode`, …) and nothing of them is used.
-        querystring: z.object({ state: fromTikTok, code: fromTikTok, error: fromTikTok, iss: fromTikTok }),
+        // Not strict: TikTok adds parameters of its own (`scopes`, `errCode`, …), of which only the log hears.
+        querystring: z.looseObject({ state: fromTikTok, code: fromTikTok, error: fromTikTok, iss: fromTikTok }),
         response: {
           303: z.null().describe('To the return URL that was fixed with the session'),
           ...pagesOf(['state_missing', 'state_invalid', 'state_expired', 'browser_mismatch', 'session_invalid']),
@@ -75,22 +75,19 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
       },
     },
     async (request, reply) => {
-      const { state, code, error, iss } = request.query
-      if (state === undefined || state === '') {
+      const response = readAuthorizationResponse(request.query)
+      const { state, words } = response
+      if (state === undefined) {
+        const event = 'authorization response came without a state'
+        deps.refusals.note({ kind: 'state_missing', event, who: request.ip, facts: { ...words, address: request.ip } })
         throw new ServiceError(
           'state_missing',
           'TikTok sent you back without the ticket we gave you. Start again from where you came from.',
         )
       }
       const cookie = cookieOf(deps, state)
-      const response: AuthorizationResponse = {
-        state,
-        code,
-        error,
-        issuer: iss,
-        stateSecret: request.cookies[cookie.name] ?? null,
-      }
-      const location = await receiveAuthorization(deps, response)
+      const stateSecret = request.cookies[cookie.name] ?? null
+      const location = await receiveAuthorization(deps, { ...response, state, stateSecret })
       reply.clearCookie(cookie.name, cookie.options)
       return redirect(deps, reply, location)
     },

@@ -49,6 +49,47 @@ export function authorizationUrl({ authBaseUrl, clientKey }: App, request: Autho
   return url.href
 }
 
+/** An authorization response (RFC 6749 §4.1.2), and what TikTok says about a refusal beside it. */
+export interface AuthorizationResponse {
+  state: string | undefined
+  code: string | undefined
+  error: string | undefined
+  /** RFC 9207 */
+  issuer: string | undefined
+  words: RefusalWords
+}
+
+/** Fit for a log line: TikTok's own codes name the parameter that it did not like (observed, docs/tiktok.md §1). */
+export interface RefusalWords {
+  /** `error` once more, also where it is none of the RFC's */
+  reason: string | undefined
+  errCode: string | undefined
+  errorType: string | undefined
+  logId: string | undefined
+}
+
+/** @param query what TikTok sent the browser back with; a parameter that is empty is one that is absent */
+export function readAuthorizationResponse(query: Record<string, unknown>): AuthorizationResponse {
+  const named = (...names: string[]) =>
+    names.map((name) => query[name]).find((value): value is string => typeof value === 'string' && value.trim() !== '')
+  const word = (...names: string[]) => {
+    const value = named(...names)
+    return value !== undefined && /^[\w.-]{1,128}$/.test(value) ? value : undefined
+  }
+  return {
+    state: named('state'),
+    code: named('code'),
+    error: named('error'),
+    issuer: named('iss'),
+    words: {
+      reason: word('error'),
+      errCode: word('errCode', 'err_code', 'error_code'),
+      errorType: word('error_type', 'errorType'),
+      logId: word('log_id', 'logid', 'logId'),
+    },
+  }
+}
+
 /** @see RFC 6749 §4.1.3. A code is used once: only `not_sent` allows the same one again. */
 export async function exchangeCode(
   app: App,

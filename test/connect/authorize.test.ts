@@ -269,6 +269,54 @@ t.test('an error that no standard knows is not echoed into our redirect', async 
   t.match(await statusOf(world, session.id), { status: 'failed', error: 'authorization_failed' })
 })
 
+t.test("TikTok's own words about a refusal are logged, if they are words, and only logged", async (t) => {
+  const refused = async (query: string) => {
+    const { browser, state, session } = await setOut(world)
+    const back = await browser.get(`${world.config.redirectUri}?state=${state}&${query}`)
+    t.match(await statusOf(world, session.id), { status: 'failed' })
+    const line = world
+      .logged()
+      .split('\n')
+      .findLast((text) => text.includes('authorization was refused'))
+    return { back: String(back.headers.location), line: JSON.parse(line ?? '{}') as Record<string, unknown> }
+  }
+  const first = await refused('error=param_error&errCode=10007&error_type=code_challenge&log_id=20261122101500FAKE01')
+  t.match(first.line, {
+    code: 'authorization_failed',
+    reason: 'param_error',
+    errCode: '10007',
+    errorType: 'code_challenge',
+    logId: '20261122101500FAKE01',
+  })
+  t.notMatch(first.back, /10007|code_challenge|param_error|FAKE01/)
+  t.match((await refused('error=access_denied&err_code=7&logid=L-2')).line, { code: 'access_denied', errCode: '7', logId: 'L-2' })
+  const wild = encodeURIComponent('</script>act.stolen\ntoken')
+  for (const query of [
+    `error=${wild}&errCode=${wild}&error_type=${wild}&log_id=${wild}`,
+    `error=x&errCode=${'9'.repeat(200)}&error_type=&log_id=%20`,
+    'error=x&errCode=1&errCode=2&error_type[]=a&log_id=a&log_id=b',
+  ])
+    t.strictSame(
+      Object.keys((await refused(query)).line).filter((name) => /^(errCode|errorType|logId)$/.test(name)),
+      [],
+      query,
+    )
+
+  const stray = await world.browser().get(`${world.config.redirectUri}?error=invalid_scope&errCode=10003&error_type=scope`)
+  t.equal(stray.status, 400)
+  t.match(world.logged(), /"errCode":"10003"[^\n]*"errorType":"scope"[^\n]*came without a state/)
+})
+
+t.test('a parameter that is empty is one that is absent', async (t) => {
+  for (const empty of ['error=', 'error=&error_description=', 'iss=', 'error=%20&iss=%20']) {
+    const { browser, callback } = await consented(world)
+    t.match(String((await browser.get(`${callback}&${empty}`)).headers.location), /confirm=/, empty)
+  }
+  const { browser, state, session } = await setOut(world)
+  await browser.get(`${world.config.redirectUri}?state=${state}&code=&error=access_denied`)
+  t.match(await statusOf(world, session.id), { status: 'failed', error: 'access_denied' })
+})
+
 t.test('an answer without a code fails the session instead of leaving it open', async (t) => {
   const { browser, state, session } = await setOut(world)
   const back = await browser.get(`${world.config.redirectUri}?state=${state}`)
