@@ -1,6 +1,6 @@
 // The composition root: builds every part once, hands each what it uses, and takes all down in the opposite order.
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { type Background, startBackground } from './background/background.ts'
@@ -15,6 +15,7 @@ import { ServiceError } from './errors.ts'
 import { listen } from './http/listen.ts'
 import { newId } from './ids.ts'
 import { replayJournal } from './operate/replay.ts'
+import { tryDirectories } from './places.ts'
 import { createKeyringCheck } from './readiness.ts'
 import { createRefusals, type Refusals } from './refusals.ts'
 import { announce, leave } from './replica.ts'
@@ -88,13 +89,13 @@ export function compose(doors: Doors) {
 /**
  * Starts the service: database (our own if none is configured), migrations, vault, what an earlier process left behind, routes, loops.
  *
- * @throws ConfigError about the vault's keys, HOST or PORT; ServiceError keyring_mismatch | storage_unavailable
+ * @throws ConfigError about the vault's keys, HOST, PORT or a directory; ServiceError keyring_mismatch | storage_unavailable
  */
 export async function startApp(config: Config, options: AppOptions = {}): Promise<App> {
   const log = options.log ?? createLog(config.logLevel)
   if (config.publicUrl.startsWith('https:') && config.trustedProxies.length === 0)
     log.warn('TRUSTED_PROXIES is empty: behind a proxy all callers count as one address; name the address the proxy comes from')
-  await mkdir(config.dataDir, { recursive: true })
+  await tryDirectories(config, log)
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
   const databaseUrl = config.databaseUrl ?? embedded?.url ?? ''

@@ -96,6 +96,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
     },
     uploadLimitPerDay: v.UPLOAD_LIMIT_PER_DAY,
     spillDir: v.SPILL_DIR ?? `${v.DATA_DIR}/spill`,
+    spillDirIsSet: v.SPILL_DIR !== undefined,
     redisUrl: v.REDIS_URL,
     eventWebhooks: v.EVENT_WEBHOOKS as readonly { url: string; secrets: string[] }[],
     trustedProxies: v.TRUSTED_PROXIES as readonly string[],

@@ -131,7 +131,11 @@ export const variables = z.object({
     .describe(
       'verify: the server has to prove by TLS who it is, which is the default for a host that is not loopback or a socket. off: it need not, for a network that you trust. sslmode, sslrootcert and channel_binding in DATABASE_URL are honoured',
     ),
-  DATA_DIR: z.string().min(1).default('.data').describe('Embedded database, spill files, generated development key'),
+  DATA_DIR: z
+    .string()
+    .min(1)
+    .default('.data')
+    .describe('Embedded database, spill files, generated development key; not used when DATABASE_URL and SPILL_DIR are set'),
   TIKTOK_CLIENT_KEY: z
     .string()
     .regex(/^[A-Za-z0-9_-]{4,128}$/, 'must be the client key of your TikTok app')

@@ -51,7 +51,7 @@ const floors: string[][] = [
   ['account'],
   ['uploads', 'events'],
   ['readiness.ts', 'replica.ts'],
-  ['timings.ts'],
+  ['timings.ts', 'places.ts'],
   ['journal'],
   ['db', 'tiktok', 'vault', 'refusals.ts', 'telemetry.ts', 'single-flight.ts'],
   [

@@ -1,18 +1,22 @@
 // Real processes: ready by themselves, as many at once as anybody likes, and gone when they are asked to go.
 import { once } from 'node:events'
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import t from 'tap'
 import { request } from 'undici'
+import { loadConfig } from '../src/config.ts'
+import { tryDirectories } from '../src/places.ts'
+import { createLog } from '../src/telemetry.ts'
 import { generateVaultKey } from '../src/vault/keyring.ts'
 import { emptyDatabase, freshDatabase } from './postgres.ts'
 import { eventually } from './rig/eventually.ts'
 import { type Replica, startReplica } from './rig/replica.ts'
 
 const vaultKeys = generateVaultKey()
+const required = { TIKTOK_CLIENT_KEY: 'awstart0001', TIKTOK_CLIENT_SECRET: 'J8s0dk2LQmz7Wx91PvbnT4Rc', VAULT_KEYS: vaultKeys }
 
 t.test('with an external database it is ready by itself, and ends cleanly when asked', async (t) => {
   const { url } = await freshDatabase(t)
@@ -68,6 +72,59 @@ t.test('a DATA_DIR that cannot hold a database is told without its path', async 
   t.notOk(replica.logged().includes(dataDir))
 })
 
+t.test(
+  'a directory that cannot be written to ends the start with the name of its variable, before anything else is done',
+  async (t) => {
+    const { url } = await freshDatabase(t)
+    const home = await mkdtemp(join(tmpdir(), 'tts-start-'))
+    await writeFile(join(home, 'file'), 'in the way')
+    for (const [env, sentence] of [
+      [{ SPILL_DIR: join(home, 'file') }, /SPILL_DIR names a (file|place below a file): name a directory/],
+      [{ SPILL_DIR: join(home, 'file', 'below') }, /SPILL_DIR names a place below a file/],
+      [{ DATA_DIR: join(home, 'file') }, /SPILL_DIR \(DATA_DIR\/spill, because it is not set\) names a place below a file/],
+      [{ DATABASE_URL: '', DATA_DIR: join(home, 'file', 'below') }, /DATA_DIR names a place below a file/],
+    ] as const) {
+      const replica = await start(url, 'nowhere', { ready: false, env })
+      t.equal(await replica.ended(), 1)
+      t.match(replica.logged(), sentence)
+      t.notMatch(replica.logged(), /migrations were applied|embedded PostgreSQL is used/)
+      t.notOk(replica.logged().includes(home), 'without its path')
+    }
+  },
+)
+
+t.test('a directory of somebody else is named, and one without room is an error in the log and no more', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'tts-places-'))
+  const config = loadConfig({ ...required, DATABASE_URL: 'postgres://127.0.0.1/x', SPILL_DIR: join(dir, 'spill') })
+  const lines: string[] = []
+  const log = createLog('info', { write: (line: string) => void lines.push(line) })
+  await tryDirectories(config, log)
+  t.same(await readdir(join(dir, 'spill')), [], 'what was tried is gone')
+
+  await chmod(join(dir, 'spill'), 0o500)
+  // Whoever is root may write anywhere: for this it is nobody.
+  const root = process.geteuid?.() === 0
+  if (root) process.seteuid?.(65_534)
+  try {
+    await t.rejects(tryDirectories(config, log), /^SPILL_DIR names a directory that this user may not write to/)
+  } finally {
+    if (root) process.seteuid?.(0)
+  }
+  t.same(lines, [])
+  await tryDirectories(config, log, async () => 'ENOSPC')
+  t.match(lines.join(), /"level":"error".*SPILL_DIR is on a disk without room/)
+})
+
+t.test('with DATABASE_URL and SPILL_DIR set nothing is written to DATA_DIR', async (t) => {
+  const { url } = await freshDatabase(t)
+  const home = await mkdtemp(join(tmpdir(), 'tts-start-'))
+  await writeFile(join(home, 'file'), 'in the way')
+  const replica = await start(url, 'rootless', { env: { DATA_DIR: join(home, 'file', 'below'), SPILL_DIR: join(home, 'spill') } })
+  t.equal(await statusOf(replica, '/health/ready'), 200)
+  replica.signal('SIGTERM')
+  t.equal(await replica.ended(), 0)
+})
+
 t.test('a place to listen at that cannot be had is said to be that of HOST and PORT', async (t) => {
   const { url } = await freshDatabase(t)
   const taken = createServer().listen(0, '127.0.0.1')
@@ -97,9 +154,7 @@ async function start(
     PORT: '0',
     DATABASE_URL: databaseUrl,
     DATA_DIR: home,
-    VAULT_KEYS: vaultKeys,
-    TIKTOK_CLIENT_KEY: 'awstart0001',
-    TIKTOK_CLIENT_SECRET: 'J8s0dk2LQmz7Wx91PvbnT4Rc',
+    ...required,
     ...more,
   }
   return startReplica({ name, logFile: join(home, 'log'), env, preloads: [], ...options })
