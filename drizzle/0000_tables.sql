@@ -117,11 +117,11 @@ CREATE TABLE "events" (
 	CONSTRAINT "events_id_unique" UNIQUE("id")
 );
 --> statement-breakpoint
-CREATE TABLE "gates" (
+CREATE TABLE "circuit_breakers" (
 	"name" text PRIMARY KEY NOT NULL,
 	"reason" text,
 	"failures" integer DEFAULT 0 NOT NULL,
-	"closed_until" timestamp with time zone DEFAULT '-infinity' NOT NULL
+	"open_until" timestamp with time zone DEFAULT '-infinity' NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "notices" (
@@ -218,8 +218,8 @@ CREATE TABLE "token_sets" (
 	"last_read_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
-CREATE TABLE "trail" (
-	"seq" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "trail_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+CREATE TABLE "audit_log" (
+	"seq" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "audit_log_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"at" timestamp with time zone DEFAULT now() NOT NULL,
 	"actor" text NOT NULL,
 	"action" text NOT NULL,
@@ -286,8 +286,8 @@ CREATE INDEX "token_reads_account" ON "token_reads" USING btree ("account_id","a
 CREATE INDEX "token_reads_key" ON "token_reads" USING btree ("key_id","at");--> statement-breakpoint
 CREATE INDEX "token_sets_due" ON "token_sets" USING btree ("due_at") WHERE due_at is not null;--> statement-breakpoint
 CREATE INDEX "token_sets_refresh_expiry" ON "token_sets" USING btree ("refresh_expires_at") WHERE due_at is not null;--> statement-breakpoint
-CREATE INDEX "trail_actor" ON "trail" USING btree ("actor","at");--> statement-breakpoint
-CREATE INDEX "trail_object" ON "trail" USING btree ("object","at");--> statement-breakpoint
+CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","at");--> statement-breakpoint
+CREATE INDEX "audit_log_object" ON "audit_log" USING btree ("object","at");--> statement-breakpoint
 CREATE UNIQUE INDEX "uploads_idempotency_key" ON "uploads" USING btree ("account_id","idempotency_key");--> statement-breakpoint
 CREATE INDEX "uploads_held" ON "uploads" USING btree ("tiktok_user","held_until");--> statement-breakpoint
 CREATE INDEX "uploads_purge" ON "uploads" USING brin ("reserved_at");

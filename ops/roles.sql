@@ -32,7 +32,7 @@ BEGIN
 	FOR name IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition LOOP
 		EXECUTE format('GRANT %s ON public.%I TO tiktok_oauth_service', CASE
 			-- The audit: read and added to.
-			WHEN name IN ('token_reads', 'timeline', 'trail') THEN 'SELECT, INSERT'
+			WHEN name IN ('token_reads', 'timeline', 'audit_log') THEN 'SELECT, INSERT'
 			-- Keys of callers: looked up, and marked as used.
 			WHEN name = 'api_keys' THEN 'SELECT, UPDATE (last_used_at)'
 			-- Canaries: read, and one left for a new key.

@@ -1,8 +1,7 @@
 // `audit`: what did key K read between A and B, who read account X, who changed what. Answers are as long as they are: they are
 // read and written piece by piece.
 import { once } from 'node:events'
-import { type Change, readChanges, readTokenReads, type TokenRead } from '../db/audit.ts'
-import { ownerInTrail } from '../db/trail.ts'
+import { type Change, ownerInAuditLog, readChanges, readTokenReads, type TokenRead } from '../db/audit.ts'
 import { onDatabase } from './database.ts'
 import { moment, parse, say, UsageError } from './terminal.ts'
 
@@ -17,7 +16,7 @@ export async function audit(argv: string[]): Promise<void> {
     json: { type: 'boolean', default: false },
   })
   const { account: accountId = null, key: keyId = null, actor = null, json } = values
-  const object = values.owner === undefined ? accountId : ownerInTrail(values.owner)
+  const object = values.owner === undefined ? accountId : ownerInAuditLog(values.owner)
   const span = {
     from: values.from === undefined ? null : moment('--from', values.from),
     to: values.to === undefined ? null : moment('--to', values.to),

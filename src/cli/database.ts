@@ -10,7 +10,7 @@ import { say } from './terminal.ts'
 
 const applicationName = 'tiktok-oauth-cli'
 
-/** Who did it, in the trail and the timelines: commands are run by whoever has the database's password. */
+/** Who did it, in the audit log and the timelines: commands are run by whoever has the database's password. */
 export const operator = 'operator'
 
 /**

@@ -28,7 +28,7 @@ export async function insertApiKey(
         insert into api_keys (id, name, secret_hash, scopes, expires_at) values (${key.id}, ${key.name}, ${key.secretHash}, ${key.scopes}, ${key.expiresAt})
         returning id, scopes
       )
-      insert into trail (actor, action, object, detail) select ${key.actor}, 'api_key_created', id, array_to_string(scopes, ' ') from made`,
+      insert into audit_log (actor, action, object, detail) select ${key.actor}, 'api_key_created', id, array_to_string(scopes, ' ') from made`,
   )
 }
 
@@ -52,7 +52,7 @@ export async function revokeApiKey(db: Db, id: string, actor: string): Promise<b
       with revoked as (
         update api_keys set revoked_at = now() where id = ${id} and revoked_at is null returning id
       ), told as (
-        insert into trail (actor, action, object) select ${actor}, 'api_key_revoked', id from revoked
+        insert into audit_log (actor, action, object) select ${actor}, 'api_key_revoked', id from revoked
       )
       select id from api_keys where id = ${id}`,
   )
@@ -67,7 +67,7 @@ export async function revokeOtherApiKeys(db: Db, kept: string[], actor: string):
       with revoked as (
         update api_keys set revoked_at = now() where revoked_at is null and (expires_at is null or expires_at > now()) and id <> all(${kept}::text[]) returning id
       ), told as (
-        insert into trail (actor, action, object, detail) select ${actor}, 'api_key_revoked', id, 'all but ' || ${kept.join(' ')}::text from revoked
+        insert into audit_log (actor, action, object, detail) select ${actor}, 'api_key_revoked', id, 'all but ' || ${kept.join(' ')}::text from revoked
       )
       select id from revoked order by id`,
   )

@@ -1,4 +1,5 @@
 // What operators ask of the audit, read with a cursor: an answer may be longer than memory.
+import { hash } from 'node:crypto'
 import type { Db } from './client.ts'
 
 /** One access token that was handed out. */
@@ -11,7 +12,7 @@ export interface TokenRead {
   requestId: string
 }
 
-/** One change: of an account (its timeline) or of what belongs to none (the trail). */
+/** One change: of an account (its timeline) or of what belongs to none (the operator audit log). */
 export interface Change {
   at: Date
   actor: string
@@ -25,6 +26,11 @@ export interface Change {
 export interface Span {
   from: Date | null
   to: Date | null
+}
+
+/** An owner by the hash of its id: the audit log is never changed, so it must not hold what has to be erased one day. */
+export function ownerInAuditLog(ownerId: string): string {
+  return `owner:${hash('sha256', ownerId, 'hex').slice(0, 32)}`
 }
 
 const rowsAtOnce = 500
@@ -57,7 +63,7 @@ export async function readTokenReads(
   )
 }
 
-/** Oldest first, from the timelines and the trail together. @returns how many there were */
+/** Oldest first, from the timelines and the operator audit log together. @returns how many there were */
 export async function readChanges(
   db: Db,
   filter: Span & { actor: string | null; object: string | null },
@@ -74,7 +80,7 @@ export async function readChanges(
         select at, seq, actor, kind as action, account_id as object, code, request_id from timeline
         where ${during} and ${object === null ? sql`true` : sql`account_id = ${object}`}
         union all
-        select at, seq, actor, action, object, detail, null from trail
+        select at, seq, actor, action, object, detail, null from audit_log
         where ${during} and ${object === null ? sql`true` : sql`object = ${object}`}
         order by at, seq`
       for await (const changes of query.cursor(rowsAtOnce)) {

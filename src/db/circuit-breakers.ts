@@ -17,10 +17,10 @@ export async function openBreaker(db: Db, reason: BreakerReason, firstSeconds: n
   await db.run(
     'open_breaker',
     (sql) => sql`
-      insert into gates (name, reason, failures, closed_until) values ('token', ${reason}, 1, now() + make_interval(secs => ${firstSeconds}))
-      on conflict (name) do update set reason = excluded.reason, failures = gates.failures + 1,
-        closed_until = greatest(gates.closed_until, excluded.closed_until, now() + least(interval '1 minute', make_interval(secs => ${firstSeconds} * power(2, least(gates.failures, 10)))))
-      where gates.closed_until <= now() + make_interval(secs => ${firstSeconds}) or gates.reason is distinct from excluded.reason or gates.failures = 0`,
+      insert into circuit_breakers (name, reason, failures, open_until) values ('token', ${reason}, 1, now() + make_interval(secs => ${firstSeconds}))
+      on conflict (name) do update set reason = excluded.reason, failures = circuit_breakers.failures + 1,
+        open_until = greatest(circuit_breakers.open_until, excluded.open_until, now() + least(interval '1 minute', make_interval(secs => ${firstSeconds} * power(2, least(circuit_breakers.failures, 10)))))
+      where circuit_breakers.open_until <= now() + make_interval(secs => ${firstSeconds}) or circuit_breakers.reason is distinct from excluded.reason or circuit_breakers.failures = 0`,
   )
 }
 
@@ -29,8 +29,8 @@ export async function closeBreaker(db: Db): Promise<boolean> {
   const rows = await db.run(
     'close_breaker',
     (sql) =>
-      sql`update gates set failures = 0, reason = null, closed_until = '-infinity' where name = 'token' and failures > 0
-        and closed_until <= now() + interval '15 seconds' returning 1`,
+      sql`update circuit_breakers set failures = 0, reason = null, open_until = '-infinity' where name = 'token' and failures > 0
+        and open_until <= now() + interval '15 seconds' returning 1`,
   )
   return rows.length > 0
 }
@@ -39,8 +39,8 @@ export async function readBreaker(db: Db): Promise<BreakerState> {
   const rows = await db.run(
     'read_breaker',
     (sql) => sql<BreakerState[]>`
-      select reason, failures, greatest(0, extract(epoch from greatest(closed_until, now()) - now()))::float8 as open_for_seconds
-      from gates where name = 'token'`,
+      select reason, failures, greatest(0, extract(epoch from greatest(open_until, now()) - now()))::float8 as open_for_seconds
+      from circuit_breakers where name = 'token'`,
   )
   return rows[0] ?? { reason: null, failures: 0, openForSeconds: 0 }
 }

@@ -23,17 +23,17 @@ export interface Claim {
   /** the earlier holder's lease ended without a word; the timeline says so */
   leaseRanOut: boolean
   refreshTokenExpired: boolean
-  /** the one refresh that tries whether TikTok is back (half-open gate) */
+  /** the one refresh that tries whether TikTok is back (half-open circuit breaker) */
   probing: boolean
   failures: number
   /** the database's clock at the claim; together with a monotonic clock it dates the answer without trusting ours */
   claimedAt: Date
 }
 
-/** With a gate that trouble had closed and whose time is over, one claim goes out as its probe. */
+/** When an open circuit breaker's time is over it is half open: one claim goes out as its probe. */
 const probe = `probe as (
-        update gates set closed_until = now() + interval '15 seconds'
-        where name = 'token' and failures > 0 and closed_until <= now() and exists (select 1 from candidate)
+        update circuit_breakers set open_until = now() + interval '15 seconds'
+        where name = 'token' and failures > 0 and open_until <= now() and exists (select 1 from candidate)
         returning 1
       )`
 
@@ -51,7 +51,7 @@ const journalAndClaims = `journal as (
  * Takes the lease on one account's refresh token. It also proves that the database takes writes before the single-use token
  * is spent. Repeating it with the same attempt id finds the claim it made.
  *
- * @returns undefined when somebody holds it, it moved on, has to wait, or the gate is closed: ask `standingOf` why
+ * @returns undefined when somebody holds it, it moved on, has to wait, or the circuit breaker is open: ask `standingOf` why
  */
 export async function claimTokenSet(
   db: Db,
@@ -72,7 +72,7 @@ export async function claimTokenSet(
           unsettled_attempts = t.unsettled_attempts + case when t.attempt_id = ${terms.attemptId} then 0 else 1 end,
           due_at = now() + make_interval(secs => ${terms.leaseSeconds})
         from candidate c where t.account_id = c.account_id
-          and (exists (select 1 from probe) or not exists (select 1 from gates where name = 'token' and failures > 0))
+          and (exists (select 1 from probe) or not exists (select 1 from circuit_breakers where name = 'token' and failures > 0))
         returning t.*, c.lease_ran_out, c.left_by
       ), ${sql.unsafe(journalAndClaims)}`,
   )
@@ -81,26 +81,26 @@ export async function claimTokenSet(
 
 /**
  * Takes leases on token sets that are due, the longest due first; rows another replica is just taking are skipped, so several
- * replicas share the work without talking to each other. While the gate is half open it takes one.
+ * replicas share the work without talking to each other. While the circuit breaker is half open it takes one.
  */
 export async function claimDueTokenSets(db: Db, limit: number, terms: ClaimTerms): Promise<Claim[]> {
   return db.run(
     'claim_due_token_sets',
     (sql) => sql<Claim[]>`
-      with gate as (
-        select coalesce(max(failures), 0) as failures, coalesce(bool_and(closed_until <= now()), true) as passable from gates where name = 'token'
+      with breaker as (
+        select coalesce(max(failures), 0) as failures, coalesce(bool_and(open_until <= now()), true) as passable from circuit_breakers where name = 'token'
       ), candidate as (
         select account_id, attempt_id as left_by, attempt_id is not null as lease_ran_out from token_sets
         where due_at <= now() and rejected_at is null and next_attempt_at <= now() and (lease_until is null or lease_until <= now())
-          and (select passable from gate)
+          and (select passable from breaker)
         order by due_at
-        limit (select case when failures > 0 then 1 else ${limit}::int end from gate)
+        limit (select case when failures > 0 then 1 else ${limit}::int end from breaker)
         for update skip locked
       ), ${sql.unsafe(probe)}, claimed as (
         update token_sets t set attempt_id = ${terms.attemptId} || '-' || c.account_id, lease_until = now() + make_interval(secs => ${terms.leaseSeconds}),
           unsettled_attempts = t.unsettled_attempts + 1, due_at = now() + make_interval(secs => ${terms.leaseSeconds})
         from candidate c where t.account_id = c.account_id
-          and (exists (select 1 from probe) or (select failures from gate) = 0)
+          and (exists (select 1 from probe) or (select failures from breaker) = 0)
         returning t.*, c.lease_ran_out, c.left_by
       ), ${sql.unsafe(journalAndClaims)}`,
   )
@@ -142,7 +142,7 @@ export interface Standing {
   generation: number | null
   leased: boolean
   rejected: boolean
-  /** until whichever wait ends last: backoff or the gate */
+  /** until whichever wait ends last: backoff or the circuit breaker */
   waitSeconds: number
 }
 
@@ -152,7 +152,7 @@ export async function standingOf(db: Db, accountId: string): Promise<Standing | 
     (sql) => sql<Standing[]>`
       select a.status, t.generation, coalesce(t.lease_until > now(), false) as leased, t.rejected_at is not null as rejected,
         greatest(0, extract(epoch from least(t.next_attempt_at, now() + interval '1 day') - now()), -- some wait for ever, and not every PostgreSQL subtracts that
-          (select extract(epoch from closed_until - now()) from gates where name = 'token' and failures > 0))::float8 as wait_seconds
+          (select extract(epoch from open_until - now()) from circuit_breakers where name = 'token' and failures > 0))::float8 as wait_seconds
       from accounts a left join token_sets t on t.account_id = a.id where a.id = ${accountId}`,
   )
   return rows[0]

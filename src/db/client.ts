@@ -4,6 +4,7 @@
 // Instead of postgres.js's own pool it keeps single connections (connection.ts), one statement on each at a time: a broken
 // one is dropped without harm to its neighbours, and nothing stands in a queue that knows no time limit.
 import { performance } from 'node:perf_hooks'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type DatabaseLink, readDatabaseUrl } from '../database-url.ts'
 import { ServiceError } from '../errors.ts'
 import { within } from '../waiting.ts'
@@ -90,7 +91,7 @@ export function openDb(options: DbOptions): Db {
     synchronousCommit: options.synchronousCommit ?? 'on',
     statementTimeoutMs: usualDeadlineMs + serverGraceMs,
   }
-  const places = openSemaphore(poolSize, queueMs)
+  const semaphore = openSemaphore(poolSize, queueMs)
   const idle: Connection[] = []
   const counts = { poolsReplaced: 0, connectionsLost: 0, deadlinesMissed: 0 }
   /** Connections opened before this moment lead to a server that is no longer trusted. */
@@ -107,11 +108,11 @@ export function openDb(options: DbOptions): Db {
     { deadlineMs = usualDeadlineMs, queueMs }: StatementOptions = {},
   ): Promise<T> {
     if (closing) throw new ServiceError('storage_unavailable', 'The service is stopping; try again in a moment.')
-    await places.take(queueMs)
+    await semaphore.acquire(queueMs)
     try {
       return await statement(name, work, deadlineMs)
     } finally {
-      places.leave()
+      semaphore.release()
     }
   }
 
@@ -161,7 +162,7 @@ export function openDb(options: DbOptions): Db {
           throw unavailable(cause)
         }
       }
-      await new Promise((resolve) => setTimeout(resolve, reconnectPauseMs))
+      await sleep(reconnectPauseMs)
     }
   }
 
@@ -197,7 +198,7 @@ export function openDb(options: DbOptions): Db {
   }
 
   async function shutDown(): Promise<void> {
-    await places.empty()
+    await semaphore.empty()
     await Promise.all(idle.splice(0).map((connection) => connection.close()))
   }
 
@@ -214,7 +215,7 @@ export function openDb(options: DbOptions): Db {
       return closing
     },
     get state() {
-      return { inFlight: places.taken, waiting: places.waiting, idleConnections: idle.filter(isGood).length, ...counts }
+      return { inFlight: semaphore.taken, waiting: semaphore.waiting, idleConnections: idle.filter(isGood).length, ...counts }
     },
   }
   return db

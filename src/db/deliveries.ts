@@ -136,7 +136,7 @@ export async function enableEndpoint(db: Db, endpointId: string, actor: string):
       with enabled as (
         update event_endpoints set disabled_at = null where id = ${endpointId} returning id
       ), noted as (
-        insert into trail (actor, action, object) select ${actor}, 'event_endpoint_enabled', id from enabled
+        insert into audit_log (actor, action, object) select ${actor}, 'event_endpoint_enabled', id from enabled
       )
       select id from enabled`,
   )
@@ -198,7 +198,7 @@ export async function resendDeadLetters(db: Db, eventId: string | null, actor: s
         update deliveries set dead_at = null, attempts = 0, next_attempt_at = now()
         where dead_at is not null and (${eventId}::text is null or event_id = ${eventId}) returning 1
       ), noted as (
-        insert into trail (actor, action, object, detail)
+        insert into audit_log (actor, action, object, detail)
         select ${actor}, 'event_deliveries_resent', coalesce(${eventId}::text, 'all'), count(*)::text from resent having count(*) > 0
       )
       select count(*)::int as count from resent`,

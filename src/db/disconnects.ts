@@ -60,6 +60,6 @@ export async function noteDisconnects(db: Db, actor: string, object: string, det
   await db.run(
     'note_disconnects',
     (sql) =>
-      sql`insert into trail (actor, action, object, detail) values (${actor}, 'accounts_disconnected', ${object}, ${detail})`,
+      sql`insert into audit_log (actor, action, object, detail) values (${actor}, 'accounts_disconnected', ${object}, ${detail})`,
   )
 }

@@ -1,6 +1,7 @@
 // The statements of owners: whoever the web app connects accounts for, and the tier that says how many.
+
+import { ownerInAuditLog } from './audit.ts'
 import type { Db } from './client.ts'
-import { ownerInTrail } from './trail.ts'
 
 export interface OwnerRow {
   id: string
@@ -8,7 +9,7 @@ export interface OwnerRow {
   accountsConnected: number
 }
 
-/** Who sets a tier decides how many accounts an owner may have: a change is in the trail. */
+/** Who sets a tier decides how many accounts an owner may have: a change is in the audit log. */
 export async function saveOwner(db: Db, id: string, tier: string, actor: string): Promise<void> {
   await db.run(
     'save_owner',
@@ -18,7 +19,7 @@ export async function saveOwner(db: Db, id: string, tier: string, actor: string)
         on conflict (id) do update set tier = excluded.tier, updated_at = now() where excluded.tier is distinct from owners.tier
         returning tier
       )
-      insert into trail (actor, action, object, detail) select ${actor}, 'tier_set', ${ownerInTrail(id)}, tier from saved`,
+      insert into audit_log (actor, action, object, detail) select ${actor}, 'tier_set', ${ownerInAuditLog(id)}, tier from saved`,
   )
 }
 

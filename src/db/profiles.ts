@@ -63,8 +63,8 @@ export async function pauseProfiles(db: Db, seconds: number): Promise<void> {
   await db.run(
     'pause_profiles',
     (sql) => sql`
-      insert into gates as g (name, closed_until) values ('user_info', now() + make_interval(secs => ${seconds}))
-      on conflict (name) do update set closed_until = greatest(g.closed_until, excluded.closed_until)`,
+      insert into circuit_breakers as b (name, open_until) values ('user_info', now() + make_interval(secs => ${seconds}))
+      on conflict (name) do update set open_until = greatest(b.open_until, excluded.open_until)`,
   )
 }
 
@@ -105,9 +105,10 @@ export interface DueProfile {
 }
 
 /**
- * Accounts whose profile is due, taken for ten minutes so that replicas share the work. They share the rate as well: each claim closes the gate for as
- * long as its calls may take, on top of what others did in the same moment. A token is never refreshed for a picture: an account whose
- * access token is dead waits for its next refresh, which a cold one gets once a day.
+ * Accounts whose profile is due, taken for ten minutes so that replicas share the work. They share the rate as well: each claim opens
+ * the breaker for as long as its calls may take.
+ *
+ * No token is refreshed for a picture: an account whose access token is dead waits for its next refresh.
  *
  * @returns those with a live token, and how many were looked at
  */
@@ -120,7 +121,7 @@ export async function claimDueProfiles(
     (sql) => sql<(DueProfile & { live: boolean })[]>`
       with due as (
         select id from accounts where profile_due_at <= now() and status = 'active'
-          and not exists (select 1 from gates where name = 'user_info' and closed_until > now())
+          and not exists (select 1 from circuit_breakers where name = 'user_info' and open_until > now())
         order by profile_due_at limit ${limit} for update skip locked
       ), standing as (
         select d.id, t.*, t.access_expires_at > now() + interval '1 minute' as live from due d join token_sets t on t.account_id = d.id
@@ -129,9 +130,9 @@ export async function claimDueProfiles(
         from standing s where a.id = s.id
         returning a.id as account_id, a.open_id, a.scopes, s.generation, s.sealed_access_token, s.live
       ), paced as (
-        insert into gates as g (name, closed_until)
+        insert into circuit_breakers as b (name, open_until)
         select 'user_info', now() + make_interval(secs => count(*) / ${perSecond}::float8) from claimed where live having count(*) > 0
-        on conflict (name) do update set closed_until = greatest(g.closed_until, now()) + (excluded.closed_until - now())
+        on conflict (name) do update set open_until = greatest(b.open_until, now()) + (excluded.open_until - now())
       )
       select * from claimed`,
   )

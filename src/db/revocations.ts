@@ -57,7 +57,7 @@ export async function insertRevocation(db: Db, r: NewRevocation): Promise<boolea
 }
 
 /**
- * Takes revocations for one try each: whoever takes one has half a minute before another replica may. While the gate is closed nothing
+ * Takes revocations for one try each: whoever takes one has half a minute before another replica may. While the circuit breaker is open nothing
  * is taken but the one that is asked for by its id, because somebody waits for it.
  */
 export async function claimRevocations(db: Db, id: string | null, limit: number): Promise<RevocationRow[]> {
@@ -66,7 +66,7 @@ export async function claimRevocations(db: Db, id: string | null, limit: number)
     (sql) => sql<RevocationRow[]>`
       with due as (
         select id from revocations where next_attempt_at <= now()
-          and case when ${id}::text is null then not exists (select 1 from gates where name = 'token' and closed_until > now()) else id = ${id} end
+          and case when ${id}::text is null then not exists (select 1 from circuit_breakers where name = 'token' and open_until > now()) else id = ${id} end
         order by next_attempt_at limit ${limit} for update skip locked
       )
       update revocations r set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => ${tryLeaseSeconds})

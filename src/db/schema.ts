@@ -237,12 +237,12 @@ export const revocations = pgTable(
   ],
 )
 
-/** What every replica knows about TikTok's endpoints: `token`, closed until, and why (F09, F10, F19); `user_info`, no profile is looked at before. */
-export const gates = pgTable('gates', {
+/** One per endpoint of TikTok: open until when, and why (F09, F10, F19). `token` stops refreshes, `user_info` stops looks at profiles. */
+export const circuitBreakers = pgTable('circuit_breakers', {
   name: text('name').primaryKey(),
   reason: text('reason'),
   failures: integer('failures').notNull().default(0),
-  closedUntil: at('closed_until').notNull().default(sql`'-infinity'`),
+  openUntil: at('open_until').notNull().default(sql`'-infinity'`),
 })
 
 /** One canary per key id: tells a wrong key under a known id before anything is written with it (S20). */
@@ -378,8 +378,8 @@ export const replicas = pgTable('replicas', {
 })
 
 /** What was changed that belongs to no account: API keys, vault keys, an emergency. Only ever added to. */
-export const trail = pgTable(
-  'trail',
+export const auditLog = pgTable(
+  'audit_log',
   {
     seq: bigint('seq', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
     at: at('at').notNull().defaultNow(),
@@ -388,7 +388,7 @@ export const trail = pgTable(
     object: text('object').notNull(),
     detail: text('detail'),
   },
-  (table) => [index('trail_actor').on(table.actor, table.at), index('trail_object').on(table.object, table.at)],
+  (table) => [index('audit_log_actor').on(table.actor, table.at), index('audit_log_object').on(table.object, table.at)],
 )
 
 /** Every access token that was handed out: who, whose, which (S27). Partitioned by day, so that retention is dropping a partition. */

@@ -1,15 +1,15 @@
-// A fixed number of places and a fair queue before them. Whoever waits too long is sent away: a caller that hears
-// `overloaded` at once can do something about it, one that stands in an endless queue cannot (F26).
+// A fixed number of permits and a fair queue before them. Whoever waits too long is sent away: a caller that hears `overloaded` at
+// once can do something about it, one that stands in an endless queue cannot (F26).
 import { ServiceError } from '../errors.ts'
 
 export const overloaded = () => new ServiceError('overloaded', 'All database connections are busy; try again in a moment.')
 
 export interface Semaphore {
-  /** @throws ServiceError overloaded when no place came free in time; `withinMs` for whoever has waited elsewhere already */
-  take(withinMs?: number): Promise<void>
-  /** Hands the place to whoever has waited longest. */
-  leave(): void
-  /** Resolves once no place is taken. */
+  /** @throws ServiceError overloaded when no permit came free in time; `withinMs` for whoever has waited elsewhere already */
+  acquire(withinMs?: number): Promise<void>
+  /** Hands the permit to whoever has waited longest. */
+  release(): void
+  /** Resolves once no permit is taken. */
   empty(): Promise<void>
   readonly taken: number
   readonly waiting: number
@@ -21,7 +21,7 @@ export function openSemaphore(size: number, queueMs: number): Semaphore {
   let taken = 0
 
   return {
-    take(withinMs = queueMs) {
+    acquire(withinMs = queueMs) {
       if (taken < size) {
         taken += 1
         return Promise.resolve()
@@ -38,7 +38,7 @@ export function openSemaphore(size: number, queueMs: number): Semaphore {
         waiters.add(enter)
       })
     },
-    leave() {
+    release() {
       const [next] = waiters
       if (next) {
         waiters.delete(next)

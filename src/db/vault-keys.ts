@@ -33,7 +33,7 @@ export async function saveCanary(db: Db, keyId: string, sealedCanary: string): P
 }
 
 /**
- * Forgets a key that seals nothing any more, so that it can be taken out of VAULT_KEYS; the trail remembers.
+ * Forgets a key that seals nothing any more, so that it can be taken out of VAULT_KEYS; the audit log remembers.
  *
  * @returns false when a live replica seals with it, or has spill files that are sealed with it
  */
@@ -47,7 +47,7 @@ export async function retireCanary(db: Db, keyId: string, actor: string): Promis
         )
         returning key_id
       )
-      insert into trail (actor, action, object) select ${actor}, 'vault_key_retired', key_id from retired returning 1`,
+      insert into audit_log (actor, action, object) select ${actor}, 'vault_key_retired', key_id from retired returning 1`,
   )
   return rows.length > 0
 }

@@ -3,6 +3,7 @@
 // whoever started this is gone.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { disconnectAccount } from '../db/accounts.ts'
+import { ownerInAuditLog } from '../db/audit.ts'
 import { readBreaker } from '../db/circuit-breakers.ts'
 import type { Db } from '../db/client.ts'
 import {
@@ -12,7 +13,6 @@ import {
   pendingRevocations,
   spreadRevocations,
 } from '../db/disconnects.ts'
-import { ownerInTrail } from '../db/trail.ts'
 import { newId } from '../ids.ts'
 import { forEachAtMost } from '../in-flight.ts'
 import type { Log } from '../telemetry.ts'
@@ -63,7 +63,7 @@ export async function disconnectMany(
     if (last === undefined) break
     after = last
   }
-  if (done > 0) await noteDisconnects(db, actor, ownerId === null ? 'all' : ownerInTrail(ownerId), `${done} accounts`)
+  if (done > 0) await noteDisconnects(db, actor, ownerId === null ? 'all' : ownerInAuditLog(ownerId), `${done} accounts`)
   return done
 }
 

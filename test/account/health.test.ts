@@ -24,7 +24,7 @@ t.test('each reason says who can mend it', async (t) => {
   /** The waits between tries are over. */
   const refreshAgain = async () => {
     await parts.db.run('no_wait', (sql) => sql`update token_sets set next_attempt_at = now(), lease_until = null`)
-    await parts.db.run('open', (sql) => sql`update gates set closed_until = '-infinity'`)
+    await parts.db.run('open', (sql) => sql`update circuit_breakers set open_until = '-infinity'`)
     await parts.refresher.refresh(account.id, (await read(world, account.id)).token?.generation ?? 0)
   }
 

@@ -49,7 +49,7 @@ t.test('dead letters are listed and sent again', async (t) => {
   t.match(await cli('events', 'resend', 'evt_2'), { code: 1, stderr: /"evt_2" is no dead letter/ })
   t.match(await cli('events', 'resend', 'evt_1'), { code: 0, stdout: /^1 deliveries start again/, stderr: /events enable ep_1/ })
   t.match(await sql`select attempts, dead_at from deliveries where event_id = 'evt_1'`, [{ attempts: 0, dead_at: null }])
-  t.match(await sql`select actor, action, object, detail from trail`, [
+  t.match(await sql`select actor, action, object, detail from audit_log`, [
     { actor: 'operator', action: 'event_deliveries_resent', object: 'evt_1', detail: '1' },
   ])
 })

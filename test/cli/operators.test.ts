@@ -7,7 +7,7 @@ import { audit } from '../../src/cli/audit.ts'
 import { keys } from '../../src/cli/keys.ts'
 import { moment, UsageError } from '../../src/cli/terminal.ts'
 import { vault } from '../../src/cli/vault.ts'
-import { ownerInTrail } from '../../src/db/trail.ts'
+import { ownerInAuditLog } from '../../src/db/audit.ts'
 import { generateVaultKey } from '../../src/vault/keyring.ts'
 import { command, environmentOf } from '../rig/command.ts'
 import { seedAccounts } from '../rig/seed.ts'
@@ -125,10 +125,10 @@ t.test(
     t.equal(world.tiktok.stats.report().revocations, 14)
     t.same(await sql`select count(*)::int from revocations`, [{ count: 0 }])
     t.match(await run('--all', '--yes'), { code: 0, stdout: /^0 accounts are disconnected/ }, 'running it again is harmless')
-    const trail = await sql`select action, object, detail from trail where action = 'accounts_disconnected' order by seq`
-    t.same(trail, [
-      { action: 'accounts_disconnected', object: ownerInTrail('user_1'), detail: '4 accounts' },
-      { action: 'accounts_disconnected', object: ownerInTrail('user_3'), detail: '2 accounts' },
+    const auditLog = await sql`select action, object, detail from audit_log where action = 'accounts_disconnected' order by seq`
+    t.same(auditLog, [
+      { action: 'accounts_disconnected', object: ownerInAuditLog('user_1'), detail: '4 accounts' },
+      { action: 'accounts_disconnected', object: ownerInAuditLog('user_3'), detail: '2 accounts' },
       { action: 'accounts_disconnected', object: 'all', detail: '8 accounts' },
     ])
   },

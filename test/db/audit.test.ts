@@ -3,9 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import t from 'tap'
 import { startApp } from '../../src/app.ts'
-import { readChanges, readTokenReads, type TokenRead } from '../../src/db/audit.ts'
+import { ownerInAuditLog, readChanges, readTokenReads, type TokenRead } from '../../src/db/audit.ts'
 import { dropOldPartitions, ensurePartitions } from '../../src/db/partitions.ts'
-import { ownerInTrail } from '../../src/db/trail.ts'
 import { applyRetention } from '../../src/operate/retention.ts'
 import { createLog } from '../../src/telemetry.ts'
 import { freshDatabase } from '../postgres.ts'
@@ -94,9 +93,9 @@ t.test('changes of accounts and of keys are found by their account and by who ma
   t.same(await ask({ object: account.id }), ['connected', 'label_changed', 'disconnected', 'grant_revoked'])
   const keyId = `key_${key.split('_')[1]}`
   t.same(await ask({ actor: keyId }), ['tier_set', 'tier_set', 'label_changed', 'disconnected'])
-  t.same(await ask({ object: ownerInTrail('user_42') }), ['tier_set', 'tier_set'], 'an owner by the hash of its id')
-  const trail = await world.parts.db.run('trail', (sql) => sql`select row_to_json(t)::text as text from trail t`)
-  t.notMatch(JSON.stringify(trail), /user_42/, 'which may have to be erased one day')
+  t.same(await ask({ object: ownerInAuditLog('user_42') }), ['tier_set', 'tier_set'], 'an owner by the hash of its id')
+  const auditLog = await world.parts.db.run('audit_log', (sql) => sql`select row_to_json(t)::text as text from audit_log t`)
+  t.notMatch(JSON.stringify(auditLog), /user_42/, 'which may have to be erased one day')
   t.same(await ask({ object: keyId }), ['api_key_created'])
 })
 
@@ -129,7 +128,7 @@ t.test(
     await applyRetention(world.parts)
 
     const service = connect(t, databaseUrl)
-    for (const table of ['token_reads', 'timeline', 'trail']) {
+    for (const table of ['token_reads', 'timeline', 'audit_log']) {
       for (const statement of [
         `update ${table} set actor = 'x'`.replace("token_reads set actor = 'x'", "token_reads set key_id = 'x'"),
         `delete from ${table}`,

@@ -77,14 +77,18 @@ t.test('F06: when TikTok cannot be reached nothing was spent, and everybody wait
   const { refresh } = world.parts.tiktok
   world.parts.tiktok.refresh = async () => ({ kind: 'not_sent', reason: 'refused', cause: new Error('refused') })
   for (const { id } of accounts) t.match(await read(id), { status: 503, code: 'tiktok_unavailable' })
-  const [gate] = await watched.sql`select reason, failures from gates where name = 'token'`
+  const [gate] = await watched.sql`select reason, failures from circuit_breakers where name = 'token'`
   t.match(gate, { reason: 'unavailable', failures: 1 }, 'the gate is closed for all replicas')
   world.parts.tiktok.refresh = refresh
   await world.timePasses(20)
   for (const { id } of accounts) t.match(await read(id), { status: 200, generation: 2 })
   t.equal(world.tiktok.stats.report().max_presented_per_refresh_token, 1)
   t.match(await statusOf(accounts[0]?.id ?? ''), { status: 'active' })
-  t.match(await watched.sql`select failures from gates where name = 'token'`, [{ failures: 0 }], 'and one success opened it')
+  t.match(
+    await watched.sql`select failures from circuit_breakers where name = 'token'`,
+    [{ failures: 0 }],
+    'and one success opened it',
+  )
   t.same(await violations(watched), [])
 })
 

@@ -48,11 +48,11 @@ t.test('a caller changes its key without an interruption: two are live, then the
   t.equal(await revokeApiKey(world.parts.db, 'key_unknown', 'operator'), false)
   t.equal(await fresh().verify(before.key), undefined)
   t.match(await fresh().verify(after.key), { keyId: after.id })
-  const trail = await world.parts.db.run(
-    'trail',
-    (sql) => sql`select actor, action from trail where object = ${before.id} order by seq`,
+  const auditLog = await world.parts.db.run(
+    'audit_log',
+    (sql) => sql`select actor, action from audit_log where object = ${before.id} order by seq`,
   )
-  t.same(trail, [
+  t.same(auditLog, [
     { actor: 'service', action: 'api_key_created' },
     { actor: 'operator', action: 'api_key_revoked' },
   ])

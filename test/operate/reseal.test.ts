@@ -182,7 +182,7 @@ t.test('a dry run counts and writes nothing; a run that was stopped goes on; a s
   t.match(await reseal(parts, { actor: 'operator' }), { resealed: 0, left: [], retired: [] })
   const generations = await world.sql`select distinct generation from token_sets`
   t.same(generations, [{ generation: 1 }], 'the generation stays')
-  t.match(await world.sql`select actor, action, object from trail where action = 'vault_key_retired'`, [
+  t.match(await world.sql`select actor, action, object from audit_log where action = 'vault_key_retired'`, [
     { actor: 'operator', object: 'k1' },
   ])
 })
