@@ -12,11 +12,6 @@ CREATE TABLE "accounts" (
 	"attestation_source" text DEFAULT 'self_attested' NOT NULL,
 	"age_confirmed_at" timestamp with time zone NOT NULL,
 	"scopes" text[] NOT NULL,
-	"username" text,
-	"display_name" text,
-	"follower_count" bigint,
-	"is_verified" boolean,
-	"profile_fetched_at" timestamp with time zone,
 	"profile_due_at" timestamp with time zone,
 	"authorized_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"connected_at" timestamp with time zone DEFAULT now() NOT NULL,
@@ -44,15 +39,6 @@ CREATE TABLE "authorization_requests" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
 	"consumed_at" timestamp with time zone
-);
---> statement-breakpoint
-CREATE TABLE "avatars" (
-	"account_id" text PRIMARY KEY NOT NULL,
-	"content_type" text NOT NULL,
-	"etag" text NOT NULL,
-	"picture" "bytea" NOT NULL,
-	"source" text,
-	"fetched_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "connect_sessions" (
@@ -145,6 +131,21 @@ CREATE TABLE "owners" (
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "profiles" (
+	"account_id" text PRIMARY KEY NOT NULL,
+	"union_id" text,
+	"username" text,
+	"display_name" text,
+	"follower_count" bigint,
+	"is_verified" boolean,
+	"fetched_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"picture" "bytea",
+	"picture_type" text,
+	"picture_etag" text,
+	"picture_source" text,
+	"picture_fetched_at" timestamp with time zone
+);
+--> statement-breakpoint
 CREATE TABLE "read_windows" (
 	"key_id" text NOT NULL,
 	"account_id" text NOT NULL,
@@ -201,6 +202,7 @@ CREATE TABLE "token_reads" (
 CREATE TABLE "token_sets" (
 	"account_id" text PRIMARY KEY NOT NULL,
 	"generation" integer NOT NULL,
+	"client_key" text NOT NULL,
 	"sealed_access_token" text NOT NULL,
 	"sealed_refresh_token" text NOT NULL,
 	"access_expires_at" timestamp with time zone NOT NULL,
@@ -261,9 +263,9 @@ CREATE TABLE "vault_keys" (
 --> statement-breakpoint
 ALTER TABLE "accounts" ADD CONSTRAINT "accounts_owner_id_owners_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."owners"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "authorization_requests" ADD CONSTRAINT "authorization_requests_session_id_connect_sessions_id_fk" FOREIGN KEY ("session_id") REFERENCES "public"."connect_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "avatars" ADD CONSTRAINT "avatars_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_event_id_events_id_fk" FOREIGN KEY ("event_id") REFERENCES "public"."events"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_endpoint_id_event_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."event_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "profiles" ADD CONSTRAINT "profiles_account_id_token_sets_account_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."token_sets"("account_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "token_sets" ADD CONSTRAINT "token_sets_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "accounts_open_id_live" ON "accounts" USING btree ("open_id") WHERE status <> 'disconnected';--> statement-breakpoint
 CREATE INDEX "accounts_owner" ON "accounts" USING btree ("owner_id","id");--> statement-breakpoint

@@ -177,7 +177,7 @@ t.test('every token that left is in the audit, and no refresh token was ever spe
 t.test('a day later nothing secret is left behind', async (t) => {
   await timePasses(25 * 3600)
   await applyRetention(parts)
-  for (const table of ['token_sets', 'avatars', 'connect_sessions', 'authorization_requests', 'revocations'])
+  for (const table of ['token_sets', 'profiles', 'connect_sessions', 'authorization_requests', 'revocations'])
     t.equal((await parts.db.run('left', (sql) => sql`select 1 from ${sql(table)}`)).length, 0, table)
   t.equal(parts.journal.count(), 0)
 })

@@ -83,7 +83,7 @@ export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<P
     case 'unavailable':
       return later(answer.reason, 'unavailable', firstRetrySeconds)
   }
-  const { openId, displayName, username, followerCount, isVerified, avatarUrl } = answer.user
+  const { openId, unionId, displayName, username, followerCount, isVerified, avatarUrl } = answer.user
   // Asked for with user.info.basic and then always told: without it this is no answer, and nothing of it replaces what we have.
   if (openId === null && holder.scopes.includes('user.info.basic')) return later('foreign_body', 'unavailable', firstRetrySeconds)
   if (openId !== null && openId !== holder.openId) {
@@ -91,7 +91,7 @@ export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<P
     return later('foreign_open_id', 'unavailable', nextInSeconds)
   }
 
-  const profile = { displayName, username, followerCount, isVerified }
+  const profile = { unionId, displayName, username, followerCount, isVerified }
   const source = avatarUrl === null ? null : sourceOf(avatarUrl)
   const saved = await saveProfile(db, accountId, profile, source, nextInSeconds)
   if (saved && avatarUrl !== null && source !== null && !saved.pictureIsFresh)

@@ -163,6 +163,7 @@ async function settle(
       const answered: AnsweredExchange = {
         sessionId: claim.id,
         attemptId,
+        clientKey: config.tiktok.clientKey,
         openId,
         accessToken,
         refreshToken,

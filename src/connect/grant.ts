@@ -16,7 +16,7 @@ import type { Vault } from '../vault/vault.ts'
 import { within } from '../waiting.ts'
 import { limitOf, type TierDeps } from './limits.ts'
 
-const AnsweredExchange = AnsweredTokens.extend({ sessionId: z.string() })
+const AnsweredExchange = AnsweredTokens.extend({ sessionId: z.string(), clientKey: z.string() })
 export type AnsweredExchange = z.infer<typeof AnsweredExchange>
 
 export interface GrantDeps extends ProfileDeps, TierDeps {
@@ -118,6 +118,7 @@ async function place(
       ownerId: session.ownerId,
       accountId: spot.subject,
       generation: spot.generation,
+      clientKey: answer.clientKey,
       openId: answer.openId,
       reconnectAccountId: session.reconnectAccountId,
       accountLimit: limit,

@@ -55,19 +55,17 @@ export const troubleColumns = `t.failures, t.rejected_at is not null as rejected
   exists (select 1 from circuit_breakers g where g.name = 'token' and g.failures > 0 and g.reason = 'client_refused') as client_refused`
 
 const columns = `a.id, a.owner_id, a.open_id, a.label, a.status, a.status_reason, a.account_type,
-  a.attested_at, a.attestation_version, a.attestation_source, a.age_confirmed_at, a.scopes, a.username,
-  a.display_name, a.follower_count, a.is_verified, a.profile_fetched_at,
-  exists (select 1 from avatars v where v.account_id = a.id) as has_avatar, a.authorized_at, a.connected_at,
+  a.attested_at, a.attestation_version, a.attestation_source, a.age_confirmed_at, a.scopes,
+  p.username, p.display_name, p.follower_count, p.is_verified, p.fetched_at as profile_fetched_at, p.picture is not null as has_avatar, a.authorized_at, a.connected_at,
   a.disconnected_at, t.generation, t.access_expires_at, t.refresh_expires_at,
   t.refreshed_at, ${troubleColumns}, now() as read_at`
+
+const source = `from accounts a left join token_sets t on t.account_id = a.id left join profiles p on p.account_id = a.id`
 
 export async function findAccount(db: Db, id: string): Promise<AccountRow | undefined> {
   const rows = await db.run(
     'find_account',
-    (sql) =>
-      sql<
-        AccountRow[]
-      >`select ${sql.unsafe(columns)} from accounts a left join token_sets t on t.account_id = a.id where a.id = ${id}`,
+    (sql) => sql<AccountRow[]>`select ${sql.unsafe(columns)} ${sql.unsafe(source)} where a.id = ${id}`,
   )
   return rows[0]
 }
@@ -80,7 +78,7 @@ export async function listAccounts(
   return db.run(
     'list_accounts',
     (sql) => sql<AccountRow[]>`
-      select ${sql.unsafe(columns)} from accounts a left join token_sets t on t.account_id = a.id
+      select ${sql.unsafe(columns)} ${sql.unsafe(source)}
       where (${filter.ownerId}::text is null or a.owner_id = ${filter.ownerId}) and (${filter.status}::text is null or a.status = ${filter.status})
         and (${filter.after}::text is null or a.id > ${filter.after})
       order by a.id limit ${filter.limit}`,
@@ -135,6 +133,7 @@ export interface Connect {
   ownerId: string
   accountId: string
   generation: number
+  clientKey: string
   openId: string
   reconnectAccountId: string | null
   accountLimit: number
@@ -192,8 +191,8 @@ export async function findGrant(db: Db, accountId: string): Promise<LiveGrant | 
 }
 
 /**
- * Ends an account, in one statement: its tokens move, sealed as they are, to the list of those to revoke; profile and picture go, and who it was in
- * notices that were kept; a tombstone stays, the event is out.
+ * Ends an account, in one statement: its tokens move, sealed as they are, to the list of those to revoke; the profile goes with the token set it
+ * hangs on, and who it was in notices that were kept; a tombstone stays, the event is out.
  *
  * @param end.revocationId null: TikTok has ended the grant itself, nothing is to be revoked
  * @param end.generation only while this is the present token set: what was judged is what is ended. A time could not guard it: after
@@ -223,11 +222,9 @@ export async function disconnectAccount(
         returning t.*
       ), ended as (
         update accounts a set status = 'disconnected', status_reason = ${end.reason}, status_changed_at = now(), disconnected_at = now(), open_id = null,
-          label = null, username = null, display_name = null, follower_count = null, is_verified = null, profile_fetched_at = null, profile_due_at = null
+          label = null, profile_due_at = null
         from erased e where a.id = e.account_id
         returning a.id, a.owner_id, e.generation
-      ), picture as (
-        delete from avatars v using ended e where v.account_id = e.id
       ), held as (
         -- Whoever reserved may upload yet, and is not heard any more: should this person connect again, those slots are taken.
         update uploads u set held_until = now() + interval '24 hours' from ended e

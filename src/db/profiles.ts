@@ -1,12 +1,9 @@
-// The statements of what a person looks like: name, counts, badge, picture. They never touch a token row.
+// The statements of what is known of a person: name, counts, badge, picture. They never write a token.
 import type { Db } from './client.ts'
+import type { profiles } from './schema.ts'
 
-export interface ProfileFields {
-  username: string | null
-  displayName: string | null
-  followerCount: number | null
-  isVerified: boolean | null
-}
+type Profile = typeof profiles.$inferSelect
+export type ProfileFields = Pick<Profile, 'unionId' | 'username' | 'displayName' | 'followerCount' | 'isVerified'>
 
 /**
  * @param pictureSource which picture the profile names; null: none
@@ -20,15 +17,21 @@ export async function saveProfile(
   pictureSource: string | null,
   nextInSeconds: number,
 ): Promise<{ pictureIsFresh: boolean } | undefined> {
+  const { unionId, username, displayName, followerCount, isVerified } = profile
   const rows = await db.run(
     'save_profile',
     (sql) => sql<{ pictureIsFresh: boolean }[]>`
-      update accounts set username = ${profile.username}, display_name = ${profile.displayName}, follower_count = ${profile.followerCount},
-        is_verified = ${profile.isVerified}, profile_fetched_at = now(), profile_due_at = now() + make_interval(secs => ${nextInSeconds})
-      where id = ${accountId} and status <> 'disconnected'
-      returning exists (
-        select 1 from avatars v where v.account_id = accounts.id and v.source = ${pictureSource} and v.fetched_at > now() - interval '1 day'
-      ) as picture_is_fresh`,
+      with live as (
+        -- A disconnect that is being recorded is waited for, and then there is nothing to hang a profile on.
+        select account_id from token_sets where account_id = ${accountId} for key share
+      ), scheduled as (
+        update accounts a set profile_due_at = now() + make_interval(secs => ${nextInSeconds}) from live l where a.id = l.account_id
+      )
+      insert into profiles as p (account_id, union_id, username, display_name, follower_count, is_verified)
+      select account_id, ${unionId}, ${username}, ${displayName}, ${followerCount}::bigint, ${isVerified}::boolean from live
+      on conflict (account_id) do update set union_id = excluded.union_id, username = excluded.username, display_name = excluded.display_name,
+        follower_count = excluded.follower_count, is_verified = excluded.is_verified, fetched_at = now()
+      returning coalesce(p.picture_source = ${pictureSource} and p.picture_fetched_at > now() - interval '1 day', false) as picture_is_fresh`,
   )
   return rows[0]
 }
@@ -41,9 +44,9 @@ export async function postponeProfile(db: Db, accountId: string, atLeastSeconds:
   await db.run(
     'postpone_profile',
     (sql) => sql`
-      update accounts set profile_due_at = greatest(profile_due_at, now() + make_interval(secs => ${atLeastSeconds}),
-        now() + least(interval '1 day', now() - greatest(profile_fetched_at + interval '1 day', authorized_at)))
-      where id = ${accountId} and status <> 'disconnected'`,
+      update accounts a set profile_due_at = greatest(profile_due_at, now() + make_interval(secs => ${atLeastSeconds}),
+        now() + least(interval '1 day', now() - greatest((select p.fetched_at + interval '1 day' from profiles p where p.account_id = a.id), a.authorized_at)))
+      where a.id = ${accountId} and a.status <> 'disconnected'`,
   )
 }
 
@@ -53,7 +56,7 @@ export async function awaitPicture(db: Db, accountId: string, atLeastSeconds: nu
     'await_picture',
     (sql) => sql`
       update accounts a set profile_due_at = least(profile_due_at, now() + greatest(make_interval(secs => ${atLeastSeconds}),
-        now() - greatest((select v.fetched_at from avatars v where v.account_id = a.id), a.authorized_at)))
+        now() - greatest((select p.picture_fetched_at from profiles p where p.account_id = a.id), a.authorized_at)))
       where a.id = ${accountId} and a.status <> 'disconnected'`,
   )
 }
@@ -68,30 +71,28 @@ export async function pauseProfiles(db: Db, seconds: number): Promise<void> {
   )
 }
 
-export async function saveAvatar(
-  db: Db,
-  accountId: string,
-  avatar: { contentType: string; etag: string; picture: Buffer; source: string },
-): Promise<void> {
+export interface Avatar {
+  contentType: string
+  etag: string
+  picture: Buffer
+}
+
+/** Into the profile that names it; of an account that was disconnected meanwhile there is none. */
+export async function saveAvatar(db: Db, accountId: string, avatar: Avatar & { source: string }): Promise<void> {
   await db.run(
     'save_avatar',
     (sql) => sql`
-      insert into avatars (account_id, content_type, etag, picture, source)
-      select id, ${avatar.contentType}, ${avatar.etag}, ${avatar.picture}, ${avatar.source} from accounts where id = ${accountId} and status <> 'disconnected'
-      for share -- a disconnect that is being recorded is waited for, and then there is no picture
-      on conflict (account_id) do update set content_type = excluded.content_type, etag = excluded.etag, picture = excluded.picture,
-        source = excluded.source, fetched_at = now()`,
+      update profiles set picture = ${avatar.picture}, picture_type = ${avatar.contentType}, picture_etag = ${avatar.etag},
+        picture_source = ${avatar.source}, picture_fetched_at = now()
+      where account_id = ${accountId}`,
   )
 }
 
-export async function findAvatar(
-  db: Db,
-  accountId: string,
-): Promise<{ contentType: string; etag: string; picture: Buffer } | undefined> {
+export async function findAvatar(db: Db, accountId: string): Promise<Avatar | undefined> {
   const rows = await db.run(
     'find_avatar',
-    (sql) => sql<{ contentType: string; etag: string; picture: Buffer }[]>`
-      select content_type, etag, picture from avatars where account_id = ${accountId}`,
+    (sql) => sql<Avatar[]>`
+      select picture_type as content_type, picture_etag as etag, picture from profiles where account_id = ${accountId} and picture is not null`,
   )
   return rows[0]
 }

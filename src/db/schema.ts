@@ -38,7 +38,7 @@ export const accounts = pgTable(
     ownerId: text('owner_id')
       .notNull()
       .references(() => owners.id),
-    /** null once disconnected: a tombstone keeps no personal data */
+    /** null once disconnected: a tombstone keeps no personal data, and what else is known of the person stands in `profiles` */
     openId: text('open_id'),
     label: text('label'),
     status: text('status', { enum: ['active', 'reauthorization_required', 'disconnected'] }).notNull(),
@@ -51,11 +51,6 @@ export const accounts = pgTable(
     attestationSource: text('attestation_source').notNull().default('self_attested'),
     ageConfirmedAt: at('age_confirmed_at').notNull(),
     scopes: text('scopes').array().notNull(),
-    username: text('username'),
-    displayName: text('display_name'),
-    followerCount: bigint('follower_count', { mode: 'number' }),
-    isVerified: boolean('is_verified'),
-    profileFetchedAt: at('profile_fetched_at'),
     /** when the background looks at the profile again */
     profileDueAt: at('profile_due_at'),
     /** when the present grant was given; an older authorization.removed is ignored (S53) */
@@ -75,18 +70,6 @@ export const accounts = pgTable(
   ],
 )
 
-export const avatars = pgTable('avatars', {
-  accountId: text('account_id')
-    .primaryKey()
-    .references(() => accounts.id, { onDelete: 'cascade' }),
-  contentType: text('content_type').notNull(),
-  etag: text('etag').notNull(),
-  picture: bytes('picture').notNull(),
-  /** digest of the link without its signature: the same link is the same picture */
-  source: text('source'),
-  fetchedAt: at('fetched_at').notNull().defaultNow(),
-})
-
 /** Tokens live apart, so that no profile or quota write can race a token write. Erased rows are deleted rows. */
 export const tokenSets = pgTable(
   'token_sets',
@@ -96,6 +79,8 @@ export const tokenSets = pgTable(
       .references(() => accounts.id, { onDelete: 'cascade' }),
     /** counts the token sets of this account; every write but a reseal raises it by one */
     generation: integer('generation').notNull(),
+    /** TikTok's app that the person granted this to: an open_id means nothing under another */
+    clientKey: text('client_key').notNull(),
     sealedAccessToken: text('sealed_access_token').notNull(),
     sealedRefreshToken: text('sealed_refresh_token').notNull(),
     accessExpiresAt: at('access_expires_at').notNull(),
@@ -125,6 +110,29 @@ export const tokenSets = pgTable(
     index('token_sets_refresh_expiry').on(table.refreshExpiresAt).where(sql`due_at is not null`),
   ],
 )
+
+/**
+ * The person behind a live account, and nothing else: whatever is kept of them stands in this row. It hangs on the token set, which a
+ * disconnect deletes, so no column of it can survive one.
+ */
+export const profiles = pgTable('profiles', {
+  accountId: text('account_id')
+    .primaryKey()
+    .references(() => tokenSets.accountId, { onDelete: 'cascade' }),
+  /** the same person over all apps of one developer */
+  unionId: text('union_id'),
+  username: text('username'),
+  displayName: text('display_name'),
+  followerCount: bigint('follower_count', { mode: 'number' }),
+  isVerified: boolean('is_verified'),
+  fetchedAt: at('fetched_at').notNull().defaultNow(),
+  picture: bytes('picture'),
+  pictureType: text('picture_type'),
+  pictureEtag: text('picture_etag'),
+  /** digest of the link without its signature: the same link is the same picture */
+  pictureSource: text('picture_source'),
+  pictureFetchedAt: at('picture_fetched_at'),
+})
 
 export const connectSessions = pgTable(
   'connect_sessions',

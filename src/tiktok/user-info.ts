@@ -18,6 +18,8 @@ import type { App } from './oauth.ts'
 /** null: not granted, not sent, or nonsense. Any field may be missing from a good answer (seen live). */
 export interface TikTokUser {
   openId: string | null
+  /** The same person over all apps of one developer. */
+  unionId: string | null
   displayName: string | null
   /** Signed and short-lived: fetch the picture now or not at all. */
   avatarUrl: string | null
@@ -38,7 +40,7 @@ export type UserInfoAnswer =
 
 /** The fields each scope opens (docs/tiktok.md §5), less those that nobody here shows. */
 const fieldsOfScope = {
-  'user.info.basic': ['open_id', 'display_name', 'avatar_url'],
+  'user.info.basic': ['open_id', 'union_id', 'display_name', 'avatar_url'],
   'user.info.profile': ['username', 'is_verified'],
   'user.info.stats': ['follower_count'],
 } as const
@@ -78,13 +80,16 @@ const line = (maxLength: number) =>
 /** More than there are people, and less than a number that is not exact. */
 const mostFollowers = 1e12
 
+const personId = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,128}$/)
+  .nullable()
+  .catch(null)
+
 const User = z
   .object({
-    open_id: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,128}$/)
-      .nullable()
-      .catch(null),
+    open_id: personId,
+    union_id: personId,
     display_name: line(200),
     avatar_url: z
       .url({ protocol: /^https?$/ })
@@ -101,6 +106,7 @@ const User = z
   .transform(
     (user): TikTokUser => ({
       openId: user.open_id,
+      unionId: user.union_id,
       displayName: user.display_name,
       avatarUrl: user.avatar_url,
       username: user.username,

@@ -97,11 +97,38 @@ t.test('S47, I6: a disconnect stops reads at once, revokes at TikTok and leaves 
       select to_jsonb(a)::text as row from accounts a where id = ${account.id}
       union all select to_jsonb(t)::text from token_sets t where account_id = ${account.id}
       union all select to_jsonb(r)::text from revocations r where account_id = ${account.id}
-      union all select to_jsonb(v)::text from avatars v where account_id = ${account.id}`,
+      union all select to_jsonb(p)::text from profiles p where account_id = ${account.id}`,
   )
   t.equal(rows.length, 1, 'only the tombstone is left')
   for (const personal of [account.open_id, account.profile.username, account.profile.display_name, 'Private words'])
     t.notOk(rows[0]?.row.includes(String(personal)), 'nothing personal')
+})
+
+t.test('whatever is kept of a person, in a column of tomorrow too, is gone after a disconnect', async (t) => {
+  const account = await connected(world, 'stargazer')
+  const { db } = world.parts
+  await db.run('tomorrow', (sql) => sql`alter table profiles add column if not exists star_sign text`)
+  const [profile] = await db.run(
+    'learned',
+    (sql) =>
+      sql<
+        { unionId: string }[]
+      >`update profiles set star_sign = 'Scorpio rising' where account_id = ${account.id} returning union_id`,
+  )
+  const unionId = profile?.unionId ?? ''
+  t.match(unionId, /^[0-9a-f-]{36}$/)
+  await world.call('DELETE', `/accounts/${account.id}`)
+  const tables = await db.run(
+    'tables',
+    (sql) => sql<{ name: string }[]>`
+      select relname as name from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and not relispartition`,
+  )
+  t.ok(tables.length > 15)
+  for (const { name } of tables) {
+    const rows = await db.run('look_through', (sql) => sql<{ row: string }[]>`select t::text as row from ${sql(name)} t`)
+    t.notMatch(JSON.stringify(rows), /Scorpio rising/, name)
+    t.notOk(JSON.stringify(rows).includes(unionId), name)
+  }
 })
 
 t.test('S47: repeating a disconnect is harmless, and an unknown account is 404', async (t) => {

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { FaultScript } from 'tiktok-simulator/faults'
 import type { Account } from '../../src/account/account.ts'
 import { createProfiler } from '../../src/background/profiler.ts'
+import { saveProfile } from '../../src/db/profiles.ts'
 import { eventually } from '../rig/eventually.ts'
 import { seedAccounts } from '../rig/seed.ts'
 import { startWorld, type World } from '../world.ts'
@@ -292,3 +293,22 @@ function person({ tiktok }: World, id: string) {
   if (!found) throw new Error(`nobody is called ${id}`)
   return found
 }
+
+t.test('a profile that arrives while its account is being disconnected waits for that, and is not kept', async (t) => {
+  const world = await startWorld(t)
+  const account = await world.connect()
+  const sql = postgres(world.databaseUrl, { max: 2, onnotice: () => {} })
+  t.teardown(() => sql.end())
+  const disconnecting = await sql.reserve()
+  t.teardown(() => disconnecting.release())
+  await disconnecting.unsafe(`begin; delete from token_sets where account_id = '${account.id}'`)
+  const late = { unionId: null, username: 'late', displayName: 'Late', followerCount: 1, isVerified: null }
+  const saved = saveProfile(world.parts.db, account.id, late, null, 60)
+  await eventually(
+    'it waits',
+    async () => (await sql`select from pg_locks where not granted and locktype = 'transactionid'`).length > 0,
+  )
+  await disconnecting.unsafe('commit')
+  t.equal(await saved, undefined)
+  t.same(await sql`select from profiles`, [])
+})

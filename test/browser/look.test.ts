@@ -149,7 +149,7 @@ async function furnish({ connect, tiktok, parts }: BrowserWorld): Promise<{ down
   tiktok.people.add({ id: 'pictureless', display_name: 'Pia Pictureless', username: 'pia' })
   const degraded = await connect({ owner, person: 'pictureless' })
   await parts.db.run('test', (sql) => sql`update token_sets set failures = 2 where account_id = ${degraded.id}`)
-  await parts.db.run('test', (sql) => sql`delete from avatars where account_id = ${degraded.id}`)
+  await parts.db.run('test', (sql) => sql`update profiles set picture = null where account_id = ${degraded.id}`)
   for (const [holder, person, reason] of [
     [owner, 'ended-1', 'removed_by_user'],
     [owner, 'ended-2', 'tiktok_account_banned'],
@@ -162,7 +162,8 @@ async function furnish({ connect, tiktok, parts }: BrowserWorld): Promise<{ down
   await connect({ owner: 'full', person: 'newcomer', session: { tier: 'free' } })
   await parts.db.run(
     'test',
-    (sql) => sql`update accounts set profile_fetched_at = now() - interval '3 hours' where owner_id = ${owner}`,
+    (sql) =>
+      sql`update profiles set fetched_at = now() - interval '3 hours' where account_id in (select id from accounts where owner_id = ${owner})`,
   )
   return { down: rejected }
 }

@@ -256,6 +256,7 @@ t.test('an exchange that waited in a spill file while its owner was erased is re
   const body = {
     sessionId: session.id,
     attemptId: 'att_0000000000000000000000000',
+    clientKey: world.config.tiktok.clientKey,
     openId: grant.open_id,
     accessToken: grant.access_token,
     refreshToken: grant.refresh_token,

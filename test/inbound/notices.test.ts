@@ -61,11 +61,11 @@ t.test(
   async (t) => {
     const world = await startWorld(t)
     const account = await world.connect()
-    t.equal(await count(world, 'avatars'), 1)
+    t.equal(await count(world, 'profiles'), 1)
     const hash = await keep(world, { user_openid: account.open_id, content: { reason: 1 } })
     await settleNotices(world.parts)
 
-    for (const table of ['token_sets', 'avatars', 'revocations']) t.equal(await count(world, table), 0, table)
+    for (const table of ['token_sets', 'profiles', 'revocations']) t.equal(await count(world, table), 0, table)
     t.match(await findAccount(world.parts.db, account.id), {
       openId: null,
       username: null,

@@ -54,9 +54,9 @@ export async function seedAccounts(
         insert into accounts (id, owner_id, open_id, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes)
         select id, ${owner}, open_id, 'active', 'creator', now(), '2026-11', now(), ${scopes} from given
       )
-      insert into token_sets (account_id, generation, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds,
+      insert into token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds,
         saved_attempt_id, due_at)
-      select id, 1, access, refresh, now() + make_interval(secs => ${secondsLeft}), now() + make_interval(secs => refresh_seconds), 7200,
+      select id, 1, 'seeded', access, refresh, now() + make_interval(secs => ${secondsLeft}), now() + make_interval(secs => refresh_seconds), 7200,
         'att_seed_' || id, now() + make_interval(secs => ${dueInSeconds}) from given`
     all.push(...rows.map(({ id, openId, person }) => ({ id, openId, person })))
   }

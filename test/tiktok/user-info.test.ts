@@ -6,6 +6,7 @@ const allScopes = ['user.info.basic', 'user.info.profile', 'user.info.stats', 'v
 
 const wireUser = {
   open_id: '7e1a0000-0000-4000-8000-000000000001',
+  union_id: 'f00d0000-0000-4000-8000-000000000001',
   display_name: 'Fake Chef',
   avatar_url: 'https://p16-fake.tiktokcdn.example/a.jpeg?x-expires=1795400000&x-signature=FAKE',
   username: 'fakechef',
@@ -15,6 +16,7 @@ const wireUser = {
 
 const user = {
   openId: wireUser.open_id,
+  unionId: wireUser.union_id,
   displayName: 'Fake Chef',
   avatarUrl: wireUser.avatar_url,
   username: 'fakechef',
@@ -22,7 +24,15 @@ const user = {
   followerCount: 1234,
 }
 
-const nobody = { openId: null, displayName: null, avatarUrl: null, username: null, isVerified: null, followerCount: null }
+const nobody = {
+  openId: null,
+  unionId: null,
+  displayName: null,
+  avatarUrl: null,
+  username: null,
+  isVerified: null,
+  followerCount: null,
+}
 
 const good = (fields: unknown) => ({ data: { user: fields }, error: { code: 'ok', message: '', log_id: '2026FAKE' } })
 
@@ -44,8 +54,8 @@ t.test('S09: only fields of granted scopes are asked for, with the token in the 
   t.same(
     received.map(({ path }) => decodeURIComponent(path)),
     [
-      '/v2/user/info/?fields=open_id,display_name,avatar_url',
-      '/v2/user/info/?fields=open_id,display_name,avatar_url,username,is_verified,follower_count',
+      '/v2/user/info/?fields=open_id,union_id,display_name,avatar_url',
+      '/v2/user/info/?fields=open_id,union_id,display_name,avatar_url,username,is_verified,follower_count',
       '/v2/user/info/?fields=follower_count',
     ],
   )
@@ -63,9 +73,10 @@ t.test('without a scope that opens a field nothing is asked', async (t) => {
 
 t.test('missing, unknown and nonsensical fields do not spoil the others', async (t) => {
   t.match(await asked(t, { body: good({}) }), { kind: 'ok', user: nobody })
-  t.match(await asked(t, { body: good({ ...wireUser, union_id: 'u', surprise: [1] }) }), { kind: 'ok', user })
+  t.match(await asked(t, { body: good({ ...wireUser, bio_description: 'u', surprise: [1] }) }), { kind: 'ok', user })
   const nonsense = {
     open_id: 7,
+    union_id: ' ',
     display_name: ['a'],
     avatar_url: 'javascript:alert(1)',
     username: '',

@@ -1,5 +1,5 @@
 -- Gives a fresh grant its account: a new one while the owner has a place, or the one that this TikTok account has already.
--- p_grant holds owner_id, account_id, generation, open_id, reconnect_account_id, account_limit, label, account_type, attested_at,
+-- p_grant holds owner_id, account_id, generation, client_key, open_id, reconnect_account_id, account_limit, label, account_type, attested_at,
 -- attestation_version, scopes, missing_scopes, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at,
 -- lifetime_seconds, attempt_id, session_id and actor.
 --
@@ -24,7 +24,7 @@ DECLARE
 	present_generation integer;
 	was_down boolean := false;
 BEGIN
-	SELECT g.* INTO STRICT fresh FROM jsonb_to_record(p_grant) AS g(owner_id text, account_id text, generation integer, open_id text,
+	SELECT g.* INTO STRICT fresh FROM jsonb_to_record(p_grant) AS g(owner_id text, account_id text, generation integer, client_key text, open_id text,
 		reconnect_account_id text, account_limit integer, label text, account_type text, attested_at timestamptz, attestation_version text,
 		scopes text[], missing_scopes text[], sealed_access_token text, sealed_refresh_token text, access_expires_at timestamptz,
 		refresh_expires_at timestamptz, lifetime_seconds integer, attempt_id text, session_id text, actor text);
@@ -67,7 +67,8 @@ BEGIN
 			attestation_source = 'self_attested', age_confirmed_at = fresh.attested_at, label = coalesce(a.label, fresh.label),
 			profile_due_at = now() + interval '1 minute', expiry_announced_days = NULL
 		WHERE a.id = fresh.account_id AND a.status <> 'disconnected';
-		UPDATE token_sets t SET generation = fresh.generation, sealed_access_token = fresh.sealed_access_token, sealed_refresh_token = fresh.sealed_refresh_token,
+		UPDATE token_sets t SET generation = fresh.generation, client_key = fresh.client_key,
+			sealed_access_token = fresh.sealed_access_token, sealed_refresh_token = fresh.sealed_refresh_token,
 			access_expires_at = fresh.access_expires_at, refresh_expires_at = fresh.refresh_expires_at, lifetime_seconds = fresh.lifetime_seconds,
 			refreshed_at = now(), saved_attempt_id = fresh.attempt_id, attempt_id = NULL, lease_until = NULL, unsettled_attempts = 0, rejected_at = NULL,
 			failures = 0, next_attempt_at = now(), last_read_at = now(),
@@ -94,10 +95,10 @@ BEGIN
 			RETURN QUERY SELECT 'moved', NULL::text;
 			RETURN;
 		END;
-		INSERT INTO token_sets (account_id, generation, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at,
-			lifetime_seconds, saved_attempt_id, due_at)
-		VALUES (fresh.account_id, 1, fresh.sealed_access_token, fresh.sealed_refresh_token, fresh.access_expires_at, fresh.refresh_expires_at,
-			fresh.lifetime_seconds, fresh.attempt_id, refresh_due_at(fresh.access_expires_at, fresh.lifetime_seconds, now()));
+		INSERT INTO token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, access_expires_at,
+			refresh_expires_at, lifetime_seconds, saved_attempt_id, due_at)
+		VALUES (fresh.account_id, 1, fresh.client_key, fresh.sealed_access_token, fresh.sealed_refresh_token, fresh.access_expires_at,
+			fresh.refresh_expires_at, fresh.lifetime_seconds, fresh.attempt_id, refresh_due_at(fresh.access_expires_at, fresh.lifetime_seconds, now()));
 	END IF;
 
 	UPDATE connect_sessions s SET status = 'completed', error = NULL, account_id = fresh.account_id, completed_at = now(), sealed_code = NULL, sealed_verifier = NULL,
