@@ -182,7 +182,7 @@ async function withRig(work: (rig: Rig, judge: (expected: Expected) => Promise<v
   await migrate(url.href)
   const rig = await startRig({ teardown: (end) => endings.push(end) }, url.href)
   const judge = async (expected: Expected) => {
-    const found = await violations(rig, expected)
+    const found = await violations(rig, { deadlineMs: 10_000, ...expected })
     console.log(found.length === 0 ? 'invariants hold\n' : found.join('\n'))
     if (found.length > 0) process.exitCode = 1
   }

@@ -74,7 +74,7 @@ try {
       `${change.failed.length} failed${change.failed.length > 0 ? `: ${[...new Set(change.failed)].join(', ')}` : ''}\n` +
       `${refreshes} refreshes, ${doubleSpends} refresh tokens presented twice\n` +
       `texts under each key: ${left}\n` +
-      `violated invariants: ${(await violations(rig)).length}`,
+      `violated invariants: ${(await violations(rig, { deadlineMs: 10_000 })).length}`,
   )
 } finally {
   await rig.close()

@@ -25,6 +25,7 @@ try {
     seconds,
     seed,
     accounts: Number(values.accounts),
+    deadlineMs: 12_000,
     progress: (line) => console.log(line),
   })
   console.log(report)

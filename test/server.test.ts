@@ -16,6 +16,7 @@ import { limitRequests } from '../src/http/limits.ts'
 import { createLog } from '../src/telemetry.ts'
 import { eventually } from './rig/eventually.ts'
 import { startProxy } from './rig/proxy.ts'
+import { letTimePass } from './rig/time.ts'
 import { type Answer, returnUrl, startWorld } from './world.ts'
 
 const world = await startWorld(t)
@@ -578,15 +579,6 @@ function isProblem(t: Test, { headers, body, status }: Answer): void {
 
 async function everything(): Promise<string> {
   return world.key(...keyScopes)
-}
-
-/** What a process measures with its monotonic clock is that much older. */
-function letTimePass(t: Test, ms: number): void {
-  const now = performance.now.bind(performance)
-  performance.now = () => now() + ms
-  t.teardown(() => {
-    performance.now = now
-  })
 }
 
 async function raw(bytes: string): Promise<string> {

@@ -182,10 +182,8 @@ t.test('S47: an access token that died waiting is refreshed to be revoked', asyn
 
 t.test('S47: a TikTok that hangs does not hold up a disconnect', async (t) => {
   const account = await connected(world, 'hanging')
-  world.tiktok.faults.add({ route: 'revoke', reset: 'before' })
-  const startedAtMs = performance.now()
+  world.tiktok.faults.add({ route: 'revoke', before_ms: 600_000 })
   t.match(await world.call('DELETE', `/accounts/${account.id}`), { body: { revocation: 'pending' } })
-  t.ok(performance.now() - startedAtMs < 2000)
 })
 
 t.test('whoever disconnected connects anew: a new account, and the tombstone stays', async (t) => {

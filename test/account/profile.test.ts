@@ -55,23 +55,23 @@ t.test('a scope that is taken back closes its fields at once', async (t) => {
 
 t.test('a profile call that hangs neither delays nor fails the storage of a token', async (t) => {
   const world = await startWorld(t)
-  world.tiktok.faults.add({ route: 'user_info', before_ms: 3000, times: 'always' })
+  world.tiktok.faults.add({ route: 'user_info', before_ms: 600_000, times: 'always' })
   const session = await world.openSession()
   const back = await world.browser().walk(session.authorize_url, {})
-  const startedAtMs = performance.now()
+  let isAnswered = false
   const completing = world.call<Account>('POST', `/connect-sessions/${session.id}/complete`, {
     body: { owner_id: 'user_42', confirm: back.searchParams.get('confirm') },
   })
+  completing.finally(() => {
+    isAnswered = true
+  })
   const stored = async () => (await world.call('GET', `/connect-sessions/${session.id}`)).body.account_id
   await eventually('the token is stored', async () => typeof (await stored()) === 'string')
-  const storedMs = performance.now() - startedAtMs
   t.equal((await world.call('GET', `/accounts/${await stored()}/token`)).status, 200, 'and is handed out')
-  t.ok(storedMs < 1000, `stored in ${Math.round(storedMs)} ms`)
+  t.notOk(isAnswered, 'while the profile is still awaited')
 
   const completed = await completing
-  const answeredMs = performance.now() - startedAtMs
-  t.equal(completed.status, 201)
-  t.ok(answeredMs > storedMs && answeredMs < 4000, `answered in ${Math.round(answeredMs)} ms`)
+  t.equal(completed.status, 201, 'answered, although TikTok never was')
   t.match(completed.body.profile, { username: null, display_name: null, avatar_url: null, fetched_at: null })
 })
 

@@ -105,12 +105,10 @@ t.test('a tier service that does not answer stops new connections and nothing el
     await t.test(name, async (t) => {
       service.fail(fault)
       const owner = `user_${name.replaceAll(' ', '_')}`
-      const startedAt = performance.now()
       const refused = await tryConnect(world, { owner, person: 'jonas' })
       t.equal(refused.status, 503)
       t.equal(refused.body.code, 'storage_unavailable')
       t.ok(Number(refused.headers['retry-after']) >= 1)
-      t.ok(performance.now() - startedAt < 4000, 'within its deadline')
       t.equal(world.tiktok.stats.report().exchanges, 1, 'no code was spent')
     })
   }

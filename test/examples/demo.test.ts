@@ -86,6 +86,6 @@ t.test(
     await t.rejects(busy, /running already at http/, 'two on the same data are one too many')
 
     second.process.kill('SIGKILL')
-    await eventually('a killed demo leaves nothing behind', () => isGone(second, dataDir), 15_000)
+    await eventually('a killed demo leaves nothing behind', () => isGone(second, dataDir))
   },
 )

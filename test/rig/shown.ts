@@ -5,5 +5,5 @@ import { eventually } from './eventually.ts'
 export async function everythingShown(db: Db): Promise<void> {
   const hidden = () =>
     db.run('hidden_events', (sql) => sql`select from events where xid >= pg_snapshot_xmin(pg_current_snapshot()) limit 1`)
-  await eventually('every event is shown', async () => (await hidden()).length === 0, 20_000)
+  await eventually('every event is shown', async () => (await hidden()).length === 0)
 }

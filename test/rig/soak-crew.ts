@@ -270,7 +270,6 @@ export function gatherCrew(rig: Rig, found: string[]) {
         disconnected: [...disconnected],
         reconnecting: [...reconnecting],
         lost: [...mayBeLost],
-        deadlineMs: 12_000,
       }
     },
   }

@@ -58,10 +58,20 @@ const misfortunes: { script: Omit<FaultScript, 'route'>; spends: boolean }[] = [
 /** What must never be in a log. */
 const alarms = ['refresh token was spent twice', 'process failed unexpectedly', 'request failed unexpectedly']
 
-/** @param options.progress hears a line now and then, and each violation as it is seen */
+/**
+ * @param options.progress hears a line now and then, and each violation as it is seen
+ * @param options.deadlineMs within which every read has to be answered (I7)
+ */
 export async function soak(
   rig: Rig,
-  options: { seconds: number; seed: number; accounts?: number; replicas?: number; progress?: (line: string) => void },
+  options: {
+    seconds: number
+    seed: number
+    accounts?: number
+    replicas?: number
+    deadlineMs?: number
+    progress?: (line: string) => void
+  },
 ): Promise<SoakReport> {
   const { seconds, seed, accounts = 40, replicas = 3, progress = () => {} } = options
   const draw = chance(seed)
@@ -149,7 +159,7 @@ export async function soak(
   await crew.startAllAfresh(names)
   const expected = await crew.settle(names)
   const uploads = await uploaders.settle()
-  found.push(...(await violations(rig, expected)))
+  found.push(...(await violations(rig, { ...expected, deadlineMs: options.deadlineMs })))
   const logs = rig.logs().split('\n')
   for (const alarm of alarms) {
     const line = logs.find((text) => text.includes(alarm))

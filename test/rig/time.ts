@@ -1,5 +1,19 @@
-// Time passes for the service when every stored moment recedes: all its decisions are made by the database's clock.
+// Time passes for the service when every stored moment recedes: all its decisions are made by the database's clock. What a
+// process remembers by itself grows old by its monotonic clock.
 import type postgres from 'postgres'
+
+interface Teardown {
+  teardown(work: () => unknown): unknown
+}
+
+/** What this process measures with its monotonic clock is that much older, until the test ends. */
+export function letTimePass(t: Teardown, ms: number): void {
+  const now = performance.now.bind(performance)
+  performance.now = () => now() + ms
+  t.teardown(() => {
+    performance.now = now
+  })
+}
 
 export async function recede(sql: postgres.Sql, seconds: number): Promise<void> {
   const tables = await sql<{ table: string; columns: string[] }[]>`

@@ -161,18 +161,19 @@ t.test('nobody waits longer than patience for a slow TikTok, and the refresh goe
   const slow = await startWorld(t, { timings: { patienceMs: 100 } })
   const account = await slow.connect()
   await slow.timePasses(twoHours - 100)
-  slow.tiktok.faults.add({ route: 'refresh', before_ms: 1000, times: 2 })
+  const answerFirst = holdRefreshes(slow)
   t.match(await read(slow, account), { status: 200, body: { degraded: true, generation: 1 } })
+  answerFirst()
   await slow.parts.refresher.landed()
   t.match(await read(slow, account), { status: 200, body: { generation: 2 } })
 
   await slow.timePasses(twoHours)
-  const startedAtMs = performance.now()
+  const answerSecond = holdRefreshes(slow)
   const answers = await Promise.all(Array.from({ length: 20 }, () => read(slow, account)))
-  t.ok(performance.now() - startedAtMs < 500)
-  t.ok(slow.parts.refresher.inFlight === 1, 'answered before TikTok did')
+  t.equal(slow.parts.refresher.inFlight, 1, 'answered before TikTok did')
   t.ok(answers.every(({ status, body }) => status === 503 && (body as { code?: string }).code === 'refresh_in_progress'))
   t.match(answers[0]?.headers['retry-after'], /^[1-9]\d*$/)
+  answerSecond()
   await slow.parts.refresher.landed()
   t.match(await read(slow, account), { status: 200, body: { generation: 3 } })
   t.equal(slow.tiktok.stats.report().refreshes_processed, 2)
@@ -386,15 +387,28 @@ t.test('without a database there is no token, and the caller is told to come bac
   })
   const account = await fragile.connect()
   await cable.proxy?.cut()
-  const startedAtMs = performance.now()
   const refused = await read(fragile, account)
-  t.ok(performance.now() - startedAtMs < 1000, 'at once, not at the deadline of the statement')
+  t.equal(fragile.parts.db.state.deadlinesMissed, 0, 'at once, not at the deadline of the statement')
   t.match(refused, { status: 503, body: { code: 'storage_unavailable', mended_by: 'time' } })
   t.match(refused.headers['retry-after'], /^[1-9]\d*$/)
   t.equal((await fragile.call('GET', '/health/live', { key: null })).status, 200)
   await cable.proxy?.resume()
   await eventually('it is back', async () => (await read(fragile, account)).status === 200)
 })
+
+/** TikTok takes its time with every refresh. @returns lets it answer */
+function holdRefreshes({ parts: { tiktok } }: World): () => void {
+  const { refresh } = tiktok
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+  tiktok.refresh = async (refreshToken) => {
+    await answered
+    return refresh(refreshToken)
+  }
+  return () => {
+    tiktok.refresh = refresh
+    answer()
+  }
+}
 
 /** An account of a new owner and a new person. */
 function connected(world: World): Promise<Account> {

@@ -66,7 +66,7 @@ async function owner(t: Test, dataDir: string, from: { clone?: SmallClone; accou
   const pid = await serverPid(dataDir)
   t.teardown(async () => {
     child.kill('SIGKILL')
-    await eventually('its server has ended', () => isGone(pid), 10_000)
+    await eventually('its server has ended', () => isGone(pid))
   })
   return { owner: child as ChildProcess & { pid: number }, url, serverPid: pid }
 }
