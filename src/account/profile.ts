@@ -78,10 +78,11 @@ export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<P
     case 'refused':
       return later(answer.error, 'refused', nextInSeconds)
     case 'throttled':
-      await pauseProfiles(db, Math.max(throttledSeconds, answer.retryAfterSeconds))
-      return later(answer.kind, 'throttled', firstRetrySeconds)
+      // A longer wait is this account's own: whether everybody is meant, the next one asked finds out.
+      await pauseProfiles(db, throttledSeconds)
+      return later(answer.kind, 'throttled', Math.max(firstRetrySeconds, answer.retryAfterSeconds))
     case 'unavailable':
-      return later(answer.reason, 'unavailable', firstRetrySeconds)
+      return later(answer.reason, 'unavailable', Math.max(firstRetrySeconds, answer.retryAfterSeconds ?? 0))
   }
   const { openId, unionId, displayName, username, followerCount, isVerified, avatarUrl } = answer.user
   // Asked for with user.info.basic and then always told: without it this is no answer, and nothing of it replaces what we have.

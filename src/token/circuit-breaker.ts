@@ -8,13 +8,15 @@ import type { Log } from '../telemetry.ts'
 /** Five failures in a row are not one account's bad luck. */
 const failuresBeforeOpening = 5
 const firstOpenSeconds = 2
+/** However long TikTok tells one account to wait: then a probe with another one finds out whether it meant everybody. */
+const longestOpenSeconds = 60
 
 export interface CircuitBreaker {
   /** TikTok could not be reached or made no sense. */
   failed(attempt: { probing: boolean }): Promise<void>
   /** TikTok gave an answer that can be judged. */
   answered(attempt: { probing: boolean }): Promise<void>
-  /** Stops refreshes on all replicas for at least so long. */
+  /** Stops refreshes on all replicas for at least so long, or for a minute if that is less. */
   open(reason: BreakerReason, seconds: number): Promise<void>
 }
 
@@ -31,8 +33,9 @@ export function createCircuitBreaker({ db, log }: { db: Db; log: Log }): Circuit
     }
   }
 
-  const open = (reason: BreakerReason, seconds: number) =>
+  const open = (reason: BreakerReason, askedSeconds: number) =>
     quietly(async () => {
+      const seconds = Math.min(askedSeconds, longestOpenSeconds)
       await openBreaker(db, reason, seconds)
       log.warn('circuit breaker opened: refreshes wait', { reason, retryAfterSeconds: seconds })
     })

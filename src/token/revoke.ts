@@ -153,10 +153,11 @@ export function createRevocations(deps: {
       await settle(code)
       return code
     }
-    // TikTok counts calls per app: what it says of one holds for all, on all replicas.
+    // TikTok counts calls per app: what it says of one holds for all, on all replicas, for as long as the breaker believes it.
     if (answer.kind === 'unavailable' && answer.reason === 'throttled')
       await breaker.open('throttled', answer.retryAfterSeconds ?? throttledSeconds)
-    return postpone(answer.kind === 'unavailable' ? answer.reason : answer.error, backoff)
+    const waitSeconds = Math.max(backoff, (answer.kind === 'unavailable' && answer.retryAfterSeconds) || 0)
+    return postpone(answer.kind === 'unavailable' ? answer.reason : answer.error, waitSeconds)
   }
 
   /** Unless the database says that it was dropped, it is to be revoked. */

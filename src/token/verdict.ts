@@ -90,7 +90,7 @@ export function judge(
     case 'throttled': {
       const seconds = answer.retryAfterSeconds
       const outcome = { kind: 'transient', code: 'throttled', retryAfterSeconds: seconds } as const
-      return { kind: 'unspent', code: 'throttled', waitSeconds: 0, breaker: { reason: 'throttled', seconds }, outcome }
+      return { kind: 'unspent', code: 'throttled', waitSeconds: seconds, breaker: { reason: 'throttled', seconds }, outcome }
     }
     case 'not_sent': {
       const outcome = { kind: 'transient', code: answer.reason, retryAfterSeconds: backoff } as const

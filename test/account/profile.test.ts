@@ -208,6 +208,27 @@ t.test('a profile that cannot be had is asked for less and less, down to once a 
   }
 })
 
+t.test('a long wait that TikTok asks of one account is its own: profiles of others wait a minute', async (t) => {
+  const world = await startWorld(t)
+  const [told, other] = [await world.connect({ person: 'mara' }), await world.connect({ person: 'jonas' })]
+  const sql = postgres(world.databaseUrl, { max: 1, onnotice: () => {} })
+  t.teardown(() => sql.end())
+  const due = (id: string) => sql`update accounts set profile_due_at = now() where id = ${id}`
+  const asked = async (id: string) => {
+    await due(id)
+    const before = world.tiktok.stats.report().requests
+    await createProfiler(world.parts)()
+    return world.tiktok.stats.report().requests - before
+  }
+  world.tiktok.faults.add({ route: 'user_info', status: 429, headers: { 'Retry-After': '3600' } })
+  await asked(told.id)
+  const waitSeconds = await dueInSeconds(world, told.id)
+  t.ok(waitSeconds > 3500 && waitSeconds <= 3600, `${waitSeconds} s`)
+  t.equal(await asked(other.id), 0, 'within the minute nobody')
+  await world.timePasses(61)
+  t.equal(await asked(other.id), 1, 'then the others')
+})
+
 t.test('a verify that fails does not make the background ask', async (t) => {
   const world = await startWorld(t)
   const account = await world.connect()

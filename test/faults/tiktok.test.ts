@@ -93,19 +93,51 @@ t.test('F06: when TikTok cannot be reached nothing was spent, and everybody wait
   t.same(await violations(watched), [])
 })
 
-t.test('F10: the wait that TikTok asks for holds for everybody', async (t) => {
+for (const [name, script] of [
+  ['429', { status: 429, headers: { 'Retry-After': '3600' } }],
+  ['503', { status: 503, headers: { 'Retry-After': '3600' }, process: false }],
+  ['429 until a date', { status: 429, headers: { 'Retry-After': new Date(Date.now() + 3600_000).toUTCString() } }],
+] satisfies [string, Omit<FaultScript, 'route'>][])
+  t.test(
+    `F10: a long wait that TikTok asks of one account (${name}) is its own; everybody waits a minute, then another one probes`,
+    async (t) => {
+      const { world, watched, seed, read, statusOf } = await startWatchedWorld(t)
+      const [first, second, third, live] = await seed({ count: 4, secondsLeft: -10 })
+      if (!first || !second || !third || !live) throw new Error('four were seeded')
+      const requests = () => world.tiktok.stats.report().requests
+      world.tiktok.faults.add({ route: 'refresh', ...script })
+      t.match(await read(first.id), { status: 503 })
+      await world.timePasses(55)
+      const before = requests()
+      t.match(await read(second.id), { status: 503, code: 'tiktok_unavailable' }, 'within the minute nobody is tried')
+      t.equal(requests(), before)
+      await world.timePasses(6)
+      t.match(await read(first.id), { status: 503 }, 'nor is the one that was told to wait, later')
+      t.equal(requests(), before)
+      t.match(await read(second.id), { status: 200, generation: 2 }, 'another one probes')
+      t.match(await read(third.id), { status: 200, generation: 2 }, 'and opens the way for everybody')
+      await world.timePasses(3000)
+      t.match(await read(first.id), { status: 503 }, 'the wait of the one is kept')
+      t.match(await statusOf(first.id), { status: 'active', generation: 1 })
+      await world.timePasses(600)
+      t.match(await read(first.id), { status: 200, generation: 2 })
+      t.match(await read(live.id), { status: 200, generation: 2 })
+      t.same(await violations(watched), [])
+    },
+  )
+
+t.test('F10: where every account is told to wait, one is tried a minute and no more', async (t) => {
   const { world, watched, seed, read } = await startWatchedWorld(t)
-  const [first, second] = await seed({ count: 2, secondsLeft: -10 })
-  if (!first || !second) throw new Error('two were seeded')
-  world.tiktok.faults.add({ route: 'refresh', status: 429, headers: { 'Retry-After': '120' } })
-  t.match(await read(first.id), { status: 503 })
-  await world.timePasses(110)
-  const { requests } = world.tiktok.stats.report()
-  t.match(await read(second.id), { status: 503, code: 'tiktok_unavailable' }, 'another account is not tried either')
-  t.equal(world.tiktok.stats.report().requests, requests)
-  await world.timePasses(11)
-  t.match(await read(second.id), { status: 200, generation: 2 })
-  t.match(await read(first.id), { status: 200, generation: 2 })
+  const accounts = await seed({ count: 8, secondsLeft: -10 })
+  const fault = world.tiktok.faults.add({ route: 'refresh', status: 429, headers: { 'Retry-After': '900' }, times: 'always' })
+  for (let minute = 0; minute < 5; minute++) {
+    for (const { id } of accounts) t.match(await read(id), { status: 503 })
+    await world.timePasses(61)
+  }
+  t.equal(fault.hits, 5)
+  world.tiktok.faults.clear()
+  await world.timePasses(900)
+  for (const { id } of accounts) t.match(await read(id), { status: 200, generation: 2 })
   t.same(await violations(watched), [])
 })
 
