@@ -1,14 +1,14 @@
-// The environment, read once and judged as a whole. A bad value stops the start with the variable's name and never its value, because
-// half of them are secrets.
+// The environment, read once and checked as a whole. An error names the variable and never shows its value, because half of them
+// are secrets.
 import { type DatabaseLink, DatabaseUrlError, readDatabaseUrl } from './database-url.ts'
 import type { KeyScope } from './key-scopes.ts'
 import { isLoopback } from './outbound/public-address.ts'
 import { variables } from './variables.ts'
 
-/** What the rest of the service is told; secrets are here and nowhere else. */
+/** What the rest of the service knows of its environment. */
 export type Config = ReturnType<typeof loadConfig>
 
-/** One sentence per bad variable; it names the variable and what would be right, never what was there. */
+/** One sentence per bad variable: its name and what would be right, never the value. */
 export class ConfigError extends Error {
   readonly problems: string[]
   constructor(problems: string[]) {
@@ -45,21 +45,20 @@ export function loadConfig(env: Record<string, string | undefined>) {
   if (v.DATABASE_URL && !v.VAULT_KEYS && !v.VAULT_KEYS_FILE) {
     problems.set(
       'VAULT_KEYS',
-      'VAULT_KEYS is missing: with DATABASE_URL set, tokens outlive this machine and need a key that does too (make one with `npm run --silent cli -- vault keygen`)',
+      'VAULT_KEYS is missing: with DATABASE_URL set it is required, because the tokens outlive this machine (make a key with `npm run --silent cli -- vault keygen`)',
     )
   }
   if (v.DATABASE_URL) judge('DATABASE_URL', { url: v.DATABASE_URL, tls: v.DATABASE_TLS }, problems)
   if (v.VAULT_KEYS && v.VAULT_KEYS_FILE) problems.set('VAULT_KEYS_FILE', 'VAULT_KEYS_FILE and VAULT_KEYS are both set: keep one')
   if (!v.PUBLIC_URL && !isLoopback(v.HOST))
-    problems.set('PUBLIC_URL', 'PUBLIC_URL is missing: HOST is not loopback, so browsers need to be told where we are')
+    problems.set('PUBLIC_URL', 'PUBLIC_URL is missing: HOST is not loopback, so browsers need a public address')
   for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_SCOPES'] as const) {
-    if (v.JWT_JWKS_URL && !v[name])
-      problems.set(name, `${name} is missing: with JWT_JWKS_URL set, nothing about a token is left to the token`)
+    if (v.JWT_JWKS_URL && !v[name]) problems.set(name, `${name} is missing: it is required when JWT_JWKS_URL is set`)
   }
   if (!v.TIER_LIMITS.has(v.DEFAULT_TIER)) problems.set('DEFAULT_TIER', 'DEFAULT_TIER is not one of the tiers in TIER_LIMITS')
   for (const scope of v.TIKTOK_REQUIRED_SCOPES) {
     if (!v.TIKTOK_SCOPES.includes(scope))
-      problems.set('TIKTOK_REQUIRED_SCOPES', 'TIKTOK_REQUIRED_SCOPES holds a scope that TIKTOK_SCOPES does not ask for')
+      problems.set('TIKTOK_REQUIRED_SCOPES', 'TIKTOK_REQUIRED_SCOPES holds a scope that is not in TIKTOK_SCOPES')
   }
   if (problems.size > 0) throw new ConfigError([...problems.values()])
 
@@ -68,7 +67,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
     host: v.HOST,
     port: v.PORT,
     publicUrl,
-    /** what TikTok's portal has to list, byte for byte */
+    /** registered in TikTok's portal, byte for byte */
     redirectUri: `${publicUrl}/callback`,
     databaseUrl: v.DATABASE_URL,
     databaseTls: v.DATABASE_TLS,
@@ -114,7 +113,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
           }
         : undefined,
     logLevel: v.LOG_LEVEL,
-    /** __Host- cookies and HSTS need https; on a loopback http PUBLIC_URL browsers would drop them (S04). */
+    /** __Host- cookies and HSTS need https; browsers would drop them on a loopback http PUBLIC_URL (S04). */
     secureCookies: publicUrl.startsWith('https:'),
   } as const
 }

@@ -60,6 +60,6 @@ export function toProblem(error: ServiceError, requestId: string): Problem {
   }
 }
 
-/** Five routes meet an unknown id; all say the same. */
+/** The same sentence wherever an account id is unknown. */
 export const accountNotFound = () =>
   new ServiceError('account_not_found', 'Check the account id: this service never created such an account.')

@@ -1,84 +1,38 @@
-// What operators see: one line of log per thing that happened, and the metrics. Both are allow-lists. pino's redaction
-// reaches one level only, so nothing is passed on that is not named here; a token cannot be logged by mistake.
+// What operators see: one log line per thing that happened, and the metrics. Both are allow-lists: pino's redaction reaches one
+// level only, so only fields named here are logged, and a token cannot be logged by mistake.
 import pino from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Config } from './config.ts'
 import { ServiceError } from './errors.ts'
 
-/** Every field a log line may carry. Ids, codes, counts and durations; never free text from outside. */
-export interface Facts {
-  accountId?: string
-  address?: string
-  actor?: string
-  attemptId?: string
-  code?: string
-  count?: number
-  degraded?: boolean
-  durationMs?: number
-  errCode?: string | undefined
-  error?: unknown
-  errorType?: string | undefined
-  event?: string
-  eventId?: string
-  generation?: number
-  keyId?: string
-  logId?: string | undefined
-  method?: string
-  migrations?: number
-  name?: string
-  outcome?: string
-  ownerId?: string
-  port?: number
-  reason?: string | undefined
-  requestId?: string
-  retryAfterSeconds?: number
-  route?: string
-  sessionId?: string
-  signal?: string
-  status?: number
-  target?: string
-  uploadId?: string
-  url?: string
-  version?: string
-}
+/** Every field a log line may carry: ids, codes, counts and durations, never free text from outside. */
+const textFacts = [
+  ...[
+    'accountId',
+    'address',
+    'actor',
+    'attemptId',
+    'code',
+    'errCode',
+    'errorType',
+    'event',
+    'eventId',
+    'keyId',
+    'logId',
+    'method',
+    'name',
+    'outcome',
+  ],
+  ...['ownerId', 'reason', 'requestId', 'route', 'sessionId', 'signal', 'target', 'uploadId', 'url', 'version'],
+] as const
+const numberFacts = ['count', 'durationMs', 'generation', 'migrations', 'port', 'retryAfterSeconds', 'status'] as const
+export type Facts = { [name in (typeof textFacts)[number]]?: string | undefined } & {
+  [name in (typeof numberFacts)[number]]?: number | undefined
+} & { degraded?: boolean; error?: unknown }
 
-const allowed: ReadonlySet<string> = new Set<keyof Facts>([
-  'accountId',
-  'address',
-  'actor',
-  'attemptId',
-  'code',
-  'count',
-  'degraded',
-  'durationMs',
-  'errCode',
-  'error',
-  'errorType',
-  'event',
-  'eventId',
-  'generation',
-  'keyId',
-  'logId',
-  'method',
-  'migrations',
-  'name',
-  'outcome',
-  'ownerId',
-  'port',
-  'reason',
-  'requestId',
-  'retryAfterSeconds',
-  'route',
-  'sessionId',
-  'signal',
-  'status',
-  'target',
-  'uploadId',
-  'url',
-  'version',
-])
+const allowed: ReadonlySet<string> = new Set([...textFacts, ...numberFacts, 'degraded', 'error'])
 
-/** An event in the past tense plus facts: `log.info('token refreshed', { accountId })`. */
+/** An event in the past tense, plus facts: `log.info('token refreshed', { accountId })`. */
 export interface Log {
   fatal(event: string, facts?: Facts): void
   error(event: string, facts?: Facts): void
@@ -88,12 +42,12 @@ export interface Log {
   trace(event: string, facts?: Facts): void
 }
 
-/** Causes are followed this far; some go in circles. */
+/** How many causes are followed; some chains are circular. */
 const maxCauses = 5
 
 /**
- * Our own sentences may be shown; a foreign message may quote what it choked on (PostgreSQL and undici do), so it is not, nor is any line of it
- * that only looks like a frame of the stack.
+ * Only our own messages are shown. Those of PostgreSQL and undici may quote the value they failed on, in lines that look like
+ * stack frames too.
  */
 export function describeError(error: unknown, causesLeft = maxCauses): Record<string, unknown> {
   if (!(error instanceof Error)) return { type: typeof error }
@@ -117,7 +71,7 @@ function framesOf({ stack = '', message }: Error): string[] {
     .map((line) => line.trim())
 }
 
-/** @param destination where lines go; standard output when not given */
+/** @param destination standard output unless given */
 export function createLog(level: Config['logLevel'], destination?: pino.DestinationStream): Log {
   const options: pino.LoggerOptions = {
     level,
@@ -146,7 +100,7 @@ export function createLog(level: Config['logLevel'], destination?: pino.Destinat
   }
 }
 
-/** What became of a refresh; the values of the `outcome` label of `token_refreshes_total`. */
+/** How a refresh can end: the values of the `outcome` label of `token_refreshes_total`. */
 export const refreshOutcomes = [
   'refreshed',
   'yielded',
@@ -160,7 +114,7 @@ export const refreshOutcomes = [
 
 export type Metrics = ReturnType<typeof createMetrics>
 
-/** One registry per process part, so that several services can live in one test process. No ids and no free text as labels (S63). */
+/** A registry of its own, so that several services can run in one test process. No ids and no free text as labels (S63). */
 export function createMetrics() {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -182,13 +136,13 @@ export function createMetrics() {
     }),
     vended: counter(
       'tokens_vended_total',
-      'Access tokens handed out; degraded: TikTok could not be reached, the present one still had time',
+      'Access tokens handed out; degraded: TikTok could not be reached, but the present token was still valid',
       ['degraded'],
     ),
     refreshes: counter('token_refreshes_total', 'Refreshes by outcome', ['outcome']),
     refreshSeconds: new Histogram({
       name: 'token_refresh_duration_seconds',
-      help: 'From the claim of a token set to its record',
+      help: 'From claiming a token set to recording the new one',
       buckets: [0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12],
       registers,
     }),
@@ -196,12 +150,12 @@ export function createMetrics() {
       'tiktok_assumed_lifetimes_total',
       'Access tokens whose expires_in was absent or nonsense: ten minutes were assumed',
     ),
-    leasesRunOut: counter('refresh_leases_run_out_total', 'Claims on a token set whose earlier holder never settled'),
+    leasesRunOut: counter('refresh_leases_run_out_total', 'Claims on a token set whose previous holder never finished'),
     exactlyOnceViolations: counter(
       'exactly_once_violation_total',
       'Observed double spends of a refresh token; anything but 0 is a bug',
     ),
-    unsavedTokens: gauge('unsaved_tokens', 'Token answers held in memory because the database did not take them yet'),
+    unsavedTokens: gauge('unsaved_tokens', 'Token answers held in memory until the database accepts them'),
     journalFiles: gauge('spill_files', 'Sealed token answers on disk that the database does not have yet'),
     journalFailures: counter(
       'spill_write_failures_total',
@@ -217,12 +171,12 @@ export function createMetrics() {
     exchanges: counter('code_exchanges_total', 'Code exchanges by outcome', ['outcome']),
     revocations: counter('revocations_total', 'Revocations at TikTok by outcome', ['outcome']),
     notices: counter('tiktok_notices_total', "TikTok's webhook notices by outcome", ['outcome']),
-    deliveries: counter('event_deliveries_total', 'Tries to deliver an event to an endpoint, by outcome', ['outcome']),
-    deliveriesWaiting: gauge('event_deliveries_waiting', 'Events that an endpoint has not taken yet'),
+    deliveries: counter('event_deliveries_total', 'Attempts to deliver an event to an endpoint, by outcome', ['outcome']),
+    deliveriesWaiting: gauge('event_deliveries_waiting', 'Events that an endpoint has not accepted yet'),
     oldestDeliverySeconds: gauge('event_oldest_delivery_age_seconds', 'How long the longest of them has been waiting'),
-    deadLetters: gauge('event_dead_letters', 'Event deliveries that were given up; `cli events dead` lists them'),
-    securityRefusals: counter('security_refusals_total', 'Requests refused for a reason of security, by kind', ['kind']),
-    databaseTrouble: counter('database_trouble_total', 'Connections lost, deadlines missed, pools given up', ['kind']),
+    deadLetters: gauge('event_dead_letters', 'Event deliveries that failed for good; `cli events dead` lists them'),
+    securityRefusals: counter('security_refusals_total', 'Requests refused for security reasons, by kind', ['kind']),
+    databaseTrouble: counter('database_trouble_total', 'Connections lost, deadlines missed, pools replaced', ['kind']),
     loopFailures: counter('background_failures_total', 'Background rounds that threw', ['loop']),
   }
   for (const outcome of refreshOutcomes) metrics.refreshes.inc({ outcome }, 0)

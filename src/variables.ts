@@ -50,14 +50,14 @@ const webhookTargets = list
   .transform((items) => items.map((item) => item.split('|')).map(([url = '', ...secrets]) => ({ url, secrets })))
   .refine(
     (targets) => targets.every(({ url }) => mayBeTarget(url)) && new Set(targets.map(({ url }) => url)).size === targets.length,
-    'must hold https URLs, each once, without a password and not of a private network (http on loopback)',
+    'must hold https URLs, each once, without a password and outside private networks (http on loopback)',
   )
   .refine(
     (targets) => targets.every(({ secrets }) => (secrets.length === 1 || secrets.length === 2) && secrets.every(isWebhookSecret)),
     'must read URL|SECRET[|OLD_SECRET] with base64 secrets of 24 to 64 random bytes',
   )
 
-/** Names are looked up when they are called, and judged then. */
+/** Host names are resolved and checked at each call. */
 function mayBeTarget(text: string): boolean {
   if (!URL.canParse(text)) return false
   const url = new URL(text)
@@ -129,13 +129,15 @@ export const variables = z.object({
     .enum(['verify', 'off'])
     .optional()
     .describe(
-      'verify: the server has to prove by TLS who it is, which is the default for a host that is not loopback or a socket. off: it need not, for a network that you trust. sslmode, sslrootcert and channel_binding in DATABASE_URL are honoured',
+      'verify: the server has to prove its identity by TLS; the default unless the host is loopback or a socket. off: it does not, for a network that you trust. sslmode, sslrootcert and channel_binding in DATABASE_URL are honoured',
     ),
   DATA_DIR: z
     .string()
     .min(1)
     .default('.data')
-    .describe('Embedded database, spill files, generated development key; not used when DATABASE_URL and SPILL_DIR are set'),
+    .describe(
+      'Folder of the embedded database, the journal and the generated development key; unused when DATABASE_URL and SPILL_DIR are set',
+    ),
   TIKTOK_CLIENT_KEY: z
     .string()
     .regex(/^[A-Za-z0-9_-]{4,128}$/, 'must be the client key of your TikTok app')
@@ -150,7 +152,7 @@ export const variables = z.object({
     .describe("TikTok's API; the simulator's URL for development"),
   TIKTOK_SCOPES: scopes
     .default(['user.info.basic', 'user.info.profile', 'user.info.stats', 'video.upload'])
-    .describe('Scopes that are asked for'),
+    .describe('Scopes requested from TikTok'),
   TIKTOK_REQUIRED_SCOPES: scopes.default(['user.info.basic', 'video.upload']).describe('A grant without these is refused'),
   TIKTOK_PKCE: z
     .enum(['off', 's256', 's256-hex'])
@@ -165,7 +167,7 @@ export const variables = z.object({
   VAULT_KEYS_FILE: z.string().min(1).optional().describe('A file that holds what VAULT_KEYS would'),
   ALLOWED_RETURN_URLS: returnUrls
     .default([])
-    .describe('Comma list of where people may be sent back to; exact match of origin + path'),
+    .describe('Comma list of URLs that people may be sent back to; origin and path must match exactly'),
   TIER_LIMITS: tierLimits
     .default(
       new Map([
@@ -175,7 +177,7 @@ export const variables = z.object({
       ]),
     )
     .describe('How many accounts an owner of each tier may connect'),
-  DEFAULT_TIER: z.string().min(1).default('free').describe('Tier of an owner nobody has told us about'),
+  DEFAULT_TIER: z.string().min(1).default('free').describe('Tier of owners whose tier was never set'),
   TIER_SERVICE_URL: z
     .string()
     .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must be an http or https URL')
@@ -187,7 +189,7 @@ export const variables = z.object({
     .string()
     .min(1)
     .optional()
-    .describe('Where token answers wait, sealed, until the database has them. Unset: DATA_DIR/spill'),
+    .describe('Where token answers wait, sealed, until the database has them (the journal). Unset: DATA_DIR/spill'),
   REDIS_URL: z
     .string()
     .regex(/^rediss?:\/\/.+/, 'must read redis://HOST:PORT')
@@ -207,7 +209,7 @@ export const variables = z.object({
     .describe('Requests per key and minute; failed authentication per address, a hundredth of it'),
   READ_CAP_ACCOUNTS_PER_KEY: wholeNumber(0, 1_000_000)
     .default(0)
-    .describe('How many different accounts a key may read tokens of in any ten minutes, over all replicas; 0 is no cap'),
+    .describe('How many different accounts a key may read tokens of in any ten minutes, over all replicas; 0: no cap'),
   JWT_JWKS_URL: z
     .string()
     .refine((text) => {
@@ -215,22 +217,27 @@ export const variables = z.object({
       return url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
     }, 'must be an https URL; http only on loopback')
     .optional()
-    .describe('Optional: callers may come with a JWT of your own identity provider instead of an API key; this is its JWKS URL'),
+    .describe('Optional: JWKS URL of your own identity provider, whose JWTs callers may send instead of an API key'),
   JWT_ISSUER: z
     .string()
     .min(1)
     .max(512)
     .optional()
-    .describe('What `iss` has to be; required with JWT_JWKS_URL, like the next two'),
-  JWT_AUDIENCE: z.string().min(1).max(512).optional().describe('What `aud` has to hold: this service, and no other of yours'),
+    .describe('Required value of `iss`; needed with JWT_JWKS_URL, like the next two'),
+  JWT_AUDIENCE: z
+    .string()
+    .min(1)
+    .max(512)
+    .optional()
+    .describe('Value that `aud` must contain: this service and no other of yours'),
   JWT_SCOPES: jwtScopes
     .optional()
-    .describe('Who may do what: VALUE=SCOPE+SCOPE,VALUE=SCOPE; a token that names no VALUE may do nothing'),
+    .describe('Who may do what: VALUE=SCOPE+SCOPE,VALUE=SCOPE; a token without any VALUE may do nothing'),
   JWT_CLAIM: z
     .string()
     .regex(/^[\w.:/-]{1,128}$/, 'must be the name of a claim')
     .default('sub')
-    .describe('The claim that holds the VALUE: a text, or a list such as roles'),
+    .describe('The claim that holds the VALUE: a string, or a list such as roles'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')

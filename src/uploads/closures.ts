@@ -1,4 +1,4 @@
-// What TikTok's own refusals of an upload mean for the next one: which of them close the account, for how long, and who can mend that.
+// What TikTok's refusal of an upload means for the next one: which codes close the account, for how long, and who can fix it.
 import type { Db } from '../db/client.ts'
 import { type Closure, reopenUploads } from '../db/uploads.ts'
 import type { MendedBy } from '../failures.ts'
@@ -15,29 +15,29 @@ const tooManyPending = 'spam_risk_too_many_pending_share'
  */
 export const closures: ReadonlyMap<string, Closure & { mendedBy: MendedBy }> = new Map([
   ['spam_risk_too_many_posts', { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: true, mendedBy: 'time' }],
-  // The same, until the person posts a draft: that frees a share at once (`reopenAfterPost`).
+  // As above, but posting a draft frees a share at once (`reopenAfterPost`).
   [tooManyPending, { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: true, mendedBy: 'time' }],
-  // "Do not retry": nobody tells us when a ban ends, so one upload a day finds out, then one every two, up to a week.
+  // Nobody tells us when a ban ends: one upload finds out after a day, the next after two, up to a week.
   [
     'spam_risk_user_banned_from_posting',
     { firstWaitSeconds: day, lastWaitSeconds: 7 * day, untilWindowMoves: false, mendedBy: 'user' },
   ],
-  // The app's cap on people per day, not this person's on uploads: others drop out of it at any time, our own uploads say nothing.
+  // A cap on people per day for the whole app; our own uploads of this person say nothing about it.
   ['reached_active_user_cap', { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: false, mendedBy: 'operator' }],
 ])
 
-/** @returns null without an error, or when it is about this video and not about the next one */
+/** @returns null without an error, or when the error is about this video only */
 export function closureOf(tiktokError: string | undefined): Closure | null {
   return (tiktokError === undefined ? undefined : closures.get(tiktokError)) ?? null
 }
 
-/** Who can mend a closure, by the error code that closed. */
+/** Who can fix a closure, by the error code that caused it. */
 export function menderOf(closedBy: string | null): MendedBy {
   return (closedBy === null ? undefined : closures.get(closedBy)?.mendedBy) ?? 'time'
 }
 
 /**
- * The person posted one of their drafts (TikTok's notice `post.publish.complete`): a share that was pending is not any more.
+ * The person posted a draft (TikTok's notice `post.publish.complete`), so one share is no longer pending.
  *
  * @returns whether that opened an account that was closed for its pending shares
  */

@@ -1,4 +1,4 @@
-// The window of upload slots of one TikTok account: how many of the rolling 24 hours' slots are taken, and when the next is free.
+// How many upload slots of a TikTok account are taken in the rolling 24 hours, and when the next one is free.
 import { z } from 'zod'
 import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
@@ -28,7 +28,7 @@ export interface QuotaDeps {
   config: Pick<Config, 'uploadLimitPerDay'>
 }
 
-/** The quotas of several accounts in one statement; unknown ids are left out, a disconnected account has no slots. */
+/** The quotas of several accounts in one statement. Unknown ids are left out; a disconnected account has no slots. */
 export async function quotasOf({ db, config }: QuotaDeps, accountIds: string[]): Promise<Map<string, UploadQuota>> {
   if (accountIds.length === 0) return new Map()
   const limit = config.uploadLimitPerDay
@@ -36,7 +36,7 @@ export async function quotasOf({ db, config }: QuotaDeps, accountIds: string[]):
   return new Map(rows.map((row) => [row.accountId, toQuota(row, limit)]))
 }
 
-/** For people: when there will be one more slot than now. `next_slot_at` says nothing while one is free, and is all that a caller needs. */
+/** For the page: when there will be one slot more than now. `next_slot_at` is null while a slot is free. */
 export async function nextSlotsOf({ db, config }: QuotaDeps, accountIds: string[]): Promise<Map<string, Date>> {
   if (accountIds.length === 0) return new Map()
   const rows = await findNextSlots(db, accountIds, config.uploadLimitPerDay)

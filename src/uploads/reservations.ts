@@ -1,5 +1,5 @@
-// Uploads of one TikTok account, each with a slot of its rolling 24 hours: reserve before an upload, commit when TikTok has the video,
-// release when it came to nothing. A reservation that is forgotten ends by itself. TikTok's own refusal overrides our count.
+// Upload slots of a TikTok account: reserve before an upload, commit when TikTok has the video, release when the upload failed.
+// A forgotten reservation expires by itself, and TikTok's own refusal overrides our count.
 import { z } from 'zod'
 import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
@@ -53,7 +53,7 @@ export const ReserveUpload = z
       .min(1)
       .max(windowSeconds)
       .default(usualTtlSeconds)
-      .describe('How long the upload may take; then the slot returns by itself'),
+      .describe('How long the upload may take; then the slot is free again'),
   })
   .meta({ id: 'ReserveUpload', examples: [{ ttl_seconds: 1800 }] })
 
@@ -84,8 +84,8 @@ export interface UploadDeps {
 }
 
 /**
- * Takes a slot until the upload is committed or released, at most for `ttlSeconds`. The same key finds the reservation it made,
- * whatever has become of it since (F42); it is remembered for a week after its slot was free again, then the key makes another.
+ * Takes a slot until the upload is committed or released, at most for `ttlSeconds`. The same key finds its reservation, whatever
+ * has become of it (F42), until a week after the slot was free again.
  *
  * @throws ServiceError upload_quota_exhausted with `next_slot_at`: every slot is taken, or TikTok has closed the account for uploads
  * @throws ServiceError idempotency_key_reused: the key made another reservation
@@ -108,7 +108,7 @@ export async function reserve(
     case 'key_reused':
       throw new ServiceError(
         'idempotency_key_reused',
-        'Take a new Idempotency-Key: this one made a reservation of another length.',
+        'Use a new Idempotency-Key: this one made a reservation with another ttl_seconds.',
       )
     case 'reauthorization_required':
       throw new ServiceError(
@@ -121,8 +121,8 @@ export async function reserve(
 }
 
 /**
- * TikTok has the video: its slot stays taken for 24 hours from now. Also after the expiry, because the video exists; it is flagged
- * `late` then, and counts even when its slot went to somebody else. Repeating it is harmless.
+ * TikTok has the video: its slot stays taken for 24 hours from now. Also accepted after the expiry, because the video exists; then
+ * it is flagged `late` and counts even past the limit. Repeating it is harmless.
  *
  * @throws ServiceError upload_not_found | upload_released | account_not_found | account_disconnected
  * @throws ServiceError upload_committed: with another publish_id
@@ -154,8 +154,8 @@ export async function commit(
 }
 
 /**
- * Nothing was uploaded: the slot is free again. With TikTok's error, TikTok is believed over our count, also when the error is told only by a
- * repeat. Repeating it is harmless, and so is releasing what expired.
+ * Nothing was uploaded: the slot is free again. TikTok's error, also when a repeat adds it later, overrides our count. Repeating is
+ * harmless, and so is releasing an expired reservation.
  *
  * @throws ServiceError upload_not_found | upload_committed | account_not_found | account_disconnected
  */
