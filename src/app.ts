@@ -87,7 +87,7 @@ export function compose(doors: Doors) {
 }
 
 /**
- * Starts the service: database (our own if none is configured), migrations, vault, what an earlier process left behind, routes, loops.
+ * Starts the service: database (embedded if none is configured), migrations, vault, journal replay, routes, loops.
  *
  * @throws ConfigError about the vault's keys, HOST, PORT or a directory; ServiceError keyring_mismatch | storage_unavailable
  */
@@ -144,7 +144,7 @@ export interface OpenedParts {
 }
 
 /**
- * Opens the doors and builds everything behind them, for the service and for commands that do its work by hand. The database has to be migrated.
+ * Opens the doors and builds everything behind them, for the service and for commands. The database has to be migrated.
  *
  * @throws ConfigError about the vault's keys
  */
@@ -215,7 +215,7 @@ async function startEmbedded(config: Config, log: Log) {
     dataDir: config.dataDir,
     log: (line) => log.debug('embedded PostgreSQL said something', { name: line }),
   }).catch((error: Error) => {
-    // Its own sentences say what to do and may be shown. What has a code comes from the system or from PostgreSQL's programs, and quotes paths.
+    // Our own sentences are safe to show. An error with a code comes from the system or PostgreSQL and may quote paths.
     const sentence =
       'code' in error
         ? 'The embedded PostgreSQL cannot be kept under DATA_DIR: see that this user may write there and that there is room, or set DATABASE_URL.'

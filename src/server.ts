@@ -95,8 +95,8 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   await describeApi(app)
 
   app.addHook('onSend', async (request, reply) => {
-    // A connection that was busy when the end began would be kept, and the end would wait half a minute for it. And of a body that nobody wants,
-    // Node would go on reading for as long as it is sent.
+    // A connection that is busy when shutdown begins would be kept open and delay the end. And Node would read an unwanted body
+    // for as long as it is sent.
     if (deps.stopping.aborted || hasUnreadBody(request)) reply.header('connection', 'close')
   })
   app.addHook('onResponse', async (request, reply) => {

@@ -1,5 +1,4 @@
-// What happens when nobody asks, over and over: one round after the other, never two at once, and a round that throws is counted and
-// followed by the next.
+// Runs a round again and again, never two at once. A round that throws is counted and followed by the next.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../errors.ts'
 import type { Log, Metrics } from '../telemetry.ts'

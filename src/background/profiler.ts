@@ -5,7 +5,7 @@ import type { Refresher } from '../token/refresh.ts'
 import type { Vault } from '../vault/vault.ts'
 import { unlessAborted } from '../waiting.ts'
 
-/** TikTok takes 600 user infos a minute for the whole app, which connects and `verify` need too: half of that, for all replicas together. */
+/** TikTok allows the app 600 user infos a minute, for connects and `verify` too: half of that for all replicas together. */
 const perSecond = 5
 const atOnce = 10
 const idleMs = 5000
@@ -32,7 +32,7 @@ async function lookAt(deps: ProfilerDeps, due: DueProfile): Promise<void> {
   try {
     const accessToken = deps.vault.open({ purpose: 'access_token', subject: accountId, generation }, due.sealedAccessToken)
     const outcome = await fetchProfile(deps, { accountId, openId, accessToken, scopes })
-    // TikTok refused a token whose time is not over: a grant that was taken back without a notice. A refresh tells, today and not when an upload fails.
+    // The grant may have been taken back without a notice. A refresh finds out now, not when an upload fails.
     if (outcome === 'token_invalid') await deps.refresher.refresh(accountId, generation)
   } catch (error) {
     deps.log.error('profile was not looked at', { accountId, error })

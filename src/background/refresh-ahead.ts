@@ -1,4 +1,4 @@
-// Refreshes ahead of expiry, for accounts that are used, and once a day for the others. Replicas share the work through the claims alone.
+// Refreshes ahead of expiry: accounts in use in time, the others once a day. Replicas share the work through the claims.
 import { readBreaker } from '../db/circuit-breakers.ts'
 import { type ClaimTerms, claimDueTokenSets, reclaimDueTokenSets } from '../db/claims.ts'
 import type { Db } from '../db/client.ts'
@@ -14,8 +14,8 @@ import { Bucket } from './bucket.ts'
 /** TikTok states no limit for its token endpoint; this is what one replica asks for when it may. */
 const perSecond = 1000
 /**
- * In flight at once, out of 256 connections to TikTok (tiktok/client.ts): the rest is for those who wait. How many a second that makes on this
- * machine, `npm run bench:refresh` tells.
+ * In flight at once, out of 256 connections to TikTok: the rest is for callers who wait. `npm run bench:refresh` tells what that
+ * makes per second.
  */
 const concurrency = 192
 /** Claimed in batches, not one by one as flights land: a claim of thirty costs little more than a claim of one. */

@@ -70,8 +70,8 @@ export interface BrowserResponse extends AuthorizationResponse {
 }
 
 /**
- * Takes the authorization response: checks and consumes the state before anything is sent to TikTok, then keeps the code for `complete` or
- * exchanges it at once.
+ * Takes the authorization response. The state is checked and consumed first; then the code is kept for `complete` or exchanged at
+ * once.
  *
  * @returns where the browser goes: always the return URL that was fixed when the session was made
  * @throws ServiceError state_invalid | state_expired | browser_mismatch | session_invalid: cannot be tied to a session, so nothing is redirected

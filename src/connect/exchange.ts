@@ -35,8 +35,8 @@ export interface Exchanges {
    */
   exchangedSession(sessionId: string, actor: string): Promise<ConnectSession & { exchangedHere: boolean }>
   /**
-   * Exchanges a session's code, once over all processes and callers; joins the exchange when it is in flight here. It belongs to the
-   * process: closing the tab or a caller's timeout does not abort it (S13). The result is in the session.
+   * Exchanges a session's code once over all processes; callers here join the exchange in flight. It belongs to the process: a
+   * caller that hangs up does not abort it (S13). The result is in the session.
    *
    * @param begun called at most once, and for one caller only: whoever got the right to the exchange
    */
@@ -89,8 +89,8 @@ export function createExchanges(deps: ExchangeDeps): Exchanges {
   }
 
   /**
-   * Without a word about the owner's tier a grant for a new account could only be refused, so its code is not spent: `complete` may be repeated, and
-   * in callback mode, where nobody repeats, the session fails at once.
+   * Without the owner's tier a new grant could only be refused, so the code is not spent and `complete` may be repeated. In
+   * callback mode nobody repeats it, so the session fails at once.
    *
    * @throws ServiceError storage_unavailable
    */

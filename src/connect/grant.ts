@@ -1,5 +1,5 @@
-// Gives a fresh grant its account, or refuses it and has it revoked. What TikTok answered may come from the exchange itself or, hours
-// later, from a spill file.
+// Gives a fresh grant its account, or refuses and revokes it. TikTok's answer comes from the exchange itself or, hours later,
+// from the journal.
 import { z } from 'zod'
 import { fetchProfile, type ProfileDeps } from '../account/profile.ts'
 import type { Config } from '../config.ts'
@@ -102,8 +102,8 @@ async function place(
   const { accountType, ageConfirmedAt, attestationVersion } = session
   if (accountType === null || ageConfirmedAt === null || attestationVersion === null)
     throw new Error('A session that was authorized is attested')
-  // Recorded by an earlier try whose answer was lost. What became of the account since then stands: these tokens may be spent, or it may be
-  // disconnected.
+  // An earlier try was recorded and its answer lost. What became of the account since then stands: these tokens may be spent by
+  // now.
   const now = await findSession(db, session.id)
   if (now?.status === 'completed') return { outcome: 'connected', accountId: now.accountId }
   // The same id on every try: a repeat after a lost answer recognises the account it made.

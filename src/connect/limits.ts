@@ -1,5 +1,5 @@
-// How many accounts an owner may connect. The tier is what the tier service says where there is one, else what the web app last said,
-// else the default; the limit is held by the statement that connects, not here.
+// How many accounts an owner may connect. The tier service decides if there is one, else the web app's last word, else the
+// default; the statement that connects enforces it.
 import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
 import { findOwner, saveOwner } from '../db/owners.ts'
@@ -42,8 +42,8 @@ export async function knownAllowanceOf(deps: TierDeps, ownerId: string): Promise
 }
 
 /**
- * The limit alone, for a connect that needs a place. The tier service being away is a value here: whoever holds a fresh grant has to
- * refuse it and must not wait.
+ * The limit alone, for a connect that needs a place. An absent tier service is a value here: a fresh grant must be refused, not
+ * kept waiting.
  *
  * @returns undefined when nobody can say
  * @throws ServiceError storage_unavailable: the database
@@ -54,8 +54,8 @@ export async function limitOf(deps: TierDeps, ownerId: string): Promise<number |
 }
 
 /**
- * Before a code is spent: can this owner's limit be told at all? Without a tier, a grant could only be refused and revoked, so it is better
- * not to make one. A person who has an account here may have come to reconnect it, which needs no place.
+ * Before a code is spent: can this owner's limit be known? Without it a new grant could only be revoked; a reconnect needs no
+ * limit.
  *
  * @throws ServiceError storage_unavailable: nothing was spent, try again
  */
@@ -103,8 +103,8 @@ async function grantedTo(
   return { tier: answer.tier, accountLimit }
 }
 
-// Not `overloaded`, which would call for more of us, and not `account_limit_reached`, which nobody knows: the place where tiers are kept cannot be
-// reached, and waiting mends it.
+// Not `overloaded`, which calls for more replicas, nor `account_limit_reached`, which nobody knows. Tiers are storage that cannot
+// be reached, and waiting mends it.
 const tierUnknown = () =>
   new ServiceError('storage_unavailable', 'The tier service did not say what this owner may have; try again in a moment.', {
     retryAfterSeconds: 5,

@@ -1,5 +1,5 @@
-// The optional tier service: somebody else's server that says what an owner may have (TIER_SERVICE_URL). It is asked by the same bounded
-// call as TikTok is, and nothing it says counts unless it says it clearly.
+// The optional tier service: an external server that says what an owner may have (TIER_SERVICE_URL). Only a clear answer within
+// the deadline counts.
 import { Agent, type Dispatcher } from 'undici'
 import { z } from 'zod'
 import { call, headerOf } from '../outbound/call.ts'

@@ -1,8 +1,7 @@
 // A person's visit to the hosted page of a connect session: who may look, who may act, and on which accounts.
 //
-// Looking binds nothing, acting does. Link previews, mail scanners and prefetching browsers open links before people do; if the first look took the
-// session, the person would be locked out by a robot (S14). So every browser that opens a good link gets a pass of its own, and the first one that
-// does something, which takes a POST with that pass, keeps the session; all others are refused from then on.
+// Looking binds nothing, acting does: link previews and mail scanners open links before people do (S14). Every browser gets a
+// pass, and the first POST with a pass binds the session to it.
 import { type Account, type AccountDeps, getAccount, pageOfAccounts } from '../account/account.ts'
 import { type Ended, listEnded } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'

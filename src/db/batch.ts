@@ -7,8 +7,8 @@ export interface Batch<Question, Answer> {
 }
 
 /**
- * While fewer than `lanes` statements are out, a question leaves with whatever else was asked in the same turn of the event loop: alone on a
- * quiet service, without waiting. Otherwise it waits for the next statement that comes back.
+ * While fewer than `lanes` statements are out, a question leaves with all others of the same turn of the event loop. Otherwise it
+ * waits for the next statement that comes back.
  *
  * @param run asks all at once; its answers are in the order of the questions. When it throws, all of them fail. `queueMs` is what is left of the
  *   patience of whoever asked first: waiting here and for a connection is one wait

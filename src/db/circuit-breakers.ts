@@ -10,8 +10,8 @@ export interface BreakerState {
 }
 
 /**
- * Opens the breaker on all replicas: for `firstSeconds`, doubled each time in a row up to a minute, and never for less than TikTok said.
- * Callers that fail at the same time count once: a breaker that stays open for longer anyway is left alone.
+ * Opens the breaker on all replicas for `firstSeconds`, doubled each time in a row up to a minute. Callers that fail together
+ * count once.
  */
 export async function openBreaker(db: Db, reason: BreakerReason, firstSeconds: number): Promise<void> {
   await db.run(

@@ -160,8 +160,8 @@ async function endGrant(deps: SettleDeps, notice: Notice): Promise<Settlement | 
  * Whether the removal ended the present grant. TikTok states whole seconds, so a removal and a reconnect within one second, or
  * within what the clocks may differ, cannot be told apart by time: then TikTok is asked whether the grant lives.
  *
- * Without asking: a removal said to be later than the grant; one in the same second when this is the account's first grant, unless it was the
- * app that revoked (that was another grant: of this one's account nothing would be left); one that is older by more than clocks differ.
+ * TikTok is not asked when the removal is clearly later than the grant, or older by more than clocks differ. In the same second a
+ * first grant is ended, unless the app itself revoked: that was another grant.
  */
 async function judge(deps: SettleDeps, notice: Notice, grant: PresentGrant): Promise<'present' | 'older' | 'unknown'> {
   const authorizedSeconds = grant.authorizedAt.getTime() / 1000

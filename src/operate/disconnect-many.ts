@@ -1,6 +1,5 @@
-// The emergency: all accounts of an owner, or all there are. First no token leaves any more, which takes seconds; then TikTok is told, at
-// a rate it stands. Each revocation is given its moment in the database, so that the replicas keep the rate too, and go on when
-// whoever started this is gone.
+// The emergency stop for one owner or everybody: first no token leaves any more, then TikTok is told at a bearable rate. Each
+// revocation's time is in the database, so replicas keep the rate and finish the work.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { disconnectAccount } from '../db/accounts.ts'
 import { ownerInAuditLog } from '../db/audit.ts'
@@ -32,8 +31,7 @@ const pageSize = 200
 const atOnce = 4
 
 /**
- * Ends the accounts on our side: when it returns, none of them hands out a token on any replica. Run it again after an interruption: it
- * goes on with those that are left.
+ * Ends the accounts on our side: when it returns, no replica hands out a token of theirs. After an interruption, run it again.
  *
  * @returns how many this call ended
  */
@@ -68,8 +66,8 @@ export async function disconnectMany(
 }
 
 /**
- * Tells TikTok, together with whatever replicas run: what is due is tried, a second at a time, until nothing of this emergency is left.
- * While the circuit breaker is open (TikTok is away, or has told us to wait) it waits.
+ * Tells TikTok, together with all running replicas, until nothing of this emergency is left. While the circuit breaker is open it
+ * waits.
  */
 export async function revokeMany(
   { db, revocations, stopping }: { db: Db; revocations: Pick<Revocations, 'attemptDue'>; stopping: AbortSignal },

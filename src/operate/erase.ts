@@ -1,5 +1,5 @@
-// Erases an owner: every account disconnected at our side first, because that is what protects; then TikTok is told; then the person is
-// forgotten. Each step is done when it is done, so a call that breaks off is finished by repeating it.
+// Erases an owner: disconnect every account, tell TikTok, forget the person. Every step is idempotent, so a call that breaks off
+// is finished by repeating it.
 import { disconnectAccount } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import { eraseOwner as forgetOwner, liveAccountsOf } from '../db/owners.ts'

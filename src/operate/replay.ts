@@ -3,8 +3,8 @@ import { type GrantDeps, replayExchange } from '../connect/grant.ts'
 import { type RecordDeps, replayRefresh } from '../token/record.ts'
 
 /**
- * Replays every journal file there is, other replicas' too when they share the directory: the saves recognise what is done already. A file that cannot be
- * opened stays where it is and is reported.
+ * Replays every journal file, other replicas' too when they share the directory. A file that cannot be opened stays and is
+ * reported.
  */
 export async function replayJournal(deps: GrantDeps & RecordDeps): Promise<void> {
   const { entries, unreadable } = await deps.journal.list()

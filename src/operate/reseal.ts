@@ -1,5 +1,5 @@
-// Moves everything that is sealed to the primary key, while the service runs: page by page, each text put in the place of the one it was made
-// from only if that still stands. Whatever is written meanwhile is sealed with the primary key already, so it ends with nothing left.
+// Reseals everything to the primary key while the service runs, page by page. A text is replaced only if it still stands, and new
+// ones use the primary key already.
 import { setTimeout as rest } from 'node:timers/promises'
 import type { Db } from '../db/client.ts'
 import { liveReplicas, type Replica } from '../db/replicas.ts'

@@ -1,5 +1,4 @@
-// The routes a person's browser walks beside the connect page: the way to TikTok and the way back. Redirects are 303 (S12), so that nothing is
-// posted on, and the code leaves the address bar with one.
+// The way to TikTok and back. Redirects are 303 (S12), so nothing is posted on and the code leaves the address bar.
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -18,9 +17,8 @@ import { pagesOf } from '../http/openapi.ts'
 import { readAuthorizationResponse } from '../tiktok/oauth.ts'
 import { digest } from '../vault/digest.ts'
 import { type PageDeps, redirect } from './page.ts'
-import { readPass } from './visitor.ts'
+import { LinkSecret, readPass } from './visitor.ts'
 
-const Session = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
 const fromTikTok = z.string().max(2048).optional()
 
 const config = { public: true, page: true } as const
@@ -38,7 +36,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
         summary: 'Send a browser to TikTok',
         description:
           'The `authorize_url` of a connect session. Without account type or age confirmation it goes to the connect page first.',
-        querystring: z.strictObject({ session: Session }),
+        querystring: z.strictObject({ session: LinkSecret }),
         response: {
           303: z.null().describe('To TikTok, or to the connect page'),
           ...pagesOf(['session_invalid', 'session_expired']),

@@ -14,10 +14,9 @@ import type { Log } from '../telemetry.ts'
 import { connectPage } from './connect-view.ts'
 import { backOf, backToPage, codeIn, FormToken } from './own-accounts.ts'
 import { type Html, messagePage, type PageDeps, redirect, sendPage } from './page.ts'
-import { actingSession, actingSessionOfLink, readPass, requirePass, type VisitorDeps, writePass } from './visitor.ts'
+import { actingSession, actingSessionOfLink, LinkSecret, readPass, requirePass, type VisitorDeps, writePass } from './visitor.ts'
 import { failureInWords, texts } from './words.ts'
 
-export const LinkSecret = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
 const oneOf = <Code extends string>(words: Record<Code, string>) => z.enum(Object.keys(words) as [Code, ...Code[]])
 
 const config = { public: true, page: true } as const
@@ -116,7 +115,6 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
         linkSecret === undefined
           ? await actingSession(deps, request, formToken)
           : await actingSessionOfLink(deps, request, linkSecret)
-      const secret = linkSecret ?? requirePass(deps, request).linkSecret
       if (accountType === undefined && linkSecret === undefined)
         return backToPage(deps, reply, { notDone: 'account_type_missing' })
       try {
@@ -127,7 +125,11 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
         throw error
       }
       deps.log.info('account type and age were attested', { sessionId: session.id, ownerId: session.ownerId, actor: 'owner' })
-      return redirect(deps, reply, `${deps.config.publicUrl}/authorize?session=${secret}`)
+      return redirect(
+        deps,
+        reply,
+        `${deps.config.publicUrl}/authorize?session=${linkSecret ?? requirePass(deps, request).linkSecret}`,
+      )
     },
   )
 }

@@ -1,5 +1,5 @@
-// What an owner does on the hosted page with the accounts they have: reconnect, name, disconnect. Each is a form with a token, and each says on the page what
-// came of it.
+// What owners do with their accounts on the hosted page: reconnect, name, disconnect. Each is a form with a token, and the page
+// says what came of it.
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -139,7 +139,7 @@ export function backToPage(
   return redirect(deps, reply, `${deps.config.publicUrl}/connect?${query}`)
 }
 
-/** The return URL that was fixed with the session, and what the web app is told there: `failed` as always, `closed` for everything else. */
+/** The session's return URL with the outcome for the web app: `failed` as always, `closed` for everything else. */
 export function backOf(session: ConnectSession): Back {
   const url = new URL(session.returnUrl)
   url.searchParams.set('connect_session', session.id)

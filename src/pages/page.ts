@@ -1,4 +1,4 @@
-// What every page people see here has in common: escaped by the template, no script, nothing from anybody else, and headers that keep it to itself.
+// What all pages share: escaped templates, no script, nothing from elsewhere, and headers that keep the page private.
 import { createHash } from 'node:crypto'
 import type { FastifyReply } from 'fastify'
 import type { Config } from '../config.ts'

@@ -1,6 +1,7 @@
-// Who is at the connect page: the pass in a cookie, so that no secret stays in an address, a history or a screenshot; and for forms, proof that they are
-// ours.
+// Who is at the connect page: a pass in a cookie, so that no secret stays in an address or history. Forms also carry a token that
+// proves they are ours.
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import type { Config } from '../config.ts'
 import { sessionOfLink } from '../connect/connect-session.ts'
 import { actInVisit, checkBrowser, formTokenOf, type Pass, type VisitDeps } from '../connect/visit.ts'
@@ -9,6 +10,9 @@ import { ServiceError } from '../errors.ts'
 import { addressOf } from '../http/limits.ts'
 import type { Refusals } from '../refusals.ts'
 import { sameDigest } from '../vault/digest.ts'
+
+/** The secret of a connect link, as it stands in `authorize_url` and `connect_url`. */
+export const LinkSecret = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
 
 export interface VisitorDeps extends VisitDeps {
   config: Pick<Config, 'publicUrl' | 'secureCookies'>
@@ -73,7 +77,7 @@ export async function actingSessionOfLink(
   return session
 }
 
-/** The second line behind the token. `Origin` is `null` from our own page, which sends no referrer; Sec-Fetch-Site tells the truth then. */
+/** A second defence behind the token. Our own page sends `Origin: null`, so Sec-Fetch-Site decides. */
 function refuseOtherSites(deps: VisitorDeps, request: FastifyRequest): void {
   const { publicUrl } = deps.config
   const { origin, 'sec-fetch-site': site } = request.headers

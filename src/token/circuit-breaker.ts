@@ -1,5 +1,5 @@
-// Whether TikTok's token endpoint may be asked at all, for all replicas: trouble opens the breaker in the database, and one successful probe
-// closes it.
+// Whether any replica may call TikTok's token endpoint. Trouble opens the breaker in the database; one successful probe closes
+// it.
 import { type BreakerReason, closeBreaker, openBreaker } from '../db/circuit-breakers.ts'
 import type { Db } from '../db/client.ts'
 import { ServiceError } from '../errors.ts'

@@ -1,4 +1,4 @@
-// A stolen key reads everything it can reach, as fast as it can: with a cap it reads so many accounts in ten minutes, over all replicas.
+// Limits what a stolen key can read: so many accounts in ten minutes, counted over all replicas.
 import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
 import { admitRead } from '../db/read-windows.ts'

@@ -1,5 +1,5 @@
-// Makes TikTok's answer durable before anything else looks at it: a sealed journal file first, then one statement, then the file goes. From
-// the moment TikTok answered, the new refresh token exists nowhere else in the world.
+// Makes TikTok's answer durable before anything else looks at it: journal, then one statement, then the journal entry goes. Until
+// then the new refresh token exists nowhere else.
 import { z } from 'zod'
 import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
@@ -31,8 +31,8 @@ export interface RecordDeps {
 }
 
 /**
- * Keeps an answered refresh: journal it, save it, forget the journal file. While the database is away the answer stays in memory and on disk
- * and is tried again until the process is asked to end.
+ * Journals an answered refresh, saves it and removes the journal entry. While the database is away, the answer stays in memory
+ * and on disk and is retried until the process ends.
  *
  * @returns 'discarded' when the account was disconnected or connected anew meanwhile
  * @throws ServiceError storage_unavailable only when the process ends first; the journal is then replayed at the next start
@@ -53,8 +53,8 @@ export function keep(deps: RecordDeps, answer: AnsweredRefresh): Promise<'refres
 }
 
 /**
- * Brings back what an earlier process had been told and could not record. Harmless to repeat and to do beside other replicas: the save is
- * guarded by the generation that was spent, and knows its own attempt.
+ * Records what an earlier process was told and could not record. Safe to repeat on any replica: the save is guarded by the spent
+ * generation and knows its own attempt.
  */
 export async function replayRefresh(deps: RecordDeps, id: string, body: unknown): Promise<void> {
   const answer = AnsweredRefresh.parse(body)
@@ -88,7 +88,7 @@ async function save({ db, vault, log, metrics, config, revocations }: RecordDeps
       log.info('account recovered', about)
       break
     case 'gone':
-      // Disconnected while TikTok was answering: the promise was that no token lives on (S48). Unless the person has connected again since.
+      // Disconnected while TikTok was answering: no token may outlive a disconnect (S48), unless the person has reconnected.
       log.info('late refresh was discarded', about)
       await revocations.refuse(answer.openId, {
         accountId: answer.accountId,

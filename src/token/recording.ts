@@ -1,5 +1,5 @@
-// TikTok's answers on their way into the database. A save is repeated while the database is away, and it is counted: the process is not ready
-// before it is done, and does not end.
+// TikTok's answers on their way into the database, retried while it is away. The process is not ready, and does not end, while
+// one is pending.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../errors.ts'
 import { InFlight } from '../in-flight.ts'

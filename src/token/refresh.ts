@@ -1,5 +1,5 @@
-// Spends a refresh token that works once. Claim, check, spend, judge, record: one statement takes the lease, no connection is held while
-// TikTok thinks, and what TikTok answered is made durable before anything else looks at it.
+// Spends a refresh token, which works once: claim, check, spend, judge, record. No connection is held while TikTok thinks, and
+// its answer is made durable before anything else.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Claim, claimStands, claimTokenSet, parkClaim, readGeneration, releaseClaim, standingOf } from '../db/claims.ts'
 import type { Db } from '../db/client.ts'
@@ -23,8 +23,8 @@ export type Waited = 'moved' | 'free' | 'nothing'
 
 export interface Refresher {
   /**
-   * Refreshes one account's token set, unless it moved past `generation` already. In normal running one refresh is in flight per account,
-   * over all processes: callers in this one join the same flight, other processes see the claim.
+   * Refreshes one account's token set, unless it moved past `generation` already. One refresh runs per account over all
+   * processes: callers here join it, other processes see the claim.
    *
    * @returns what became of it; every refusal of TikTok's is a value
    * @throws ServiceError storage_unavailable | overloaded: nothing was spent; credential_unreadable: the vault cannot open the token
@@ -32,14 +32,13 @@ export interface Refresher {
    */
   refresh(accountId: string, generation: number): Promise<RefreshOutcome>
   /**
-   * Spends a claim that was made elsewhere, after any flight of this account has landed: that one found the claim and yielded, or the claim
-   * is over.
+   * Spends a claim made by the background, after any refresh of this account that is in flight here.
    *
    * @param heldSince performance.now() from before the claim was made: the lease is at least that old
    */
   spendClaim(claim: Claim, heldSince: number): Promise<RefreshOutcome>
   /**
-   * Waits for a neighbour's answer to show up, or for its claim to end. One asks the database, however many readers of this process wait.
+   * Waits until another replica's answer shows up or its claim ends. One poll serves all readers of this process.
    *
    * @returns 'moved' when the generation moved past `generation`; 'free' when nobody holds the claim any more: then ask again
    */
@@ -62,7 +61,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   const { db, vault, tiktok, recording, breaker, log, metrics, timings } = deps
   const flights = new SingleFlight<RefreshOutcome>(timings.flightDeadlineMs, () => ({ kind: 'yielded' }))
   const waits = new SingleFlight<Waited>(timings.flightDeadlineMs, () => 'nothing')
-  /** attempt ids of claims whose database answer was lost, by account: asking again under the same id finds the claim, if it was made */
+  /** Attempt ids of claims whose database answer was lost: asking again under the same id finds the claim. */
   const claimsInDoubt = new Map<string, string>()
 
   /** The whole life of a refresh. Each step says what to do next or ends it with an outcome. */
@@ -114,8 +113,8 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     }
     const refreshToken = await open(claim)
 
-    // A process that was paused between claim and here may have lost its lease to a neighbour: then nothing is sent (F03). And nothing
-    // while this process holds the answer to this very token, which the database did not take yet (F05).
+    // A process paused since its claim may have lost the lease: then nothing is sent (F03). Nor is anything sent while the answer
+    // to this very token waits here for the database (F05).
     step('refresh.sending', accountId)
     const heldForSeconds = (performance.now() - heldSince) / 1000
     if (heldForSeconds > timings.leaseSeconds - timings.sendMarginSeconds) {

@@ -183,7 +183,7 @@ export function createRevocations(deps: {
     attempt,
     async attemptDue(limit) {
       const due = await claimRevocations(db, null, limit)
-      // At once: one after the other, a TikTok that hangs would hold up the end of the process, and others would take the last rows again.
+      // In parallel: one hanging call must neither delay shutdown nor let other replicas retry the last rows.
       const tried = await Promise.allSettled(due.map(revoke))
       for (const { reason } of tried.filter((result) => result.status === 'rejected')) throw reason
       return due.length

@@ -1,4 +1,4 @@
-// What TikTok's answer to a refresh means for the token that was sent: is it spent, safe, refused or in doubt? Nothing is written here.
+// What TikTok's answer means for the refresh token that was sent: spent, safe, refused or in doubt. Nothing is written here.
 
 import type { BreakerReason } from '../db/circuit-breakers.ts'
 import type { Claim } from '../db/claims.ts'
