@@ -33,7 +33,7 @@ CREATE TABLE "api_keys" (
 CREATE TABLE "authorization_requests" (
 	"state_hash" text PRIMARY KEY NOT NULL,
 	"session_id" text NOT NULL,
-	"browser_hash" text NOT NULL,
+	"binding_hash" text NOT NULL,
 	"sealed_verifier" text,
 	"reconnect_account_id" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
@@ -43,7 +43,7 @@ CREATE TABLE "authorization_requests" (
 --> statement-breakpoint
 CREATE TABLE "connect_sessions" (
 	"id" text PRIMARY KEY NOT NULL,
-	"secret_hash" text NOT NULL,
+	"link_secret_hash" text NOT NULL,
 	"owner_id" text NOT NULL,
 	"return_url" text NOT NULL,
 	"completion" text NOT NULL,
@@ -61,12 +61,12 @@ CREATE TABLE "connect_sessions" (
 	"attempt_id" text,
 	"lease_until" timestamp with time zone,
 	"created_by" text NOT NULL,
-	"browser_hash" text,
+	"visitor_hash" text,
 	"visits" integer DEFAULT 0 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
 	"completed_at" timestamp with time zone,
-	CONSTRAINT "connect_sessions_secret_hash_unique" UNIQUE("secret_hash")
+	CONSTRAINT "connect_sessions_link_secret_hash_unique" UNIQUE("link_secret_hash")
 );
 --> statement-breakpoint
 CREATE TABLE "deliveries" (

@@ -27,7 +27,7 @@ export interface AuthorizationStart {
   location: string
   /** for the cookie that binds the state to this browser; its name is derived from the state, so that two tabs do not fight */
   state: string
-  stateSecret: string
+  bindingSecret: string
 }
 
 /**
@@ -42,13 +42,13 @@ export async function startAuthorization(
   reconnectAccountId: string | null = null,
 ): Promise<AuthorizationStart> {
   const state = randomToken()
-  const stateSecret = randomToken()
+  const bindingSecret = randomToken()
   const { pkce } = config.tiktok
   const verifier = pkce === 'off' ? null : createVerifier()
   const begun = await beginAuthorization(db, {
     sessionId: session.id,
     stateHash: digest(state),
-    browserHash: digest(stateSecret),
+    bindingHash: digest(bindingSecret),
     sealedVerifier:
       verifier === null ? null : vault.seal({ purpose: 'code_verifier', subject: session.id, generation: 0 }, verifier),
     reconnectAccountId,
@@ -61,12 +61,12 @@ export async function startAuthorization(
     scopes: config.tiktok.scopes,
     codeChallenge: verifier === null || pkce === 'off' ? undefined : challengeOf(verifier, pkce),
   })
-  return { location, state, stateSecret }
+  return { location, state, bindingSecret }
 }
 
 export interface BrowserResponse extends AuthorizationResponse {
   state: string
-  stateSecret: string | null
+  bindingSecret: string | null
 }
 
 /**
@@ -81,8 +81,8 @@ export async function receiveAuthorization(
   response: BrowserResponse,
 ): Promise<string> {
   const fail = (session: ConnectSession, error: string) => failAuthorization({ db, log }, session, error, response.words)
-  const browserHash = response.stateSecret === null ? null : digest(response.stateSecret)
-  const state = await consumeState(db, digest(response.state), browserHash)
+  const bindingHash = response.bindingSecret === null ? null : digest(response.bindingSecret)
+  const state = await consumeState(db, digest(response.state), bindingHash)
   if (!state)
     throw new ServiceError(
       'state_invalid',

@@ -4,7 +4,13 @@ import { attestationVersion, checkAttestation } from '../account/attestation.ts'
 import type { Config } from '../config.ts'
 import { findAccount } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
-import { attestSession, type ConnectSession, createSession, findSession, findSessionBySecret } from '../db/connect-sessions.ts'
+import {
+  attestSession,
+  type ConnectSession,
+  createSession,
+  findSession,
+  findSessionByLinkSecret,
+} from '../db/connect-sessions.ts'
 import { saveOwner } from '../db/owners.ts'
 import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
@@ -55,7 +61,7 @@ export async function createConnectSession(
   const linkSecret = randomToken()
   const expiresAt = await createSession(db, {
     id,
-    secretHash: digest(linkSecret),
+    linkSecretHash: digest(linkSecret),
     ownerId: wish.ownerId,
     returnUrl: wish.returnUrl,
     completion: wish.completion,
@@ -92,7 +98,7 @@ export async function getConnectSession(
  * @throws ServiceError session_invalid | session_expired: the web app has to send the person again
  */
 export async function sessionOfLink({ db }: { db: Db }, linkSecret: string): Promise<ConnectSession> {
-  const session = await findSessionBySecret(db, digest(linkSecret))
+  const session = await findSessionByLinkSecret(db, digest(linkSecret))
   if (!session)
     throw new ServiceError('session_invalid', 'This link is not valid. Go back to where you came from and start again.')
   if (session.over && session.status !== 'completed') {

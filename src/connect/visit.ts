@@ -5,7 +5,7 @@
 import { type Account, type AccountDeps, getAccount, pageOfAccounts } from '../account/account.ts'
 import { type Ended, listEnded } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
-import { bindSession, type ConnectSession, findSessionBySecret } from '../db/connect-sessions.ts'
+import { bindSession, type ConnectSession, findSessionByLinkSecret } from '../db/connect-sessions.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
 import type { Refusals } from '../refusals.ts'
 import { nextSlotsOf } from '../uploads/quota.ts'
@@ -48,7 +48,7 @@ export async function openVisit(deps: VisitDeps, linkSecret: string, present: Pa
  * @throws ServiceError session_invalid: there is none any more | browser_mismatch
  */
 export async function sessionOfVisit(deps: VisitDeps, pass: Pass): Promise<ConnectSession> {
-  const session = await findSessionBySecret(deps.db, digest(pass.linkSecret))
+  const session = await findSessionByLinkSecret(deps.db, digest(pass.linkSecret))
   if (!session) throw new ServiceError('session_invalid', 'Nothing is open here. Go back to where you came from and start again.')
   checkBrowser(deps, session, pass)
   return session
@@ -72,8 +72,8 @@ export async function actInVisit(deps: VisitDeps, pass: Pass): Promise<ConnectSe
 
 /** @throws ServiceError browser_mismatch: another browser has acted in this session */
 export function checkBrowser({ refusals }: Pick<VisitDeps, 'refusals'>, session: ConnectSession, pass: Pass | null): void {
-  if (session.browserHash === null) return
-  if (pass !== null && sameDigest(digest(pass.visitorSecret), session.browserHash)) return
+  if (session.visitorHash === null) return
+  if (pass !== null && sameDigest(digest(pass.visitorSecret), session.visitorHash)) return
   const facts = { sessionId: session.id }
   refusals.note({ kind: 'browser_mismatch', event: 'connect link came from another browser', who: session.id, facts })
   throw new ServiceError('browser_mismatch', 'This link is in use in another browser. Go on there, or start again.')

@@ -14,7 +14,7 @@ export async function beginAuthorization(
   request: {
     sessionId: string
     stateHash: string
-    browserHash: string
+    bindingHash: string
     sealedVerifier: string | null
     reconnectAccountId: string | null
   },
@@ -34,8 +34,8 @@ export async function beginAuthorization(
       ), journal as (
         insert into timeline (account_id, kind, actor) select ${reconnect}::text, 'reconnect_started', 'owner' from session where ${reconnect}::text is not null
       )
-      insert into authorization_requests (state_hash, session_id, browser_hash, sealed_verifier, reconnect_account_id, expires_at)
-      select ${request.stateHash}, id, ${request.browserHash}, ${request.sealedVerifier}, ${reconnect}, now() + make_interval(secs => ${sessionLifeSeconds}) from session
+      insert into authorization_requests (state_hash, session_id, binding_hash, sealed_verifier, reconnect_account_id, expires_at)
+      select ${request.stateHash}, id, ${request.bindingHash}, ${request.sealedVerifier}, ${reconnect}, now() + make_interval(secs => ${sessionLifeSeconds}) from session
       returning 1`,
   )
   return rows.length > 0
@@ -56,17 +56,17 @@ export interface ConsumedState {
  * Consumes a state, once, before anything is sent to TikTok (S02). A browser other than the one that started does not consume it:
  * whoever saw a link must not be able to spoil it.
  */
-export async function consumeState(db: Db, stateHash: string, browserHash: string | null): Promise<ConsumedState | undefined> {
+export async function consumeState(db: Db, stateHash: string, bindingHash: string | null): Promise<ConsumedState | undefined> {
   const rows = await db.run(
     'consume_state',
     (sql) => sql<ConsumedState[]>`
       with consumed as (
         update authorization_requests set consumed_at = now()
-        where state_hash = ${stateHash} and browser_hash = ${browserHash} and consumed_at is null and expires_at > now()
+        where state_hash = ${stateHash} and binding_hash = ${bindingHash} and consumed_at is null and expires_at > now()
         returning state_hash
       )
       select r.session_id, r.sealed_verifier, r.reconnect_account_id, exists (select 1 from consumed) as consumed,
-        r.consumed_at is not null as used, r.expires_at <= now() as expired, coalesce(r.browser_hash = ${browserHash}, false) as browser_fits
+        r.consumed_at is not null as used, r.expires_at <= now() as expired, coalesce(r.binding_hash = ${bindingHash}, false) as browser_fits
       from authorization_requests r where r.state_hash = ${stateHash}`,
   )
   return rows[0]

@@ -20,7 +20,7 @@ export interface ConnectSession {
   confirmHash: string | null
   createdBy: string
   /** the one browser that may act on the connect page, once it did */
-  browserHash: string | null
+  visitorHash: string | null
   expiresAt: Date
   /** until then, by the database's clock; negative when it is over */
   secondsLeft: number
@@ -32,7 +32,7 @@ export interface ConnectSession {
 
 export interface NewConnectSession {
   id: string
-  secretHash: string
+  linkSecretHash: string
   ownerId: string
   returnUrl: string
   completion: 'confirm' | 'callback'
@@ -52,16 +52,16 @@ const abandonedAfter = '60 seconds'
 
 const columns = `id, owner_id, return_url, completion, account_type, age_confirmed_at,
   attestation_version, label, reconnect_account_id, status, error, account_id,
-  confirm_hash, created_by, browser_hash, expires_at, extract(epoch from expires_at - now())::int as seconds_left, expires_at <= now() as over,
+  confirm_hash, created_by, visitor_hash, expires_at, extract(epoch from expires_at - now())::int as seconds_left, expires_at <= now() as over,
   (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned`
 
 export async function createSession(db: Db, session: NewConnectSession): Promise<Date> {
   const rows = await db.run(
     'create_connect_session',
     (sql) => sql<{ expiresAt: Date }[]>`
-      insert into connect_sessions (id, secret_hash, owner_id, return_url, completion, account_type, age_confirmed_at, attestation_version, label,
+      insert into connect_sessions (id, link_secret_hash, owner_id, return_url, completion, account_type, age_confirmed_at, attestation_version, label,
         reconnect_account_id, status, created_by, expires_at)
-      values (${session.id}, ${session.secretHash}, ${session.ownerId}, ${session.returnUrl}, ${session.completion}, ${session.accountType},
+      values (${session.id}, ${session.linkSecretHash}, ${session.ownerId}, ${session.returnUrl}, ${session.completion}, ${session.accountType},
         case when ${session.ageConfirmed} then now() end, ${session.attestationVersion}, ${session.label}, ${session.reconnectAccountId},
         'pending', ${session.createdBy}, now() + make_interval(secs => ${sessionLifeSeconds}))
       returning expires_at`,
@@ -79,10 +79,11 @@ export async function findSession(db: Db, id: string): Promise<ConnectSession | 
   return rows[0]
 }
 
-export async function findSessionBySecret(db: Db, secretHash: string): Promise<ConnectSession | undefined> {
+export async function findSessionByLinkSecret(db: Db, linkSecretHash: string): Promise<ConnectSession | undefined> {
   const rows = await db.run(
     'find_connect_session_by_secret',
-    (sql) => sql<ConnectSession[]>`select ${sql.unsafe(columns)} from connect_sessions where secret_hash = ${secretHash}`,
+    (sql) =>
+      sql<ConnectSession[]>`select ${sql.unsafe(columns)} from connect_sessions where link_secret_hash = ${linkSecretHash}`,
   )
   return rows[0]
 }
@@ -99,12 +100,12 @@ export async function attestSession(db: Db, id: string, accountType: string, att
 }
 
 /** Gives the connect page of a session to one browser, for good. @returns false when another one has it, or the session went on or is over */
-export async function bindSession(db: Db, id: string, browserHash: string): Promise<boolean> {
+export async function bindSession(db: Db, id: string, visitorHash: string): Promise<boolean> {
   const rows = await db.run(
     'bind_connect_session',
     (sql) => sql`
-      update connect_sessions set browser_hash = ${browserHash}
-      where id = ${id} and (browser_hash is null or browser_hash = ${browserHash}) and status in ('pending', 'authorizing') and expires_at > now() returning 1`,
+      update connect_sessions set visitor_hash = ${visitorHash}
+      where id = ${id} and (visitor_hash is null or visitor_hash = ${visitorHash}) and status in ('pending', 'authorizing') and expires_at > now() returning 1`,
   )
   return rows.length > 0
 }

@@ -138,7 +138,7 @@ export const connectSessions = pgTable(
   'connect_sessions',
   {
     id: text('id').primaryKey(),
-    secretHash: text('secret_hash').notNull().unique(),
+    linkSecretHash: text('link_secret_hash').notNull().unique(),
     ownerId: text('owner_id').notNull(),
     returnUrl: text('return_url').notNull(),
     completion: text('completion', { enum: ['confirm', 'callback'] }).notNull(),
@@ -159,7 +159,7 @@ export const connectSessions = pgTable(
     leaseUntil: at('lease_until'),
     createdBy: text('created_by').notNull(),
     /** the one browser that may act on the connect page; set by its first act, never by a look */
-    browserHash: text('browser_hash'),
+    visitorHash: text('visitor_hash'),
     /** how often /authorize was visited with it; a session visited implausibly often is no person's */
     visits: integer('visits').notNull().default(0),
     createdAt: at('created_at').notNull().defaultNow(),
@@ -177,7 +177,7 @@ export const authorizationRequests = pgTable(
     sessionId: text('session_id')
       .notNull()
       .references(() => connectSessions.id, { onDelete: 'cascade' }),
-    browserHash: text('browser_hash').notNull(),
+    bindingHash: text('binding_hash').notNull(),
     sealedVerifier: text('sealed_verifier'),
     /** the person asked to reconnect this account on the connect page; it travels with the state, so that two tabs do not mix */
     reconnectAccountId: text('reconnect_account_id'),

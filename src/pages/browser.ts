@@ -84,8 +84,8 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
         )
       }
       const cookie = cookieOf(deps, state)
-      const stateSecret = request.cookies[cookie.name] ?? null
-      const location = await receiveAuthorization(deps, { ...response, state, stateSecret })
+      const bindingSecret = request.cookies[cookie.name] ?? null
+      const location = await receiveAuthorization(deps, { ...response, state, bindingSecret })
       reply.clearCookie(cookie.name, cookie.options)
       return redirect(deps, reply, location)
     },
@@ -93,9 +93,9 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
 }
 
 /** Leaves the cookie that ties a state to this browser. */
-export function bindState(deps: PageDeps, reply: FastifyReply, { state, stateSecret }: AuthorizationStart): void {
+export function bindState(deps: PageDeps, reply: FastifyReply, { state, bindingSecret }: AuthorizationStart): void {
   const cookie = cookieOf(deps, state)
-  reply.setCookie(cookie.name, stateSecret, cookie.options)
+  reply.setCookie(cookie.name, bindingSecret, cookie.options)
 }
 
 /** The state is bound to the browser by a cookie of its own, so that two tabs do not fight over one (S04). */

@@ -95,7 +95,7 @@ t.test('F46: a backlog does not keep a process that is asked to end', async (t) 
   await parts.db.run(
     'many',
     (sql) => sql`
-      insert into connect_sessions select (jsonb_populate_record(s, jsonb_build_object('id', 'cs_' || n, 'secret_hash', '\\x' || md5(n::text),
+      insert into connect_sessions select (jsonb_populate_record(s, jsonb_build_object('id', 'cs_' || n, 'link_secret_hash', '\\x' || md5(n::text),
         'expires_at', now() - interval '3 days'))).* from connect_sessions s, generate_series(1, 1200) n`,
   )
   const left = async () =>
