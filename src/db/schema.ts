@@ -444,3 +444,56 @@ export const readWindows = pgTable(
   },
   (table) => [primaryKey({ columns: [table.keyId, table.accountId] })],
 )
+
+// ---- Restores ---------------------------------------------------------------------------------------------------------
+// The rotation journal lies outside the database and knows how far it was. What is here tells whether it went back, and what
+// is done about it until every journal has been replayed (F28).
+
+/** One row. Tells this database, with every copy and every restore of it, from others: a journal belongs to one. */
+export const epoch = pgTable('epoch', {
+  databaseId: text('database_id').primaryKey().default(sql`gen_random_uuid()::text`),
+  createdAt: at('created_at').notNull().defaultNow(),
+})
+
+/** How far each journal's process had counted here. Only that process writes its row, so a lower mark than it remembers is an older database. */
+export const journals = pgTable('journals', {
+  id: text('id').primaryKey(),
+  mark: bigint('mark', { mode: 'number' }).notNull(),
+  startedAt: at('started_at').notNull().defaultNow(),
+  seenAt: at('seen_at').notNull().defaultNow(),
+})
+
+/** While one is open no refresh token and no code is spent, on any replica. */
+export const recoveries = pgTable(
+  'recoveries',
+  {
+    id: text('id').primaryKey().default(sql`'rec_' || replace(gen_random_uuid()::text, '-', '')`),
+    reason: text('reason').notNull(),
+    /** the journal that noticed */
+    begunBy: text('begun_by').notNull(),
+    beganAt: at('began_at').notNull().defaultNow(),
+    /** the database remembers nothing after this; null: nobody can tell */
+    rewoundTo: at('rewound_to'),
+    endedAt: at('ended_at'),
+    endedBy: text('ended_by'),
+  },
+  () => [uniqueIndex('recoveries_open').on(sql`(ended_at is null)`).where(sql`ended_at is null`)],
+)
+
+/** Whose entries a recovery needs, and how far each is. */
+export const recoveryJournals = pgTable(
+  'recovery_journals',
+  {
+    recoveryId: text('recovery_id')
+      .notNull()
+      .references(() => recoveries.id, { onDelete: 'cascade' }),
+    journalId: text('journal_id').notNull(),
+    /** `protected`: what must not be undone is done again, and grants are back; `accepted`: an operator goes on without it */
+    state: text('state', { enum: ['awaited', 'protected', 'replayed', 'accepted'] }).notNull(),
+    /** as its neighbours saw it last */
+    lastSeenAt: at('last_seen_at'),
+    counts: jsonb('counts'),
+    updatedAt: at('updated_at').notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.recoveryId, table.journalId] })],
+)
