@@ -159,7 +159,7 @@ CREATE TABLE "replicas" (
 	"seen_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"key_ids" text[] NOT NULL,
 	"primary_key_id" text NOT NULL,
-	"spill_key_ids" text[] NOT NULL
+	"journal_key_ids" text[] NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "revocations" (

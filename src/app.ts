@@ -8,12 +8,14 @@ import { type Config, ConfigError } from './config.ts'
 import { createExchanges } from './connect/exchange.ts'
 import { openTierService, type TierService } from './connect/tier-service.ts'
 import { type Db, openDb } from './db/client.ts'
+import { readDatabaseId } from './db/epoch.ts'
 import { migrate } from './db/migrate.ts'
 import { ensurePartitions } from './db/partitions.ts'
 import { loadEmbeddedPostgres } from './embedded-postgres.ts'
 import { ServiceError } from './errors.ts'
 import { listen } from './http/listen.ts'
 import { newId } from './ids.ts'
+import { type Journal, openJournal } from './journal/journal.ts'
 import { replayJournal } from './operate/replay.ts'
 import { tryDirectories } from './places.ts'
 import { createKeyringCheck } from './readiness.ts'
@@ -27,7 +29,6 @@ import { createCircuitBreaker } from './token/circuit-breaker.ts'
 import { createRecording } from './token/recording.ts'
 import { createRefresher } from './token/refresh.ts'
 import { createRevocations } from './token/revoke.ts'
-import { type Journal, openJournal } from './vault/journal.ts'
 import { generateVaultKey, type Keyring, parseKeyring } from './vault/keyring.ts'
 import { createVault, type Vault } from './vault/vault.ts'
 
@@ -63,6 +64,8 @@ export interface Doors {
   db: Db
   vault: Vault
   journal: Journal
+  /** this process among those that serve the same database; its journal has the same name */
+  replicaId: string
   tiktok: TikTok
   /** undefined: TIER_SERVICE_URL is not set, we decide ourselves */
   tierService: TierService | undefined
@@ -81,9 +84,7 @@ export function compose(doors: Doors) {
   const refresher = createRefresher({ ...doors, breaker, recording, revocations })
   const exchanges = createExchanges({ ...doors, recording, revocations })
   const keyring = createKeyringCheck(doors)
-  /** this process among those that serve the same database */
-  const replicaId = newId('rep')
-  return { ...doors, breaker, recording, revocations, refresher, exchanges, keyring, replicaId }
+  return { ...doors, breaker, recording, revocations, refresher, exchanges, keyring }
 }
 
 /**
@@ -165,12 +166,16 @@ export async function openParts(
     },
   })
   const vault = createVault(await openKeyring(config, log))
+  const replicaId = newId('rep')
   const journal = await openJournal({
-    dir: config.spillDir,
+    dir: config.journal.dir,
+    spillDirs: config.journal.spillDirs,
+    id: replicaId,
+    databaseId: await readDatabaseId(db),
     vault,
     onTrouble: ({ doing, about, error }) => {
       if (doing === 'write') metrics.journalFailures.inc()
-      log.error('journal file trouble', { event: doing, attemptId: about, error })
+      log.error('journal trouble', { event: doing, name: about, error })
     },
   })
   const tiktok = createTikTok(config.tiktok)
@@ -185,6 +190,7 @@ export async function openParts(
     db,
     vault,
     journal,
+    replicaId,
     tiktok,
     tierService,
     timings: { ...timings, ...options.timings },
@@ -200,6 +206,7 @@ export async function openParts(
       refusals.flush()
       await leave(parts)
       const left = journal.count()
+      await journal.close()
       await tiktok.close()
       await tierService?.close()
       await db.close()

@@ -94,8 +94,15 @@ export function loadConfig(env: Record<string, string | undefined>) {
       serviceToken: v.TIER_SERVICE_TOKEN,
     },
     uploadLimitPerDay: v.UPLOAD_LIMIT_PER_DAY,
-    spillDir: v.SPILL_DIR ?? `${v.DATA_DIR}/spill`,
-    spillDirIsSet: v.SPILL_DIR !== undefined,
+    journal: {
+      /** the variable that names it; undefined: it is under DATA_DIR */
+      namedBy: v.JOURNAL_DIR ? 'JOURNAL_DIR' : v.SPILL_DIR ? 'SPILL_DIR' : undefined,
+      dir: v.JOURNAL_DIR ?? v.SPILL_DIR ?? `${v.DATA_DIR}/journal`,
+      copyDir: v.JOURNAL_COPY_DIR,
+      hours: v.JOURNAL_HOURS,
+      /** where releases before the journal kept their answers */
+      spillDirs: [...new Set([v.SPILL_DIR ?? `${v.DATA_DIR}/spill`, ...(v.JOURNAL_DIR ? [v.JOURNAL_DIR] : [])])],
+    },
     redisUrl: v.REDIS_URL,
     eventWebhooks: v.EVENT_WEBHOOKS as readonly { url: string; secrets: string[] }[],
     trustedProxies: v.TRUSTED_PROXIES as readonly string[],

@@ -3,21 +3,34 @@ import { compose } from './app.ts'
 import { loadConfig } from './config.ts'
 import { openDb } from './db/client.ts'
 import { asFile } from './http/openapi.ts'
+import type { Journal } from './journal/journal.ts'
+import { KnownGenerations } from './journal/known.ts'
 import { createRefusals } from './refusals.ts'
 import { buildServer } from './server.ts'
 import { createLog, createMetrics } from './telemetry.ts'
 import { createTikTok } from './tiktok/client.ts'
 import { timings } from './timings.ts'
-import type { Journal } from './vault/journal.ts'
 import { generateVaultKey, parseKeyring } from './vault/keyring.ts'
 import { createVault } from './vault/vault.ts'
 
 const emptyJournal: Journal = {
-  write: async () => false,
-  remove: async () => {},
-  list: async () => ({ entries: [], unreadable: [] }),
+  id: 'never-opened',
+  dir: '',
+  databaseId: '',
+  known: new KnownGenerations(),
+  now: () => new Date(),
+  syncClock: () => {},
+  write: async () => ({ sequence: 0, durable: false }),
+  note: () => {},
+  recorded: () => {},
+  settled: () => {},
   count: () => 0,
+  pending: async () => ({ entries: [], unreadable: [] }),
+  journals: async () => [],
   keyIds: async () => [],
+  keepHouse: async () => {},
+  measure: async () => ({ bytes: 0, segments: 0, oldestAtMs: null }),
+  close: async () => {},
 }
 
 /** @returns the text of `openapi/openapi.json` */
@@ -33,6 +46,7 @@ export async function openApiFile(): Promise<string> {
     db: openDb({ url: 'postgresql://127.0.0.1/never-dialled' }),
     vault: createVault(parseKeyring(generateVaultKey(), 'VAULT_KEYS')),
     journal: emptyJournal,
+    replicaId: 'never-announced',
     tiktok: createTikTok(config.tiktok),
     tierService: undefined,
     timings,

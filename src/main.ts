@@ -48,7 +48,7 @@ try {
     else if (signal) tell(signal)
     const unsaved = await app.close()
     if (unsaved > 0) {
-      log.fatal('token answers were left in spill files: start again with the same SPILL_DIR', { count: unsaved })
+      log.fatal('token answers were left in the journal: start again with the same JOURNAL_DIR', { count: unsaved })
       process.exitCode = 1
       process.exit()
     }

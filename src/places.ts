@@ -28,7 +28,7 @@ const passing: Record<string, string> = {
 }
 
 /**
- * Writes, syncs and removes a small file in each directory that the configuration makes necessary. With DATABASE_URL and SPILL_DIR set, DATA_DIR is
+ * Writes, syncs and removes a small file in each directory that the configuration makes necessary. With DATABASE_URL and JOURNAL_DIR set, DATA_DIR is
  * not.
  *
  * @param attempt tries one; says the file system's code when it does not work
@@ -47,10 +47,10 @@ export async function tryDirectories(config: Config, log: Log, attempt = tried):
   if (problems.size > 0) throw new ConfigError([...problems])
 }
 
-function directoriesOf({ databaseUrl, dataDir, spillDir, spillDirIsSet }: Config): { variable: string; dir: string }[] {
+function directoriesOf({ databaseUrl, dataDir, journal }: Config): { variable: string; dir: string }[] {
   const data = databaseUrl === undefined ? [{ variable: 'DATA_DIR', dir: dataDir }] : []
-  const variable = spillDirIsSet ? 'SPILL_DIR' : 'SPILL_DIR (DATA_DIR/spill, because it is not set)'
-  return [...data, { variable, dir: spillDir }]
+  const variable = journal.namedBy ?? 'JOURNAL_DIR (DATA_DIR/journal, because it is not set)'
+  return [...data, { variable, dir: journal.dir }]
 }
 
 /** @returns the file system's code when it does not work */

@@ -2,8 +2,8 @@
 // and none is dropped that one of them still seals with.
 import type { Db } from './db/client.ts'
 import { announceReplica, forgetReplica } from './db/replicas.ts'
+import type { Journal } from './journal/journal.ts'
 import type { Log } from './telemetry.ts'
-import type { Journal } from './vault/journal.ts'
 import type { Vault } from './vault/vault.ts'
 import { within } from './waiting.ts'
 
@@ -24,7 +24,7 @@ export async function announce({
   const keyIds = [...vault.keyIds]
   // A disk that hangs must not make a live process silent: what is on it may be sealed with any of its keys.
   const journalKeyIds = (await within(journal.keyIds(), diskPatienceMs)) ?? keyIds
-  await announceReplica(db, { id: replicaId, keyIds, primaryKeyId: keyIds[0] ?? '', spillKeyIds: journalKeyIds })
+  await announceReplica(db, { id: replicaId, keyIds, primaryKeyId: keyIds[0] ?? '', journalKeyIds })
 }
 
 /** At the end, after everything is recorded; a process that cannot say goodbye is forgotten by its silence. */

@@ -136,7 +136,7 @@ export const variables = z.object({
     .min(1)
     .default('.data')
     .describe(
-      'Folder of the embedded database, the journal and the generated development key; unused when DATABASE_URL and SPILL_DIR are set',
+      'Folder of the embedded database, the journal and the generated development key; unused when DATABASE_URL and JOURNAL_DIR are set',
     ),
   TIKTOK_CLIENT_KEY: z
     .string()
@@ -185,11 +185,22 @@ export const variables = z.object({
     .describe('Optional: GET URL/OWNER_ID answers {"tier":"creator"} or {"account_limit":7} and decides instead'),
   TIER_SERVICE_TOKEN: secret.optional().describe('Bearer token for the tier service'),
   UPLOAD_LIMIT_PER_DAY: wholeNumber(1, 1000).default(20).describe('Uploads per TikTok account in any 24 hours'),
-  SPILL_DIR: z
+  JOURNAL_DIR: z
     .string()
     .min(1)
     .optional()
-    .describe('Where token answers wait, sealed, until the database has them (the journal). Unset: DATA_DIR/spill'),
+    .describe(
+      'The rotation journal: token answers and what must not be undone, sealed; keep it on a disk that outlives the process. Unset: DATA_DIR/journal',
+    ),
+  JOURNAL_COPY_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Optional: a second place for the journal that outlives the machine, such as a network file system'),
+  JOURNAL_HOURS: wholeNumber(1, 8760)
+    .default(168)
+    .describe('How long the journal is kept after the database has it: no backup older than this can be brought up to date'),
+  SPILL_DIR: z.string().min(1).optional().describe('The old name of JOURNAL_DIR'),
   REDIS_URL: z
     .string()
     .regex(/^rediss?:\/\/.+/, 'must read redis://HOST:PORT')

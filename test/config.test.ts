@@ -36,7 +36,7 @@ t.test('two variables are enough, and everything else has the default of the con
       defaultTier: 'free',
     },
     uploadLimitPerDay: 20,
-    spillDir: '.data/spill',
+    journal: { namedBy: undefined, dir: '.data/journal', copyDir: undefined, hours: 168, spillDirs: ['.data/spill'] },
     rateLimitPerMinute: 6000,
     logLevel: 'info',
     secureCookies: false,

@@ -16,7 +16,7 @@ const eventSecret = Buffer.from('event secret that nobody else has').toString('b
 const vaultKey = Buffer.from('8f2c1d5e7a9b3c4d6e0f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6f', 'hex').toString('base64')
 
 t.test(
-  'S16, S25, S58, I5: a life at trace leaves no secret in logs, tables, spill files, metrics, events or failures',
+  'S16, S25, S58, I5: a life at trace leaves no secret in logs, tables, the journal, metrics, events or failures',
   async (t) => {
     const world = await startWorld(t, {
       env: {
@@ -32,12 +32,12 @@ t.test(
     for (const [name, value] of Object.entries({ clientSecret, previousSecret, tierToken, eventSecret, vaultKey }))
       secrets.add(name, value)
     secrets.add('vault key bytes', Buffer.from(vaultKey, 'base64').toString('latin1'))
-    const spilled: string[] = []
-    const lookAtSpill = () => {
-      for (const name of readdirSync(world.config.spillDir))
-        spilled.push(name, readFileSync(join(world.config.spillDir, name), 'latin1'))
+    const journalled: string[] = []
+    const lookAtJournal = () => {
+      for (const name of readdirSync(world.config.journal.dir, { recursive: true, encoding: 'utf8' }))
+        if (name.endsWith('.open')) journalled.push(name, readFileSync(join(world.config.journal.dir, name), 'latin1'))
     }
-    subscribe('tiktok-oauth-service.step', lookAtSpill)
+    subscribe('tiktok-oauth-service.step', lookAtJournal)
 
     const failures: string[] = []
     const fail = (answer: { status: number; text: string; headers: object }) => {
@@ -103,13 +103,13 @@ t.test(
     world.tiktok.faults.add({ route: 'revoke', status: 500 })
     t.match(await world.call('DELETE', path), { status: 200, body: { revocation: 'pending' } })
     fail(await world.call('GET', `${path}/token`, { key }))
-    unsubscribe('tiktok-oauth-service.step', lookAtSpill)
+    unsubscribe('tiktok-oauth-service.step', lookAtJournal)
 
     await everythingShown(world.parts.db)
     const kept = {
       logs: world.logged(),
       tables: await dumpAll(world),
-      'spill files': spilled.join('\n'),
+      journal: journalled.join('\n'),
       metrics: (await world.call<string>('GET', '/metrics')).text,
       events: (await world.call('GET', '/events')).text,
       failures: failures.join('\n'),
@@ -117,7 +117,7 @@ t.test(
     }
     t.match(kept.logs, /"level":"debug"/, 'the log is at its most talkative')
     t.match(kept.tables, /v1\.k1\./, 'the dump holds what was sealed')
-    t.match(kept['spill files'], /v1\.k1\./, 'the spill files were seen')
+    t.match(kept.journal, /rep_\w+.*00000001\.open[\s\S]*acc_/, 'the journal was seen')
 
     t.ok(secrets.known.size > 25, `${secrets.known.size} secrets are looked for`)
     for (const [where, text] of Object.entries(kept)) {

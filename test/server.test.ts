@@ -158,7 +158,11 @@ t.test('S36: a key ends by its date, and says when it was used', async (t) => {
 
 t.test('S35: a revoked key stops within five seconds on every replica', async (t) => {
   const neighbour = await startApp(
-    { ...world.config, dataDir: `${world.config.dataDir}-neighbour`, spillDir: `${world.config.dataDir}/neighbour` },
+    {
+      ...world.config,
+      dataDir: `${world.config.dataDir}-neighbour`,
+      journal: { ...world.config.journal, dir: `${world.config.dataDir}/neighbour` },
+    },
     {
       background: false,
       log: createLog('silent'),

@@ -81,7 +81,7 @@ t.test(
     for (const [env, sentence] of [
       [{ SPILL_DIR: join(home, 'file') }, /SPILL_DIR names a (file|place below a file): name a directory/],
       [{ SPILL_DIR: join(home, 'file', 'below') }, /SPILL_DIR names a place below a file/],
-      [{ DATA_DIR: join(home, 'file') }, /SPILL_DIR \(DATA_DIR\/spill, because it is not set\) names a place below a file/],
+      [{ DATA_DIR: join(home, 'file') }, /JOURNAL_DIR \(DATA_DIR\/journal, because it is not set\) names a place below a file/],
       [{ DATABASE_URL: '', DATA_DIR: join(home, 'file', 'below') }, /DATA_DIR names a place below a file/],
     ] as const) {
       const replica = await start(url, 'nowhere', { ready: false, env })

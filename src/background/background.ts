@@ -26,7 +26,7 @@ type BackgroundDeps = RefreshAheadDeps &
   RecordDeps &
   ProfilerDeps & {
     db: Db
-    config: Pick<Config, 'eventWebhooks'>
+    config: Pick<Config, 'eventWebhooks' | 'journal'>
     keyring: KeyringCheck
     revocations: Pick<Revocations, 'attemptDue'>
     replicaId: string
@@ -52,10 +52,14 @@ export function startBackground(deps: BackgroundDeps): Background {
     ),
     ...dispatchers.map((dispatcher) => loopWithKeys('dispatcher', dispatcher.round)),
     loopWithKeys('revoker', async () => ((await revocations.attemptDue(20)) === 20 ? 0 : 2000)),
-    // A neighbour that shares the directory may have died; what it wrote half a minute before its end is listed only later.
+    // A neighbour that shares the directory may have died.
     loopWithKeys(
       'replayer',
       then(60_000, () => replayJournal(deps)),
+    ),
+    loopWithKeys(
+      'journal',
+      then(5000, () => deps.journal.keepHouse(deps.config.journal.hours)),
     ),
     loopWithKeys('profiler', createProfiler(deps)),
     loop(

@@ -5,10 +5,10 @@ import type { Db } from '../db/client.ts'
 import { dueBacklog } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
 import { InFlight } from '../in-flight.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Log, Metrics } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
 import { believeRejections, type Refresher } from '../token/refresh.ts'
-import type { Journal } from '../vault/journal.ts'
 import { Bucket } from './bucket.ts'
 
 /** TikTok states no limit for its token endpoint; this is what one replica asks for when it may. */

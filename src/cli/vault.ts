@@ -18,7 +18,7 @@ export async function vault(argv: string[]): Promise<void> {
 }
 
 /**
- * To be run with the same VAULT_KEYS as the service, after every replica has them. The keys of this machine's spill files count too.
+ * To be run with the same VAULT_KEYS as the service, after every replica has them. The keys of this machine's journal count too.
  *
  * @throws Unfinished when texts are left under another key
  */
@@ -45,16 +45,18 @@ async function reseal(dryRun: boolean): Promise<void> {
     } else {
       print(`${report.resealed} sealed texts were moved to "${primary}" in ${seconds} s`)
       for (const keyId of report.retired) print(`"${keyId}": 0 left; it can be taken out of VAULT_KEYS`)
-      for (const keyId of report.spilled)
+      for (const keyId of report.inJournal)
         print(
-          `"${keyId}": 0 rows left, but spill files of a live replica are sealed with it: keep it until they are replayed, and run this again`,
+          `"${keyId}": 0 rows left, but the journal of a live replica is sealed with it: keep it, and run this again when the replica has sealed its journal anew, which takes it a minute`,
         )
       for (const { keyId, count } of report.left) print(`"${keyId}": ${count} left; keep it in VAULT_KEYS`)
-      if (report.retired.length + report.spilled.length + report.left.length === 0) print('No other key seals anything.')
+      if (report.retired.length + report.inJournal.length + report.left.length === 0) print('No other key seals anything.')
     }
-    const spilledHere = (await parts.journal.keyIds()).filter((keyId) => keyId !== primary)
-    if (spilledHere.length > 0)
-      say(`Spill files in SPILL_DIR here are sealed with ${spilledHere.join(', ')}: start the service on it once to replay them.`)
-    if (report.unreadable.length > 0 || (!dryRun && report.left.length + report.spilled.length > 0)) throw new Unfinished()
+    const inJournalHere = (await parts.journal.keyIds()).filter((keyId) => keyId !== primary)
+    if (inJournalHere.length > 0)
+      say(
+        `The journal in JOURNAL_DIR here is sealed with ${inJournalHere.join(', ')}: a replica that runs on it seals it anew within a minute.`,
+      )
+    if (report.unreadable.length > 0 || (!dryRun && report.left.length + report.inJournal.length > 0)) throw new Unfinished()
   })
 }

@@ -13,6 +13,7 @@ import {
 } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
+import type { AnsweredExchange } from '../journal/entries.ts'
 import { SingleFlight } from '../single-flight.ts'
 import type { Metrics } from '../telemetry.ts'
 import type { TikTok, TokenAnswer } from '../tiktok/client.ts'
@@ -20,10 +21,9 @@ import type { Timings } from '../timings.ts'
 import { datesOf, tellAssumedLifetime } from '../token/expiry.ts'
 import { onceMore } from '../token/recording.ts'
 import { step } from '../token/steps.ts'
-import type { Journal } from '../vault/journal.ts'
 import { within } from '../waiting.ts'
 import { getConnectSession } from './connect-session.ts'
-import { type AnsweredExchange, connectGrant, type GrantDeps } from './grant.ts'
+import { connectGrant, type GrantDeps } from './grant.ts'
 import { requireTier } from './limits.ts'
 
 export interface Exchanges {
@@ -49,7 +49,6 @@ export interface Exchanges {
 
 export interface ExchangeDeps extends GrantDeps {
   tiktok: TikTok
-  journal: Journal
   metrics: Metrics
   timings: Timings
   config: Pick<Config, 'redirectUri' | 'tiers' | 'tiktok'>
@@ -172,11 +171,11 @@ async function settle(
         refreshExpiresAt,
         lifetimeSeconds,
       }
-      const inJournal = await journal.write({ id: attemptId, kind: 'exchange', subject: claim.id, body: answered })
-      step('exchange.spilled', claim.id)
-      await connectGrant(deps, claim, answered, actor, inJournal)
+      const written = await journal.write({ kind: 'exchange', subject: claim.id, generation: 0, body: answered })
+      step('exchange.journalled', claim.id)
+      await connectGrant(deps, claim, answered, actor, written.durable)
       step('exchange.saved', claim.id)
-      await journal.remove(attemptId)
+      journal.recorded(written)
       return
     }
     case 'not_sent':

@@ -1,26 +1,24 @@
 // Gives a fresh grant its account, or refuses and revokes it. TikTok's answer comes from the exchange itself or, hours later,
 // from the journal.
-import { z } from 'zod'
 import { fetchProfile, type ProfileDeps } from '../account/profile.ts'
 import type { Config } from '../config.ts'
 import { type ConnectOutcome, connectAccount, findByOpenId } from '../db/accounts.ts'
 import { type ConnectSession, failSession, findSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
+import { AnsweredExchange } from '../journal/entries.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { StoredEntry } from '../journal/sealing.ts'
 import type { Timings } from '../timings.ts'
-import { AnsweredTokens } from '../token/answered.ts'
 import type { Recording } from '../token/recording.ts'
 import type { Revocations } from '../token/revoke.ts'
-import type { Journal } from '../vault/journal.ts'
 import type { Vault } from '../vault/vault.ts'
 import { within } from '../waiting.ts'
 import { limitOf, type TierDeps } from './limits.ts'
 
-const AnsweredExchange = AnsweredTokens.extend({ sessionId: z.string(), clientKey: z.string() })
-export type AnsweredExchange = z.infer<typeof AnsweredExchange>
-
 export interface GrantDeps extends ProfileDeps, TierDeps {
   vault: Vault
+  journal: Journal
   recording: Recording
   revocations: Pick<Revocations, 'refuse'>
   timings: Pick<Timings, 'profilePatienceMs'>
@@ -28,18 +26,14 @@ export interface GrantDeps extends ProfileDeps, TierDeps {
 }
 
 /** Brings back an exchange that an earlier process had been answered and could not record. */
-export async function replayExchange(
-  deps: GrantDeps & { journal: Pick<Journal, 'remove'> },
-  id: string,
-  body: unknown,
-): Promise<void> {
-  const answer = AnsweredExchange.parse(body)
+export async function replayExchange(deps: GrantDeps, entry: StoredEntry): Promise<void> {
+  const answer = AnsweredExchange.parse(entry.body)
   const session = await findSession(deps.db, answer.sessionId)
   deps.log.warn('journalled exchange was replayed', { sessionId: answer.sessionId, outcome: session?.status ?? 'purged' })
   if (session && session.status !== 'completed') await connectGrant(deps, session, answer, session.createdBy, true)
   // Purged, or erased with its owner: nobody is waiting for this grant, so it does not live on.
   if (!session) await deps.revocations.refuse(answer.openId, { accountId: answer.sessionId, reason: 'session_gone', ...answer })
-  await deps.journal.remove(id)
+  deps.journal.settled(entry)
 }
 
 /** Gives the grant its account, or refuses it and revokes it. Repeats itself while the database is away. */

@@ -190,6 +190,18 @@ export async function findGrant(db: Db, accountId: string): Promise<LiveGrant | 
   return rows[0]
 }
 
+/** What is left of an account that was ended: enough for its tombstone. */
+export interface EndedAccount {
+  generation: number
+  ownerId: string
+  accountType: string
+  attestedAt: Date
+  attestationVersion: string
+  scopes: string[]
+  connectedAt: Date
+  disconnectedAt: Date
+}
+
 /**
  * Ends an account, in one statement: its tokens move, sealed as they are, to the list of those to revoke; the profile goes with the token set it
  * hangs on, and who it was in notices that were kept; a tombstone stays, the event is out.
@@ -198,7 +210,8 @@ export async function findGrant(db: Db, accountId: string): Promise<LiveGrant | 
  * @param end.generation only while this is the present token set: what was judged is what is ended. A time could not guard it: after
  *   the wait for a reconnect that is being recorded, PostgreSQL looks at the token set anew, but not at the account beside it.
  * @param end.revokeAfterSeconds TikTok is told no earlier: in an emergency thousands are to be revoked, at a rate it stands
- * @returns false when there was nothing to end: unknown, a tombstone already, or another token set
+ * @param end.silent no event goes out: whoever had to be told was told before the database went back
+ * @returns what there was of it; undefined when there was nothing to end: unknown, a tombstone already, or another token set
  */
 export async function disconnectAccount(
   db: Db,
@@ -210,12 +223,13 @@ export async function disconnectAccount(
     revocationId: string | null
     generation?: number
     revokeAfterSeconds?: number
+    silent?: boolean
   },
-): Promise<boolean> {
-  const { generation = null, revokeAfterSeconds = 0 } = end
+): Promise<EndedAccount | undefined> {
+  const { generation = null, revokeAfterSeconds = 0, silent = false } = end
   const rows = await db.run(
     'disconnect_account',
-    (sql) => sql`
+    (sql) => sql<EndedAccount[]>`
       with erased as (
         delete from token_sets t
         where t.account_id = ${end.accountId} and (${generation}::integer is null or t.generation = ${generation})
@@ -224,7 +238,7 @@ export async function disconnectAccount(
         update accounts a set status = 'disconnected', status_reason = ${end.reason}, status_changed_at = now(), disconnected_at = now(), open_id = null,
           label = null, profile_due_at = null
         from erased e where a.id = e.account_id
-        returning a.id, a.owner_id, e.generation
+        returning a.id, a.owner_id, e.generation, a.account_type, a.attested_at, a.attestation_version, a.scopes, a.connected_at, a.disconnected_at
       ), held as (
         -- Whoever reserved may upload yet, and is not heard any more: should this person connect again, those slots are taken.
         update uploads u set held_until = now() + interval '24 hours' from ended e
@@ -247,11 +261,11 @@ export async function disconnectAccount(
         select id, 'disconnected', ${end.reason}::text, generation, ${end.actor}::text, ${end.requestId}::text from ended
       ), announced as (
         insert into events (type, account_id, data)
-        select 'account.disconnected', id, jsonb_build_object('account_id', id, 'owner_id', owner_id, 'reason', ${end.reason}::text) from ended
+        select 'account.disconnected', id, jsonb_build_object('account_id', id, 'owner_id', owner_id, 'reason', ${end.reason}::text) from ended where not ${silent}::boolean
       )
-      select id from ended`,
+      select generation, owner_id, account_type, attested_at, attestation_version, scopes, connected_at, disconnected_at from ended`,
   )
-  return rows.length > 0
+  return rows[0]
 }
 
 export interface TimelineEntry {

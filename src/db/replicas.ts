@@ -8,8 +8,8 @@ export interface Replica {
   keyIds: string[]
   /** the one it seals with */
   primaryKeyId: string
-  /** what the spill files on its disk are sealed with */
-  spillKeyIds: string[]
+  /** what the journal on its disk is sealed with */
+  journalKeyIds: string[]
 }
 
 /** Four heartbeats missed: a process that is silent for so long is taken for gone. */
@@ -20,8 +20,8 @@ export async function announceReplica(db: Db, replica: Omit<Replica, 'startedAt'
     'announce_replica',
     (sql) => sql`
       with forgotten as (delete from replicas where seen_at < now() - interval '1 day' and id <> ${replica.id})
-      insert into replicas (id, key_ids, primary_key_id, spill_key_ids) values (${replica.id}, ${replica.keyIds}, ${replica.primaryKeyId}, ${replica.spillKeyIds})
-      on conflict (id) do update set seen_at = now(), spill_key_ids = excluded.spill_key_ids`,
+      insert into replicas (id, key_ids, primary_key_id, journal_key_ids) values (${replica.id}, ${replica.keyIds}, ${replica.primaryKeyId}, ${replica.journalKeyIds})
+      on conflict (id) do update set seen_at = now(), journal_key_ids = excluded.journal_key_ids`,
   )
 }
 
@@ -33,7 +33,7 @@ export async function liveReplicas(db: Db): Promise<Replica[]> {
   return db.run(
     'live_replicas',
     (sql) => sql<Replica[]>`
-      select id, started_at, key_ids, primary_key_id, spill_key_ids
+      select id, started_at, key_ids, primary_key_id, journal_key_ids
       from replicas where seen_at > now() - ${sql.unsafe(silentAfter)} order by started_at`,
   )
 }

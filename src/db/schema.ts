@@ -381,8 +381,8 @@ export const replicas = pgTable('replicas', {
   seenAt: at('seen_at').notNull().defaultNow(),
   keyIds: text('key_ids').array().notNull(),
   primaryKeyId: text('primary_key_id').notNull(),
-  /** what the spill files on its disk are sealed with: these keys are needed even when no row is left on them */
-  spillKeyIds: text('spill_key_ids').array().notNull(),
+  /** what the journal on its disk is sealed with: these keys are needed even when no row is left on them */
+  journalKeyIds: text('journal_key_ids').array().notNull(),
 })
 
 /** What was changed that belongs to no account: API keys, vault keys, an emergency. Only ever added to. */

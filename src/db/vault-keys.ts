@@ -35,7 +35,7 @@ export async function saveCanary(db: Db, keyId: string, sealedCanary: string): P
 /**
  * Forgets a key that seals nothing any more, so that it can be taken out of VAULT_KEYS; the audit log remembers.
  *
- * @returns false when a live replica seals with it, or has spill files that are sealed with it
+ * @returns false when a live replica seals with it, or has a journal that is sealed with it
  */
 export async function retireCanary(db: Db, keyId: string, actor: string): Promise<boolean> {
   const rows = await db.run(
@@ -43,7 +43,7 @@ export async function retireCanary(db: Db, keyId: string, actor: string): Promis
     (sql) => sql`
       with retired as (
         delete from vault_keys where key_id = ${keyId} and not exists (
-          select 1 from replicas where seen_at > now() - interval '15 seconds' and (primary_key_id = ${keyId} or spill_key_ids @> array[${keyId}::text])
+          select 1 from replicas where seen_at > now() - interval '15 seconds' and (primary_key_id = ${keyId} or journal_key_ids @> array[${keyId}::text])
         )
         returning key_id
       )

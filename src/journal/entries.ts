@@ -18,11 +18,10 @@ export const AnsweredRefresh = AnsweredTokens.extend({
   accountId: z.string(),
   /** the generation that was spent */
   generation: z.int(),
-  waitSeconds: z.number(),
 })
 export type AnsweredRefresh = z.infer<typeof AnsweredRefresh>
 
-export const AnsweredExchange = AnsweredTokens.extend({ sessionId: z.string() })
+export const AnsweredExchange = AnsweredTokens.extend({ sessionId: z.string(), clientKey: z.string() })
 export type AnsweredExchange = z.infer<typeof AnsweredExchange>
 
 export const ConnectedAccount = AnsweredTokens.extend({

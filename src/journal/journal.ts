@@ -7,6 +7,7 @@ import { encodeFrame, encodeHeader, encodeSequences } from './frames.ts'
 import { KnownGenerations } from './known.ts'
 import { awaited, type Pending, pendingOf } from './pending.ts'
 import { type Entry, type StoredEntry, sealEntry } from './sealing.ts'
+import { forgetSpillFile, readSpillFiles } from './spill-files.ts'
 import { createUpkeep } from './upkeep.ts'
 import { openWriter } from './writer.ts'
 
@@ -14,6 +15,11 @@ export interface Written {
   sequence: number
   /** false: the disk refused or took too long, which `onTrouble` heard; a late write may still land */
   durable: boolean
+}
+
+export interface RecordedToken {
+  accountId: string
+  generation: number
 }
 
 export interface JournalTrouble {
@@ -28,12 +34,20 @@ export interface Journal {
   readonly databaseId: string
   /** the generations this process has seen recorded */
   readonly known: KnownGenerations
+  /** the database's clock, as well as it is known */
+  now(): Date
+  /** Learns what the database's clock says just now. */
+  syncClock(databaseNow: Date): void
   /** Resolves when it is on disk. Never rejects: a full or hanging disk must not stop a refresh whose token is spent. */
   write(entry: Entry): Promise<Written>
   /** For what may be lost with the last second. */
   note(entry: Entry): void
-  /** The database has it, or it is nobody's any more. Nobody waits for this: a repeat finds itself recorded. */
-  recorded(written: Pick<Written, 'sequence'>): void
+  /**
+   * The database has it, or it is nobody's any more. Nobody waits for this: a repeat finds itself recorded.
+   *
+   * @param what of which account it holds which generation
+   */
+  recorded(written: Pick<Written, 'sequence'>, what?: RecordedToken): void
   /** The same for an entry that `pending` has found. */
   settled(entry: StoredEntry): void
   /** Answers that the database does not have yet: of this process, and those found of others. */
@@ -65,8 +79,8 @@ export interface JournalOptions {
   onWritten?: () => void
   /** how long a refresh waits for the disk */
   timeoutMs?: number
-  /** the database's clock, as well as it is known */
-  now?: () => number
+  /** where a release before this one may have left spill files */
+  spillDirs?: readonly string[]
   segmentBytes?: number
   nameBelievedMs?: number
 }
@@ -78,18 +92,8 @@ const tellAtMost = 1_000
 
 /** @throws the file system's error when the directory can be neither made nor read: a setting to correct, at start */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
-  const {
-    dir,
-    id,
-    databaseId,
-    vault,
-    onTrouble,
-    onWritten,
-    timeoutMs = 2_000,
-    now = Date.now,
-    segmentBytes,
-    nameBelievedMs,
-  } = options
+  const { dir, id, databaseId, vault, onTrouble, onWritten, timeoutMs = 2_000, spillDirs = [] } = options
+  const { segmentBytes, nameBelievedMs } = options
   const [keyId = ''] = vault.keyIds
   await makeJournalDir(dir, id)
   await readdir(dir)
@@ -98,23 +102,25 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     beat(dir, id).catch((error) => onTrouble({ doing: 'keep', about: id, error }))
   }, beatMs)
   beating.unref()
+  let clockOffsetMs = 0
+  const now = () => Date.now() + clockOffsetMs
 
   const writer = openWriter({
     dir,
     journalId: id,
     header: (segment) => encodeHeader({ journalId: id, segment, databaseId, keyId }, now()),
-    onTrouble: (error) => onTrouble({ doing: 'write', about: id, error }),
+    onTrouble: (error) => onTrouble({ doing: 'keep', about: id, error }),
     ...(onWritten ? { onWritten } : {}),
     ...(segmentBytes === undefined ? {} : { segmentBytes }),
     ...(nameBelievedMs === undefined ? {} : { nameBelievedMs }),
   })
   const inTime = patience(timeoutMs)
+  const known = new KnownGenerations()
   const recordedLately: number[] = []
   /** of other journals, by journal and sequence */
   const settledElsewhere = new Set<string>()
   let foundElsewhere = 0
   let sequences = 0
-
   const pendingIn = (journal: JournalOnDisk) =>
     pendingOf(journal, {
       vault,
@@ -123,7 +129,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     })
   const upkeep = createUpkeep({ dir, own: id, vault, databaseId, pendingOf: pendingIn })
 
-  function recorded({ sequence }: Pick<Written, 'sequence'>): void {
+  function recorded({ sequence }: Pick<Written, 'sequence'>, what?: RecordedToken): void {
+    if (what) known.note(what.accountId, what.generation)
     if (sequence === 0) return // it was never written
     writer.settle(sequence)
     if (recordedLately.push(sequence) >= tellAtMost) tellRecorded()
@@ -140,7 +147,11 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     id,
     dir,
     databaseId,
-    known: new KnownGenerations(),
+    known,
+    now: () => new Date(now()),
+    syncClock(databaseNow) {
+      clockOffsetMs = databaseNow.getTime() - Date.now()
+    },
 
     async write(entry) {
       let sequence = 0
@@ -159,9 +170,10 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     recorded,
 
     settled(entry) {
+      foundElsewhere = Math.max(0, foundElsewhere - (entry.journalId === id ? 0 : 1))
       if (entry.journalId === id) return recorded(entry)
+      forgetSpillFile(entry).catch((error) => onTrouble({ doing: 'keep', about: entry.journalId, error }))
       settledElsewhere.add(`${entry.journalId}:${entry.sequence}`)
-      foundElsewhere = Math.max(0, foundElsewhere - 1)
     },
 
     count: () => writer.pending + foundElsewhere,
@@ -170,6 +182,11 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       const all: Pending = { entries: [], unreadable: [] }
       for (const journal of await listJournals(dir)) {
         const { entries, unreadable } = await pendingIn(journal)
+        all.entries.push(...entries)
+        all.unreadable.push(...unreadable)
+      }
+      for (const spillDir of spillDirs) {
+        const { entries, unreadable } = await readSpillFiles(spillDir, vault)
         all.entries.push(...entries)
         all.unreadable.push(...unreadable)
       }

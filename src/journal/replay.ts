@@ -16,15 +16,7 @@ import {
 } from '../db/recoveries.ts'
 import type { Vault } from '../vault/vault.ts'
 import { foreignness, type JournalOnDisk, readSegment, type SegmentFile } from './disk.ts'
-import {
-  AnsweredRefresh,
-  ConnectedAccount,
-  DisconnectedAccount,
-  ErasedOwner,
-  isOwner,
-  RevokedKey,
-  Sighting,
-} from './entries.ts'
+import { AnsweredRefresh, ConnectedAccount, DisconnectedAccount, ErasedOwner, isOwner, RevokedKey, Sighting } from './entries.ts'
 import type { Frame, Kind } from './frames.ts'
 import type { KnownGenerations } from './known.ts'
 import type { Unreadable } from './pending.ts'
@@ -214,7 +206,7 @@ function sealedTokens(
   { vault, actor }: ReplayParts,
   accountId: string,
   generation: number,
-  answer: Omit<AnsweredRefresh, 'accountId' | 'generation' | 'waitSeconds'>,
+  answer: Omit<AnsweredRefresh, 'accountId' | 'generation'>,
 ): RestoredTokens {
   const { attemptId, accessToken, refreshToken, accessExpiresAt, refreshExpiresAt, lifetimeSeconds, scopes } = answer
   const place = { subject: accountId, generation }

@@ -1,20 +1,22 @@
-// Brings home, at start, what an earlier process had been told by TikTok and could not record.
+// Brings home, at start and every minute, what a process had been told by TikTok and could not record.
 import { type GrantDeps, replayExchange } from '../connect/grant.ts'
 import { type RecordDeps, replayRefresh } from '../token/record.ts'
 
 /**
- * Replays every journal file, other replicas' too when they share the directory. A file that cannot be opened stays and is
- * reported.
+ * Replays every answer that waits in the journal, other processes' too when they share the directory: the saves recognise what is done already.
+ * What cannot be opened stays where it is and is reported.
  */
 export async function replayJournal(deps: GrantDeps & RecordDeps): Promise<void> {
-  const { entries, unreadable } = await deps.journal.list()
-  for (const name of unreadable) deps.log.error('journal file was unreadable', { name })
-  for (const { id, kind, body } of entries) {
+  const { journal, log, metrics } = deps
+  const { entries, unreadable } = await journal.pending()
+  for (const { journalId, segment, reason, entries } of unreadable)
+    log.error('journal segment was unreadable', { name: `${journalId}/${segment}`, reason, count: entries })
+  for (const entry of entries) {
     try {
-      await (kind === 'refresh' ? replayRefresh(deps, id, body) : replayExchange(deps, id, body))
+      await (entry.kind === 'refresh' ? replayRefresh(deps, entry) : replayExchange(deps, entry))
     } catch (error) {
-      deps.log.error('journal file was not replayed', { attemptId: id, error })
+      log.error('journal entry was not replayed', { name: `${entry.journalId}/${entry.sequence}`, error })
     }
   }
-  deps.metrics.journalFiles.set(deps.journal.count())
+  metrics.journalFiles.set(journal.count())
 }

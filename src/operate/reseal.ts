@@ -14,6 +14,8 @@ export interface ResealOptions {
   dryRun?: boolean
   /** rows to a statement: small enough that nobody waits for their locks */
   pageSize?: number
+  /** how long replicas may take to seal their journals anew */
+  journalPatienceMs?: number
   onProgress?: (done: number, total: number) => void
 }
 
@@ -26,8 +28,8 @@ export interface ResealReport {
   left: { keyId: string; count: number }[]
   /** keys that seal nothing any more and can be taken out of VAULT_KEYS */
   retired: string[]
-  /** keys without a row that cannot be retired yet: spill files of a replica are sealed with them */
-  spilled: string[]
+  /** keys without a row that cannot be retired yet: the journal of a replica is sealed with them */
+  inJournal: string[]
 }
 
 interface ResealDeps {
@@ -41,7 +43,7 @@ interface ResealDeps {
  * @throws ServiceError keyring_mismatch: the keys here are not the database's, or a live replica still seals with another key
  */
 export async function reseal({ db, vault }: ResealDeps, options: ResealOptions): Promise<ResealReport> {
-  const { actor, dryRun = false, pageSize = 200, onProgress = () => {} } = options
+  const { actor, dryRun = false, pageSize = 200, journalPatienceMs = 30_000, onProgress = () => {} } = options
   const [primary = ''] = vault.keyIds
   await refuseUnlessReady({ db, vault }, primary, dryRun)
 
@@ -73,8 +75,10 @@ export async function reseal({ db, vault }: ResealDeps, options: ResealOptions):
     if (left.length === 0) break
     if (!dryRun) await refuseUnlessReady({ db, vault }, primary, dryRun)
   }
-  const { retired, spilled } = dryRun ? { retired: [], spilled: [] } : await retire(db, primary, left, actor)
-  return { resealed, unreadable, left, retired, spilled }
+  const { retired, inJournal } = dryRun
+    ? { retired: [], inJournal: [] }
+    : await retire(db, primary, left, actor, journalPatienceMs)
+  return { resealed, unreadable, left, retired, inJournal }
 }
 
 /** Why a reseal to this key cannot begin: whoever seals with another key would put it back while we walk. */
@@ -143,15 +147,20 @@ function resealRow(
   return { key: row.key, old: row.texts, fresh, count }
 }
 
-async function retire(db: Db, primary: string, left: ResealReport['left'], actor: string) {
+/** A replica needs some seconds to seal its journal anew, and to say so. */
+async function retire(db: Db, primary: string, left: ResealReport['left'], actor: string, patienceMs: number) {
+  const deadline = performance.now() + patienceMs
   const retired: string[] = []
-  const spilled: string[] = []
-  for (const { keyId } of await readCanaries(db)) {
-    if (keyId === primary || left.some((key) => key.keyId === keyId)) continue
-    if (await retireCanary(db, keyId, actor)) retired.push(keyId)
-    else spilled.push(keyId)
+  for (;;) {
+    const inJournal: string[] = []
+    for (const { keyId } of await readCanaries(db)) {
+      if (keyId === primary || left.some((key) => key.keyId === keyId)) continue
+      if (await retireCanary(db, keyId, actor)) retired.push(keyId)
+      else inJournal.push(keyId)
+    }
+    if (inJournal.length === 0 || performance.now() >= deadline) return { retired, inJournal }
+    await rest(1000)
   }
-  return { retired, spilled }
 }
 
 function foreignTo(primary: string, counts: ReadonlyMap<string, number>): ResealReport['left'] {

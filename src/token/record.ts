@@ -1,23 +1,16 @@
-// Makes TikTok's answer durable before anything else looks at it: journal, then one statement, then the journal entry goes. Until
-// then the new refresh token exists nowhere else.
-import { z } from 'zod'
+// Makes TikTok's answer durable before anything else looks at it: a sealed journal entry first, then one statement. From the moment TikTok
+// answered, the new refresh token exists nowhere else in the world.
 import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
 import { type SaveOutcome, saveTokenSet } from '../db/token-sets.ts'
+import { AnsweredRefresh } from '../journal/entries.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { StoredEntry } from '../journal/sealing.ts'
 import type { Log, Metrics } from '../telemetry.ts'
-import type { Journal } from '../vault/journal.ts'
 import type { Vault } from '../vault/vault.ts'
-import { AnsweredTokens } from './answered.ts'
 import type { Recording } from './recording.ts'
 import type { Revocations } from './revoke.ts'
 import { step } from './steps.ts'
-
-const AnsweredRefresh = AnsweredTokens.extend({
-  accountId: z.string(),
-  /** the generation that was spent */
-  generation: z.int(),
-})
-export type AnsweredRefresh = z.infer<typeof AnsweredRefresh>
 
 export interface RecordDeps {
   db: Db
@@ -31,8 +24,8 @@ export interface RecordDeps {
 }
 
 /**
- * Journals an answered refresh, saves it and removes the journal entry. While the database is away, the answer stays in memory
- * and on disk and is retried until the process ends.
+ * Journals an answered refresh, saves it and tells the journal. While the database is away, the answer stays in memory and on
+ * disk and is retried until the process ends.
  *
  * @returns 'discarded' when the account was disconnected or connected anew meanwhile
  * @throws ServiceError storage_unavailable only when the process ends first; the journal is then replayed at the next start
@@ -41,12 +34,13 @@ export function keep(deps: RecordDeps, answer: AnsweredRefresh): Promise<'refres
   const { journal, recording } = deps
   const kept = async () => {
     const { accountId, attemptId } = answer
-    const inJournal = await journal.write({ id: attemptId, kind: 'refresh', subject: accountId, body: answer })
-    step('refresh.spilled', accountId)
-    const outcome = await recording.untilSaved({ subject: accountId, attemptId, inJournal }, () => save(deps, answer))
+    const generation = answer.generation + 1
+    const written = await journal.write({ kind: 'refresh', subject: accountId, generation, body: answer })
+    step('refresh.journalled', accountId)
+    const about = { subject: accountId, attemptId, inJournal: written.durable }
+    const outcome = await recording.untilSaved(about, () => save(deps, answer))
     step('refresh.saved', accountId)
-    await journal.remove(attemptId)
-    step('refresh.unspilled', accountId)
+    journal.recorded(written, { accountId, generation })
     return outcome === 'saved' || outcome === 'recovered' ? 'refreshed' : 'discarded'
   }
   return recording.track(kept())
@@ -56,11 +50,11 @@ export function keep(deps: RecordDeps, answer: AnsweredRefresh): Promise<'refres
  * Records what an earlier process was told and could not record. Safe to repeat on any replica: the save is guarded by the spent
  * generation and knows its own attempt.
  */
-export async function replayRefresh(deps: RecordDeps, id: string, body: unknown): Promise<void> {
-  const answer = AnsweredRefresh.parse(body)
+export async function replayRefresh(deps: RecordDeps, entry: StoredEntry): Promise<void> {
+  const answer = AnsweredRefresh.parse(entry.body)
   const outcome = await save(deps, answer)
   deps.log.warn('journalled refresh was replayed', { accountId: answer.accountId, generation: answer.generation, outcome })
-  await deps.journal.remove(id)
+  deps.journal.settled(entry)
 }
 
 async function save({ db, vault, log, metrics, config, revocations }: RecordDeps, answer: AnsweredRefresh): Promise<SaveOutcome> {

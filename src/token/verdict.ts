@@ -2,11 +2,11 @@
 
 import type { BreakerReason } from '../db/circuit-breakers.ts'
 import type { Claim } from '../db/claims.ts'
+import type { AnsweredRefresh } from '../journal/entries.ts'
 import type { Log, Metrics } from '../telemetry.ts'
 import type { TokenAnswer } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
 import { backoffSeconds, datesOf, tellAssumedLifetime } from './expiry.ts'
-import type { AnsweredRefresh } from './record.ts'
 
 /** What became of one try to refresh an account's token set. Expected outcomes are values; surprises are errors. */
 export type RefreshOutcome =

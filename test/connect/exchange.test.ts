@@ -3,8 +3,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import t, { type Test } from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import { startApp } from '../../src/app.ts'
-import { type AnsweredExchange, connectGrant } from '../../src/connect/grant.ts'
+import { connectGrant } from '../../src/connect/grant.ts'
 import { findSession } from '../../src/db/connect-sessions.ts'
+import type { AnsweredExchange } from '../../src/journal/entries.ts'
 import { createLog } from '../../src/telemetry.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startProxy } from '../rig/proxy.ts'
@@ -75,7 +76,11 @@ t.test('twenty completes at once exchange the code once, and all get the account
 
 t.test('completes at two replicas at once exchange the code once, and both get the account', async (t) => {
   const neighbour = await startApp(
-    { ...world.config, dataDir: `${world.config.dataDir}-b`, spillDir: `${world.config.dataDir}/b` },
+    {
+      ...world.config,
+      dataDir: `${world.config.dataDir}-b`,
+      journal: { ...world.config.journal, dir: `${world.config.dataDir}/b` },
+    },
     {
       background: false,
       log: createLog('silent'),
@@ -345,7 +350,7 @@ t.test(
     t.equal(body.accounts.length, 1)
     t.match(await sessionOf(fragile, id), { status: 'completed', account_id: body.accounts[0]?.id })
     t.equal(fragile.tiktok.stats.report().exchanges, 1)
-    await eventually('the spill file is gone', () => fragile.parts.journal.count() === 0)
+    await eventually('the journal has it recorded', () => fragile.parts.journal.count() === 0)
     await stillRefreshes(t, fragile, String(body.accounts[0]?.id))
   },
 )
@@ -355,10 +360,10 @@ t.test(
   async (t) => {
     await world.timePasses(60) // whatever held refreshes back in an earlier test
     const { complete, id } = await cameBack(world, { owner: 'repeated', person: person(world) })
-    const spilled: AnsweredExchange[] = []
+    const journalled: AnsweredExchange[] = []
     const { write } = world.parts.journal
     world.parts.journal.write = (entry) => {
-      spilled.push(entry.body as AnsweredExchange)
+      journalled.push(entry.body as AnsweredExchange)
       return write(entry)
     }
     const { body: account } = await complete()
@@ -366,8 +371,8 @@ t.test(
     await stillRefreshes(t, world, account.id)
     const again = async () => {
       const session = await findSession(world.parts.db, id)
-      const [answer] = spilled
-      if (!session || !answer) throw new Error('nothing was spilled')
+      const [answer] = journalled
+      if (!session || !answer) throw new Error('nothing was journalled')
       await connectGrant(world.parts, session, answer, 'test', false)
     }
     await again()

@@ -12,7 +12,7 @@ t.test('F01: killed at any labelled step, no account is lost whose answer had be
   let [holder, neighbour] = await Promise.all([rig.start('holder'), rig.start('neighbour')])
   const down: Record<string, string> = {}
   const excused: string[] = []
-  for (const label of ['refresh.claimed', 'refresh.answered', 'refresh.spilled', 'refresh.saved'] as const) {
+  for (const label of ['refresh.claimed', 'refresh.answered', 'refresh.journalled', 'refresh.saved'] as const) {
     const { victim, bystanders, expected, again } = await killAt(rig, holder, neighbour, label)
     holder = again
     excused.push(victim)

@@ -11,12 +11,12 @@ import { startWatchedWorld } from '../rig/watched-world.ts'
 
 t.test('F53: with the disk full a refresh still works, and a metric says so', async (t) => {
   const rig = await startRig(t, (await freshDatabase(t)).url)
-  const spillDir = join(rig.dir, 'spill')
-  mkdirSync(spillDir)
-  const replica = await rig.start('replica', { spillDir })
+  const journalDir = join(rig.dir, 'spill')
+  mkdirSync(journalDir)
+  const replica = await rig.start('replica', { journalDir })
   const accounts = await rig.seed({ count: 5, secondsLeft: -60 })
-  rmSync(spillDir, { recursive: true })
-  writeFileSync(spillDir, 'no directory, so nothing can be written')
+  rmSync(journalDir, { recursive: true })
+  writeFileSync(journalDir, 'no directory, so nothing can be written')
   for (const { id } of accounts) t.match(await rig.read(replica, id), { status: 200, generation: 2 })
   t.equal(await rig.metric(replica, 'spill_write_failures_total'), 5)
   replica.signal('SIGTERM')

@@ -246,10 +246,10 @@ t.test('ten connects race an erasure: afterwards no account of the owner lives, 
   t.equal(liveGrants(world, ...people), 0)
 })
 
-t.test('an exchange that waited in a spill file while its owner was erased is revoked', async (t) => {
+t.test('an exchange that waited in the journal while its owner was erased is revoked', async (t) => {
   const world = await startWorld(t)
   const { parts, tiktok } = world
-  const [grant] = tiktok.issueGrants({ count: 1, prefix: 'spilled' })
+  const [grant] = tiktok.issueGrants({ count: 1, prefix: 'late' })
   if (!grant) throw new Error('one was asked for')
   const session = await world.openSession()
   await world.call('DELETE', '/owners/user_42')
@@ -265,7 +265,16 @@ t.test('an exchange that waited in a spill file while its owner was erased is re
     refreshExpiresAt: null,
     lifetimeSeconds: 7200,
   }
-  await replayExchange(parts, body.attemptId, body)
+  const entry = {
+    kind: 'exchange',
+    subject: session.id,
+    generation: 0,
+    journalId: 'rep_gone',
+    sequence: 1,
+    atMs: 0,
+    body,
+  } as const
+  await replayExchange(parts, entry)
   t.equal(liveGrants(world, grant.person), 0)
   t.equal((await world.call('GET', '/owners/user_42')).status, 404)
 })

@@ -12,7 +12,7 @@ import { startWorld, type World } from '../world.ts'
 async function replicaOf(t: { teardown(work: () => unknown): unknown }, world: World, change: { databaseUrl?: string } = {}) {
   const dir = t as unknown as { testdir(): string }
   const dataDir = dir.testdir()
-  const config = { ...world.config, ...change, dataDir, spillDir: `${dataDir}/spill` }
+  const config = { ...world.config, ...change, dataDir, journal: { ...world.config.journal, dir: `${dataDir}/journal` } }
   const app = await startApp(config, { background: false, log: createLog('silent') })
   t.teardown(() => app.close())
   return app

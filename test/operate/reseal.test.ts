@@ -55,7 +55,10 @@ t.test(
       async start(name, vaultKeys) {
         const dataDir = join(world.config.dataDir, name)
         await mkdir(dataDir, { recursive: true })
-        const app = await startApp({ ...world.config, dataDir, spillDir: join(dataDir, 'spill'), vaultKeys }, { log: silent })
+        const app = await startApp(
+          { ...world.config, dataDir, journal: { ...world.config.journal, dir: join(dataDir, 'journal') }, vaultKeys },
+          { log: silent },
+        )
         return { url: app.url, stop: () => app.close() }
       },
       async reseal(vaultKeys) {
@@ -70,7 +73,7 @@ t.test(
     })
     t.same(change.failed, [])
     t.ok(change.calls > 0 && change.refreshesAsked > 0 && change.callsDuringReseal > 0, JSON.stringify(change))
-    t.match(report, { unreadable: [], left: [], retired: ['k1'], spilled: [] })
+    t.match(report, { unreadable: [], left: [], retired: ['k1'], inJournal: [] })
     t.same([...(await countSealedTexts(world.parts.db)).keys()], ['k2'])
     const vault = createVault(parseKeyring(newKey))
     const watched = {
@@ -132,7 +135,7 @@ t.test('it is refused while a live replica seals with another key or does not kn
   const world = await oldWorld(t, 3)
   const { db } = world.parts
   const parts = await partsWith(t, world, both)
-  const replica = { id: 'rep_other', spillKeyIds: [] }
+  const replica = { id: 'rep_other', journalKeyIds: [] }
   const refused = async (keyIds: string[], words: RegExp) => {
     await announceReplica(db, { ...replica, keyIds, primaryKeyId: keyIds[0] ?? '' })
     await t.rejects(reseal(parts, { actor: 'operator' }), { code: 'keyring_mismatch', message: words })
@@ -213,16 +216,17 @@ t.test('what does not open is told, stays as it is, and keeps its key from being
   t.same((await readCanaries(world.parts.db)).map(({ keyId }) => keyId).sort(), ['k1', 'k2'])
 })
 
-t.test('a key that spill files of a live replica are sealed with is not retired', async (t) => {
+t.test('a key that the journal of a live replica is sealed with is not retired before the journal is sealed anew', async (t) => {
   const world = await oldWorld(t, 2)
-  await world.parts.journal.write({ id: 'att_waiting', kind: 'refresh', subject: 'acc_x', body: {} })
-  const replica = await partsWith(t, world, both) // shares the directory, cannot record it: the account is unknown
+  await world.parts.journal.write({ kind: 'refresh', subject: 'acc_x', generation: 2, body: {} })
+  const replica = await partsWith(t, world, both) // shares the directory
   await announce(replica)
   const parts = await partsWith(t, world, both)
-  t.match(await reseal(parts, { actor: 'operator' }), { left: [], retired: [], spilled: ['k1'] })
-  await world.parts.journal.remove('att_waiting')
+  t.match(await reseal(parts, { actor: 'operator', journalPatienceMs: 0 }), { left: [], retired: [], inJournal: ['k1'] })
+  await world.parts.journal.close()
+  await replica.journal.keepHouse(168)
   await announce(replica)
-  t.match(await reseal(parts, { actor: 'operator' }), { left: [], retired: ['k1'], spilled: [] })
+  t.match(await reseal(parts, { actor: 'operator' }), { left: [], retired: ['k1'], inJournal: [] })
 })
 
 t.test('wrong keys of the command itself are refused before anything is opened', async (t) => {

@@ -8,9 +8,8 @@ const afterDeathAt = {
   'refresh.claimed': 'active',
   'refresh.sending': 'active',
   'refresh.answered': 'refresh_outcome_unknown',
-  'refresh.spilled': 'active',
+  'refresh.journalled': 'active',
   'refresh.saved': 'active',
-  'refresh.unspilled': 'active',
 } as const
 export type Label = keyof typeof afterDeathAt
 export const labels = Object.keys(afterDeathAt) as Label[]

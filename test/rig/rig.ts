@@ -39,7 +39,7 @@ export interface StartOptions {
   env?: Record<string, string>
   preloads?: ('failpoints' | 'skewed-clock')[]
   /** replicas of one name share a directory over their lives */
-  spillDir?: string
+  journalDir?: string
   ready?: boolean
 }
 
@@ -152,7 +152,7 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
       proxy.pointAt(url)
       operatorDoor.pointAt(url)
     },
-    async start(name, { env = {}, preloads, spillDir = join(dir, name), ready } = {}) {
+    async start(name, { env = {}, preloads, journalDir = join(dir, name), ready } = {}) {
       const replica = await startReplica({
         name,
         logFile: join(dir, `${name}.log`),
@@ -163,7 +163,7 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
           PUBLIC_URL: publicUrl,
           DATABASE_URL: proxy.url,
           DATA_DIR: join(dir, name),
-          SPILL_DIR: spillDir,
+          JOURNAL_DIR: journalDir,
           VAULT_KEYS: vaultKeys,
           TIKTOK_CLIENT_KEY: tiktok.clientKey,
           TIKTOK_CLIENT_SECRET: tiktok.clientSecret,

@@ -1,7 +1,7 @@
 // What TikTok answered and was recorded late: after a mark, a disconnect, a failed session or a new connect, and what is in the way of each.
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
-import { type AnsweredExchange, replayExchange } from '../../src/connect/grant.ts'
+import { replayExchange } from '../../src/connect/grant.ts'
 import { closeBreaker, openBreaker, readBreaker } from '../../src/db/circuit-breakers.ts'
 import { type Claim, claimTokenSet } from '../../src/db/claims.ts'
 import { failSession, findSession } from '../../src/db/connect-sessions.ts'
@@ -10,6 +10,8 @@ import { insertRevocation } from '../../src/db/revocations.ts'
 import { saveTokenSet } from '../../src/db/token-sets.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
+import type { AnsweredExchange } from '../../src/journal/entries.ts'
+import type { StoredEntry } from '../../src/journal/sealing.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startWatchedWorld } from '../rig/watched-world.ts'
 import { startWorld, type World } from '../world.ts'
@@ -83,18 +85,18 @@ t.test('F10: a wait that TikTok asked for is not shortened by trouble of another
 
 t.test('F38: an answer that comes after its session failed connects nothing, and its grant is revoked', async (t) => {
   const world = await startWorld(t)
-  const late = await spilledExchange(world, 'late')
+  const late = await journalledExchange(world, 'late')
   await failSession(world.parts.db, late.session, 'tiktok_rejected')
-  await replayExchange(world.parts, 'att_replayed', late.answer)
+  await replayExchange(world.parts, entryOf(late))
   t.equal(grantsOf(world, late.person), 0)
   t.match(await world.call('GET', `/accounts?owner_id=late`), { body: { accounts: [] } })
   t.match(await findSession(world.parts.db, late.session), { status: 'failed' })
 
   await t.test('and neither when the person has connected anew since', async (t) => {
-    const again = await spilledExchange(world, 'anew')
+    const again = await journalledExchange(world, 'anew')
     await failSession(world.parts.db, again.session, 'tiktok_rejected')
     const account = await world.connect({ owner: 'anew', person: again.person })
-    await replayExchange(world.parts, 'att_replayed', again.answer)
+    await replayExchange(world.parts, entryOf(again))
     t.match(await world.call('GET', `/accounts/${account.id}`), { body: { status: 'active', token: { generation: 1 } } })
     t.ok(grantsOf(world, again.person) > 0, 'the new grant lives')
   })
@@ -208,8 +210,8 @@ async function spentAccount(t: Test, { secondsLeft = 7200 } = {}) {
   }
 }
 
-/** Somebody is back from TikTok, their code is exchanged, and the answer lies in a spill file of a process that is gone. */
-async function spilledExchange(world: World, owner: string) {
+/** Somebody is back from TikTok, their code is exchanged, and the answer lies in the journal of a process that is gone. */
+async function journalledExchange(world: World, owner: string) {
   const { session, person, confirm } = await back(world, owner)
   const { journal } = world.parts
   const { write } = journal
@@ -224,6 +226,11 @@ async function spilledExchange(world: World, owner: string) {
   if (!answer) throw new Error('nothing was answered')
   return { session, person, answer }
 }
+
+const entryOf = ({ session, answer }: { session: string; answer: AnsweredExchange }): StoredEntry => ({
+  ...{ kind: 'exchange', subject: session, generation: 0, body: answer },
+  ...{ journalId: 'rep_gone', sequence: 1, atMs: 0 },
+})
 
 async function back(world: World, owner: string) {
   const person = world.tiktok.people.add({ id: `person-${owner}` }).id
