@@ -32,4 +32,5 @@ CREATE TABLE "recovery_journals" (
 --> statement-breakpoint
 ALTER TABLE "recovery_journals" ADD CONSTRAINT "recovery_journals_recovery_id_recoveries_id_fk" FOREIGN KEY ("recovery_id") REFERENCES "public"."recoveries"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "recoveries_open" ON "recoveries" USING btree ((ended_at is null)) WHERE ended_at is null;--> statement-breakpoint
+-- The database's name among all databases.
 INSERT INTO "epoch" DEFAULT VALUES;

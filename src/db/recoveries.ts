@@ -82,7 +82,7 @@ export async function acceptMissing(db: Db, recoveryId: string, actor: string): 
       with accepted as (
         update recovery_journals set state = 'accepted', updated_at = now() where recovery_id = ${recoveryId} and state = 'awaited' returning journal_id
       ), told as (
-        insert into trail (actor, action, object, detail) select ${actor}, 'journal_given_up', journal_id, ${recoveryId}::text from accepted
+        insert into audit_log (actor, action, object, detail) select ${actor}, 'journal_given_up', journal_id, ${recoveryId}::text from accepted
       )
       select journal_id from accepted`,
   )
@@ -122,7 +122,7 @@ export async function finishRecovery(db: Db, recoveryId: string, journalId: stri
           and not exists (select 1 from recovery_journals where recovery_id = ${recoveryId} and state in ('awaited', 'protected'))
         returning id
       ), told as (
-        insert into trail (actor, action, object, detail)
+        insert into audit_log (actor, action, object, detail)
         select 'service', 'database_recovered', id, (select string_agg(journal_id || ' ' || state, ', ' order by journal_id) from recovery_journals where recovery_id = id) from ended
       )
       select exists (select 1 from ended) or exists (select 1 from recoveries where id = ${recoveryId} and ended_at is not null) as over`,
@@ -191,6 +191,7 @@ export async function restoreAccount(
   account: RestoredTokens & {
     ownerId: string
     openId: string
+    clientKey: string
     label: string | null
     accountType: string
     attestedAt: Date

@@ -25,6 +25,8 @@ export const AnsweredExchange = AnsweredTokens.extend({ sessionId: z.string(), c
 export type AnsweredExchange = z.infer<typeof AnsweredExchange>
 
 export const ConnectedAccount = AnsweredTokens.extend({
+  /** the TikTok app that the grant is for */
+  clientKey: z.string(),
   ownerId: z.string(),
   label: z.string().nullable(),
   accountType: z.string(),

@@ -28,7 +28,7 @@ export interface ReplayParts {
   databaseId: string
   known: KnownGenerations
   requiredScopes: readonly string[]
-  /** who it is done by, for timelines and the trail */
+  /** who it is done by, for timelines and the audit log */
   actor: string
 }
 

@@ -1,5 +1,5 @@
 -- Makes an account as a connect had made it before the database went back, or brings the one that is there forward to that connect.
--- p_restore holds what restore_token_set takes, and owner_id, open_id, label, account_type, attested_at, attestation_version,
+-- p_restore holds what restore_token_set takes, and owner_id, open_id, client_key, label, account_type, attested_at, attestation_version,
 -- connected_at and session_id.
 --
 -- An account that was disconnected stays so: a tombstone is final. No event goes out.
@@ -13,7 +13,7 @@ DECLARE
 BEGIN
 	SELECT r.* INTO STRICT fresh FROM jsonb_to_record(p_restore) AS r(account_id text, generation integer, attempt_id text, sealed_access_token text,
 		sealed_refresh_token text, access_expires_at timestamptz, refresh_expires_at timestamptz, lifetime_seconds integer, scopes text[],
-		actor text, owner_id text, open_id text, label text, account_type text, attested_at timestamptz, attestation_version text,
+		actor text, owner_id text, open_id text, client_key text, label text, account_type text, attested_at timestamptz, attestation_version text,
 		connected_at timestamptz, session_id text);
 
 	SELECT a.status INTO present FROM accounts a WHERE a.id = fresh.account_id;
@@ -29,6 +29,7 @@ BEGIN
 			attestation_version = fresh.attestation_version, age_confirmed_at = fresh.attested_at, attestation_source = 'self_attested',
 			label = coalesce(a.label, fresh.label), expiry_announced_days = NULL
 		WHERE a.id = fresh.account_id;
+		UPDATE token_sets t SET client_key = fresh.client_key WHERE t.account_id = fresh.account_id;
 	ELSE
 		INSERT INTO owners (id) VALUES (fresh.owner_id) ON CONFLICT (id) DO NOTHING;
 		BEGIN
@@ -40,9 +41,9 @@ BEGIN
 			-- By its id: a neighbour has restored it just now, or left its tombstone.
 			RETURN CASE WHEN EXISTS (SELECT 1 FROM accounts a WHERE a.id = fresh.account_id) THEN 'present' ELSE 'taken' END;
 		END;
-		INSERT INTO token_sets (account_id, generation, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds,
+		INSERT INTO token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds,
 			saved_attempt_id, due_at)
-		VALUES (fresh.account_id, fresh.generation, fresh.sealed_access_token, fresh.sealed_refresh_token, fresh.access_expires_at, fresh.refresh_expires_at,
+		VALUES (fresh.account_id, fresh.generation, fresh.client_key, fresh.sealed_access_token, fresh.sealed_refresh_token, fresh.access_expires_at, fresh.refresh_expires_at,
 			fresh.lifetime_seconds, fresh.attempt_id, refresh_due_at(fresh.access_expires_at, fresh.lifetime_seconds, now()));
 		INSERT INTO timeline (account_id, kind, generation, attempt_id, actor)
 		VALUES (fresh.account_id, 'restored', fresh.generation, fresh.attempt_id, fresh.actor);

@@ -8,7 +8,7 @@ BEGIN
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;
-	INSERT INTO trail (actor, action, object, detail) VALUES (p_actor, 'api_key_revoked', p_key, 'again, after a restore');
+	INSERT INTO audit_log (actor, action, object, detail) VALUES (p_actor, 'api_key_revoked', p_key, 'again, after a restore');
 	RETURN true;
 END $$;
 REVOKE EXECUTE ON FUNCTION restore_key_revocation(text, timestamptz, text) FROM PUBLIC;
