@@ -105,6 +105,11 @@ t.test('the packages know nothing of the service, and only the command line star
   t.strictSame(into.map(arrow), ['cli.ts -> tiktok-simulator/command'])
 })
 
+t.test('only the composition root knows everything: no room below the roof is handed all there is', async (t) => {
+  const whoAsks = inside.filter(({ to }) => to === 'app.ts').map(({ from }) => from)
+  t.strictSame([...new Set(whoAsks)].sort(), ['cli/database.ts', 'describe.ts', 'main.ts'])
+})
+
 t.test('one door per outside world', async (t) => {
   const doors: [RegExp, string[]][] = [
     [/^(postgres|drizzle-orm)(\/|$)/, ['db']],
