@@ -6,10 +6,10 @@ import type { Db } from '../db/client.ts'
 import { findAvatar } from '../db/profiles.ts'
 import type { AccountStatus } from '../db/token-sets.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
+import { scopeOfField } from '../tiktok/user-info.ts'
 import { type QuotaDeps, quotasOf, UploadQuota } from '../uploads/quota.ts'
 import { accountTypes } from './attestation.ts'
 import { AccountHealth, healthOf } from './health.ts'
-import { type ProfileField, scopeOfField } from './profile.ts'
 
 export const accountStatuses = ['active', 'reauthorization_required', 'disconnected'] as const
 export const statusReasons = [
@@ -25,8 +25,18 @@ export const statusReasons = [
   'disconnected_by_operator',
 ] as const
 
-const profileFields = Object.keys(scopeOfField) as [ProfileField, ...ProfileField[]]
 const nullableTime = z.iso.datetime().nullable()
+
+/** null: TikTok did not say, or `unavailable` names the scope that is missing. */
+const profileFields = {
+  username: z.string().nullable().describe('The @handle; null without user.info.profile'),
+  display_name: z.string().nullable(),
+  avatar_url: z.url().nullable().describe("Our own copy: TikTok's URLs die within hours"),
+  follower_count: z.int().nullable().describe('null without user.info.stats'),
+  is_verified: z.boolean().nullable().describe("TikTok's verified badge, which says nothing about the account type"),
+}
+type ProfileField = keyof typeof profileFields
+const profileFieldNames = Object.keys(profileFields) as [ProfileField, ...ProfileField[]]
 
 export const Account = z
   .object({
@@ -37,14 +47,10 @@ export const Account = z
     status: z.enum(accountStatuses),
     status_reason: z.enum(statusReasons).nullable(),
     profile: z.object({
-      username: z.string().nullable().describe('The @handle; null without user.info.profile'),
-      display_name: z.string().nullable(),
-      avatar_url: z.url().nullable().describe("Our own copy: TikTok's URLs die within hours"),
-      follower_count: z.int().nullable().describe('null without user.info.stats'),
-      is_verified: z.boolean().nullable().describe("TikTok's verified badge, which says nothing about the account type"),
+      ...profileFields,
       fetched_at: nullableTime.describe('The age of all of the above'),
       unavailable: z
-        .partialRecord(z.enum(profileFields), z.string())
+        .partialRecord(z.enum(profileFieldNames), z.string())
         .describe('What TikTok does not tell because a scope was not granted: the field, and the scope that would open it'),
     }),
     account_type: z.object({
@@ -227,5 +233,6 @@ function toAccount({ config }: AccountDeps, row: AccountRow, quotas: ReadonlyMap
 }
 
 function missingFields(scopes: readonly string[]): Partial<Record<ProfileField, string>> {
-  return Object.fromEntries(Object.entries(scopeOfField).filter(([, scope]) => !scopes.includes(scope)))
+  const missing = profileFieldNames.filter((field) => !scopes.includes(scopeOfField[field]))
+  return Object.fromEntries(missing.map((field) => [field, scopeOfField[field]]))
 }

@@ -4,6 +4,7 @@ import type { Db } from '../db/client.ts'
 import { awaitPicture, pauseProfiles, postponeProfile, saveAvatar, saveProfile } from '../db/profiles.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
+import { scopeOfField } from '../tiktok/user-info.ts'
 import { digest } from '../vault/digest.ts'
 
 export type ProfileOutcome =
@@ -16,16 +17,6 @@ export type ProfileOutcome =
   | 'not_granted'
   | 'throttled'
   | 'unavailable'
-
-/** Which scope opens which field: what a null means when the scope is missing. */
-export const scopeOfField = {
-  username: 'user.info.profile',
-  display_name: 'user.info.basic',
-  avatar_url: 'user.info.basic',
-  follower_count: 'user.info.stats',
-  is_verified: 'user.info.profile',
-} as const
-export type ProfileField = keyof typeof scopeOfField
 
 const daySeconds = 86_400
 /** The first wait after a failure; each is as long as the failing has lasted, up to a day. */
@@ -84,7 +75,7 @@ export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<P
     case 'unavailable':
       return later(answer.reason, 'unavailable', Math.max(firstRetrySeconds, answer.retryAfterSeconds ?? 0))
   }
-  const { openId, unionId, displayName, username, followerCount, isVerified, avatarUrl } = answer.user
+  const { openId, avatarUrl, ...profile } = answer.user
   // Asked for with user.info.basic and then always told: without it this is no answer, and nothing of it replaces what we have.
   if (openId === null && holder.scopes.includes('user.info.basic')) return later('foreign_body', 'unavailable', firstRetrySeconds)
   if (openId !== null && openId !== holder.openId) {
@@ -92,7 +83,6 @@ export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<P
     return later('foreign_open_id', 'unavailable', nextInSeconds)
   }
 
-  const profile = { unionId, displayName, username, followerCount, isVerified }
   const source = avatarUrl === null ? null : sourceOf(avatarUrl)
   const saved = await saveProfile(db, accountId, profile, source, nextInSeconds)
   if (saved && avatarUrl !== null && source !== null && !saved.pictureIsFresh)

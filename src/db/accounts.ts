@@ -1,10 +1,11 @@
 // The statements of accounts: found, listed, labelled, connected, disconnected. What the outside sees is made in
 // account/account.ts.
 import type { Db } from './client.ts'
+import { type ProfileFields, profileColumns } from './profiles.ts'
 import type { AccountStatus } from './token-sets.ts'
 import { snakeCased } from './wire-types.ts'
 
-export interface AccountRow extends TroubleRow {
+export interface AccountRow extends TroubleRow, ProfileFields {
   id: string
   ownerId: string
   openId: string | null
@@ -17,10 +18,6 @@ export interface AccountRow extends TroubleRow {
   attestationSource: string
   ageConfirmedAt: Date
   scopes: string[]
-  username: string | null
-  displayName: string | null
-  followerCount: number | null
-  isVerified: boolean | null
   profileFetchedAt: Date | null
   hasAvatar: boolean
   authorizedAt: Date
@@ -56,7 +53,7 @@ export const troubleColumns = `t.failures, t.rejected_at is not null as rejected
 
 const columns = `a.id, a.owner_id, a.open_id, a.label, a.status, a.status_reason, a.account_type,
   a.attested_at, a.attestation_version, a.attestation_source, a.age_confirmed_at, a.scopes,
-  p.username, p.display_name, p.follower_count, p.is_verified, p.fetched_at as profile_fetched_at, p.picture is not null as has_avatar, a.authorized_at, a.connected_at,
+  ${profileColumns}, p.fetched_at as profile_fetched_at, p.picture is not null as has_avatar, a.authorized_at, a.connected_at,
   a.disconnected_at, t.generation, t.access_expires_at, t.refresh_expires_at,
   t.refreshed_at, ${troubleColumns}, now() as read_at`
 

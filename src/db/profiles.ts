@@ -1,9 +1,22 @@
 // The statements of what is known of a person: name, counts, badge, picture. They never write a token.
 import type { Db } from './client.ts'
 import type { profiles } from './schema.ts'
+import { columnName, snakeCased } from './wire-types.ts'
 
 type Profile = typeof profiles.$inferSelect
-export type ProfileFields = Pick<Profile, 'unionId' | 'username' | 'displayName' | 'followerCount' | 'isVerified'>
+/** What TikTok tells in words and numbers. The compiler asks for a new column of `profiles` to be listed here. */
+export type ProfileFields = Omit<Profile, 'accountId' | 'fetchedAt' | `picture${string}`>
+const listed: Record<keyof ProfileFields, true> = {
+  unionId: true,
+  username: true,
+  displayName: true,
+  followerCount: true,
+  isVerified: true,
+}
+const columns = Object.keys(listed).map(columnName)
+const columnsOf = (table: string) => columns.map((column) => `${table}.${column}`).join(', ')
+/** of the profile `p`, read together with its account */
+export const profileColumns = columnsOf('p')
 
 /**
  * @param pictureSource which picture the profile names; null: none
@@ -17,7 +30,6 @@ export async function saveProfile(
   pictureSource: string | null,
   nextInSeconds: number,
 ): Promise<{ pictureIsFresh: boolean } | undefined> {
-  const { unionId, username, displayName, followerCount, isVerified } = profile
   const rows = await db.run(
     'save_profile',
     (sql) => sql<{ pictureIsFresh: boolean }[]>`
@@ -27,10 +39,9 @@ export async function saveProfile(
       ), scheduled as (
         update accounts a set profile_due_at = now() + make_interval(secs => ${nextInSeconds}) from live l where a.id = l.account_id
       )
-      insert into profiles as p (account_id, union_id, username, display_name, follower_count, is_verified)
-      select account_id, ${unionId}, ${username}, ${displayName}, ${followerCount}::bigint, ${isVerified}::boolean from live
-      on conflict (account_id) do update set union_id = excluded.union_id, username = excluded.username, display_name = excluded.display_name,
-        follower_count = excluded.follower_count, is_verified = excluded.is_verified, fetched_at = now()
+      insert into profiles as p (account_id, ${sql.unsafe(columns.join(', '))})
+      select l.account_id, ${sql.unsafe(columnsOf('told'))} from live l, jsonb_populate_record(null::profiles, ${sql.json(snakeCased(profile))}) told
+      on conflict (account_id) do update set (${sql.unsafe(columns.join(', '))}, fetched_at) = row(${sql.unsafe(columnsOf('excluded'))}, now())
       returning coalesce(p.picture_source = ${pictureSource} and p.picture_fetched_at > now() - interval '1 day', false) as picture_is_fresh`,
   )
   return rows[0]

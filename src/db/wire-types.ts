@@ -43,9 +43,12 @@ const json = {
 
 export const types = { int8, timestamptz, json }
 
+/** `displayName` is the column `display_name`. */
+export const columnName = postgres.fromCamel
+
 /** What a function of the database takes as its one jsonb argument: with keys as columns are called. */
 export function snakeCased(argument: object) {
-  return Object.fromEntries(Object.entries(argument).map(([name, value]) => [postgres.fromCamel(name), value]))
+  return Object.fromEntries(Object.entries(argument).map(([name, value]) => [columnName(name), value]))
 }
 
 /** Element type and its array type, by their fixed ids in pg_type. */

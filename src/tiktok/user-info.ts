@@ -15,20 +15,6 @@ import {
 } from './answer.ts'
 import type { App } from './oauth.ts'
 
-/** null: not granted, not sent, or nonsense. Any field may be missing from a good answer (seen live). */
-export interface TikTokUser {
-  openId: string | null
-  /** The same person over all apps of one developer. */
-  unionId: string | null
-  displayName: string | null
-  /** Signed and short-lived: fetch the picture now or not at all. */
-  avatarUrl: string | null
-  username: string | null
-  /** The verified badge; it says nothing about the account's type. */
-  isVerified: boolean | null
-  followerCount: number | null
-}
-
 export type UserInfoAnswer =
   | { kind: 'ok'; user: TikTokUser; logId?: string }
   /** TikTok does not take this access token (any more). Whether the grant lives, only a refresh can tell. */
@@ -38,36 +24,16 @@ export type UserInfoAnswer =
   | { kind: 'throttled'; retryAfterSeconds: number }
   | { kind: 'unavailable'; reason: NotSentReason | AmbiguousReason; retryAfterSeconds?: number; logId?: string }
 
-/** The fields each scope opens (docs/tiktok.md §5), less those that nobody here shows. */
-const fieldsOfScope = {
-  'user.info.basic': ['open_id', 'union_id', 'display_name', 'avatar_url'],
-  'user.info.profile': ['username', 'is_verified'],
-  'user.info.stats': ['follower_count'],
+/** The fields we ask for and the scope that opens each (docs/tiktok.md §5). */
+export const scopeOfField = {
+  open_id: 'user.info.basic',
+  union_id: 'user.info.basic',
+  display_name: 'user.info.basic',
+  avatar_url: 'user.info.basic',
+  username: 'user.info.profile',
+  is_verified: 'user.info.profile',
+  follower_count: 'user.info.stats',
 } as const
-
-/**
- * Asks who the holder of this access token is.
- *
- * @param scopes those granted: a single field outside them fails the whole request
- */
-export async function userInfo(app: App, send: Send, accessToken: string, scopes: readonly string[]): Promise<UserInfoAnswer> {
-  const fields = Object.entries(fieldsOfScope).flatMap(([scope, names]) => (scopes.includes(scope) ? names : []))
-  if (fields.length === 0) return { kind: 'refused', error: 'scope_not_granted' }
-
-  const url = new URL('/v2/user/info/', app.apiBaseUrl)
-  url.searchParams.set('fields', fields.join(','))
-  const outcome = await send({ url, method: 'GET', headers: { authorization: `Bearer ${accessToken}` } })
-  if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.reason }
-
-  const answer = readObject(outcome)
-  if (typeof answer !== 'object') return withoutWords(outcome, answer)
-  const code = errorCodeOf(answer)
-  if (code !== undefined) return judgeError(outcome, answer, code)
-
-  const user = isObject(answer.data) ? User.safeParse(answer.data.user) : undefined
-  if (!user?.success) return withoutWords(outcome, 'foreign_body', answer)
-  return { kind: 'ok', user: user.data, ...logIdOf(outcome, answer) }
-}
 
 const line = (maxLength: number) =>
   z
@@ -77,15 +43,16 @@ const line = (maxLength: number) =>
     .nullable()
     .catch(null)
 
-/** More than there are people, and less than a number that is not exact. */
-const mostFollowers = 1e12
-
 const personId = z
   .string()
   .regex(/^[\x21-\x7e]{1,128}$/)
   .nullable()
   .catch(null)
 
+/** Above the number of people there are, and still an exact number. */
+const mostFollowers = 1e12
+
+/** null: not granted, not sent, or nonsense. Any field may be missing from a good answer (seen live). */
 const User = z
   .object({
     open_id: personId,
@@ -103,17 +70,43 @@ const User = z
       .catch(null),
     follower_count: wholeNumber(0, mostFollowers),
   })
-  .transform(
-    (user): TikTokUser => ({
-      openId: user.open_id,
-      unionId: user.union_id,
-      displayName: user.display_name,
-      avatarUrl: user.avatar_url,
-      username: user.username,
-      isVerified: user.is_verified,
-      followerCount: user.follower_count,
-    }),
-  )
+  .transform((user) => ({
+    openId: user.open_id,
+    /** the same person over all apps of one developer */
+    unionId: user.union_id,
+    displayName: user.display_name,
+    /** signed and short-lived: fetch the picture now or not at all */
+    avatarUrl: user.avatar_url,
+    username: user.username,
+    /** the verified badge; it says nothing about the account's type */
+    isVerified: user.is_verified,
+    followerCount: user.follower_count,
+  }))
+export type TikTokUser = z.infer<typeof User>
+
+/**
+ * Asks who the holder of this access token is.
+ *
+ * @param scopes those granted: a single field outside them fails the whole request
+ */
+export async function userInfo(app: App, send: Send, accessToken: string, scopes: readonly string[]): Promise<UserInfoAnswer> {
+  const fields = Object.entries(scopeOfField).flatMap(([field, scope]) => (scopes.includes(scope) ? [field] : []))
+  if (fields.length === 0) return { kind: 'refused', error: 'scope_not_granted' }
+
+  const url = new URL('/v2/user/info/', app.apiBaseUrl)
+  url.searchParams.set('fields', fields.join(','))
+  const outcome = await send({ url, method: 'GET', headers: { authorization: `Bearer ${accessToken}` } })
+  if (outcome.kind !== 'answered') return { kind: 'unavailable', reason: outcome.reason }
+
+  const answer = readObject(outcome)
+  if (typeof answer !== 'object') return withoutWords(outcome, answer)
+  const code = errorCodeOf(answer)
+  if (code !== undefined) return judgeError(outcome, answer, code)
+
+  const user = isObject(answer.data) ? User.safeParse(answer.data.user) : undefined
+  if (!user?.success) return withoutWords(outcome, 'foreign_body', answer)
+  return { kind: 'ok', user: user.data, ...logIdOf(outcome, answer) }
+}
 
 function judgeError(outcome: Answered, answer: Record<string, unknown>, code: string): UserInfoAnswer {
   const logId = logIdOf(outcome, answer)
