@@ -80,7 +80,7 @@ async function catalogOf(sql: postgres.Sql): Promise<Record<string, Record<strin
       a.attidentity as identity, pg_get_expr(d.adbin, d.adrelid) as default
     from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
       left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
-    where ${tables} order by 1, a.attnum`)
+    where ${tables} order by 1, 2`)
   const constraints = await sql.unsafe(`
     select c.relname as table, k.conname as name, pg_get_constraintdef(k.oid) as definition
     from pg_class c join pg_constraint k on k.conrelid = c.oid where ${tables} order by 1, 2`)
