@@ -1,11 +1,15 @@
-// Databases for tests: each has its own, copied from a template that was migrated once, on the server of this test run.
+// Databases for tests: each has its own, copied from a template that was migrated once, on the server of this test run. The
+// first test that asks for one starts the server, so that a test without a database pays nothing for it.
+import { fork } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { migrate } from '../src/db/migrate.ts'
-import { type RunningServer, serverFile } from './rig/running-server.ts'
+import { eventually } from './rig/eventually.ts'
+import type { Running } from './rig/postgres-keeper.ts'
 
 interface Teardown {
   teardown(work: () => unknown): unknown
@@ -32,7 +36,7 @@ async function createDatabase(t: Teardown, template: string): Promise<{ url: str
   const name = `test_${randomBytes(8).toString('hex')}`
   await onServer((sql) => sql.unsafe(`create database ${name} template ${template}`))
   t.teardown(() => onServer((sql) => sql.unsafe(`drop database if exists ${name} with (force)`)))
-  return { url: urlOf(name) }
+  return { url: await urlOf(name) }
 }
 
 /** Made under another name and renamed, so that it is only ever seen whole; the lock lets one test file make it. */
@@ -44,13 +48,13 @@ async function makeTemplate(template: string): Promise<void> {
     if (made) return
     await sql.unsafe(`drop database if exists ${draft} with (force)`)
     await sql.unsafe(`create database ${draft} template template0`)
-    await migrate(urlOf(draft))
+    await migrate(await urlOf(draft))
     await sql.unsafe(`alter database ${draft} rename to ${template}`)
   })
 }
 
 async function onServer<T>(work: (sql: postgres.Sql) => PromiseLike<T>): Promise<T> {
-  const sql = postgres(serverUrl(), { max: 1, onnotice: () => {} })
+  const sql = postgres(await serverUrl(), { max: 1, onnotice: () => {} })
   try {
     return await work(sql)
   } finally {
@@ -58,24 +62,50 @@ async function onServer<T>(work: (sql: postgres.Sql) => PromiseLike<T>): Promise
   }
 }
 
-function urlOf(database: string): string {
-  const url = new URL(serverUrl())
+async function urlOf(database: string): Promise<string> {
+  const url = new URL(await serverUrl())
   url.pathname = database
   return url.href
 }
 
-let knownServerUrl = process.env.TEST_DATABASE_URL
+let known: Promise<string> | undefined
 
-function serverUrl(): string {
-  if (!knownServerUrl) {
-    try {
-      const running = JSON.parse(readFileSync(serverFile(process.ppid), 'utf8')) as RunningServer
-      knownServerUrl = running.url
-    } catch (cause) {
-      throw new Error('No PostgreSQL for this test: run it with `npx tap test/…`, or set TEST_DATABASE_URL', { cause })
-    }
-  }
-  return knownServerUrl
+function serverUrl(): Promise<string> {
+  known ??= process.env.TEST_DATABASE_URL ? Promise.resolve(process.env.TEST_DATABASE_URL) : serverOfThisRun()
+  return known
+}
+
+/** Test files of one run share a server. Its keeper is started by whoever makes the file `….starting` first. */
+async function serverOfThisRun(): Promise<string> {
+  // Tap is the parent of its test files; a file that runs by itself is a run of its own.
+  const runnerPid = process.env.TAP_CHILD_ID === undefined ? process.pid : process.ppid
+  const folder = fileURLToPath(new URL('../.tap/postgres', import.meta.url))
+  const file = join(folder, `${runnerPid}.json`)
+  const read = async () => JSON.parse(await readFile(file, 'utf8').catch(() => 'null')) as Running | null
+  await mkdir(folder, { recursive: true })
+  await writeFile(`${file}.starting`, '', { flag: 'wx' }).then(
+    () => startKeeper(runnerPid, file),
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    },
+  )
+  let running = await read()
+  await eventually("the tests' PostgreSQL has started", async () => {
+    running = await read()
+    return running !== null
+  })
+  if (running && 'url' in running) return running.url
+  throw new Error(`The tests' PostgreSQL did not start: ${running?.trouble}`)
+}
+
+function startKeeper(runnerPid: number, file: string): void {
+  const keeper = fork(fileURLToPath(new URL('rig/postgres-keeper.ts', import.meta.url)), [String(runnerPid), file], {
+    detached: true,
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  })
+  keeper.disconnect()
+  keeper.unref()
 }
 
 function migrationsHash(): string {

@@ -1,26 +1,23 @@
-// Holds the PostgreSQL of one test run: started by postgres-up.ts, ended by postgres-down.ts, or by itself when the test
-// runner is gone, so that an aborted run leaves nothing behind.
-import { mkdtemp, rm } from 'node:fs/promises'
+// Holds the PostgreSQL of one test run: started by the first test that asks for a database (test/postgres.ts), and ended when
+// the test runner is gone, in whatever way, so that nothing is left behind.
+import { mkdtemp, realpath, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
-import type { RunningServer } from './running-server.ts'
 
-const [runnerPid, serverFile = ''] = process.argv.slice(2)
+/** What the keeper tells the tests of its run. */
+export type Running = { url: string } | { trouble: string }
+
+const [runnerPid = '', file = ''] = process.argv.slice(2)
 const dataDir = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-test-'))
 const settings = { max_connections: '300', shared_buffers: '256MB' }
-const postgres = await startEmbeddedPostgres({ dataDir, throwaway: true, settings })
+const postgres = await startEmbeddedPostgres({ dataDir, throwaway: true, settings }).catch(async (error) => {
+  await tell({ trouble: String(error) })
+  throw error
+})
+await tell({ url: postgres.url })
 
 let ending = false
-async function end(): Promise<void> {
-  if (ending) return
-  ending = true
-  await postgres.stop()
-  await rm(serverFile, { force: true })
-  await rm(dataDir, { recursive: true })
-  process.exit()
-}
-
 process.on('SIGTERM', end)
 process.on('SIGINT', end)
 setInterval(() => {
@@ -29,6 +26,19 @@ setInterval(() => {
   } catch {
     void end()
   }
-}, 500)
+}, 200)
 
-process.send?.({ url: postgres.url, keeperPid: process.pid, dataDir } satisfies RunningServer)
+/** Renamed into place, so that nobody reads half of it. */
+async function tell(what: Running): Promise<void> {
+  await writeFile(`${file}.new`, JSON.stringify(what), { mode: 0o600 })
+  await rename(`${file}.new`, file)
+}
+
+async function end(): Promise<void> {
+  if (ending) return
+  ending = true
+  const home = await realpath(join(dataDir, 'postgres'))
+  await postgres.stop()
+  for (const path of [file, `${file}.starting`, home, dataDir]) await rm(path, { recursive: true, force: true })
+  process.exit()
+}
