@@ -51,7 +51,7 @@ export const Account = z
       fetched_at: nullableTime.describe('The age of all of the above'),
       unavailable: z
         .partialRecord(z.enum(profileFieldNames), z.string())
-        .describe('What TikTok does not tell because a scope was not granted: the field, and the scope that would open it'),
+        .describe('Fields that TikTok does not tell because a scope was not granted, each with the scope that opens it'),
     }),
     account_type: z.object({
       value: z.enum(accountTypes),
@@ -119,7 +119,7 @@ export const Account = z
   })
 export type Account = z.infer<typeof Account>
 
-/** What showing an account takes. */
+/** What it takes to show an account. */
 export interface AccountDeps extends QuotaDeps {
   config: Pick<Config, 'publicUrl' | 'uploadLimitPerDay'> & { tiktok: Pick<Config['tiktok'], 'scopes'> }
 }
@@ -149,7 +149,7 @@ export async function pageOfAccounts(
 export async function labelAccount(deps: AccountDeps, id: string, label: string | null, actor: string): Promise<Account> {
   const changed = await setLabel(deps.db, id, label, actor)
   const account = await getAccount(deps, id)
-  if (!changed) throw new ServiceError('account_disconnected', 'A disconnected account keeps no label; connect it anew.')
+  if (!changed) throw new ServiceError('account_disconnected', 'A disconnected account has no label; connect it again first.')
   return account
 }
 
@@ -160,14 +160,11 @@ export async function pictureOf({ db }: { db: Db }, id: string): Promise<{ conte
   const row = await findAccount(db, id)
   if (!row) throw accountNotFound()
   if (row.status === 'disconnected')
-    throw new ServiceError('account_disconnected', 'The picture of a disconnected account is erased; connect the account anew.')
-  throw new ServiceError(
-    'account_not_found',
-    'The account is here, its picture is not: show it without one while `avatar_url` is null.',
-  )
+    throw new ServiceError('account_disconnected', 'The picture of a disconnected account is erased; connect the account again.')
+  throw new ServiceError('account_not_found', 'The account exists, but it has no picture: show none while `avatar_url` is null.')
 }
 
-/** Why an account is in its state, newest first. @throws ServiceError account_not_found */
+/** What happened to the account, newest first. @throws ServiceError account_not_found */
 export async function timelineOf({ db }: { db: Db }, id: string, page: { before?: number | undefined; limit: number }) {
   const rows = await readTimeline(db, id, page.before ?? null, page.limit + 1)
   if (rows.length === 0 && !(await findAccount(db, id))) throw accountNotFound()
@@ -187,7 +184,7 @@ async function toAccounts(deps: AccountDeps, rows: AccountRow[]): Promise<Accoun
 function toAccount({ config }: AccountDeps, row: AccountRow, quotas: ReadonlyMap<string, UploadQuota>): Account {
   const missingScopes = row.status === 'disconnected' ? [] : config.tiktok.scopes.filter((scope) => !row.scopes.includes(scope))
   const unavailable = row.status === 'disconnected' ? {} : missingFields(row.scopes)
-  // A scope that was taken back closes its fields at once, not only at the next look at the profile.
+  // A scope that was taken back hides its fields at once, not only when the profile is fetched again.
   const told = <T>(field: ProfileField, value: T): T | null => (field in unavailable ? null : value)
   const quota = quotas.get(row.id)
   if (!quota) throw new Error('Every account has a quota')

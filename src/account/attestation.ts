@@ -5,12 +5,12 @@ import { ServiceError } from '../errors.ts'
 export const accountTypes = ['creator', 'business'] as const
 export type AccountType = (typeof accountTypes)[number]
 
-/** Names the wording people agreed to; a changed sentence on the page needs a new version. */
+/** Names the wording that people agreed to. A changed sentence on the page needs a new version. */
 export const attestationVersion = '2026-11'
 
 /**
  * @throws ServiceError account_type_not_supported: personal accounts and anything else
- * @throws ServiceError age_not_confirmed: said no, as opposed to not having been asked yet
+ * @throws ServiceError age_not_confirmed: said no, which differs from not having been asked yet
  */
 export function checkAttestation(given: { accountType?: string | undefined; ageConfirmed?: boolean | undefined }): {
   accountType: AccountType | null

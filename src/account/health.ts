@@ -1,7 +1,10 @@
-// How an account is doing, in a verdict and reasons, and who can mend each.
+// How an account is doing: a verdict, the reasons, who can fix each, and a warning before its grant expires.
 import { z } from 'zod'
 import type { AccountRow, TroubleRow } from '../db/accounts.ts'
+import type { Db } from '../db/client.ts'
+import { announceExpiring } from '../db/expiring.ts'
 import { MendedBy } from '../failures.ts'
+import type { Log } from '../telemetry.ts'
 
 export const verdicts = ['healthy', 'expiring', 'degraded', 'reauthorization_required', 'disconnected'] as const
 
@@ -9,11 +12,14 @@ export const AccountHealth = z
   .object({
     verdict: z.enum(verdicts),
     reasons: z.array(z.object({ code: z.string(), mended_by: MendedBy })),
-    reauthorize_by: z.iso.datetime().nullable().describe("The refresh token's end: before it the person has to connect again"),
+    reauthorize_by: z.iso
+      .datetime()
+      .nullable()
+      .describe('When the refresh token expires: the person has to connect again before that'),
     checked_at: z.iso
       .datetime()
       .describe(
-        "When this was judged: by the database's clock, at this read, from what is recorded. When TikTok was last heard is `refreshed_at` of the token and `fetched_at` of the profile; `verify` asks it now",
+        "The time of this read, by the database's clock; the verdict is made from what is recorded. `refreshed_at` of the token and `fetched_at` of the profile say when TikTok was last asked; `verify` asks it now",
       ),
   })
   .meta({
@@ -24,12 +30,12 @@ export const AccountHealth = z
   })
 export type AccountHealth = z.infer<typeof AccountHealth>
 
-/** When people are told, in days before the end: a month ahead they can be asked kindly, a day ahead they have to be. */
+/** Days before the end on which people are warned. */
 export const warningDays = [30, 7, 1] as const
 
 type Reason = AccountHealth['reasons'][number]
 
-/** What may keep refreshes from working. */
+/** What can keep refreshes from working. */
 export const troubleCodes = [
   'tiktok_unavailable',
   'client_refused',
@@ -42,7 +48,7 @@ export interface Trouble extends Reason {
   code: (typeof troubleCodes)[number]
 }
 
-/** Judged by the database's clock as it stood when the row was read. The worst reason first. */
+/** Judged by the database's clock at the time of the read. The worst reason comes first. */
 export function healthOf(row: AccountRow, missingScopes: readonly string[]): AccountHealth {
   const active = row.status === 'active'
   const troubles = active ? troublesOf(row) : []
@@ -59,12 +65,12 @@ export function healthOf(row: AccountRow, missingScopes: readonly string[]): Acc
   }
 }
 
-/** What keeps refreshes from working just now; a token that is still live is served all the same. */
+/** What keeps refreshes from working now. A token that is still valid is handed out all the same. */
 export function troublesOf(row: TroubleRow): Trouble[] {
   const troubles: Trouble[] = []
   if (row.clientRefused) troubles.push(clientRefused)
   if (row.rejected)
-    troubles.push({ code: 'refresh_token_rejected', mended_by: 'time' }) // in its grace: not believed yet
+    troubles.push({ code: 'refresh_token_rejected', mended_by: 'time' }) // within the grace time: not believed yet
   else if ((row.failures ?? 0) > 0)
     troubles.push(operatorTroubles[row.failureCode ?? ''] ?? { code: 'tiktok_unavailable', mended_by: 'time' })
   else if (row.dry && !row.clientRefused) troubles.push({ code: 'tiktok_unavailable', mended_by: 'time' })
@@ -80,7 +86,7 @@ function endOf({ refreshExpiresAt, readAt }: AccountRow): Reason | undefined {
 
 const clientRefused: Trouble = { code: 'client_refused', mended_by: 'operator' }
 
-/** By the code of the last failed refresh; every other one is TikTok being away, and time mends it. */
+/** By the code of the last failed refresh. Every other code means that TikTok is away, which time fixes. */
 const operatorTroubles: Record<string, Trouble> = {
   credential_unreadable: { code: 'credential_unreadable', mended_by: 'operator' },
   foreign_open_id: { code: 'foreign_open_id', mended_by: 'operator' },
@@ -90,4 +96,17 @@ const operatorTroubles: Record<string, Trouble> = {
   invalid_scope: clientRefused,
   unsupported_grant_type: clientRefused,
   unsupported_response_type: clientRefused,
+}
+
+/** At once: no statement should lock many accounts when many expire on the same day. */
+const batch = 500
+
+/** Warns people ahead of time that they have to connect again; a round of the background. @returns how many were warned */
+export async function warnExpiring({ db, log, stopping }: { db: Db; log: Log; stopping: AbortSignal }): Promise<number> {
+  for (let count = 0; ; ) {
+    const warned = await announceExpiring(db, warningDays, batch)
+    for (const { accountId, warningDays: days } of warned) log.info('account expiry was announced', { accountId, count: days })
+    count += warned.length
+    if (warned.length < batch || stopping.aborted) return count
+  }
 }

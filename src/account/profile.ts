@@ -1,5 +1,5 @@
-// What a person looks like at TikTok, as far as the granted scopes tell. Never in the way of a token: every failure here
-// leaves the account connected and the profile as it was.
+// The person's profile at TikTok, as far as the granted scopes open it. It never gets in the way of a token: a failure leaves the
+// account connected and the profile as it was.
 import type { Db } from '../db/client.ts'
 import { awaitPicture, pauseProfiles, postponeProfile, saveAvatar, saveProfile } from '../db/profiles.ts'
 import type { Log } from '../telemetry.ts'
@@ -9,21 +9,21 @@ import { digest } from '../vault/digest.ts'
 
 export type ProfileOutcome =
   | 'fetched'
-  /** TikTok does not take this access token; whether the grant lives, only a refresh can tell */
+  /** TikTok refuses this access token; only a refresh can tell whether the grant is alive */
   | 'token_invalid'
-  /** TikTok takes the token and not the question: nothing that asking again would change */
+  /** TikTok accepts the token but not the question; asking again changes nothing */
   | 'refused'
-  /** there is nothing to ask: no user.info scope was granted */
+  /** no user.info scope was granted, so there is nothing to ask */
   | 'not_granted'
   | 'throttled'
   | 'unavailable'
 
 const daySeconds = 86_400
-/** The first wait after a failure; each is as long as the failing has lasted, up to a day. */
+/** The first wait after a failure. Later waits are as long as the failures have lasted, up to a day. */
 const firstRetrySeconds = 900
-/** The profile is there, only its picture is not: the question for its link is a question for the whole profile. */
+/** The profile is stored but its picture is not: a new link to it comes only with the whole profile. */
 const firstPictureRetrySeconds = 3600
-/** TikTok's windows are a minute wide, and the app's: nobody in the background asks within it. */
+/** TikTok's rate limits count per minute, for the whole app: the background does not ask within that minute. */
 const throttledSeconds = 60
 
 export interface Holder {
@@ -40,14 +40,14 @@ export interface ProfileDeps {
 }
 
 /**
- * Asks TikTok who this is, copies the picture (TikTok's own URLs die within hours) and stores both. A picture that is here and younger
- * than a day is not fetched again.
+ * Asks TikTok who this is, copies the picture (TikTok's own URLs expire within hours) and stores both. A picture younger than a day
+ * is not fetched again.
  */
 export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<ProfileOutcome> {
   const { db, tiktok, log } = deps
   const { accountId } = holder
   const about = { accountId }
-  // Up to an hour of jitter: accounts that were connected together need not be asked for together every day.
+  // Up to an hour of jitter, so that accounts that were connected together are not fetched together every day.
   const nextInSeconds = daySeconds + Math.random() * 3600
   const later = async (reason: string, outcome: ProfileOutcome, atLeastSeconds: number): Promise<ProfileOutcome> => {
     await postponeProfile(db, accountId, atLeastSeconds)
@@ -64,19 +64,19 @@ export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<P
     case 'ok':
       break
     case 'token_invalid':
-      // The refresh that this leads to will have its own word; a day, so that a TikTok that is wrong about it costs one refresh a day.
+      // This leads to a refresh, which tells more. A day, so that a wrong answer of TikTok's costs one refresh a day.
       return later(answer.kind, 'token_invalid', nextInSeconds)
     case 'refused':
       return later(answer.error, 'refused', nextInSeconds)
     case 'throttled':
-      // A longer wait is this account's own: whether everybody is meant, the next one asked finds out.
+      // A longer wait is kept by this account; the next account to ask finds out whether everybody is meant.
       await pauseProfiles(db, throttledSeconds)
       return later(answer.kind, 'throttled', Math.max(firstRetrySeconds, answer.retryAfterSeconds))
     case 'unavailable':
       return later(answer.reason, 'unavailable', Math.max(firstRetrySeconds, answer.retryAfterSeconds ?? 0))
   }
   const { openId, avatarUrl, ...profile } = answer.user
-  // Asked for with user.info.basic and then always told: without it this is no answer, and nothing of it replaces what we have.
+  // TikTok always sends open_id with user.info.basic. Without it the answer is not trusted, and nothing is replaced.
   if (openId === null && holder.scopes.includes('user.info.basic')) return later('foreign_body', 'unavailable', firstRetrySeconds)
   if (openId !== null && openId !== holder.openId) {
     log.error('user info was about another TikTok account', { ...about, logId: answer.logId })
@@ -101,5 +101,5 @@ async function copyPicture({ db, tiktok, log }: ProfileDeps, accountId: string, 
   if (answer.kind !== 'refused') await awaitPicture(db, accountId, firstPictureRetrySeconds)
 }
 
-/** The link without its signature, which is another one every time; hashed, because an address at a CDN is nobody's business. */
+/** A digest of the link without its signature, which differs every time. */
 const sourceOf = (url: string) => digest(url.split('?', 1)[0] ?? '')

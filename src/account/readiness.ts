@@ -1,5 +1,5 @@
-// "Can this account take an upload, or several, now or later?" answered in one call and one statement. It asks what a reservation
-// and a vend would ask, in their words, but takes and hands out nothing.
+// "Can this account take uploads, now or at a later time?" answered by one call and one statement. It checks what a reservation and
+// a vend would check, without taking or handing out anything.
 import { z } from 'zod'
 import { findOutlook, type Outlook } from '../db/uploads.ts'
 import { MendedBy } from '../failures.ts'
@@ -20,15 +20,15 @@ export const UploadReadiness = z
           ...troubleCodes,
         ]),
         mended_by: MendedBy,
-        retry_at: z.iso.datetime().nullable().describe('When time may have mended it; null: time alone does not'),
+        retry_at: z.iso.datetime().nullable().describe('When waiting may have fixed it; null: waiting alone does not help'),
       }),
     ),
     token_valid_until: z.iso
       .datetime()
       .nullable()
-      .describe('Until when access tokens can be had without the person; null: there is none, or TikTok named no end'),
+      .describe('Until when access tokens are available without the person; null: there is no token, or TikTok named no end'),
     upload_quota: UploadQuota.describe(
-      'As it stands at that moment, if nobody reserves in between; looking ahead, what is reserved now counts as uploaded',
+      'As it will be at that time if nobody reserves in between; what is reserved now counts as uploaded',
     ),
   })
   .meta({
@@ -49,8 +49,8 @@ export const uploadScope = 'video.upload'
 const away: Trouble = { code: 'tiktok_unavailable', mended_by: 'time' }
 
 /**
- * @param question.count uploads that are wanted
- * @param question.at when; a moment that has passed means now
+ * @param question.count how many uploads are wanted
+ * @param question.at when; a time in the past means now
  * @throws ServiceError account_not_found | account_disconnected
  */
 export async function readinessOf(
@@ -88,12 +88,12 @@ function tokenBlockers(outlook: Outlook): Blocker[] {
   return blockers
 }
 
-/** What a vend would meet that has to refresh first, because the present token is over by then. */
+/** What would stop a vend that has to refresh first, because the present token has expired by then. */
 function refreshBlockers(outlook: Outlook): Blocker[] {
   const { at, accessExpiresAt, nextRefreshAt } = outlook
   if (accessExpiresAt === null || accessExpiresAt > at) return []
   const retryAt = nextRefreshAt !== null && nextRefreshAt > at ? nextRefreshAt.toISOString() : null
-  // Whether TikTok is still away when it is asked next, nobody knows; of the other troubles time alone mends none.
+  // TikTok may be back when it is asked next; the other troubles do not end by waiting alone.
   const lasting = troublesOf(outlook).filter(({ code }) => code !== away.code)
   if (lasting.length > 0)
     return lasting.map((trouble) => ({ ...trouble, retry_at: trouble.mended_by === 'time' ? retryAt : null }))
@@ -102,12 +102,12 @@ function refreshBlockers(outlook: Outlook): Blocker[] {
 
 function quotaBlockers({ remaining, allFreeAt, closedBy }: Outlook, count: number): Blocker[] {
   if (remaining >= count) return []
-  // More than a day's limit at once: no waiting makes that fit.
+  // More than a day's limit at once: waiting cannot help.
   const mendedBy = allFreeAt === null ? 'caller' : menderOf(closedBy)
   return [{ code: 'upload_quota_exhausted', mended_by: mendedBy, retry_at: allFreeAt?.toISOString() ?? null }]
 }
 
-/** The refresh token's end; with an unknown outcome of the last refresh the present token's, which is still handed out (F01). */
+/** When the refresh token expires. After an unknown outcome, when the access token does, which is still handed out (F01). */
 function tokenEnd({ status, statusReason, accessExpiresAt, refreshExpiresAt }: Outlook): Date | null {
   if (status === 'active') return refreshExpiresAt
   return statusReason === 'refresh_outcome_unknown' ? accessExpiresAt : null

@@ -1,5 +1,5 @@
 // All that happens when nobody asks, started and stopped together.
-import { warnExpiring } from '../account/expiring.ts'
+import { warnExpiring } from '../account/health.ts'
 import type { Config } from '../config.ts'
 import type { GrantDeps } from '../connect/grant.ts'
 import type { Db } from '../db/client.ts'

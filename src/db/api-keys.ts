@@ -1,4 +1,4 @@
-// The statements of API keys. Only a hash is stored; the key itself is shown once, by the command that made it.
+// The statements of API keys. Only a hash is stored; the key itself is shown once, by the command that creates it.
 import type { Db } from './client.ts'
 
 export interface ApiKeyRow {
@@ -77,4 +77,18 @@ export async function revokeOtherApiKeys(db: Db, kept: string[], actor: string):
 /** Coarse on purpose: once a minute and process is enough to see which keys are dead. */
 export async function touchApiKey(db: Db, id: string): Promise<void> {
   await db.run('touch_api_key', (sql) => sql`update api_keys set last_used_at = now() where id = ${id}`)
+}
+
+/**
+ * Counts the accounts that a key has read in the last ten minutes, in the database, so that the count is exact over all replicas.
+ *
+ * @returns null: go on; otherwise in how many seconds the next place is free
+ * @see functions/admit_read.sql
+ */
+export async function admitRead(db: Db, keyId: string, accountId: string, cap: number): Promise<number | null> {
+  const rows = await db.run(
+    'admit_read',
+    (sql) => sql<{ waitSeconds: number | null }[]>`select admit_read(${keyId}, ${accountId}, ${cap}) as wait_seconds`,
+  )
+  return rows[0]?.waitSeconds ?? null
 }

@@ -92,3 +92,22 @@ export async function readChanges(
     patience,
   )
 }
+
+/** The audit and the timeline have daily partitions: created ahead, dropped when their time is over. */
+const daysAhead = 7
+
+export async function ensurePartitions(db: Db): Promise<number> {
+  const rows = await db.run(
+    'ensure_partitions',
+    (sql) => sql<{ made: number }[]>`select ensure_daily_partitions(${daysAhead}) as made`,
+  )
+  return rows[0]?.made ?? 0
+}
+
+export async function dropOldPartitions(db: Db, parent: 'token_reads' | 'timeline', keptDays: number): Promise<number> {
+  const rows = await db.run(
+    'drop_partitions',
+    (sql) => sql<{ dropped: number }[]>`select drop_daily_partitions(${parent}, ${keptDays}) as dropped`,
+  )
+  return rows[0]?.dropped ?? 0
+}

@@ -1,9 +1,10 @@
-// Retention: partitions ahead, dead sessions and their secrets gone, and nothing kept for longer than was promised.
+// Retention: partitions are created ahead, secrets of dead sessions erased, and nothing is kept longer than promised.
+
+import { dropOldPartitions, ensurePartitions } from '../db/audit.ts'
 import type { Db } from '../db/client.ts'
 import { eraseStaleCodes, purgeSessions } from '../db/connect-sessions.ts'
 import { purgeEvents } from '../db/events.ts'
 import { purgeNotices } from '../db/notices.ts'
-import { dropOldPartitions, ensurePartitions } from '../db/partitions.ts'
 import { purgeUploadGates, purgeUploads } from '../db/uploads.ts'
 import type { Log } from '../telemetry.ts'
 
@@ -11,18 +12,18 @@ const batch = 500
 
 /** As docs/operators.md tells it. */
 export const keptDays = {
-  /** Every handed-out token can be looked up for three months, every account's story for as long. */
+  /** Every handed-out token and every account's timeline can be looked up for three months. */
   audit: 90,
   sessions: 1,
-  /** Ten tries at a delivery take three days; a reader that was away for longer than this lists the accounts anew. */
+  /** Ten delivery attempts take three days. A reader that was away for longer than this lists the accounts again. */
   events: 30,
   /** Replays are recognised for longer than their signature would be believed (S52). */
   notices: 30,
-  /** From the end of its hold: a slot is counted for a day; a repeated Idempotency-Key finds its reservation for a week. */
+  /** From when the slot is free again; until then and a week on, a repeated Idempotency-Key finds its reservation. */
   uploads: 7,
 }
 
-/** Ends after its batch when the process is asked to end: what is left is there at the next start. */
+/** Stops after the current batch when the process is asked to end; the next start continues. */
 export async function applyRetention({ db, log, stopping }: { db: Db; log: Log; stopping: AbortSignal }): Promise<void> {
   /** In batches, so that no statement holds many rows for long. @returns how many in all */
   async function whole(purge: (limit: number) => Promise<number>): Promise<number> {

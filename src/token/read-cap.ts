@@ -1,7 +1,7 @@
-// Limits what a stolen key can read: so many accounts in ten minutes, counted over all replicas.
+// Limits what a stolen key can read: a number of different accounts in ten minutes, counted over all replicas.
 import type { Config } from '../config.ts'
+import { admitRead } from '../db/api-keys.ts'
 import type { Db } from '../db/client.ts'
-import { admitRead } from '../db/read-windows.ts'
 import { ServiceError } from '../errors.ts'
 import type { Refusals } from '../refusals.ts'
 
@@ -12,9 +12,9 @@ export interface ReadCapDeps {
 }
 
 /**
- * Lets a key read one more account, or one it has read lately. Off, it costs nothing.
+ * Lets a key read one more account, or one it has read recently. Costs nothing while it is off.
  *
- * @throws ServiceError rate_limited with the time until the next place comes free
+ * @throws ServiceError rate_limited with the time until the key may read another account
  */
 export async function admitReader(
   { db, config, refusals }: ReadCapDeps,

@@ -1,7 +1,7 @@
 // How an account is doing, who can mend it, and that nobody is surprised: warned in time, looked at daily, asked about on demand.
 import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
-import { warnExpiring } from '../../src/account/expiring.ts'
+import { warnExpiring } from '../../src/account/health.ts'
 import { createRefreshAhead } from '../../src/background/refresh-ahead.ts'
 import { openBreaker } from '../../src/db/circuit-breakers.ts'
 import { believeRejections } from '../../src/token/refresh.ts'

@@ -2,8 +2,14 @@
 import postgres from 'postgres'
 import t from 'tap'
 import { startApp } from '../../src/app.ts'
-import { ownerInAuditLog, readChanges, readTokenReads, type TokenRead } from '../../src/db/audit.ts'
-import { dropOldPartitions, ensurePartitions } from '../../src/db/partitions.ts'
+import {
+  dropOldPartitions,
+  ensurePartitions,
+  ownerInAuditLog,
+  readChanges,
+  readTokenReads,
+  type TokenRead,
+} from '../../src/db/audit.ts'
 import { applyRetention } from '../../src/operate/retention.ts'
 import { createLog } from '../../src/telemetry.ts'
 import { freshDatabase } from '../postgres.ts'
