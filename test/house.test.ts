@@ -143,6 +143,17 @@ t.test('rooms are called after what they hold, and none re-exports others', asyn
   t.strictSame(barrels, [])
 })
 
+t.test('every file begins with what it is for', async (t) => {
+  const places = ['src', 'test', 'bench', 'docs', 'examples', 'packages', 'tools']
+  const silent = places.flatMap((place) =>
+    readdirSync(join(repository, place), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts') && !path.includes('node_modules'))
+      .map((path) => join(place, path))
+      .filter((path) => !/^(#!.*\n)?(\/\/ |\/\*\*)/.test(readFileSync(join(repository, path), 'utf8'))),
+  )
+  t.strictSame(silent, [])
+})
+
 t.test('the service runs without development and optional packages', async (t) => {
   const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'))
   const packageOf = (name: string) => name.split('/', /^(@|\.)/.test(name) ? 2 : 1).join('/')

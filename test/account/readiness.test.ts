@@ -1,3 +1,4 @@
+// Whether an account could take an upload now or at a given moment, and what stands in the way.
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { readinessOf } from '../../src/account/readiness.ts'

@@ -1,3 +1,4 @@
+// Token sets are refreshed before anybody needs them, by whichever replica comes by, and slowly while TikTok is down.
 import t from 'tap'
 import { Bucket } from '../../src/background/bucket.ts'
 import { createRefreshAhead, measureRefreshing } from '../../src/background/refresh-ahead.ts'

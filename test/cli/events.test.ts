@@ -1,3 +1,4 @@
+// What operators do about events and notices at the command line: list, look, send again, enable.
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,4 @@
+// The guard between the service and PostgreSQL: every statement ends, and no broken connection is used twice.
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { type Db, type DbEvent, type DbOptions, openDb } from '../../src/db/client.ts'

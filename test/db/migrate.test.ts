@@ -1,3 +1,4 @@
+// Tables and functions are installed once, however many processes start, and a failure leaves nothing half done.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

@@ -1,3 +1,4 @@
+// What the other tests stand on: each gets a database of its own.
 import postgres from 'postgres'
 import t from 'tap'
 import { emptyDatabase, freshDatabase } from '../postgres.ts'

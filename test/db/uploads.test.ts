@@ -1,3 +1,4 @@
+// Upload slots in the database: exactly the limit is given out, whatever comes at once and in whatever order.
 import fc from 'fast-check'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'

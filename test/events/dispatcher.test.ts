@@ -1,3 +1,4 @@
+// Events are pushed, signed and in time, to receivers that are slow, down or gone.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import dns from 'node:dns'

@@ -1,3 +1,4 @@
+// The page about events says what the code does, and a receiver that cannot be right stops the start.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'

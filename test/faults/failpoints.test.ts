@@ -1,3 +1,4 @@
+// The tool of the fault tests: a process dies on the line that was named, and only when it was armed.
 import t from 'tap'
 import { freshDatabase } from '../postgres.ts'
 import { violations } from '../rig/invariants.ts'

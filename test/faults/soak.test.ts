@@ -1,3 +1,4 @@
+// Everything that can go wrong, at random for a few seconds: the invariants hold.
 import t from 'tap'
 import { freshDatabase } from '../postgres.ts'
 import { startRig } from '../rig/rig.ts'

@@ -1,3 +1,4 @@
+// The feed of events: everything that happens, in an order that a poller can rely on.
 import postgres from 'postgres'
 import t from 'tap'
 import { type EventType, eventPayloads, eventTypes } from '../../src/events/events.ts'

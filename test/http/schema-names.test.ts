@@ -1,3 +1,4 @@
+// How schemas are called in the OpenAPI file.
 import t from 'tap'
 import { nameSchemasOnce } from '../../src/http/schema-names.ts'
 

@@ -1,3 +1,4 @@
+// Upload slots over HTTP: reserve, commit, release, and what a refusal says.
 import t from 'tap'
 import type { UploadReadiness } from '../../src/account/readiness.ts'
 import type { Problem } from '../../src/errors.ts'

@@ -1,3 +1,4 @@
+// TikTok's notices at the door: genuine ones are kept and answered, others leave no trace.
 import t from 'tap'
 import { startApp } from '../../src/app.ts'
 import { listNotices } from '../../src/db/notices.ts'

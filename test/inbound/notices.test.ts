@@ -1,3 +1,4 @@
+// What a notice of TikTok does to an account, also when it is late, old or about an earlier grant.
 import postgres from 'postgres'
 import t from 'tap'
 import type { Parts } from '../../src/app.ts'

@@ -1,3 +1,4 @@
+// The journal of token answers: what was answered survives a crash, a bad disk and a forger.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'

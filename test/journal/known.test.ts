@@ -1,3 +1,4 @@
+// The newest generation the journal knows of each account.
 import t from 'tap'
 import { KnownGenerations } from '../../src/journal/known.ts'
 

@@ -1,3 +1,4 @@
+// One call to a stranger: its deadlines, its limits, and whether it can have been sent.
 import { createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import t, { type Test } from 'tap'

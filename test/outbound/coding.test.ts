@@ -1,3 +1,4 @@
+// Answers of strangers are read in whatever coding and charset they come, within the limits.
 import type { ServerResponse } from 'node:http'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import t, { type Test } from 'tap'

@@ -1,3 +1,4 @@
+// Links from outside lead to the public internet and never home.
 import t from 'tap'
 import { AddressNotAllowed, isPrivateLiteral, isPublicAddress, lookupPublic } from '../../src/outbound/public-address.ts'
 import { createTikTok } from '../../src/tiktok/client.ts'

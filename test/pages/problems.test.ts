@@ -1,3 +1,4 @@
+// docs/problems.md says every code there is.
 import t from 'tap'
 import { failureCodes } from '../../src/failures.ts'
 import { problemsFile } from '../../src/pages/problems.ts'

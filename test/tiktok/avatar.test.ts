@@ -1,3 +1,4 @@
+// Pictures come from TikTok only, as pictures, and not without end.
 import nock from 'nock'
 import t from 'tap'
 import { tiktokAnswering } from './loopback.ts'

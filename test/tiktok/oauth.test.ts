@@ -1,3 +1,4 @@
+// What goes out to TikTok's OAuth, byte for byte.
 import t from 'tap'
 import { createTikTok, type RevokeAnswer } from '../../src/tiktok/client.ts'
 import { grant, json, tiktokAnswering } from './loopback.ts'

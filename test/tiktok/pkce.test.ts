@@ -1,3 +1,4 @@
+// PKCE as RFC 7636 says it, and as TikTok says it.
 import t from 'tap'
 import { challengeOf, createVerifier } from '../../src/tiktok/pkce.ts'
 

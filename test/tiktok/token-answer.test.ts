@@ -1,3 +1,4 @@
+// How an answer about tokens is read: what counts as a grant, a refusal, and as nothing that can be relied on.
 import * as fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { judgeToken, type TokenAnswer } from '../../src/tiktok/token-answer.ts'

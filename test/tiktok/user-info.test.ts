@@ -1,3 +1,4 @@
+// How a profile is asked for and read.
 import t, { type Test } from 'tap'
 import { json, tiktokAnswering } from './loopback.ts'
 import { reply, type Script, scriptedTikTok } from './scripted.ts'

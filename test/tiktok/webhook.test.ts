@@ -1,3 +1,4 @@
+// Which notices bear TikTok's signature.
 import { createHmac } from 'node:crypto'
 import * as fc from 'fast-check'
 import t from 'tap'

@@ -1,3 +1,4 @@
+// A refresh token is spent once, and every caller learns how it went.
 import t from 'tap'
 import { refreshOutcomes } from '../../src/telemetry.ts'
 import { violations } from '../rig/invariants.ts'

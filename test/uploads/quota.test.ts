@@ -1,3 +1,4 @@
+// Upload slots over time: used, given back, late, and free again after 24 hours.
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { readinessOf } from '../../src/account/readiness.ts'

@@ -1,3 +1,4 @@
+// Digests and random tokens.
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'

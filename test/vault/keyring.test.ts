@@ -1,3 +1,4 @@
+// Which vault keys are taken, and what is said about those that are not.
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { inspect } from 'node:util'

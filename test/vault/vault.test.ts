@@ -1,3 +1,4 @@
+// What is sealed opens in its place and nowhere else.
 import { createCipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import fc from 'fast-check'

@@ -1,3 +1,4 @@
+// TikTok's consent page: what a person decides, and what comes back to the app.
 import t from 'tap'
 import { authorizeUrl, connect, consent, redirectUri, simulatorFor } from './app.ts'
 

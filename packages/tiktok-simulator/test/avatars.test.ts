@@ -1,3 +1,4 @@
+// Pictures of the cast, behind links that die.
 import { createHash } from 'node:crypto'
 import { inflateSync } from 'node:zlib'
 import t from 'tap'

@@ -1,3 +1,4 @@
+// The simulator as a program: what it says and how it ends.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'

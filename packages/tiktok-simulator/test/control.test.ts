@@ -1,3 +1,4 @@
+// What scripts and tests may do to the simulator: decide, step its clock, look inside.
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { authorizeUrl, connect, exchange, postForm, refresh, sim, simulatorFor, userInfo } from './app.ts'

@@ -1,3 +1,4 @@
+// docs/simulator.md says what the simulator takes.
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { Settings } from '../src/settings.ts'

@@ -1,3 +1,4 @@
+// Scripted faults: refusals, late, broken and huge answers, and what they cost.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'

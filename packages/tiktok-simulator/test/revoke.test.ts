@@ -1,3 +1,4 @@
+// Revoking a grant, by the app and by the person.
 import t from 'tap'
 import { connect, receiverFor, refresh, revoke, sim, simulatorFor, userInfo } from './app.ts'
 

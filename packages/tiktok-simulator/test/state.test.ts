@@ -1,3 +1,4 @@
+// What the simulator keeps in its file between two starts.
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'

@@ -1,3 +1,4 @@
+// Codes and refresh tokens are exchanged by the rules TikTok states.
 import { createHash } from 'node:crypto'
 import t from 'tap'
 import { allScopes, connect, consent, exchange, postForm, redirectUri, refresh, simulatorFor, userInfo } from './app.ts'

@@ -1,3 +1,4 @@
+// An upload as a draft, from init to the notice.
 import t from 'tap'
 import { connect, consent, exchange, receiverFor, simulatorFor } from './app.ts'
 

@@ -1,3 +1,4 @@
+// What TikTok tells about a person, field by field and scope by scope.
 import t from 'tap'
 import { connect, consent, exchange, sim, simulatorFor, userInfo } from './app.ts'
 

@@ -1,3 +1,4 @@
+// Notices: signed, repeated, forged and lost.
 import { createHmac } from 'node:crypto'
 import t from 'tap'
 import { connect, receiverFor, sim, simulatorFor } from './app.ts'
