@@ -7,17 +7,19 @@ import { type FailureCode, failureCodes, failures, MendedBy } from './failures.t
  *
  * @param detail one sentence for a person: what to do next. It never holds a token, a code or a request body.
  * @param options.retryAfterSeconds when trying again makes sense; 429 and 503 always say one, 1 s unless given
+ * @param options.back where a person can go back to; only pages show it
  * @param options.facts extension members of the problem, such as the connect session that failed
  */
 export class ServiceError extends Error {
   readonly code: FailureCode
   readonly retryAfterSeconds: number | undefined
   readonly facts: Record<string, unknown>
+  readonly back: string | undefined
 
   constructor(
     code: FailureCode,
     detail: string,
-    options: { cause?: unknown; retryAfterSeconds?: number; facts?: Record<string, unknown> } = {},
+    options: { cause?: unknown; retryAfterSeconds?: number; facts?: Record<string, unknown>; back?: string } = {},
   ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'ServiceError'
@@ -25,6 +27,7 @@ export class ServiceError extends Error {
     const { status } = failures[code]
     this.retryAfterSeconds = status === 429 || status === 503 ? Math.max(1, Math.ceil(options.retryAfterSeconds ?? 1)) : undefined
     this.facts = options.facts ?? {}
+    this.back = options.back
   }
 }
 

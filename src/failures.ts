@@ -64,7 +64,7 @@ export const failures = {
     status: 400,
     mendedBy: 'user',
     title: 'The state is unknown or already used',
-    remedy: 'Start again with a new connect session. Reloading the callback page causes this.',
+    remedy: 'Start again with a new connect session. This service did not issue the `state`, or has deleted it.',
     page: {
       title: 'This step was already done',
       text: 'You may have gone back or reloaded. Go to the app you came from to see the result, or start again there.',

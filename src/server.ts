@@ -11,7 +11,7 @@ import { openApiKeys } from './http/api-keys.ts'
 import { guardRoutes } from './http/auth.ts'
 import { type ConnectSessionRouteDeps, connectSessionRoutes } from './http/connect-sessions.ts'
 import { eventRoutes } from './http/events.ts'
-import { answerFailure, answerUnreadable, handleFailures } from './http/failures.ts'
+import { answerFailure, answerUnreadable, handleFailures, routeNotFound } from './http/failures.ts'
 import { limitRequests } from './http/limits.ts'
 import { describeApi, openDocs } from './http/openapi.ts'
 import { type OperationRouteDeps, operationRoutes } from './http/operations.ts'
@@ -23,8 +23,9 @@ import { newId } from './ids.ts'
 import type { EraseDeps } from './operate/erase.ts'
 import { type BrowserRouteDeps, browserRoutes } from './pages/browser.ts'
 import { type ConnectPageRouteDeps, connectPageRoutes } from './pages/connect-page.ts'
-import { answerFailureOnPage } from './pages/failures.ts'
+import { answerFailureOnPage, isForPeople } from './pages/failures.ts'
 import { type OwnAccountRouteDeps, ownAccountRoutes } from './pages/own-accounts.ts'
+import { refusePrefetch } from './pages/page.ts'
 import { problemRoutes } from './pages/problems.ts'
 import type { VendDeps } from './token/vend.ts'
 import type { UploadDeps } from './uploads/reservations.ts'
@@ -87,6 +88,10 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   takeOnlyJson(app)
   takeOnlyWhatIsNamed(app)
   handleFailures(app, log)
+  app.setNotFoundHandler((request, reply) => {
+    if (isForPeople(request)) return answerFailureOnPage(deps, routeNotFound(), request, reply)
+    return answerFailure(log, routeNotFound(), request, reply)
+  })
 
   await app.register(cookie)
   const limits = await limitRequests(app, deps)
@@ -123,6 +128,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   await app.register(operationRoutes, deps)
   await app.register(async (pages) => {
     pages.setErrorHandler((error, request, reply) => answerFailureOnPage(deps, error, request, reply))
+    refusePrefetch(pages, deps)
     await pages.register(formbody, { bodyLimit: 16 * 1024 })
     await pages.register(browserRoutes, deps)
     await pages.register(connectPageRoutes, deps)

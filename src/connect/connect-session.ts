@@ -102,10 +102,14 @@ export async function sessionOfLink({ db }: { db: Db }, linkSecret: string): Pro
   if (!session)
     throw new ServiceError('session_invalid', 'This link is not valid. Go back to where you came from and start again.')
   if (session.over && session.status !== 'completed') {
-    throw new ServiceError('session_expired', 'This link is too old. Go back to where you came from and start again.')
+    throw new ServiceError('session_expired', 'This link is too old. Go back to where you came from and start again.', {
+      back: wayBack(session),
+    })
   }
   if (session.status !== 'pending' && session.status !== 'authorizing') {
-    throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.')
+    throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.', {
+      back: wayBack(session),
+    })
   }
   return session
 }
@@ -133,6 +137,25 @@ export function statusOf(session: ConnectSession): (typeof sessionStatuses)[numb
 /** Why a failed session failed; an abandoned exchange may have spent its code, so the code is never used again (F38). */
 export function errorOf(session: ConnectSession): string | null {
   return session.abandoned ? 'tiktok_rejected' : session.error
+}
+
+/** The return URL that was fixed with the session, and what the web app is told there. */
+export function returnUrl(session: ConnectSession, facts: Record<string, string>): string {
+  const url = new URL(session.returnUrl)
+  url.searchParams.set('connect_session', session.id)
+  for (const [name, value] of Object.entries(facts)) url.searchParams.set(name, value)
+  return url.href
+}
+
+/** For a person who leaves: the web app is told `failed` as always, `closed` for everything else. */
+export function wayBack(session: ConnectSession): string {
+  if (statusOf(session) !== 'failed') return returnUrl(session, { status: 'closed' })
+  return returnUrl(session, { status: 'failed', error: errorOf(session) ?? 'tiktok_rejected' })
+}
+
+/** They may know where people are sent back to, but not what the web app wrote into it. */
+export function wayBackForStrangers({ returnUrl }: ConnectSession): string {
+  return returnUrl.split('?', 1)[0] ?? returnUrl
 }
 
 function checkReturnUrl(returnUrl: string, allowed: readonly string[]): void {

@@ -10,7 +10,7 @@ import { accountNotFound, ServiceError } from '../errors.ts'
 import type { Refusals } from '../refusals.ts'
 import { nextSlotsOf } from '../uploads/quota.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'
-import { sessionOfLink } from './connect-session.ts'
+import { sessionOfLink, wayBack, wayBackForStrangers } from './connect-session.ts'
 
 export interface VisitDeps {
   db: Db
@@ -65,7 +65,9 @@ export async function actInVisit(deps: VisitDeps, pass: Pass): Promise<ConnectSe
   if (!(await bindSession(deps.db, session.id, digest(pass.visitorSecret)))) {
     // Lost a race: another browser acted, or the session went on, since the read above.
     checkBrowser(deps, await sessionOfLink(deps, pass.linkSecret), pass)
-    throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.')
+    throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.', {
+      back: wayBack(session),
+    })
   }
   return session
 }
@@ -76,7 +78,9 @@ export function checkBrowser({ refusals }: Pick<VisitDeps, 'refusals'>, session:
   if (pass !== null && sameDigest(digest(pass.visitorSecret), session.visitorHash)) return
   const facts = { sessionId: session.id }
   refusals.note({ kind: 'browser_mismatch', event: 'connect link came from another browser', who: session.id, facts })
-  throw new ServiceError('browser_mismatch', 'This link is in use in another browser. Go on there, or start again.')
+  throw new ServiceError('browser_mismatch', 'This link is in use in another browser. Go on there, or start again.', {
+    back: wayBackForStrangers(session),
+  })
 }
 
 /** What every form of the page carries, and no other site can know: the cookie alone is sent by the browser whoever asks for it. */

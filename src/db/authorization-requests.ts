@@ -50,6 +50,8 @@ export interface ConsumedState {
   used: boolean
   expired: boolean
   browserFits: boolean
+  /** another state of the session brought the code */
+  superseded: boolean
 }
 
 /**
@@ -66,7 +68,7 @@ export async function consumeState(db: Db, stateHash: string, bindingHash: strin
         returning state_hash
       )
       select r.session_id, r.sealed_verifier, r.reconnect_account_id, exists (select 1 from consumed) as consumed,
-        r.consumed_at is not null as used, r.expires_at <= now() as expired, coalesce(r.binding_hash = ${bindingHash}, false) as browser_fits
+        r.consumed_at is not null as used, r.expires_at <= now() as expired, coalesce(r.binding_hash = ${bindingHash}, false) as browser_fits, r.binding_hash = '' as superseded
       from authorization_requests r where r.state_hash = ${stateHash}`,
   )
   return rows[0]

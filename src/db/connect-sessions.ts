@@ -120,6 +120,7 @@ export async function holdCode(
   db: Db,
   held: {
     sessionId: string
+    stateHash: string
     sealedCode: string
     sealedVerifier: string | null
     confirmHash: string | null
@@ -134,13 +135,39 @@ export async function holdCode(
         where s.id = ${held.sessionId} and (s.reconnect_account_id is null or s.account_type is null or s.age_confirmed_at is null)
       ), unchosen as (
         select id, account_type, age_confirmed_at, attestation_version from connect_sessions where id = ${held.sessionId} and not exists (select 1 from chosen)
-      )
+      ), held as (
       update connect_sessions s set status = 'awaiting_completion', sealed_code = ${held.sealedCode}, sealed_verifier = ${held.sealedVerifier},
         confirm_hash = ${held.confirmHash}, expires_at = greatest(expires_at, now() + make_interval(secs => ${completionLifeSeconds})),
         reconnect_account_id = coalesce(s.reconnect_account_id, ${held.reconnectAccountId}), account_type = said.account_type,
         age_confirmed_at = said.age_confirmed_at, attestation_version = said.attestation_version
       from (select * from chosen union all select * from unchosen) said
-      where s.id = said.id and s.status = 'authorizing' returning 1`,
+      where s.id = said.id and s.status = 'authorizing' returning s.id
+      ), superseded as (
+        -- From here on the session belongs to the browser that brought the code: no other may come again in its name.
+        update authorization_requests r set binding_hash = '' from held where r.session_id = held.id and r.state_hash <> ${held.stateHash}
+      )
+      select 1 from held`,
+  )
+  return rows.length > 0
+}
+
+/**
+ * A confirm token in place of the present one, for the browser that brought the code.
+ *
+ * @returns false when the present one is another by now, another state brought the code, or the session can no longer be completed
+ */
+export async function replaceConfirm(
+  db: Db,
+  sessionId: string,
+  { stateHash, presentHash, confirmHash }: { stateHash: string; presentHash: string; confirmHash: string },
+): Promise<boolean> {
+  const rows = await db.run(
+    'replace_confirm',
+    (sql) => sql`
+      update connect_sessions s set confirm_hash = ${confirmHash}
+      where id = ${sessionId} and confirm_hash = ${presentHash} and status in ('awaiting_completion', 'exchanging', 'completed')
+        and exists (select 1 from authorization_requests r where r.state_hash = ${stateHash} and r.session_id = s.id and r.binding_hash <> '')
+      returning 1`,
   )
   return rows.length > 0
 }

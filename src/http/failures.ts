@@ -8,13 +8,11 @@ import { failures } from '../failures.ts'
 import { newId } from '../ids.ts'
 import type { Log } from '../telemetry.ts'
 
-/** Registers the error and not-found handlers. */
 export function handleFailures(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => answerFailure(log, error, request, reply))
-  app.setNotFoundHandler((request, reply) =>
-    answerFailure(log, new ServiceError('route_not_found', 'See /docs for the routes there are.'), request, reply),
-  )
 }
+
+export const routeNotFound = () => new ServiceError('route_not_found', 'See /docs for the routes there are.')
 
 /** Also for errors from before routing, where there is no route to ask. */
 export function answerFailure(log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -13,6 +13,7 @@ import {
 import { sessionOfLink } from '../connect/connect-session.ts'
 import { checkBrowser } from '../connect/visit.ts'
 import { ServiceError } from '../errors.ts'
+import { addressOf } from '../http/limits.ts'
 import { pagesOf } from '../http/openapi.ts'
 import { readAuthorizationResponse } from '../tiktok/oauth.ts'
 import { digest } from '../vault/digest.ts'
@@ -26,70 +27,79 @@ const config = { public: true, page: true } as const
 export type BrowserRouteDeps = AuthorizeDeps & ReceiveAuthorizationDeps & PageDeps & { config: Pick<Config, 'publicUrl'> }
 
 export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app, deps) => {
-  app.get(
-    '/authorize',
-    {
-      config,
-      schema: {
-        tags: ['connect'],
-        operationId: 'startAuthorization',
-        summary: 'Send a browser to TikTok',
-        description:
-          'The `authorize_url` of a connect session. Without account type or age confirmation it goes to the connect page first.',
-        querystring: z.strictObject({ session: LinkSecret }),
-        response: {
-          303: z.null().describe('To TikTok, or to the connect page'),
-          ...pagesOf(['session_invalid', 'session_expired']),
+  for (const url of ['/authorize', '/authorize/']) {
+    app.get(
+      url,
+      {
+        config,
+        schema: {
+          hide: url.endsWith('/'),
+          tags: ['connect'],
+          operationId: 'startAuthorization',
+          summary: 'Send a browser to TikTok',
+          description:
+            'The `authorize_url` of a connect session. Without account type or age confirmation it goes to the connect page first. A prefetch changes nothing and gets 503.',
+          querystring: z.strictObject({ session: LinkSecret }),
+          response: {
+            303: z.null().describe('To TikTok, or to the connect page'),
+            ...pagesOf(['session_invalid', 'session_expired']),
+          },
         },
       },
-    },
-    async (request, reply) => {
-      const session = await sessionOfLink(deps, request.query.session)
-      checkBrowser(deps, session, readPass(deps, request))
-      if (session.accountType === null || session.ageConfirmedAt === null) {
-        return redirect(deps, reply, `${deps.config.publicUrl}/connect?session=${request.query.session}`)
-      }
-      const start = await startAuthorization(deps, session)
-      bindState(deps, reply, start)
-      return redirect(deps, reply, start.location)
-    },
-  )
+      async (request, reply) => {
+        const session = await sessionOfLink(deps, request.query.session)
+        checkBrowser(deps, session, readPass(deps, request))
+        if (session.accountType === null || session.ageConfirmedAt === null) {
+          return redirect(deps, reply, `${deps.config.publicUrl}/connect?session=${request.query.session}`)
+        }
+        const start = await startAuthorization(deps, session)
+        bindState(deps, reply, start)
+        return redirect(deps, reply, start.location)
+      },
+    )
+  }
 
-  app.get(
-    '/callback',
-    {
-      config,
-      schema: {
-        tags: ['connect'],
-        operationId: 'receiveAuthorization',
-        summary: 'Take the browser back from TikTok',
-        description: 'The redirect_uri. TikTok sends people here; nobody else has a reason to call it.',
-        // Not strict: TikTok adds parameters of its own (`scopes`, `errCode`, …), of which only the log hears.
-        querystring: z.looseObject({ state: fromTikTok, code: fromTikTok, error: fromTikTok, iss: fromTikTok }),
-        response: {
-          303: z.null().describe('To the return URL that was fixed with the session'),
-          ...pagesOf(['state_missing', 'state_invalid', 'state_expired', 'browser_mismatch', 'session_invalid']),
+  // TikTok's portal takes a redirect URI that ends in a slash as another one, and people type it.
+  for (const url of ['/callback', '/callback/']) {
+    app.get(
+      url,
+      {
+        config,
+        schema: {
+          hide: url.endsWith('/'),
+          tags: ['connect'],
+          operationId: 'receiveAuthorization',
+          summary: 'Take the browser back from TikTok',
+          description:
+            'The redirect_uri. TikTok sends people here; nobody else has a reason to call it. The same browser that comes again is sent on to where it belongs; a prefetch changes nothing and gets 503.',
+          // Not strict: TikTok adds parameters of its own (`scopes`, `errCode`, …), of which only the log hears.
+          querystring: z.looseObject({ state: fromTikTok, code: fromTikTok, error: fromTikTok, iss: fromTikTok }),
+          response: {
+            303: z.null().describe('To the return URL that was fixed with the session'),
+            ...pagesOf(['state_missing', 'state_invalid', 'state_expired', 'browser_mismatch', 'session_invalid']),
+          },
         },
       },
-    },
-    async (request, reply) => {
-      const response = readAuthorizationResponse(request.query)
-      const { state, words } = response
-      if (state === undefined) {
-        const event = 'authorization response came without a state'
-        deps.refusals.note({ kind: 'state_missing', event, who: request.ip, facts: { ...words, address: request.ip } })
-        throw new ServiceError(
-          'state_missing',
-          'TikTok sent you back without the ticket we gave you. Start again from where you came from.',
-        )
-      }
-      const cookie = cookieOf(deps, state)
-      const bindingSecret = request.cookies[cookie.name] ?? null
-      const location = await receiveAuthorization(deps, { ...response, state, bindingSecret })
-      reply.clearCookie(cookie.name, cookie.options)
-      return redirect(deps, reply, location)
-    },
-  )
+      async (request, reply) => {
+        const response = readAuthorizationResponse(request.query)
+        const { state, words } = response
+        if (state === undefined) {
+          const who = addressOf(request)
+          const event = 'authorization response came without a state'
+          deps.refusals.note({ kind: 'state_missing', event, who, facts: { ...words, address: who } })
+          throw new ServiceError(
+            'state_missing',
+            'TikTok sent you back without the ticket we gave you. Start again from where you came from.',
+          )
+        }
+        const cookie = cookieOf(deps, state)
+        // It stays until it expires: by it a browser that comes again is known to be the same.
+        const bindingSecret = request.cookies[cookie.name] ?? null
+        const location = await receiveAuthorization(deps, { ...response, state, bindingSecret })
+        return redirect(deps, reply, location)
+      },
+    )
+  }
 }
 
 /** Leaves the cookie that ties a state to this browser. */

@@ -18,6 +18,11 @@ export function answerFailureOnPage(
   return sendPage(deps, reply.code(failures[failure.code].status), content)
 }
 
+/** Whatever the method and however it ends: people walk there, so what is not there is said on a page too. */
+export function isForPeople({ url }: FastifyRequest): boolean {
+  return /^\/(authorize|callback|connect)(\/|\?|$)/.test(url)
+}
+
 /** Whoever has the connect page open is shown the way back to it, unless it is the page itself that failed. */
 function waysOn(deps: PageDeps, { code }: ServiceError, request: FastifyRequest): { again?: string } {
   const onPage = request.method === 'GET' && request.routeOptions.url === '/connect'

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { type AccountDeps, labelAccount, pictureOf } from '../account/account.ts'
 import type { Config } from '../config.ts'
 import { type AuthorizeDeps, startAuthorization } from '../connect/authorize.ts'
-import { errorOf, statusOf } from '../connect/connect-session.ts'
+import { wayBack } from '../connect/connect-session.ts'
 import { accountOfVisit, formTokenOf } from '../connect/visit.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
@@ -16,7 +16,7 @@ import type { Log } from '../telemetry.ts'
 import { disconnect, type Revocations } from '../token/revoke.ts'
 import { disconnectPage } from './account-card.ts'
 import { bindState } from './browser.ts'
-import { type Back, type PageDeps, redirect, sendPage } from './page.ts'
+import { type Back, backTo, type PageDeps, redirect, sendPage } from './page.ts'
 import { actingSession, openSession, requirePass, type VisitorDeps } from './visitor.ts'
 import { type DoneCode, type NotDoneCode, texts } from './words.ts'
 
@@ -141,12 +141,7 @@ export function backToPage(
 
 /** The session's return URL with the outcome for the web app: `failed` as always, `closed` for everything else. */
 export function backOf(session: ConnectSession): Back {
-  const url = new URL(session.returnUrl)
-  url.searchParams.set('connect_session', session.id)
-  const failed = statusOf(session) === 'failed'
-  url.searchParams.set('status', failed ? 'failed' : 'closed')
-  if (failed) url.searchParams.set('error', errorOf(session) ?? 'tiktok_rejected')
-  return { url: url.href, host: url.host }
+  return backTo(wayBack(session))
 }
 
 /** Failures that the page has a sentence for are said on the page, the others on a page of their own. */

@@ -1,6 +1,6 @@
 // What all pages share: escaped templates, no script, nothing from elsewhere, and headers that keep the page private.
 import { createHash } from 'node:crypto'
-import type { FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Config } from '../config.ts'
 import type { ServiceError } from '../errors.ts'
 import { style } from './style.ts'
@@ -58,15 +58,20 @@ export interface Back {
   host: string
 }
 
+export const backTo = (url: string): Back => ({ url, host: new URL(url).host })
+
 /**
  * Says what went wrong and what to do next, in the words for people; the failure's own sentence is for callers.
  *
- * @param way.again where the person can go on here
+ * @param way.again where the person can go on here; otherwise they go back to where they came from, if the failure knows
  */
 export function failurePage(failure: ServiceError, requestId: string, { again }: { again?: string } = {}): Html {
+  const back = failure.back === undefined ? undefined : backTo(failure.back)
+  const goBack = back && { url: back.url, words: texts.frame.back(back.host) }
   return messagePage(failureInWords(failure.code), {
     tone: 'bad',
-    way: again === undefined ? undefined : { url: again, words: texts.frame.again },
+    way: again === undefined ? goBack : { url: again, words: texts.frame.again },
+    back: again === undefined ? undefined : back,
     reference: texts.frame.reference(failure.code, requestId),
   })
 }
@@ -74,7 +79,12 @@ export function failurePage(failure: ServiceError, requestId: string, { again }:
 /** A page with one thing to say. */
 export function messagePage(
   said: { title: string; text: string },
-  { tone, way, reference }: { tone: 'good' | 'bad'; way?: { url: string; words: string } | undefined; reference?: string },
+  {
+    tone,
+    way,
+    back,
+    reference,
+  }: { tone: 'good' | 'bad'; way?: { url: string; words: string } | undefined; back?: Back | undefined; reference?: string },
 ): Html {
   const content = html`<section class="panel" ${tone === 'bad' ? html`role="alert"` : html`role="status"`}>
 <h1>${said.title}</h1>
@@ -82,7 +92,7 @@ export function messagePage(
 ${way ? html`<div class="actions"><a class="button primary" href="${way.url}">${way.words}</a></div>` : nothing}
 ${reference === undefined ? nothing : html`<p class="quiet small">${reference}</p>`}
 </section>`
-  return page(said.title, { content })
+  return page(said.title, { content, back })
 }
 
 export interface PageDeps {
@@ -105,6 +115,19 @@ export function redirect(deps: PageDeps, reply: FastifyReply, location: string):
     .header('location', location)
     .serializer(() => '')
     .send(null)
+}
+
+/**
+ * A browser that looks ahead changes nothing here (S14): no state is made or spent, no cookie set. With 503 it throws away what it got and asks anew
+ * when the person really comes; a 204, or a page, it would show them.
+ */
+export function refusePrefetch(app: FastifyInstance, deps: PageDeps): void {
+  app.addHook('onRequest', async ({ headers }, reply) => {
+    const purposes = [headers['sec-purpose'], headers.purpose, headers['x-purpose'], headers['x-moz']].join()
+    if (!/prefetch|prerender|preview|instant/i.test(purposes)) return
+    reply.header('retry-after', '1').header('vary', 'Sec-Purpose, Purpose, X-Purpose, X-Moz')
+    return sendPage(deps, reply.code(503), nothing)
+  })
 }
 
 /** Also for redirects: they carry secrets in their addresses. */

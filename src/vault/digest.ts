@@ -1,5 +1,5 @@
 // Digests of what we must recognise but never need back: states, API keys, confirm tokens.
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** @returns a secret of `bytes` random bytes as base64url: 43 characters for the usual 32 */
 export function randomToken(bytes = 32): string {
@@ -12,6 +12,11 @@ export function randomToken(bytes = 32): string {
  */
 export function digest(text: string | Uint8Array): string {
   return hash('sha256', text, 'hex')
+}
+
+/** A token made of a secret and a text: whoever has both makes the same one again, and nobody else can. */
+export function keyedDigest(secret: string, text: string): string {
+  return createHmac('sha256', secret).update(text).digest('base64url')
 }
 
 /**

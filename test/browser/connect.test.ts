@@ -355,6 +355,33 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
     for (const hidden of [secret, token, cookie?.value ?? '']) t.notMatch(world.logged(), hidden, 'the log holds no secret')
   })
 
+  t.test('F63: a prefetch of the way back, a reload and the back button end where the person was going', async (t) => {
+    const owner = 'reloads'
+    const person = someone(world, owner)
+    const { page, id, authorize_url: authorizeUrl } = await open(t, owner, {}, { account_type: 'creator', age_confirmed: true })
+    await page.goto(authorizeUrl)
+    const decided = world.tiktok.authorize({ authorize_url: page.url(), person })
+    if (!('redirect_to' in decided)) throw new Error(JSON.stringify(decided))
+    const callback = decided.redirect_to
+
+    // With the browser's own cookies. This headless Chromium does not prefetch by itself.
+    const ahead = await page.request.get(callback, { headers: { 'sec-purpose': 'prefetch' }, maxRedirects: 0 })
+    t.equal(ahead.status(), 503)
+    t.match((await call('GET', `/connect-sessions/${id}`)).body, { status: 'authorizing' }, 'it took nothing')
+
+    const arrives = async (walk: () => Promise<unknown>) => {
+      await walk()
+      return page.locator('h1').textContent()
+    }
+    t.equal(await arrives(() => page.goto(callback)), 'connected')
+    t.match(page.url(), /\/tiktok\/return\?connect_session=cs_\w+&confirm=/, 'and the code has left the address')
+    t.equal(await arrives(() => page.goto(callback)), 'connected', 'from the history')
+    await page.goBack()
+    t.equal(await arrives(() => page.goForward()), 'connected')
+    t.equal((await accountsOf(owner)).length, 1)
+    t.equal(world.tiktok.stats.report().exchange_refused, 0)
+  })
+
   t.test('after ten minutes the page has closed, and says how to go on', async (t) => {
     await connect({ owner: 'late', person: someone(world, 'late-1') })
     const { page, connect_url: connectUrl } = await open(t, 'late')

@@ -41,28 +41,34 @@ t.test('S01, S09: TikTok is asked for exactly what is configured', async (t) => 
   })
 })
 
-t.test('S02, F36: twenty equal callbacks at once cause one code exchange, and one of them wins', async (t) => {
+t.test('S02, F36, F63: twenty equal callbacks at once cause one code exchange, and all lead to the account', async (t) => {
   const { browser, callback, session } = await consented(world, { completion: 'callback' })
   const before = world.tiktok.stats.report()
   const answers = await Promise.all(Array.from({ length: 20 }, () => browser.get(callback)))
   const after = world.tiktok.stats.report()
   t.equal(after.exchanges - before.exchanges, 1)
   t.equal(after.exchange_refused - before.exchange_refused, 0)
-  const [won, ...others] = answers.toSorted((a, b) => a.status - b.status)
-  t.equal(won?.status, 303)
-  t.match(String(won?.headers.location), /status=connected/)
-  t.same(new Set(others.map(({ status }) => status)), new Set([400]))
-  for (const { text } of others) t.match(text, /state_invalid/)
-  t.match((await statusOf(world, session.id)).status, 'completed')
+  const { status, account_id } = await statusOf(world, session.id)
+  t.equal(status, 'completed')
+  t.same(new Set(answers.map((answer) => answer.status)), new Set([303]))
+  const places = new Set(answers.map(({ headers }) => headers.location))
+  t.same([...places], [`${returnUrl}?connect_session=${session.id}&status=connected&account_id=${account_id}`])
 })
 
-t.test('S02: twenty equal callbacks at once in confirm mode exchange nothing and hand out one confirm token', async (t) => {
-  const { browser, callback } = await consented(world)
+t.test('S02, F63: of twenty equal callbacks at once in confirm mode one confirm token stands, and it completes', async (t) => {
+  const { browser, callback, session } = await consented(world)
   const before = world.tiktok.stats.report().exchanges
   const answers = await Promise.all(Array.from({ length: 20 }, () => browser.get(callback)))
-  t.equal(answers.filter(({ status }) => status === 303).length, 1)
-  t.equal(answers.filter(({ status }) => status === 400).length, 19)
+  t.same(new Set(answers.map(({ status }) => status)), new Set([303]))
   t.equal(world.tiktok.stats.report().exchanges, before)
+  const tokens = new Set(answers.map(confirmIn))
+  const completed = await Promise.all([...tokens].map((confirm) => complete(world, session.id, 'user_42', confirm)))
+  t.equal(completed.filter(({ status }) => status === 201).length, 1)
+  t.same(
+    new Set(completed.map(({ status }) => status).filter((status) => status !== 201)),
+    tokens.size > 1 ? new Set([403]) : new Set(),
+  )
+  t.equal(world.tiktok.stats.report().exchanges, before + 1)
 })
 
 t.test('S03: a state lives for ten minutes by the clock of the database, and not a moment longer', async (t) => {
@@ -99,11 +105,8 @@ t.test('S04, S11: on https the cookie is __Host- and Secure, and the pages insis
 
   const back = await browser.get(callback)
   t.equal(back.status, 303)
-  const cleared = cookieIn(back)
-  t.match(cleared.name, /^__Host-tts-/)
-  t.equal(cleared.value, '')
-  t.equal(cleared.attributes.secure, '', 'a __Host- cookie is only cleared by a Secure one')
-  t.equal(browser.cookies.size, 0)
+  t.equal(back.headers['set-cookie'], undefined)
+  t.equal(browser.cookies.size, 1, 'by its cookie a browser that comes again is known')
 })
 
 t.test('S04: another browser is turned away, cookies or not, and does not spoil the state for the right one', async (t) => {
@@ -350,7 +353,7 @@ t.test('S11: every answer to a browser keeps itself to itself', async (t) => {
   const answers = [
     await browser.get(session.authorize_url),
     await browser.get(callback),
-    await browser.get(callback), // now a failure page
+    await world.browser().get(callback), // a failure page
     await browser.get(unasked.authorize_url),
     await browser.get(unasked.connect_url),
     await browser.get(`${world.config.publicUrl}/connect`),
@@ -424,30 +427,150 @@ t.test('S13: closing the tab does not abort the exchange', async (t) => {
   await eventually('the account is there', async () => (await statusOf(world, session.id)).status === 'completed')
 })
 
-t.test('S14: link previews, prefetches and HEAD requests spend neither the link nor the state', async (t) => {
+t.test('S14, F63: link previews, prefetches and HEAD requests spend neither the link nor the state', async (t) => {
   const { browser, callback, session } = await consented(world)
+  const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+  const ask = async (address: string, method: 'GET' | 'HEAD', headers: Record<string, string>) => {
+    const { pathname, search } = new URL(address)
+    const answer = await request(new URL(pathname + search, world.app.url), { method, headers: { cookie, ...headers } })
+    await answer.body.dump()
+    return answer
+  }
+  const before = await dump(world, 'authorization_requests', session.id)
   for (const headers of [
-    { 'user-agent': 'Slackbot-LinkExpanding 1.0' },
     { 'sec-purpose': 'prefetch' },
+    { 'sec-purpose': 'prefetch;prerender' },
+    { 'sec-purpose': 'prefetch;anonymous-client-ip' },
     { purpose: 'prefetch' },
-  ]) {
-    for (const method of ['GET', 'HEAD'] as const) {
-      const visited = await request(
-        new URL(new URL(session.authorize_url).pathname + new URL(session.authorize_url).search, world.app.url),
-        {
-          method,
-          headers,
-        },
-      )
-      await visited.body.dump()
+    { purpose: 'preview' },
+    { 'x-moz': 'prefetch' },
+    { 'x-purpose': 'preview' },
+    { 'x-purpose': 'instant' },
+  ] as Record<string, string>[]) {
+    for (const address of [session.authorize_url, callback, callback.replace('/callback?', '/callback/?')]) {
+      const name = `${JSON.stringify(headers)} ${new URL(address).pathname}`
+      const answer = await ask(address, 'GET', headers)
+      t.equal(answer.statusCode, 503, `${name}: thrown away and asked anew when the person comes`)
+      t.match(answer.headers, { 'cache-control': 'no-store', 'set-cookie': undefined, location: undefined })
+      t.not((await ask(address, 'HEAD', headers)).statusCode, 303)
     }
   }
-  const target = new URL(callback)
-  const cookie = [...browser.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-  const head = await request(new URL(target.pathname + target.search, world.app.url), { method: 'HEAD', headers: { cookie } })
-  await head.body.dump()
-  t.not(head.statusCode, 303)
+  t.not((await ask(callback, 'HEAD', {})).statusCode, 303)
+  t.equal(await dump(world, 'authorization_requests', session.id), before, 'no state is made and none is spent')
+  t.match((await statusOf(world, session.id)).status, 'authorizing')
+
+  const preview = await ask(session.authorize_url, 'GET', { 'user-agent': 'Slackbot-LinkExpanding 1.0', cookie: '' })
+  t.equal(preview.statusCode, 303, 'one that does not say so gets a state of its own, which takes nothing away')
   t.equal((await browser.get(callback)).status, 303, 'the state is still there for the person')
+})
+
+t.test('F63: reload and back lead the same browser on, with a new confirm token; the old one is void', async (t) => {
+  const { browser, callback, session } = await consented(world)
+  const first = confirmIn(await browser.get(callback))
+  const second = confirmIn(await browser.get(callback))
+  t.ok(first && second && first !== second)
+  t.match(await complete(world, session.id, 'user_42', first), { status: 403, body: { code: 'confirm_invalid' } })
+  const before = world.tiktok.stats.report().exchanges
+  t.equal((await complete(world, session.id, 'user_42', second)).status, 201)
+  const third = confirmIn(await browser.get(callback))
+  t.match(await complete(world, session.id, 'user_42', third), { status: 200 }, 'back to a finished connection: finished')
+  t.equal(world.tiktok.stats.report().exchanges, before + 1)
+  isFailurePage(t, await world.browser().get(callback), 'browser_mismatch')
+  t.match(await complete(world, session.id, 'user_42', third), { status: 200 }, 'another browser makes nothing void')
+})
+
+t.test('F63: two overlapping requests of one browser get one confirm token, whichever was quicker', async (t) => {
+  const { browser, callback, session } = await consented(world)
+  const { db } = world.parts
+  const { run } = db
+  // Both have seen a session that nobody has come back to before either keeps the code.
+  let waiting = 0
+  const both = Promise.withResolvers<void>()
+  db.run = async (name, ...rest) => {
+    if (name === 'hold_code' && ++waiting === 2) both.resolve()
+    if (name === 'hold_code') await both.promise
+    return run(name, ...rest)
+  }
+  t.teardown(() => Object.assign(db, { run }))
+  const answers = await Promise.all([browser.get(callback), browser.get(callback)])
+  const tokens = answers.map(confirmIn)
+  t.equal(tokens[0], tokens[1])
+  t.equal((await complete(world, session.id, 'user_42', tokens[0] ?? '')).status, 201)
+})
+
+t.test('F63: a request that died between the state and the code is made good by the next of the same browser', async (t) => {
+  const { browser, callback, session } = await consented(world)
+  const { db } = world.parts
+  const { run } = db
+  db.run = async (name, ...rest) => {
+    if (name !== 'hold_code') return run(name, ...rest)
+    Object.assign(db, { run })
+    throw new Error('the process is gone')
+  }
+  t.equal((await browser.get(callback)).status, 500)
+  t.equal((await complete(world, session.id, 'user_42', confirmIn(await browser.get(callback)))).status, 201)
+})
+
+t.test('F63: callback mode: who comes again is sent to the account, or told what it failed with', async (t) => {
+  const done = await consented(world, { completion: 'callback', owner_id: 'again' }, 'jonas')
+  const first = await done.browser.get(done.callback)
+  t.match(String(first.headers.location), /status=connected&account_id=acc_/)
+  t.equal((await done.browser.get(done.callback)).headers.location, first.headers.location)
+
+  const denied = await setOut(world)
+  const refusal = `${world.config.redirectUri}?state=${denied.state}&error=access_denied`
+  for (const _visit of ['first', 'again'])
+    t.match((await denied.browser.get(refusal)).headers.location, /status=failed&error=access_denied$/)
+})
+
+t.test('F63: who comes again after the time to complete is over goes back, and the session says so', async (t) => {
+  const { browser, callback, session } = await consented(world)
+  t.equal((await browser.get(callback)).status, 303)
+  await world.timePasses(601)
+  t.match((await browser.get(callback)).headers.location, /status=failed&error=session_expired$/)
+  t.match(await statusOf(world, session.id), { status: 'failed', error: 'session_expired' })
+})
+
+t.test('F63: every dead end has the way back', async (t) => {
+  const opened = { return_url: `${returnUrl}?team=7` }
+  const { browser, callback, session } = await consented(world, opened)
+  const stranger = await world.browser().get(callback)
+  isFailurePage(t, stranger, 'browser_mismatch')
+  t.match(stranger.text, `href="${returnUrl}"`)
+  t.notMatch(stranger.text, 'team', 'a stranger is not told what the web app wrote into it')
+
+  const whole = `href="${returnUrl}?team=7&#38;connect_session=${session.id}&#38;status=closed"`
+  const tab = await browser.get(session.authorize_url)
+  t.equal((await browser.get(callback)).status, 303)
+  const otherTab = await browser.get(consent(world, tab))
+  isFailurePage(t, otherTab, 'session_invalid')
+  t.match(otherTab.text, `href="${returnUrl}"`)
+  const used = await world.browser().get(session.authorize_url)
+  isFailurePage(t, used, 'session_invalid')
+  t.match(used.text, whole)
+
+  const late = await consented(world, opened)
+  await world.timePasses(601)
+  for (const answer of [await late.browser.get(late.callback), await late.browser.get(late.session.authorize_url)])
+    t.match(answer.text, `href="${returnUrl}?team=7&#38;connect_session=${late.session.id}&#38;status=closed"`)
+  t.match((await statusOf(world, late.session.id)).status, 'expired')
+})
+
+t.test('F63: a slash at the end, another method and a path below get a page', async (t) => {
+  const { callback, browser, session } = await consented(world)
+  const slashed = callback.replace('/callback?', '/callback/?')
+  isFailurePage(t, await world.browser().get(slashed), 'browser_mismatch')
+  t.equal((await browser.get(slashed)).status, 303, 'and it works')
+  t.equal((await world.browser().get(session.authorize_url.replace('/authorize?', '/authorize/?'))).status, 400)
+  for (const path of ['/callback', '/callback/', '/authorize', '/authorize/', '/connect/', '/callback/x', '/authorize/x/y']) {
+    for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+      const answer = await world.call(method, path, { key: null, body: { code: 'x' } })
+      t.ok(answer.status >= 400 && answer.status < 500, `${method} ${path}`)
+      t.match(answer.headers, { 'content-type': /^text\/html/, 'cache-control': 'no-store' })
+    }
+    t.match((await world.call('HEAD', path, { key: null })).headers['content-type'], /^text\/html/)
+  }
+  t.match((await world.call('POST', '/callbacks', { key: null })).headers['content-type'], /problem\+json/)
 })
 
 t.test('a link is good until it was used: not made up, not too old, not twice', async (t) => {
@@ -499,13 +622,15 @@ t.test('callback mode: a refusal and a TikTok that is away come back as failed, 
 })
 
 t.test('F37: a callback replayed elsewhere, with the cookie or without, is refused', async (t) => {
-  const { browser, callback } = await consented(world)
+  const { browser, callback, session } = await consented(world)
   const stolen = new Map(browser.cookies)
   t.equal((await browser.get(callback)).status, 303)
   const thief = world.browser()
   isFailurePage(t, await thief.get(callback), 'browser_mismatch')
+  // With its cookie a browser is the one that started, as far as anybody can see. What it gets is of use to the owner only.
   for (const [name, value] of stolen) thief.cookies.set(name, value)
-  isFailurePage(t, await thief.get(callback), 'state_invalid')
+  const confirm = confirmIn(await thief.get(callback))
+  t.match(await complete(world, session.id, 'thief', confirm), { status: 403, body: { code: 'owner_mismatch' } })
 })
 
 t.test('F38: after a crash during the exchange the session fails clearly and the code is never used again', async (t) => {
@@ -540,6 +665,14 @@ t.test('F38: after a crash during the exchange the session fails clearly and the
   t.strictSame(world.tiktok.stats.report().exchanges, before.exchanges)
   t.notMatch(await dump(world, 'connect_sessions', session.id), /"sealed_code": *"v1/)
 })
+
+function confirmIn({ headers }: Answer<string>): string | null {
+  return new URL(String(headers.location)).searchParams.get('confirm')
+}
+
+function complete(world: World, sessionId: string, owner: string, confirm: string | null) {
+  return world.call('POST', `/connect-sessions/${sessionId}/complete`, { body: { owner_id: owner, confirm } })
+}
 
 /** A session whose person has said yes at TikTok; the browser stands before our callback. */
 async function consented(world: World, session: Record<string, unknown> = {}, person = 'mara') {
