@@ -30,6 +30,15 @@ CREATE TABLE "api_keys" (
 	"last_used_at" timestamp with time zone
 );
 --> statement-breakpoint
+CREATE TABLE "audit_log" (
+	"seq" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "audit_log_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	"actor" text NOT NULL,
+	"action" text NOT NULL,
+	"object" text NOT NULL,
+	"detail" text
+);
+--> statement-breakpoint
 CREATE TABLE "authorization_requests" (
 	"state_hash" text PRIMARY KEY NOT NULL,
 	"session_id" text NOT NULL,
@@ -39,6 +48,13 @@ CREATE TABLE "authorization_requests" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
 	"consumed_at" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "circuit_breakers" (
+	"name" text PRIMARY KEY NOT NULL,
+	"reason" text,
+	"failures" integer DEFAULT 0 NOT NULL,
+	"open_until" timestamp with time zone DEFAULT '-infinity' NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "connect_sessions" (
@@ -81,6 +97,11 @@ CREATE TABLE "deliveries" (
 	CONSTRAINT "deliveries_event_id_endpoint_id_pk" PRIMARY KEY("event_id","endpoint_id")
 );
 --> statement-breakpoint
+CREATE TABLE "epoch" (
+	"database_id" text PRIMARY KEY DEFAULT gen_random_uuid()::text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "event_endpoints" (
 	"id" text PRIMARY KEY NOT NULL,
 	"origin" text NOT NULL,
@@ -103,11 +124,11 @@ CREATE TABLE "events" (
 	CONSTRAINT "events_id_unique" UNIQUE("id")
 );
 --> statement-breakpoint
-CREATE TABLE "circuit_breakers" (
-	"name" text PRIMARY KEY NOT NULL,
-	"reason" text,
-	"failures" integer DEFAULT 0 NOT NULL,
-	"open_until" timestamp with time zone DEFAULT '-infinity' NOT NULL
+CREATE TABLE "journals" (
+	"id" text PRIMARY KEY NOT NULL,
+	"mark" bigint NOT NULL,
+	"started_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"seen_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "notices" (
@@ -153,6 +174,26 @@ CREATE TABLE "read_windows" (
 	CONSTRAINT "read_windows_key_id_account_id_pk" PRIMARY KEY("key_id","account_id")
 );
 --> statement-breakpoint
+CREATE TABLE "recoveries" (
+	"id" text PRIMARY KEY DEFAULT 'rec_' || replace(gen_random_uuid()::text, '-', '') NOT NULL,
+	"reason" text NOT NULL,
+	"begun_by" text NOT NULL,
+	"began_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"rewound_to" timestamp with time zone,
+	"ended_at" timestamp with time zone,
+	"ended_by" text
+);
+--> statement-breakpoint
+CREATE TABLE "recovery_journals" (
+	"recovery_id" text NOT NULL,
+	"journal_id" text NOT NULL,
+	"state" text NOT NULL,
+	"last_seen_at" timestamp with time zone,
+	"counts" jsonb,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "recovery_journals_recovery_id_journal_id_pk" PRIMARY KEY("recovery_id","journal_id")
+);
+--> statement-breakpoint
 CREATE TABLE "replicas" (
 	"id" text PRIMARY KEY NOT NULL,
 	"started_at" timestamp with time zone DEFAULT now() NOT NULL,
@@ -164,7 +205,8 @@ CREATE TABLE "replicas" (
 --> statement-breakpoint
 CREATE TABLE "revocations" (
 	"id" text PRIMARY KEY NOT NULL,
-	"account_id" text NOT NULL,
+	"account_id" text,
+	"session_id" text,
 	"owner_id" text,
 	"tiktok_user" "bytea",
 	"reason" text NOT NULL,
@@ -175,19 +217,22 @@ CREATE TABLE "revocations" (
 	"access_expires_at" timestamp with time zone NOT NULL,
 	"attempts" integer DEFAULT 0 NOT NULL,
 	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "revocations_subject" CHECK (num_nonnulls(account_id, session_id) = 1)
 );
 --> statement-breakpoint
 CREATE TABLE "timeline" (
 	"seq" bigint GENERATED ALWAYS AS IDENTITY (sequence name "timeline_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"at" timestamp with time zone DEFAULT now() NOT NULL,
-	"account_id" text NOT NULL,
+	"account_id" text,
+	"session_id" text,
 	"kind" text NOT NULL,
 	"code" text,
 	"generation" integer,
 	"attempt_id" text,
 	"actor" text NOT NULL,
-	"request_id" text
+	"request_id" text,
+	CONSTRAINT "timeline_subject" CHECK (num_nonnulls(account_id, session_id) = 1)
 ) PARTITION BY RANGE ("at");
 --> statement-breakpoint
 CREATE TABLE "token_reads" (
@@ -218,15 +263,6 @@ CREATE TABLE "token_sets" (
 	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"due_at" timestamp with time zone,
 	"last_read_at" timestamp with time zone DEFAULT now() NOT NULL
-);
---> statement-breakpoint
-CREATE TABLE "audit_log" (
-	"seq" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "audit_log_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
-	"at" timestamp with time zone DEFAULT now() NOT NULL,
-	"actor" text NOT NULL,
-	"action" text NOT NULL,
-	"object" text NOT NULL,
-	"detail" text
 );
 --> statement-breakpoint
 CREATE TABLE "upload_gates" (
@@ -266,11 +302,14 @@ ALTER TABLE "authorization_requests" ADD CONSTRAINT "authorization_requests_sess
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_event_id_events_id_fk" FOREIGN KEY ("event_id") REFERENCES "public"."events"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_endpoint_id_event_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."event_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "profiles" ADD CONSTRAINT "profiles_account_id_token_sets_account_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."token_sets"("account_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "recovery_journals" ADD CONSTRAINT "recovery_journals_recovery_id_recoveries_id_fk" FOREIGN KEY ("recovery_id") REFERENCES "public"."recoveries"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "token_sets" ADD CONSTRAINT "token_sets_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "accounts_open_id_live" ON "accounts" USING btree ("open_id") WHERE status <> 'disconnected';--> statement-breakpoint
 CREATE INDEX "accounts_owner" ON "accounts" USING btree ("owner_id","id");--> statement-breakpoint
 CREATE INDEX "accounts_profile_due" ON "accounts" USING btree ("profile_due_at") WHERE profile_due_at is not null and status = 'active';--> statement-breakpoint
 CREATE INDEX "accounts_expiry_announced" ON "accounts" USING btree ("id") WHERE expiry_announced_days is not null;--> statement-breakpoint
+CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","at");--> statement-breakpoint
+CREATE INDEX "audit_log_object" ON "audit_log" USING btree ("object","at");--> statement-breakpoint
 CREATE INDEX "authorization_requests_session" ON "authorization_requests" USING btree ("session_id");--> statement-breakpoint
 CREATE INDEX "authorization_requests_expiry" ON "authorization_requests" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "connect_sessions_expiry" ON "connect_sessions" USING btree ("expires_at");--> statement-breakpoint
@@ -279,17 +318,17 @@ CREATE INDEX "deliveries_dead" ON "deliveries" USING btree ("dead_at") WHERE dea
 CREATE INDEX "notices_unsettled" ON "notices" USING btree ("next_attempt_at") WHERE settled_at is null;--> statement-breakpoint
 CREATE INDEX "notices_received" ON "notices" USING btree ("received_at");--> statement-breakpoint
 CREATE INDEX "notices_person" ON "notices" USING btree ("open_id") WHERE open_id is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "recoveries_open" ON "recoveries" USING btree ((ended_at is null)) WHERE ended_at is null;--> statement-breakpoint
 CREATE INDEX "revocations_due" ON "revocations" USING btree ("next_attempt_at");--> statement-breakpoint
 CREATE INDEX "revocations_owner" ON "revocations" USING btree ("owner_id") WHERE owner_id is not null;--> statement-breakpoint
 CREATE INDEX "revocations_user" ON "revocations" USING btree ("tiktok_user");--> statement-breakpoint
 CREATE INDEX "timeline_account" ON "timeline" USING btree ("account_id","at");--> statement-breakpoint
+CREATE INDEX "timeline_session" ON "timeline" USING btree ("session_id","at") WHERE session_id is not null;--> statement-breakpoint
 CREATE INDEX "timeline_actor" ON "timeline" USING btree ("actor","at") WHERE actor <> 'service';--> statement-breakpoint
 CREATE INDEX "token_reads_account" ON "token_reads" USING btree ("account_id","at");--> statement-breakpoint
 CREATE INDEX "token_reads_key" ON "token_reads" USING btree ("key_id","at");--> statement-breakpoint
 CREATE INDEX "token_sets_due" ON "token_sets" USING btree ("due_at") WHERE due_at is not null;--> statement-breakpoint
 CREATE INDEX "token_sets_refresh_expiry" ON "token_sets" USING btree ("refresh_expires_at") WHERE due_at is not null;--> statement-breakpoint
-CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","at");--> statement-breakpoint
-CREATE INDEX "audit_log_object" ON "audit_log" USING btree ("object","at");--> statement-breakpoint
 CREATE UNIQUE INDEX "uploads_idempotency_key" ON "uploads" USING btree ("account_id","idempotency_key");--> statement-breakpoint
 CREATE INDEX "uploads_held" ON "uploads" USING btree ("tiktok_user","held_until");--> statement-breakpoint
 CREATE INDEX "uploads_purge" ON "uploads" USING brin ("reserved_at");

@@ -32,3 +32,6 @@ CREATE TYPE "upload_decision" AS (
 	"released_at" timestamptz,
 	"tiktok_error" text
 );
+--> statement-breakpoint
+-- The database's name among all databases; a restore keeps it (F28).
+INSERT INTO "epoch" DEFAULT VALUES;

@@ -102,15 +102,16 @@ export function createLog(level: Config['logLevel'], destination?: pino.Destinat
 
 /** How a refresh can end: the values of the `outcome` label of `token_refreshes_total`. */
 export const refreshOutcomes = [
-  'refreshed',
-  'yielded',
-  'sibling_won',
-  'transient',
-  'ambiguous',
-  'rejected',
-  'client_refused',
-  'discarded',
+  'refreshed', // a new token set is recorded
+  'yielded', // a neighbour holds the claim: its answer will come
+  'sibling_won', // a neighbour was quicker: the token set is newer than the one we were asked to spend
+  'transient', // nothing was spent: try again after the wait
+  'ambiguous', // TikTok may have spent the token: one more try after the lease
+  'rejected', // invalid_grant, believed or in its grace time
+  'client_refused', // TikTok refuses our client, which is no account's fault
+  'discarded', // the account was disconnected or connected anew meanwhile
 ] as const
+export type RefreshKind = (typeof refreshOutcomes)[number]
 
 export type Metrics = ReturnType<typeof createMetrics>
 

@@ -3,27 +3,12 @@ import { z } from 'zod'
 import type { Config } from '../config.ts'
 import { type AccountRow, findAccount, listAccounts, readTimeline, setLabel } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
+import { type AccountStatus, accountStatuses, accountTypes, statusReasons } from '../db/codes.ts'
 import { findAvatar } from '../db/profiles.ts'
-import type { AccountStatus } from '../db/token-sets.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
 import { scopeOfField } from '../tiktok/user-info.ts'
 import { type QuotaDeps, quotasOf, UploadQuota } from '../uploads/quota.ts'
-import { accountTypes } from './attestation.ts'
 import { AccountHealth, healthOf } from './health.ts'
-
-export const accountStatuses = ['active', 'reauthorization_required', 'disconnected'] as const
-export const statusReasons = [
-  'refresh_token_rejected',
-  'refresh_outcome_unknown',
-  'refresh_token_expired',
-  'removed_by_user',
-  'tiktok_account_deleted',
-  'age_changed',
-  'tiktok_account_banned',
-  'required_scope_removed',
-  'disconnected_by_owner',
-  'disconnected_by_operator',
-] as const
 
 const nullableTime = z.iso.datetime().nullable()
 
@@ -205,7 +190,7 @@ function toAccount({ config }: AccountDeps, row: AccountRow, quotas: ReadonlyMap
       unavailable,
     },
     account_type: {
-      value: row.accountType === 'business' ? 'business' : 'creator',
+      value: row.accountType,
       source: row.attestationSource === 'self_attested' ? row.attestationSource : 'self_attested',
       attested_at: row.attestedAt.toISOString(),
       wording: row.attestationVersion,

@@ -1,9 +1,7 @@
 // Account type and age, as the person states them: no TikTok endpoint open to this app tells either (docs/tiktok.md §6).
 // Stored with time and wording version, and shown as self-attested.
+import { type AccountType, accountTypes } from '../db/codes.ts'
 import { ServiceError } from '../errors.ts'
-
-export const accountTypes = ['creator', 'business'] as const
-export type AccountType = (typeof accountTypes)[number]
 
 /** Names the wording that people agreed to. A changed sentence on the page needs a new version. */
 export const attestationVersion = '2026-11'

@@ -2,6 +2,7 @@
 import { readBreaker } from '../db/circuit-breakers.ts'
 import { type ClaimTerms, claimDueTokenSets, reclaimDueTokenSets } from '../db/claims.ts'
 import type { Db } from '../db/client.ts'
+import { breakerReasons } from '../db/codes.ts'
 import { dueBacklog } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
 import { InFlight } from '../in-flight.ts'
@@ -82,7 +83,7 @@ export async function measureRefreshing({
   metrics.dueBacklog.set(backlog.count)
   metrics.oldestDueSeconds.set(backlog.oldestSeconds)
   metrics.journalFiles.set(journal.count())
-  for (const reason of ['client_refused', 'unavailable', 'throttled'] as const) {
+  for (const reason of breakerReasons) {
     metrics.breakerOpen.set({ reason }, breaker.failures > 0 && breaker.reason === reason ? 1 : 0)
   }
 }

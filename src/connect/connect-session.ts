@@ -4,6 +4,7 @@ import { attestationVersion, checkAttestation } from '../account/attestation.ts'
 import type { Config } from '../config.ts'
 import { findAccount } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
+import { type completions, storedSessionStatuses } from '../db/codes.ts'
 import {
   attestSession,
   type ConnectSession,
@@ -19,7 +20,8 @@ import type { Recording } from '../token/recording.ts'
 import { digest, randomToken } from '../vault/digest.ts'
 import { checkTier } from './limits.ts'
 
-export const sessionStatuses = ['pending', 'authorizing', 'awaiting_completion', 'completed', 'failed', 'expired'] as const
+/** As the outside sees them, see `statusOf`. */
+export const sessionStatuses = [...storedSessionStatuses.filter((status) => status !== 'exchanging'), 'expired'] as const
 
 export interface ConnectWish {
   ownerId: string
@@ -29,7 +31,7 @@ export interface ConnectWish {
   label?: string | undefined
   tier?: string | undefined
   reconnectAccountId?: string | undefined
-  completion: 'confirm' | 'callback'
+  completion: (typeof completions)[number]
 }
 
 export interface CreatedSession {

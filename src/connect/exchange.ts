@@ -154,7 +154,13 @@ async function settle(
         // Of no use to us, and nobody would end it.
         log.error('TikTok granted without a refresh token', { ...about, logId: answer.logId })
         await recorded(() => failSession(db, claim.id, 'tiktok_rejected'))
-        const grant = { accountId: claim.id, reason: 'tiktok_rejected', accessToken, refreshToken: '', accessExpiresAt }
+        const grant = {
+          holder: { sessionId: claim.id },
+          reason: 'tiktok_rejected',
+          accessToken,
+          refreshToken: '',
+          accessExpiresAt,
+        }
         await recorded(() => revocations.refuse(openId, grant))
         return
       }

@@ -32,7 +32,8 @@ export async function replayExchange(deps: GrantDeps, entry: StoredEntry): Promi
   deps.log.warn('journalled exchange was replayed', { sessionId: answer.sessionId, outcome: session?.status ?? 'purged' })
   if (session && session.status !== 'completed') await connectGrant(deps, session, answer, session.createdBy, true)
   // Purged, or erased with its owner: nobody is waiting for this grant, so it does not live on.
-  if (!session) await deps.revocations.refuse(answer.openId, { accountId: answer.sessionId, reason: 'session_gone', ...answer })
+  if (!session)
+    await deps.revocations.refuse(answer.openId, { holder: { sessionId: answer.sessionId }, reason: 'session_gone', ...answer })
   deps.journal.settled(entry)
 }
 
@@ -52,7 +53,13 @@ export async function connectGrant(
     await recording.untilSaved(about, () => failSession(db, session.id, code))
     const { accessToken, refreshToken, accessExpiresAt } = answer
     await recording.untilSaved(about, () =>
-      revocations.refuse(answer.openId, { accountId: session.id, reason: code, accessToken, refreshToken, accessExpiresAt }),
+      revocations.refuse(answer.openId, {
+        holder: { sessionId: session.id },
+        reason: code,
+        accessToken,
+        refreshToken,
+        accessExpiresAt,
+      }),
     )
   }
 

@@ -1,39 +1,25 @@
 // The statements of accounts: found, listed, labelled, connected, disconnected. What the outside sees is made in
 // account/account.ts.
 import type { Db } from './client.ts'
+import type { AccountStatus, StatusReason } from './codes.ts'
 import { type ProfileFields, profileColumns } from './profiles.ts'
-import type { AccountStatus } from './token-sets.ts'
+import type { accounts, OuterRow, Row, timeline, tokenSets } from './schema.ts'
+import type { SealedTokenSet } from './token-sets.ts'
 import { snakeCased } from './wire-types.ts'
 
-export interface AccountRow extends TroubleRow, ProfileFields {
-  id: string
-  ownerId: string
-  openId: string | null
-  label: string | null
-  status: AccountStatus
-  statusReason: string | null
-  accountType: string
-  attestedAt: Date
-  attestationVersion: string
-  attestationSource: string
-  ageConfirmedAt: Date
-  scopes: string[]
-  profileFetchedAt: Date | null
-  hasAvatar: boolean
-  authorizedAt: Date
-  connectedAt: Date
-  disconnectedAt: Date | null
-  generation: number | null
-  accessExpiresAt: Date | null
-  refreshExpiresAt: Date | null
-  refreshedAt: Date | null
-  /** the database's clock at the read */
-  readAt: Date
-}
+export type AccountRow = TroubleRow &
+  Omit<Row<typeof accounts>, 'statusChangedAt' | 'profileDueAt' | 'expiryAnnouncedDays'> &
+  ProfileFields &
+  OuterRow<typeof tokenSets, 'generation' | 'accessExpiresAt' | 'refreshExpiresAt' | 'refreshedAt'> & {
+    profileFetchedAt: Date | null
+    hasAvatar: boolean
+    /** the database's clock at the read */
+    readAt: Date
+  }
 
 /** What keeps refreshes of an account from working. */
 export interface TroubleRow {
-  failures: number | null
+  failures: Row<typeof tokenSets>['failures'] | null
   /** why the last refresh failed, while refreshes fail */
   failureCode: string | null
   /** TikTok refuses our client, for everybody */
@@ -82,12 +68,7 @@ export async function listAccounts(
   )
 }
 
-export interface Ended {
-  id: string
-  reason: string | null
-  connectedAt: Date
-  disconnectedAt: Date
-}
+export type Ended = Row<typeof accounts, 'id' | 'connectedAt'> & { reason: StatusReason | null; disconnectedAt: Date }
 
 /** The tombstones of an owner that somebody else made, TikTok or an operator, newest first. They hold nothing personal. */
 export async function listEnded(db: Db, ownerId: string, days: number, limit: number): Promise<Ended[]> {
@@ -126,29 +107,18 @@ export async function findByOpenId(
   return rows[0]
 }
 
-export interface Connect {
-  ownerId: string
-  accountId: string
-  generation: number
-  clientKey: string
-  openId: string
-  reconnectAccountId: string | null
-  accountLimit: number
-  label: string | null
-  accountType: string
-  attestedAt: Date
-  attestationVersion: string
-  scopes: string[]
-  missingScopes: string[]
-  sealedAccessToken: string
-  sealedRefreshToken: string
-  accessExpiresAt: Date
-  refreshExpiresAt: Date | null
-  lifetimeSeconds: number
-  attemptId: string
-  sessionId: string
-  actor: string
-}
+/** What connect_account takes: the columns of a token set and of its account, and what decides. */
+export type Connect = SealedTokenSet &
+  Row<typeof tokenSets, 'accountId' | 'generation' | 'clientKey'> &
+  Row<typeof accounts, 'ownerId' | 'label' | 'accountType' | 'attestedAt' | 'attestationVersion'> & {
+    openId: string
+    reconnectAccountId: string | null
+    accountLimit: number
+    missingScopes: string[]
+    attemptId: string
+    sessionId: string
+    actor: string
+  }
 
 export type ConnectOutcome = 'connected' | 'already_connected' | 'mismatch' | 'moved' | 'limit_reached' | 'session_gone'
 
@@ -168,13 +138,10 @@ export async function connectAccount(db: Db, grant: Connect): Promise<{ outcome:
   return row
 }
 
-export interface LiveGrant {
-  accountId: string
-  generation: number
-  sealedAccessToken: string
-  sealedRefreshToken: string
-  accessExpiresAt: Date
-}
+export type LiveGrant = Row<
+  typeof tokenSets,
+  'accountId' | 'generation' | 'sealedAccessToken' | 'sealedRefreshToken' | 'accessExpiresAt'
+>
 
 /** The sealed tokens of one account, for the service's own use: a disconnect, a profile. Nothing of it leaves, so no audit row. */
 export async function findGrant(db: Db, accountId: string): Promise<LiveGrant | undefined> {
@@ -214,7 +181,7 @@ export async function disconnectAccount(
   db: Db,
   end: {
     accountId: string
-    reason: string
+    reason: StatusReason
     actor: string
     requestId: string | null
     revocationId: string | null
@@ -265,15 +232,7 @@ export async function disconnectAccount(
   return rows[0]
 }
 
-export interface TimelineEntry {
-  seq: number
-  at: Date
-  kind: string
-  code: string | null
-  generation: number | null
-  actor: string
-  requestId: string | null
-}
+export type TimelineEntry = Row<typeof timeline, 'seq' | 'at' | 'kind' | 'code' | 'generation' | 'actor' | 'requestId'>
 
 /** The newest first; `before` is the `seq` of the last entry of the page before. A time would not do: entries of one statement share theirs. */
 export async function readTimeline(db: Db, accountId: string, before: number | null, limit: number): Promise<TimelineEntry[]> {

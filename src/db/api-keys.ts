@@ -1,15 +1,8 @@
 // The statements of API keys. Only a hash is stored; the key itself is shown once, by the command that creates it.
 import type { Db } from './client.ts'
+import type { apiKeys, Row } from './schema.ts'
 
-export interface ApiKeyRow {
-  id: string
-  name: string
-  secretHash: string
-  scopes: string[]
-  createdAt: Date
-  expiresAt: Date | null
-  revokedAt: Date | null
-  lastUsedAt: Date | null
+export type ApiKeyRow = Row<typeof apiKeys> & {
   /** neither revoked nor expired, by the database's clock */
   live: boolean
 }

@@ -1,26 +1,16 @@
 // What operators ask of the audit, read with a cursor: an answer may be longer than memory.
 import { hash } from 'node:crypto'
 import type { Db } from './client.ts'
+import type { Row, timeline, tokenReads } from './schema.ts'
 
 /** One access token that was handed out. */
-export interface TokenRead {
-  at: Date
-  keyId: string
-  accountId: string
-  generation: number
-  degraded: boolean
-  requestId: string
-}
+export type TokenRead = Row<typeof tokenReads>
 
 /** One change: of an account (its timeline) or of what belongs to none (the operator audit log). */
-export interface Change {
-  at: Date
-  actor: string
+export type Change = Row<typeof timeline, 'at' | 'actor' | 'code' | 'requestId'> & {
   action: string
-  /** the account, the API key, the vault key, or an owner by its hash */
+  /** the account, the connect session whose grant was refused, the API key, the vault key, or an owner by its hash */
   object: string
-  code: string | null
-  requestId: string | null
 }
 
 export interface Span {
@@ -77,8 +67,8 @@ export async function readChanges(
       const during = sql`${from === null ? sql`true` : sql`at >= ${from}`} and ${to === null ? sql`true` : sql`at < ${to}`}
         and ${actor === null ? sql`true` : sql`actor = ${actor} and actor <> 'service'`}`
       const query = sql<Change[]>`
-        select at, seq, actor, kind as action, account_id as object, code, request_id from timeline
-        where ${during} and ${object === null ? sql`true` : sql`account_id = ${object}`}
+        select at, seq, actor, kind as action, coalesce(account_id, session_id) as object, code, request_id from timeline
+        where ${during} and ${object === null ? sql`true` : sql`(account_id = ${object} or session_id = ${object})`}
         union all
         select at, seq, actor, action, object, detail, null from audit_log
         where ${during} and ${object === null ? sql`true` : sql`object = ${object}`}

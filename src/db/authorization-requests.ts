@@ -1,6 +1,7 @@
 // The statements of an authorization request: its state goes out with a browser and comes back with the same one, once.
 import type { Db } from './client.ts'
 import { sessionLifeSeconds } from './connect-sessions.ts'
+import type { authorizationRequests, Row } from './schema.ts'
 
 /**
  * A visit of /authorize: a fresh state for this browser. The session stays usable, so that a link preview spends nothing (S14).
@@ -41,10 +42,7 @@ export async function beginAuthorization(
   return rows.length > 0
 }
 
-export interface ConsumedState {
-  sessionId: string
-  sealedVerifier: string | null
-  reconnectAccountId: string | null
+export type ConsumedState = Row<typeof authorizationRequests, 'sessionId' | 'sealedVerifier' | 'reconnectAccountId'> & {
   consumed: boolean
   /** already consumed before */
   used: boolean

@@ -1,13 +1,9 @@
 // What every replica knows about TikTok's token endpoint: whether the circuit breaker is open, why and until when.
 import type { Db } from './client.ts'
+import type { BreakerReason } from './codes.ts'
+import type { circuitBreakers, Row } from './schema.ts'
 
-export type BreakerReason = 'client_refused' | 'unavailable' | 'throttled'
-
-export interface BreakerState {
-  reason: BreakerReason | null
-  failures: number
-  openForSeconds: number
-}
+export type BreakerState = Row<typeof circuitBreakers, 'reason' | 'failures'> & { openForSeconds: number }
 
 /**
  * Opens the breaker on all replicas for `firstSeconds`, doubled each time in a row up to a minute. Callers that fail together

@@ -1,7 +1,7 @@
 // Who may spend a refresh token: a lease on its row, taken before it is sent and given back, left or lost afterwards. Each is one
 // statement, and every time in them is the database's.
 import type { Db } from './client.ts'
-import type { AccountStatus } from './token-sets.ts'
+import type { accounts, OuterRow, Row, tokenSets } from './schema.ts'
 
 /** Who asks for a claim, and when a claim ends by itself. */
 export interface ClaimTerms {
@@ -9,26 +9,22 @@ export interface ClaimTerms {
   leaseSeconds: number
 }
 
-/** One refresh token, claimed: nobody else sends it until the lease ran out. */
-export interface Claim {
-  accountId: string
-  attemptId: string
-  /** the generation that is about to be spent */
-  generation: number
-  openId: string
-  scopes: string[]
-  sealedRefreshToken: string
-  /** attempts that may have been sent and never settled, this one included; above 1 the token may be spent already */
-  unsettledAttempts: number
-  /** the earlier holder's lease ended without a word; the timeline says so */
-  leaseRanOut: boolean
-  refreshTokenExpired: boolean
-  /** the one refresh that tries whether TikTok is back (half-open circuit breaker) */
-  probing: boolean
-  failures: number
-  /** the database's clock at the claim; together with a monotonic clock it dates the answer without trusting ours */
-  claimedAt: Date
-}
+/**
+ * One refresh token, claimed: nobody else sends it until the lease ran out. `generation` is about to be spent; with more than one of
+ * `unsettledAttempts` it may be spent already.
+ */
+export type Claim = Row<typeof tokenSets, 'accountId' | 'generation' | 'sealedRefreshToken' | 'unsettledAttempts' | 'failures'> &
+  Row<typeof accounts, 'scopes'> & {
+    attemptId: string
+    openId: string
+    /** the earlier holder's lease ended without a word; the timeline says so */
+    leaseRanOut: boolean
+    refreshTokenExpired: boolean
+    /** the one refresh that tries whether TikTok is back (half-open circuit breaker) */
+    probing: boolean
+    /** the database's clock at the claim; together with a monotonic clock it dates the answer without trusting ours */
+    claimedAt: Date
+  }
 
 /** When an open circuit breaker's time is over it is half open: one claim goes out as its probe. */
 const probe = `probe as (
@@ -137,14 +133,13 @@ export async function claimStands(db: Db, claim: Claim): Promise<boolean> {
 }
 
 /** Why a token set cannot be claimed just now. */
-export interface Standing {
-  status: AccountStatus
-  generation: number | null
-  leased: boolean
-  rejected: boolean
-  /** until whichever wait ends last: backoff or the circuit breaker */
-  waitSeconds: number
-}
+export type Standing = Row<typeof accounts, 'status'> &
+  OuterRow<typeof tokenSets, 'generation'> & {
+    leased: boolean
+    rejected: boolean
+    /** until whichever wait ends last: backoff or the circuit breaker */
+    waitSeconds: number
+  }
 
 export async function standingOf(db: Db, accountId: string): Promise<Standing | undefined> {
   const rows = await db.run(

@@ -1,28 +1,14 @@
 // The statements of a connect session: made, attested, come back, exchanged. Each step is one statement that checks where the session
 // stands, so that equal requests at once take a step once. What happens at TikTok in between is authorization-requests.ts.
 import type { Db } from './client.ts'
+import type { connectSessions, Row } from './schema.ts'
 
-export type SessionStatus = 'pending' | 'authorizing' | 'awaiting_completion' | 'exchanging' | 'completed' | 'failed'
-
-export interface ConnectSession {
-  id: string
-  ownerId: string
-  returnUrl: string
-  completion: 'confirm' | 'callback'
-  accountType: string | null
-  ageConfirmedAt: Date | null
-  attestationVersion: string | null
-  label: string | null
-  reconnectAccountId: string | null
-  status: SessionStatus
-  error: string | null
-  accountId: string | null
-  confirmHash: string | null
-  createdBy: string
-  /** the one browser that may act on the connect page, once it did */
-  visitorHash: string | null
-  expiresAt: Date
-  /** until then, by the database's clock; negative when it is over */
+export type ConnectSession = Row<
+  typeof connectSessions,
+  | ('id' | 'ownerId' | 'returnUrl' | 'completion' | 'accountType' | 'ageConfirmedAt' | 'attestationVersion' | 'label')
+  | ('reconnectAccountId' | 'status' | 'error' | 'accountId' | 'confirmHash' | 'createdBy' | 'visitorHash' | 'expiresAt')
+> & {
+  /** until it expires, by the database's clock; negative when it is over */
   secondsLeft: number
   /** its ten minutes are over by the database's clock */
   over: boolean
@@ -30,19 +16,11 @@ export interface ConnectSession {
   abandoned: boolean
 }
 
-export interface NewConnectSession {
-  id: string
-  linkSecretHash: string
-  ownerId: string
-  returnUrl: string
-  completion: 'confirm' | 'callback'
-  accountType: string | null
-  ageConfirmed: boolean
-  attestationVersion: string
-  label: string | null
-  reconnectAccountId: string | null
-  createdBy: string
-}
+export type NewConnectSession = Row<
+  typeof connectSessions,
+  | ('id' | 'linkSecretHash' | 'ownerId' | 'returnUrl' | 'completion' | 'accountType' | 'attestationVersion' | 'label')
+  | ('reconnectAccountId' | 'createdBy')
+> & { ageConfirmed: boolean }
 
 export const sessionLifeSeconds = 600
 /** After the person came back, the web app's backend has at least this long to complete. */
@@ -172,11 +150,8 @@ export async function replaceConfirm(
   return rows.length > 0
 }
 
-export interface ExchangeClaim extends ConnectSession {
-  sealedCode: string
-  sealedVerifier: string | null
-  claimedAt: Date
-}
+export type ExchangeClaim = ConnectSession &
+  Row<typeof connectSessions, 'sealedVerifier'> & { sealedCode: string; claimedAt: Date }
 
 /** Takes the one right to exchange this session's code. Repeating it with the same attempt id finds the claim it made. */
 export async function beginExchange(

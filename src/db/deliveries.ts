@@ -3,20 +3,15 @@
 // nothing more, however many listen; an endpoint that was taken out of the configuration goes on where it stopped when it comes back.
 import type { Db } from './client.ts'
 import type { EventRow } from './events.ts'
+import type { deliveries, eventEndpoints, events, Row } from './schema.ts'
 
 /** Longer than a POST may take and be recorded; then another replica may take the delivery (F52). */
 const leaseSeconds = 30
 /** What one replica lists at once for one endpoint. */
 const listedAtOnce = 500
 
-export interface Endpoint {
-  /** a hash of the URL: URLs of receivers often hold secrets */
-  id: string
-  /** what operators may see of the URL */
-  origin: string
-  /** a hash of URL and secrets: tells a changed configuration */
-  fingerprint: string
-}
+/** The id is a hash of the URL, which often holds a secret; the origin is what operators may see of it. */
+export type Endpoint = Row<typeof eventEndpoints, 'id' | 'origin' | 'fingerprint'>
 
 /** Makes an endpoint known; a new one starts with what happens from now on. One that had said 410 is tried again when it was configured anew. */
 export async function registerEndpoint(db: Db, { id, origin, fingerprint }: Endpoint): Promise<void> {
@@ -62,7 +57,7 @@ export async function listNewDeliveries(db: Db, endpointId: string): Promise<num
   return rows[0]?.count ?? 0
 }
 
-export interface ClaimedDelivery extends Pick<EventRow, 'id' | 'type' | 'data' | 'occurredAt'> {
+export type ClaimedDelivery = Pick<EventRow, 'id' | 'type' | 'data' | 'occurredAt'> & {
   /** this try included; also the fence: whoever took the delivery later has a higher one */
   attempts: number
   /** the database's clock: receivers compare the signature's time with theirs */
@@ -89,11 +84,7 @@ export async function claimDeliveries(db: Db, endpointId: string, limit: number)
   )
 }
 
-export interface Try {
-  endpointId: string
-  eventId: string
-  attempts: number
-}
+export type Try = Row<typeof deliveries, 'endpointId' | 'eventId' | 'attempts'>
 
 /** Taken by the receiver, whichever try it was. */
 export async function settleDelivery(db: Db, { endpointId, eventId }: Try): Promise<void> {
@@ -143,13 +134,7 @@ export async function enableEndpoint(db: Db, endpointId: string, actor: string):
   return rows.length > 0
 }
 
-export interface EndpointRow {
-  id: string
-  origin: string
-  disabledAt: Date | null
-  waiting: number
-  dead: number
-}
+export type EndpointRow = Row<typeof eventEndpoints, 'id' | 'origin' | 'disabledAt'> & { waiting: number; dead: number }
 
 export async function listEndpoints(db: Db): Promise<EndpointRow[]> {
   return db.run(
@@ -162,16 +147,10 @@ export async function listEndpoints(db: Db): Promise<EndpointRow[]> {
   )
 }
 
-export interface DeadLetter {
-  endpointId: string
-  origin: string
-  eventId: string
-  type: string
-  occurredAt: Date
-  attempts: number
-  lastCode: string | null
-  deadAt: Date
-}
+export type DeadLetter = Try &
+  Row<typeof eventEndpoints, 'origin'> &
+  Row<typeof events, 'type' | 'occurredAt'> &
+  Row<typeof deliveries, 'lastCode'> & { deadAt: Date }
 
 /** The newest first. */
 export async function listDeadLetters(db: Db, limit: number): Promise<DeadLetter[]> {

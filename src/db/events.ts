@@ -1,20 +1,12 @@
 // The statements of the feed. Rows are ordered by the transaction that made them and shown once every transaction before has ended:
 // a reader that has seen one row can never have missed an earlier one, however late its transaction commits.
 import type { Db } from './client.ts'
+import type { events, Row } from './schema.ts'
 
 /** Where a reader stands: after this row. */
-export interface EventPosition {
-  /** a transaction id of PostgreSQL, 64 bits, in decimal */
-  xid: string
-  seq: number
-}
+export type EventPosition = Row<typeof events, 'xid' | 'seq'>
 
-export interface EventRow extends EventPosition {
-  id: string
-  type: string
-  data: Record<string, unknown>
-  occurredAt: Date
-}
+export type EventRow = EventPosition & Row<typeof events, 'id' | 'type' | 'data' | 'occurredAt'>
 
 export async function readEvents(db: Db, after: EventPosition, limit: number): Promise<EventRow[]> {
   return db.run(

@@ -1,15 +1,9 @@
 // The statements of TikTok's notices: kept before they are answered, claimed, settled once, forgotten after a month. What is
 // kept is the body as it was signed, until nobody needs it any more.
 import type { Db } from './client.ts'
+import type { accounts, notices, Row, tokenSets } from './schema.ts'
 
-export interface NewNotice {
-  /** SHA-256 of the body: a replay finds it taken (S52) */
-  bodyHash: string
-  event: string
-  openId: string | null
-  saidAt: Date
-  body: Buffer
-}
+export type NewNotice = Row<typeof notices, 'bodyHash' | 'event' | 'openId' | 'saidAt'> & { body: Buffer }
 
 /** @returns false for a replay */
 export async function storeNotice(db: Db, notice: NewNotice): Promise<boolean> {
@@ -29,12 +23,7 @@ export async function databaseSeconds(db: Db): Promise<number> {
   return (rows[0]?.at.getTime() ?? Number.NaN) / 1000
 }
 
-export interface ClaimedNotice {
-  bodyHash: string
-  saidAt: Date
-  body: Buffer
-  attempts: number
-}
+export type ClaimedNotice = Row<typeof notices, 'bodyHash' | 'saidAt' | 'attempts'> & { body: Buffer }
 
 /** Takes notices for one try each; one that cannot be settled comes back after 15 seconds, then later and later up to an hour. */
 export async function claimNotices(db: Db, limit: number): Promise<ClaimedNotice[]> {
@@ -53,16 +42,12 @@ export async function claimNotices(db: Db, limit: number): Promise<ClaimedNotice
 }
 
 /** The live account a notice is about, and what tells whether the notice is about its present grant. */
-export interface PresentGrant {
-  accountId: string
-  generation: number
-  authorizedAt: Date
-  /** the account's first grant: there is no earlier one that a notice could be about */
-  isFirst: boolean
-  accessExpired: boolean
-  sealedAccessToken: string
-  scopes: string[]
-}
+export type PresentGrant = Row<typeof tokenSets, 'accountId' | 'generation' | 'sealedAccessToken'> &
+  Row<typeof accounts, 'authorizedAt' | 'scopes'> & {
+    /** the account's first grant: there is no earlier one that a notice could be about */
+    isFirst: boolean
+    accessExpired: boolean
+  }
 
 export async function findPresentGrant(db: Db, openId: string): Promise<PresentGrant | undefined> {
   const rows = await db.run(
@@ -76,9 +61,8 @@ export async function findPresentGrant(db: Db, openId: string): Promise<PresentG
   return rows[0]
 }
 
-export interface Settlement {
+export type Settlement = Row<typeof notices, 'accountId'> & {
   outcome: string
-  accountId: string | null
   /** shown in the account's timeline */
   told: boolean
   /** nobody here understood it: ops may want to read it */
@@ -101,17 +85,7 @@ export async function settleNotice(db: Db, bodyHash: string, { outcome, accountI
   )
 }
 
-export interface NoticeRow {
-  bodyHash: string
-  event: string
-  saidAt: Date
-  receivedAt: Date
-  settledAt: Date | null
-  outcome: string | null
-  accountId: string | null
-  attempts: number
-  body: Buffer | null
-}
+export type NoticeRow = Omit<Row<typeof notices>, 'openId' | 'nextAttemptAt'>
 
 /** The newest first. `which`: not settled yet; those whose body was kept because nobody here understood them; all. */
 export async function listNotices(db: Db, which: 'unsettled' | 'kept' | 'all', limit: number): Promise<NoticeRow[]> {

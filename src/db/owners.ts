@@ -2,12 +2,9 @@
 
 import { ownerInAuditLog } from './audit.ts'
 import type { Db } from './client.ts'
+import type { owners, Row } from './schema.ts'
 
-export interface OwnerRow {
-  id: string
-  tier: string | null
-  accountsConnected: number
-}
+export type OwnerRow = Row<typeof owners, 'id' | 'tier'> & { accountsConnected: number }
 
 /** Who sets a tier decides how many accounts an owner may have: a change is in the audit log. */
 export async function saveOwner(db: Db, id: string, tier: string, actor: string): Promise<void> {

@@ -1,11 +1,10 @@
 // The statements of what is known of a person: name, counts, badge, picture. They never write a token.
 import type { Db } from './client.ts'
-import type { profiles } from './schema.ts'
+import type { accounts, profiles, Row, tokenSets } from './schema.ts'
 import { columnName, snakeCased } from './wire-types.ts'
 
-type Profile = typeof profiles.$inferSelect
 /** What TikTok tells in words and numbers. The compiler asks for a new column of `profiles` to be listed here. */
-export type ProfileFields = Omit<Profile, 'accountId' | 'fetchedAt' | `picture${string}`>
+export type ProfileFields = Omit<Row<typeof profiles>, 'accountId' | 'fetchedAt' | `picture${string}`>
 const listed: Record<keyof ProfileFields, true> = {
   unionId: true,
   username: true,
@@ -108,13 +107,8 @@ export async function findAvatar(db: Db, accountId: string): Promise<Avatar | un
   return rows[0]
 }
 
-export interface DueProfile {
-  accountId: string
-  openId: string
-  scopes: string[]
-  generation: number
-  sealedAccessToken: string
-}
+export type DueProfile = Row<typeof tokenSets, 'accountId' | 'generation' | 'sealedAccessToken'> &
+  Row<typeof accounts, 'scopes'> & { openId: string }
 
 /**
  * Accounts whose profile is due, taken for ten minutes so that replicas share the work. They share the rate as well: each claim opens

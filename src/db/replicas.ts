@@ -1,16 +1,9 @@
 // The statements of replicas: each says every few seconds that it lives, and which vault keys it can open.
 import type { Db } from './client.ts'
+import type { Row, replicas } from './schema.ts'
 
-export interface Replica {
-  id: string
-  startedAt: Date
-  /** the vault keys it can open */
-  keyIds: string[]
-  /** the one it seals with */
-  primaryKeyId: string
-  /** what the journal on its disk is sealed with */
-  journalKeyIds: string[]
-}
+/** `keyIds` it can open, `primaryKeyId` it seals with, `journalKeyIds` seal what is in its journal. */
+export type Replica = Omit<Row<typeof replicas>, 'seenAt'>
 
 /** Four heartbeats missed: a process that is silent for so long is taken for gone. */
 const silentAfter = `interval '15 seconds'`

@@ -1,39 +1,26 @@
 // Grants that are to die at TikTok: kept sealed in a row of their own until TikTok has confirmed, because the account they
 // came from is erased already.
 import type { Db } from './client.ts'
+import type { RevocationEnd } from './codes.ts'
+import type { Row, revocations } from './schema.ts'
 
 /** How long a try has before another replica may take the row. */
 export const tryLeaseSeconds = 30
 
-export interface RevocationRow {
-  id: string
-  accountId: string
-  reason: string
-  /** what the tokens are sealed for */
-  subject: string
-  generation: number
-  sealedAccessToken: string
-  sealedRefreshToken: string
+type SealedColumns =
+  | ('id' | 'accountId' | 'sessionId' | 'reason' | 'subject')
+  | ('generation' | 'sealedAccessToken' | 'sealedRefreshToken')
+
+export type RevocationRow = Row<typeof revocations, SealedColumns | 'attempts'> & {
   accessExpired: boolean
-  attempts: number
   /** the database's clock at the claim; dates a renewed token without trusting ours (F29) */
   claimedAt: Date
 }
 
-export interface NewRevocation {
-  id: string
-  accountId: string
-  openId: string
-  reason: string
-  subject: string
-  generation: number
-  sealedAccessToken: string
-  sealedRefreshToken: string
-  accessExpiresAt: Date
-}
+export type NewRevocation = Row<typeof revocations, SealedColumns | 'accessExpiresAt'> & { openId: string }
 
 /**
- * Takes the place of what waits for the same account: those tokens were replaced by these.
+ * Takes the place of what waits for the same account or session: those tokens were replaced by these.
  *
  * @returns false when the TikTok account is connected here: at TikTok a revocation ends all grants of a person
  */
@@ -44,10 +31,10 @@ export async function insertRevocation(db: Db, r: NewRevocation): Promise<boolea
       with wanted as (
         select ${r.id}::text as id where not exists (select 1 from accounts where open_id = ${r.openId} and status <> 'disconnected')
       ), replaced as (
-        delete from revocations r using wanted w where r.account_id = ${r.accountId} and r.id <> w.id
+        delete from revocations r using wanted w where (r.account_id = ${r.accountId} or r.session_id = ${r.sessionId}) and r.id <> w.id
       ), inserted as (
-        insert into revocations (id, account_id, tiktok_user, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at)
-        select id, ${r.accountId}::text, tiktok_user_of(${r.openId}), ${r.reason}::text, ${r.subject}::text, ${r.generation}::integer, ${r.sealedAccessToken}::text,
+        insert into revocations (id, account_id, session_id, tiktok_user, reason, subject, generation, sealed_access_token, sealed_refresh_token, access_expires_at)
+        select id, ${r.accountId}::text, ${r.sessionId}::text, tiktok_user_of(${r.openId}), ${r.reason}::text, ${r.subject}::text, ${r.generation}::integer, ${r.sealedAccessToken}::text,
           ${r.sealedRefreshToken}::text, ${r.accessExpiresAt}::timestamptz from wanted
         on conflict (id) do nothing
       )
@@ -71,7 +58,7 @@ export async function claimRevocations(db: Db, id: string | null, limit: number)
       )
       update revocations r set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => ${tryLeaseSeconds})
       from due d where r.id = d.id
-      returning r.id, account_id, reason, subject, generation, sealed_access_token,
+      returning r.id, account_id, session_id, reason, subject, generation, sealed_access_token,
         sealed_refresh_token, access_expires_at <= now() as access_expired, attempts, now() as claimed_at`,
   )
 }
@@ -86,7 +73,7 @@ export async function revocationStands(db: Db, id: string): Promise<boolean> {
 export async function renewRevocation(
   db: Db,
   id: string,
-  renewed: { generation: number; sealedAccessToken: string; sealedRefreshToken: string; accessExpiresAt: Date },
+  renewed: Row<typeof revocations, 'generation' | 'sealedAccessToken' | 'sealedRefreshToken' | 'accessExpiresAt'>,
 ): Promise<void> {
   await db.run(
     'renew_revocation',
@@ -105,12 +92,12 @@ export async function postponeRevocation(db: Db, id: string, waitSeconds: number
 }
 
 /** Confirmed, already gone, or given up: the secrets go and the timeline says which. */
-export async function settleRevocation(db: Db, id: string, code: 'confirmed' | 'already_gone' | 'given_up'): Promise<void> {
+export async function settleRevocation(db: Db, id: string, code: RevocationEnd): Promise<void> {
   await db.run(
     'settle_revocation',
     (sql) => sql`
-      with settled as (delete from revocations where id = ${id} returning account_id)
-      insert into timeline (account_id, kind, code, actor) select account_id, 'grant_revoked', ${code}, 'service' from settled`,
+      with settled as (delete from revocations where id = ${id} returning account_id, session_id)
+      insert into timeline (account_id, session_id, kind, code, actor) select account_id, session_id, 'grant_revoked', ${code}, 'service' from settled`,
   )
 }
 

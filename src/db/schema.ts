@@ -8,6 +8,7 @@ import { sql } from 'drizzle-orm'
 import {
   bigint,
   boolean,
+  check,
   customType,
   index,
   integer,
@@ -18,6 +19,16 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
+import {
+  accountStatuses,
+  accountTypes,
+  breakerReasons,
+  completions,
+  statusReasons,
+  storedSessionStatuses,
+  type TimelineKind,
+  timelineKinds,
+} from './codes.ts'
 
 const at = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' })
 const bytes = customType<{ data: Buffer }>({ dataType: () => 'bytea' })
@@ -41,10 +52,10 @@ export const accounts = pgTable(
     /** null once disconnected: a tombstone keeps no personal data, and what else is known of the person stands in `profiles` */
     openId: text('open_id'),
     label: text('label'),
-    status: text('status', { enum: ['active', 'reauthorization_required', 'disconnected'] }).notNull(),
-    statusReason: text('status_reason'),
+    status: text('status', { enum: accountStatuses }).notNull(),
+    statusReason: text('status_reason', { enum: statusReasons }),
     statusChangedAt: at('status_changed_at').notNull().defaultNow(),
-    accountType: text('account_type').notNull(),
+    accountType: text('account_type', { enum: accountTypes }).notNull(),
     attestedAt: at('attested_at').notNull(),
     attestationVersion: text('attestation_version').notNull(),
     /** who says so; TikTok tells this app nothing, so it is the person */
@@ -141,15 +152,13 @@ export const connectSessions = pgTable(
     linkSecretHash: text('link_secret_hash').notNull().unique(),
     ownerId: text('owner_id').notNull(),
     returnUrl: text('return_url').notNull(),
-    completion: text('completion', { enum: ['confirm', 'callback'] }).notNull(),
-    accountType: text('account_type'),
+    completion: text('completion', { enum: completions }).notNull(),
+    accountType: text('account_type', { enum: accountTypes }),
     ageConfirmedAt: at('age_confirmed_at'),
     attestationVersion: text('attestation_version'),
     label: text('label'),
     reconnectAccountId: text('reconnect_account_id'),
-    status: text('status', {
-      enum: ['pending', 'authorizing', 'awaiting_completion', 'exchanging', 'completed', 'failed'],
-    }).notNull(),
+    status: text('status', { enum: storedSessionStatuses }).notNull(),
     error: text('error'),
     accountId: text('account_id'),
     sealedCode: text('sealed_code'),
@@ -211,7 +220,7 @@ export const events = pgTable(
     id: text('id').notNull().unique().default(sql`'evt_' || replace(gen_random_uuid()::text, '-', '')`),
     type: text('type').notNull(),
     accountId: text('account_id'),
-    data: jsonb('data').notNull(),
+    data: jsonb('data').$type<Record<string, unknown>>().notNull(),
     occurredAt: at('occurred_at').notNull().defaultNow(),
   },
   (table) => [primaryKey({ columns: [table.xid, table.seq] })],
@@ -222,7 +231,9 @@ export const revocations = pgTable(
   'revocations',
   {
     id: text('id').primaryKey(),
-    accountId: text('account_id').notNull(),
+    accountId: text('account_id'),
+    /** instead of an account: whose grant was refused */
+    sessionId: text('session_id'),
     /** whose account it was, until this is settled: so that an erased owner can be told what is still pending */
     ownerId: text('owner_id'),
     /** SHA-256 of the open_id: a revocation ends every grant of the person, so it is dropped when they connect again */
@@ -239,6 +250,7 @@ export const revocations = pgTable(
     createdAt: at('created_at').notNull().defaultNow(),
   },
   (table) => [
+    check('revocations_subject', sql`num_nonnulls(account_id, session_id) = 1`),
     index('revocations_due').on(table.nextAttemptAt),
     index('revocations_owner').on(table.ownerId).where(sql`owner_id is not null`),
     index('revocations_user').on(table.tiktokUser),
@@ -248,7 +260,7 @@ export const revocations = pgTable(
 /** One per endpoint of TikTok: open until when, and why (F09, F10, F19). `token` stops refreshes, `user_info` stops looks at profiles. */
 export const circuitBreakers = pgTable('circuit_breakers', {
   name: text('name').primaryKey(),
-  reason: text('reason'),
+  reason: text('reason', { enum: breakerReasons }),
   failures: integer('failures').notNull().default(0),
   openUntil: at('open_until').notNull().default(sql`'-infinity'`),
 })
@@ -413,14 +425,18 @@ export const tokenReads = pgTable(
   (table) => [index('token_reads_account').on(table.accountId, table.at), index('token_reads_key').on(table.keyId, table.at)],
 )
 
+const kindsOfTimeline = Object.keys(timelineKinds) as [TimelineKind, ...TimelineKind[]]
+
 /** Why an account is in its state, in plain codes; the refresh journal is a part of it. Partitioned by day. */
 export const timeline = pgTable(
   'timeline',
   {
     seq: bigint('seq', { mode: 'number' }).generatedAlwaysAsIdentity(),
     at: at('at').notNull().defaultNow(),
-    accountId: text('account_id').notNull(),
-    kind: text('kind').notNull(),
+    accountId: text('account_id'),
+    /** instead of an account: a grant of this connect session was refused, so there never was an account */
+    sessionId: text('session_id'),
+    kind: text('kind', { enum: kindsOfTimeline }).notNull(),
     code: text('code'),
     generation: integer('generation'),
     attemptId: text('attempt_id'),
@@ -428,7 +444,9 @@ export const timeline = pgTable(
     requestId: text('request_id'),
   },
   (table) => [
+    check('timeline_subject', sql`num_nonnulls(account_id, session_id) = 1`),
     index('timeline_account').on(table.accountId, table.at),
+    index('timeline_session').on(table.sessionId, table.at).where(sql`session_id is not null`),
     // "What did this actor change?" Most rows are the service's own and are found by their account.
     index('timeline_actor').on(table.actor, table.at).where(sql`actor <> 'service'`),
   ],
@@ -497,3 +515,14 @@ export const recoveryJournals = pgTable(
   },
   (table) => [primaryKey({ columns: [table.recoveryId, table.journalId] })],
 )
+
+/** A row as a statement reads it: all columns of a table, or those that are named. */
+export type Row<
+  Table extends { $inferSelect: object },
+  Column extends keyof Table['$inferSelect'] = keyof Table['$inferSelect'],
+> = Pick<Table['$inferSelect'], Column>
+
+/** Columns of a table that is joined if it has a row. */
+export type OuterRow<Table extends { $inferSelect: object }, Column extends keyof Table['$inferSelect']> = {
+  [Name in Column]: Table['$inferSelect'][Name] | null
+}

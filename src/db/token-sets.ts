@@ -1,22 +1,12 @@
 // The statements of a token's life that hold one: vend and save. Each is one statement, so that nothing is ever half done; every
 // time in them is the database's. Locks are taken in one order everywhere: token set, then account.
 import type { Db, StatementOptions } from './client.ts'
+import type { accounts, OuterRow, Row, tokenSets } from './schema.ts'
 import { snakeCased } from './wire-types.ts'
 
-export type AccountStatus = 'active' | 'reauthorization_required' | 'disconnected'
-
 /** What a vend found. `audited` is true when the audit row was written in the same statement: no row, no token (S27). */
-export interface Vended {
-  status: AccountStatus
-  statusReason: string | null
-  openId: string | null
-  scopes: string[]
-  generation: number | null
-  sealedAccessToken: string | null
-  accessExpiresAt: Date | null
-  secondsLeft: number
-  audited: boolean
-}
+export type Vended = Row<typeof accounts, 'status' | 'statusReason' | 'openId' | 'scopes'> &
+  OuterRow<typeof tokenSets, 'generation' | 'sealedAccessToken' | 'accessExpiresAt'> & { secondsLeft: number; audited: boolean }
 
 export interface VendRead {
   accountId: string
@@ -102,16 +92,11 @@ export async function peekTokenSet(db: Db, accountId: string): Promise<Vended | 
 }
 
 /** A new token set, sealed for the generation after the one spent. */
-export interface SealedTokenSet {
-  sealedAccessToken: string
-  sealedRefreshToken: string
-  accessExpiresAt: Date
-  /** null: TikTok did not say; the date that is known stays */
-  refreshExpiresAt: Date | null
-  lifetimeSeconds: number
-  scopes: string[]
-  lostRequiredScope: boolean
-}
+export type SealedTokenSet = Row<
+  typeof tokenSets,
+  'sealedAccessToken' | 'sealedRefreshToken' | 'accessExpiresAt' | 'refreshExpiresAt' | 'lifetimeSeconds'
+> &
+  Row<typeof accounts, 'scopes'>
 
 export type SaveOutcome = 'saved' | 'recovered' | 'double_spend' | 'replaced' | 'gone'
 
@@ -128,7 +113,7 @@ export type SaveOutcome = 'saved' | 'recovered' | 'double_spend' | 'replaced' | 
 export async function saveTokenSet(
   db: Db,
   spent: { accountId: string; generation: number; attemptId: string },
-  next: SealedTokenSet,
+  next: SealedTokenSet & { lostRequiredScope: boolean },
 ): Promise<SaveOutcome> {
   const { accountId, generation: spentGeneration, attemptId } = spent
   const save = { accountId, spentGeneration, attemptId, ...next }

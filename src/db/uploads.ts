@@ -2,7 +2,8 @@
 // nothing is oversold. Every time is the database's.
 import { type TroubleRow, troubleColumns } from './accounts.ts'
 import type { Db, StatementOptions } from './client.ts'
-import type { AccountStatus } from './token-sets.ts'
+import type { AccountStatus } from './codes.ts'
+import type { accounts, OuterRow, Row, tokenSets, uploads } from './schema.ts'
 import { snakeCased } from './wire-types.ts'
 
 export interface QuotaRow {
@@ -15,16 +16,10 @@ export interface QuotaRow {
   closedBy: string | null
 }
 
-export interface UploadRow {
-  id: string
-  reservedAt: Date
-  expiresAt: Date
-  committedAt: Date | null
-  late: boolean
-  publishId: string | null
-  releasedAt: Date | null
-  tiktokError: string | null
-}
+export type UploadRow = Row<
+  typeof uploads,
+  'id' | 'reservedAt' | 'expiresAt' | 'committedAt' | 'late' | 'publishId' | 'releasedAt' | 'tiktokError'
+>
 
 /** What became of a change, the upload as it then stands (null: there is none), and the window. */
 export interface Decided<Outcome> extends QuotaRow {
@@ -187,19 +182,17 @@ export async function reopenUploads(db: Db, openId: string, closedBy: string): P
 }
 
 /** An account as seen by somebody who wants to upload at a moment, now or ahead. */
-export interface Outlook extends QuotaRow, TroubleRow {
-  status: AccountStatus
-  statusReason: string | null
-  scopes: string[]
-  accessExpiresAt: Date | null
-  refreshExpiresAt: Date | null
-  /** no refresh is tried before it, for the account's own sake or because TikTok is left alone by everybody */
-  nextRefreshAt: Date | null
-  /** the moment asked about, or now if that is later */
-  at: Date
-  /** when as many slots as were asked for are free; null: never. `freeAt` is about one */
-  allFreeAt: Date | null
-}
+export type Outlook = QuotaRow &
+  TroubleRow &
+  Row<typeof accounts, 'status' | 'statusReason' | 'scopes'> &
+  OuterRow<typeof tokenSets, 'accessExpiresAt' | 'refreshExpiresAt'> & {
+    /** no refresh is tried before it, for the account's own sake or because TikTok is left alone by everybody */
+    nextRefreshAt: Date | null
+    /** the moment asked about, or now if that is later */
+    at: Date
+    /** when as many slots as were asked for are free; null: never. `freeAt` is about one */
+    allFreeAt: Date | null
+  }
 
 /** @returns undefined when there is no such account */
 export async function findOutlook(

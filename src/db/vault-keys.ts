@@ -1,10 +1,11 @@
 // The canaries of the vault's keys: one sealed text per key id that has sealed anything.
 import type { Db } from './client.ts'
+import type { Row, vaultKeys } from './schema.ts'
 
-export async function readCanaries(db: Db): Promise<{ keyId: string; sealedCanary: string }[]> {
+export async function readCanaries(db: Db): Promise<Row<typeof vaultKeys, 'keyId' | 'sealedCanary'>[]> {
   return db.run(
     'read_canaries',
-    (sql) => sql<{ keyId: string; sealedCanary: string }[]>`select key_id, sealed_canary from vault_keys`,
+    (sql) => sql<Row<typeof vaultKeys, 'keyId' | 'sealedCanary'>[]>`select key_id, sealed_canary from vault_keys`,
   )
 }
 

@@ -1,17 +1,9 @@
 // Accounts over HTTP: list, read, label, check, disconnect, picture, timeline.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import {
-  Account,
-  type AccountDeps,
-  accountStatuses,
-  getAccount,
-  labelAccount,
-  pageOfAccounts,
-  pictureOf,
-  timelineOf,
-} from '../account/account.ts'
+import { Account, type AccountDeps, getAccount, labelAccount, pageOfAccounts, pictureOf, timelineOf } from '../account/account.ts'
 import { AccountHealth } from '../account/health.ts'
+import { accountStatuses, type TimelineKind, timelineKinds } from '../db/codes.ts'
 import type { Log } from '../telemetry.ts'
 import { disconnect, type Revocations } from '../token/revoke.ts'
 import { type VerifyDeps, verify } from '../token/verify.ts'
@@ -45,13 +37,17 @@ const Disconnected = z
     examples: [{ id: 'acc_01k9z3m8r0000000000000000', status: 'disconnected', revocation: 'confirmed' }],
   })
 
+const kinds = Object.keys(timelineKinds) as [TimelineKind, ...TimelineKind[]]
+const kindsExplained = `More may come: leave alone what you do not know.\n\n${kinds.map((kind) => `- \`${kind}\`: ${timelineKinds[kind]}`).join('\n')}`
+
 const Timeline = z
   .object({
     entries: z.array(
       z.object({
         at: z.iso.datetime(),
-        kind: z.string(),
-        code: z.string().nullable(),
+        // Open, because an older replica shows what a younger one wrote.
+        kind: z.union([z.enum(kinds), z.string()]).describe(kindsExplained),
+        code: z.string().nullable().describe('Why or what, as the kind says'),
         generation: z.int().nullable(),
         actor: z.string().describe('A key id, or `service`, `tiktok`, `owner`'),
       }),
@@ -157,7 +153,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
     },
     async (request) => {
       const { accountId } = request.params
-      const end = { reason: 'disconnected_by_owner', actor: requireCaller(request).keyId, requestId: request.id }
+      const end = { reason: 'disconnected_by_owner' as const, actor: requireCaller(request).keyId, requestId: request.id }
       return { id: accountId, status: 'disconnected' as const, revocation: await disconnect(deps, accountId, end) }
     },
   )

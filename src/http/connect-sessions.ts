@@ -5,6 +5,7 @@ import { Account, type AccountDeps, getAccount } from '../account/account.ts'
 import type { Config } from '../config.ts'
 import { type CompleteDeps, completeConnect } from '../connect/complete.ts'
 import { createConnectSession, errorOf, getConnectSession, sessionStatuses, statusOf } from '../connect/connect-session.ts'
+import { completions } from '../db/codes.ts'
 import type { Log } from '../telemetry.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
@@ -27,7 +28,7 @@ const CreateConnectSession = z
       'Only this account may come back. Without `account_type` and `age_confirmed` nobody is asked again, and what was attested for it stands',
     ),
     completion: z
-      .enum(['confirm', 'callback'])
+      .enum(completions)
       .default('confirm')
       .describe('confirm: your backend finishes with `complete`, so that a link sent to somebody else connects nothing'),
   })

@@ -4,6 +4,7 @@
 import type { Config } from '../config.ts'
 import { disconnectAccount, findByOpenId } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
+import type { StatusReason } from '../db/codes.ts'
 import {
   type ClaimedNotice,
   claimNotices,
@@ -34,7 +35,7 @@ const atOnce = 5
 /** One notice that TikTok has to be asked about must not hold up the next removal. */
 const askingMs = 2000
 
-const reasonsInAccount: ReadonlyMap<number, string> = new Map([
+const reasonsInAccount: ReadonlyMap<number, StatusReason> = new Map([
   [removalReasons.accountDeleted, 'tiktok_account_deleted'],
   [removalReasons.ageChanged, 'age_changed'],
   [removalReasons.accountBanned, 'tiktok_account_banned'],

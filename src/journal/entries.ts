@@ -1,6 +1,7 @@
 // What the entries of the journal say: each holds all that a restore needs, because the database may remember nothing of it.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
+import { accountTypes, statusReasons } from '../db/codes.ts'
 
 /** What TikTok answered when it gave tokens. */
 export const AnsweredTokens = z.object({
@@ -29,7 +30,7 @@ export const ConnectedAccount = AnsweredTokens.extend({
   clientKey: z.string(),
   ownerId: z.string(),
   label: z.string().nullable(),
-  accountType: z.string(),
+  accountType: z.enum(accountTypes),
   attestedAt: z.coerce.date(),
   attestationVersion: z.string(),
   connectedAt: z.coerce.date(),
@@ -39,11 +40,11 @@ export type ConnectedAccount = z.infer<typeof ConnectedAccount>
 
 export const DisconnectedAccount = z.object({
   ownerId: z.string(),
-  accountType: z.string(),
+  accountType: z.enum(accountTypes),
   attestedAt: z.coerce.date(),
   attestationVersion: z.string(),
   scopes: z.array(z.string()),
-  reason: z.string(),
+  reason: z.enum(statusReasons),
   actor: z.string(),
   connectedAt: z.coerce.date(),
   disconnectedAt: z.coerce.date(),

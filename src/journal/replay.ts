@@ -169,7 +169,7 @@ async function protect(parts: ReplayParts, entry: StoredEntry, tally: Tally): Pr
       const erased = ErasedOwner.parse(entry.body)
       for await (const ownerId of ownersOf(db, erased)) {
         for (const accountId of await liveAccountsFrom(db, ownerId, erased.erasedAt)) {
-          const end = { accountId, reason: 'disconnected_by_owner', actor, requestId: null, revocationId: null }
+          const end = { accountId, reason: 'disconnected_by_owner' as const, actor, requestId: null, revocationId: null }
           if (await disconnectAccount(db, { ...end, silent: true })) tally.disconnectsRestored++
         }
         if (await eraseOwner(db, ownerId)) tally.ownersErased++

@@ -17,7 +17,7 @@ import { forEachAtMost } from '../in-flight.ts'
 import type { Log } from '../telemetry.ts'
 import type { Revocations } from '../token/revoke.ts'
 
-const emergencyReason = 'disconnected_by_operator'
+const emergencyReason = 'disconnected_by_operator' as const
 
 export interface Emergency {
   /** null: everybody */

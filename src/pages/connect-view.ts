@@ -1,8 +1,8 @@
 // The hosted page in markup: who it is for, the owner's accounts, and what it takes to connect one more. It decides nothing; connect-page.ts tells it.
 import type { Account } from '../account/account.ts'
-import { accountTypes } from '../account/attestation.ts'
 import type { Allowance } from '../connect/limits.ts'
 import type { Ended } from '../db/accounts.ts'
+import { accountTypes } from '../db/codes.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { accountCard, nameOf } from './account-card.ts'
 import { count, day, inMinutes } from './formats.ts'

@@ -99,7 +99,7 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
       const { accountId } = request.params
       return orSay(deps, reply, async () => {
         await accountOfVisit(deps, session, accountId)
-        const end = { reason: 'disconnected_by_owner', actor: 'owner', requestId: request.id }
+        const end = { reason: 'disconnected_by_owner' as const, actor: 'owner', requestId: request.id }
         const revocation = await disconnect(deps, accountId, end)
         return backToPage(deps, reply, { done: revocation === 'pending' ? 'disconnected_pending' : 'disconnected' })
       })

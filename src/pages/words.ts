@@ -1,6 +1,6 @@
 // Every word people read on the pages of this service, in English. A translation is another object of this shape; figures, times and lists follow
 // `lang` by themselves (in-words.ts). Sentences are whole, so that another language can order its words as it likes.
-import type { AccountType } from '../account/attestation.ts'
+import type { AccountType } from '../db/codes.ts'
 import { failures, pageWordsOf, type Words } from '../failures.ts'
 
 export const texts = {

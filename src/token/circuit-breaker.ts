@@ -1,7 +1,8 @@
 // Whether any replica may call TikTok's token endpoint. Trouble opens the breaker in the database; one successful probe closes
 // it.
-import { type BreakerReason, closeBreaker, openBreaker } from '../db/circuit-breakers.ts'
+import { closeBreaker, openBreaker } from '../db/circuit-breakers.ts'
 import type { Db } from '../db/client.ts'
+import type { BreakerReason } from '../db/codes.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../telemetry.ts'
 

@@ -85,7 +85,7 @@ async function save({ db, vault, log, metrics, config, revocations }: RecordDeps
       // Disconnected while TikTok was answering: no token may outlive a disconnect (S48), unless the person has reconnected.
       log.info('late refresh was discarded', about)
       await revocations.refuse(answer.openId, {
-        accountId: answer.accountId,
+        holder: { accountId: answer.accountId },
         reason: 'late_refresh',
         accessToken: answer.accessToken,
         refreshToken: answer.refreshToken,

@@ -2,6 +2,7 @@
 // that a disconnect can be promised while TikTok is away.
 import { disconnectAccount, findAccount } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
+import type { RevocationEnd, StatusReason } from '../db/codes.ts'
 import {
   claimRevocations,
   insertRevocation,
@@ -23,10 +24,11 @@ import type { CircuitBreaker } from './circuit-breaker.ts'
 import { backoffSeconds, datesOf } from './expiry.ts'
 import type { Recording } from './recording.ts'
 
-export type Revocation = 'confirmed' | 'already_gone' | 'pending'
+export type Revocation = Exclude<RevocationEnd, 'given_up'> | 'pending'
 
 export interface Grant {
-  accountId: string
+  /** a grant that was refused never had an account, only the session it came from */
+  holder: { accountId: string } | { sessionId: string }
   reason: string
   accessToken: string
   refreshToken: string
@@ -64,7 +66,7 @@ export interface Revocations {
 export async function disconnect(
   { db, log, revocations }: { db: Db; log: Log; revocations: Pick<Revocations, 'now'> },
   accountId: string,
-  end: { reason: string; actor: string; requestId: string | null },
+  end: { reason: StatusReason; actor: string; requestId: string | null },
 ): Promise<Revocation> {
   const revocationId = newId('rev')
   const ended = await disconnectAccount(db, { accountId, ...end, revocationId })
@@ -98,8 +100,8 @@ export function createRevocations(deps: {
 
   async function revoke(row: RevocationRow): Promise<Revocation> {
     const mark = performance.now()
-    const about = { accountId: row.accountId, reason: row.reason }
-    const settle = async (code: 'confirmed' | 'already_gone' | 'given_up') => {
+    const about = { accountId: row.accountId ?? undefined, sessionId: row.sessionId ?? undefined, reason: row.reason }
+    const settle = async (code: RevocationEnd) => {
       await settleRevocation(db, row.id, code)
       metrics.revocations.inc({ outcome: code })
       log.info('grant revocation was settled', { ...about, outcome: code })
@@ -190,10 +192,11 @@ export function createRevocations(deps: {
     },
     async refuse(openId, grant) {
       const id = newId('rev')
-      const { accountId, reason, accessExpiresAt } = grant
+      const { holder, reason, accessExpiresAt } = grant
+      const subject = { accountId: null, sessionId: null, ...holder }
       const sealed = sealTokens(id, 0, grant)
       const wanted = await recording.untilSaved({ subject: id, attemptId: id }, () =>
-        insertRevocation(db, { id, accountId, openId, reason, subject: id, generation: 0, ...sealed, accessExpiresAt }),
+        insertRevocation(db, { id, ...subject, openId, reason, subject: id, generation: 0, ...sealed, accessExpiresAt }),
       )
       if (wanted) await now(id)
       else log.warn('refused grant was left alone', { reason: 'its TikTok account is connected here' })

@@ -1,31 +1,18 @@
 // What TikTok's answer means for the refresh token that was sent: spent, safe, refused or in doubt. Nothing is written here.
 
-import type { BreakerReason } from '../db/circuit-breakers.ts'
 import type { Claim } from '../db/claims.ts'
+import type { BreakerReason } from '../db/codes.ts'
 import type { AnsweredRefresh } from '../journal/entries.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log, Metrics, RefreshKind } from '../telemetry.ts'
 import type { TokenAnswer } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
 import { backoffSeconds, datesOf, tellAssumedLifetime } from './expiry.ts'
 
-/** What became of one try to refresh an account's token set. Expected outcomes are values; surprises are errors. */
+/** What became of one try to refresh an account's token set, and when it can be tried again. Expected outcomes are values; surprises are errors. */
 export type RefreshOutcome =
-  /** a new token set is recorded */
-  | { kind: 'refreshed' }
-  /** a neighbour holds the claim: its answer will come */
-  | { kind: 'yielded' }
-  /** a neighbour was quicker: the token set is newer than the one we were asked to spend */
-  | { kind: 'sibling_won' }
-  /** nothing was spent: try again after the wait */
-  | { kind: 'transient'; code: string; retryAfterSeconds: number }
-  /** TikTok may have spent the token: one more try after the lease */
-  | { kind: 'ambiguous'; retryAfterSeconds: number }
-  /** invalid_grant, believed or in its grace time */
-  | { kind: 'rejected' }
-  /** TikTok refuses our client, which is no account's fault */
-  | { kind: 'client_refused'; retryAfterSeconds: number }
-  /** the account was disconnected or connected anew meanwhile */
-  | { kind: 'discarded' }
+  | { kind: Exclude<RefreshKind, 'transient' | 'ambiguous' | 'client_refused'> }
+  | { kind: Extract<RefreshKind, 'ambiguous' | 'client_refused'>; retryAfterSeconds: number }
+  | { kind: Extract<RefreshKind, 'transient'>; code: string; retryAfterSeconds: number }
 
 /** What the circuit breaker hears: it opens for a reason and a time, or counts a failure. */
 export type BreakerNews = 'failed' | { reason: BreakerReason; seconds: number } | undefined

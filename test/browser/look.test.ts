@@ -1,8 +1,9 @@
 // How the pages look, and whether everybody can use them: pictures of every page in light and dark, wide and narrow, under test/screenshots; and axe, which
 // finds what a machine can find.
 import t from 'tap'
-import { type Account, statusReasons } from '../../src/account/account.ts'
+import type { Account } from '../../src/account/account.ts'
 import { disconnectAccount } from '../../src/db/accounts.ts'
+import { statusReasons } from '../../src/db/codes.ts'
 import { failSession } from '../../src/db/connect-sessions.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { failureCodes } from '../../src/failures.ts'

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import { startApp } from '../../src/app.ts'
 import { connectGrant } from '../../src/connect/grant.ts'
+import { type Change, readChanges } from '../../src/db/audit.ts'
 import { findSession } from '../../src/db/connect-sessions.ts'
 import type { AnsweredExchange } from '../../src/journal/entries.ts'
 import { createLog } from '../../src/telemetry.ts'
@@ -109,6 +110,28 @@ t.test('S09: without a required scope the grant is refused and revoked at TikTok
   t.match(await sessionOf(world, id), { status: 'failed', error: 'scope_not_granted', account_id: null })
   t.match(await complete(), { status: 422, body: { code: 'scope_not_granted' } }, 'a repeat says the same')
   t.match((await world.call('GET', '/accounts?owner_id=declines')).body, { accounts: [] })
+})
+
+t.test('a refused grant never had an account: timeline, audit and log name its session', async (t) => {
+  const logged = world.logged().length
+  const { complete, id } = await cameBack(world, { owner: 'declines', person: 'brightlane', decline: ['video.upload'] })
+  await complete()
+  const { db } = world.parts
+  const entries = await db.run(
+    'entries',
+    (sql) => sql`select account_id, session_id, kind from timeline where session_id = ${id}`,
+  )
+  t.strictSame([...entries], [{ accountId: null, sessionId: id, kind: 'grant_revoked' }])
+  const mistaken = await db.run('mistaken', (sql) => sql`select 1 from timeline where account_id !~ '^acc_'`)
+  t.equal(mistaken.length, 0, 'and what is called an account is one')
+  const changes: Change[] = []
+  const filter = { actor: null, object: id, from: null, to: null }
+  await readChanges(db, filter, async (some) => void changes.push(...some))
+  t.match(changes, [{ action: 'grant_revoked', object: id, code: 'confirmed' }])
+  const lines = world.logged().slice(logged).split('\n').filter(Boolean)
+  const settled = lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'grant revocation was settled')
+  t.match(settled, { sessionId: id, reason: 'scope_not_granted', outcome: 'confirmed' })
+  t.notOk(lines.some((line) => /"accountId":"cs_/.test(line)))
 })
 
 t.test('S09: a required scope that is declined costs a connected account nothing', async (t) => {

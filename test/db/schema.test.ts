@@ -1,9 +1,10 @@
 // What stands in the repository is what is in the database: each function is its file, and each table is what src/db/schema.ts says.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
+import { timelineKinds } from '../../src/db/codes.ts'
 import { readRelease } from '../../src/db/install.ts'
 import * as schema from '../../src/db/schema.ts'
 import { emptyDatabase, freshDatabase } from '../postgres.ts'
@@ -71,6 +72,25 @@ t.test(
     )
   },
 )
+
+t.test('every kind that a statement writes into the timeline is in the list, and none is there that nobody writes', (t) => {
+  const folder = join(import.meta.dirname, '../../src/db')
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => /\.(ts|sql)$/.test(path))
+  const written = files.flatMap((path) => {
+    const inserts = readFileSync(join(folder, path), 'utf8').matchAll(
+      /insert into timeline \(([^)]+)\)\s*(?:select|values \()([^;`]+)/gi,
+    )
+    return Array.from(inserts, ([, columns = '', values = '']) => {
+      const place = columns.split(',').findIndex((column) => column.trim() === 'kind')
+      // The values before it are all names of columns or parameters, so no comma hides in one.
+      const value = values.replace(/\$\{[^}]+\}/g, 'parameter').split(',')[place] ?? ''
+      return Array.from(value.matchAll(/'(\w+)'/g), ([, kind = '']) => kind)
+    }).flat()
+  })
+  // save_token_set names the status that the account gets.
+  t.strictSame([...new Set([...written, 'reauthorization_required'])].sort(), Object.keys(timelineKinds).sort())
+  t.end()
+})
 
 /** What makes a table, by PostgreSQL's own words; partitions follow their parent. */
 async function catalogOf(sql: postgres.Sql): Promise<Record<string, Record<string, unknown>[]>> {

@@ -113,7 +113,7 @@ t.test('F24: an exchange whose beginning was recorded, and the answer lost, is c
 t.test('a grant of somebody who is connected here is never put on the list of those to revoke', async (t) => {
   const { parts, connect } = await startWorld(t)
   const account = await connect()
-  const row = { id: newId('rev'), accountId: 'cs_1', reason: 'late_refresh', subject: 'x', generation: 0 }
+  const row = { id: newId('rev'), accountId: null, sessionId: 'cs_1', reason: 'late_refresh', subject: 'x', generation: 0 }
   const sealed = { sealedAccessToken: 'a', sealedRefreshToken: 'b', accessExpiresAt: new Date() }
   t.notOk(await insertRevocation(parts.db, { ...row, ...sealed, openId: account.open_id ?? '' }))
   t.ok(await insertRevocation(parts.db, { ...row, ...sealed, openId: 'somebody else' }))

@@ -111,7 +111,7 @@ BEGIN
 	IF was_down THEN
 		INSERT INTO events (type, account_id, data) VALUES ('account.recovered', fresh.account_id, jsonb_build_object('account_id', fresh.account_id, 'owner_id', fresh.owner_id));
 	END IF;
-	WITH dropped AS (DELETE FROM revocations r WHERE r.tiktok_user = tiktok_user_of(fresh.open_id) RETURNING r.account_id)
-	INSERT INTO timeline (account_id, kind, code, actor) SELECT d.account_id, 'revocation_dropped', 'connected_anew', fresh.actor FROM dropped d;
+	WITH dropped AS (DELETE FROM revocations r WHERE r.tiktok_user = tiktok_user_of(fresh.open_id) RETURNING r.account_id, r.session_id)
+	INSERT INTO timeline (account_id, session_id, kind, code, actor) SELECT d.account_id, d.session_id, 'revocation_dropped', 'connected_anew', fresh.actor FROM dropped d;
 	RETURN QUERY SELECT 'connected', fresh.account_id;
 END $$;

@@ -1,0 +1,68 @@
+// The closed lists of what a column holds. Each stands here once: schema.ts, the statements, the API's schemas and the pages all
+// derive from it.
+
+export const accountStatuses = ['active', 'reauthorization_required', 'disconnected'] as const
+export type AccountStatus = (typeof accountStatuses)[number]
+
+/** Why an account is not active. */
+export const statusReasons = [
+  'refresh_token_rejected',
+  'refresh_outcome_unknown',
+  'refresh_token_expired',
+  'removed_by_user',
+  'tiktok_account_deleted',
+  'age_changed',
+  'tiktok_account_banned',
+  'required_scope_removed',
+  'disconnected_by_owner',
+  'disconnected_by_operator',
+] as const
+export type StatusReason = (typeof statusReasons)[number]
+
+export const accountTypes = ['creator', 'business'] as const
+export type AccountType = (typeof accountTypes)[number]
+
+export const completions = ['confirm', 'callback'] as const
+
+/** `exchanging` is ours alone: outside it is still somebody's completion to wait for. */
+export const storedSessionStatuses = [
+  'pending',
+  'authorizing',
+  'awaiting_completion',
+  'exchanging',
+  'completed',
+  'failed',
+] as const
+
+/** Why the circuit breaker is open. */
+export const breakerReasons = ['client_refused', 'unavailable', 'throttled'] as const
+export type BreakerReason = (typeof breakerReasons)[number]
+
+/** How a revocation at TikTok ended. */
+export const revocationEnds = ['confirmed', 'already_gone', 'given_up'] as const
+export type RevocationEnd = (typeof revocationEnds)[number]
+
+/** What a timeline tells, and what the `code` of such an entry is. */
+export const timelineKinds = {
+  connected: 'the account was connected',
+  reconnected: 'the person connected it again',
+  reconnect_started: 'the owner began to connect it again on the hosted page',
+  label_changed: 'its label was changed',
+  refreshed: 'a new token set was stored; code `scopes_changed` or `required_scope_removed` when the scopes differ',
+  refresh_failed: 'nothing was spent, and it will be tried again; the code says why',
+  refresh_ambiguous: "TikTok's answer did not arrive or could not be understood; the code says why",
+  refresh_abandoned: 'the replica that was refreshing it went silent; code `lease_ran_out`',
+  refresh_rejected: 'TikTok refused the refresh token, which is not believed at once; code `invalid_grant`',
+  reauthorization_required: 'only the person can help; the code is the status_reason',
+  restored: 'the database had gone back to an earlier moment, and the journal brought this generation home',
+  recovered: 'it is active again; the code is the status_reason it had',
+  expiring: 'its refresh token ends soon; code `refresh_token_expires`',
+  tiktok_notice: "TikTok told something about it; the code is TikTok's event",
+  disconnected: 'it was disconnected; the code is the status_reason',
+  grant_revoked: 'the grant has ended at TikTok; code `confirmed`, `already_gone` or, after ten days, `given_up`',
+  revocation_dropped: 'a revocation that was waiting would have ended a newer grant; code `connected_anew`',
+  upload_committed: "an upload was committed; the code is TikTok's publish_id",
+  upload_committed_late: "an upload was committed after its slot had ended; the code is TikTok's publish_id",
+  uploads_closed: "TikTok takes no uploads for a while; the code is TikTok's error",
+} as const
+export type TimelineKind = keyof typeof timelineKinds
