@@ -36,7 +36,9 @@ export const Account = z
       fetched_at: nullableTime.describe('The age of all of the above'),
       unavailable: z
         .partialRecord(z.enum(profileFieldNames), z.string())
-        .describe('Fields that TikTok does not tell because a scope was not granted, each with the scope that opens it'),
+        .describe(
+          'Fields that TikTok does not tell, because a scope was not granted or TikTok refuses the field, each with its scope',
+        ),
     }),
     account_type: z.object({
       value: z.enum(accountTypes),
@@ -168,7 +170,7 @@ async function toAccounts(deps: AccountDeps, rows: AccountRow[]): Promise<Accoun
 
 function toAccount({ config }: AccountDeps, row: AccountRow, quotas: ReadonlyMap<string, UploadQuota>): Account {
   const missingScopes = row.status === 'disconnected' ? [] : config.tiktok.scopes.filter((scope) => !row.scopes.includes(scope))
-  const unavailable = row.status === 'disconnected' ? {} : missingFields(row.scopes)
+  const unavailable = row.status === 'disconnected' ? {} : missingFields(row)
   // A scope that was taken back hides its fields at once, not only when the profile is fetched again.
   const told = <T>(field: ProfileField, value: T): T | null => (field in unavailable ? null : value)
   const quota = quotas.get(row.id)
@@ -214,7 +216,7 @@ function toAccount({ config }: AccountDeps, row: AccountRow, quotas: ReadonlyMap
   }
 }
 
-function missingFields(scopes: readonly string[]): Partial<Record<ProfileField, string>> {
-  const missing = profileFieldNames.filter((field) => !scopes.includes(scopeOfField[field]))
+function missingFields({ scopes, refusedFields }: AccountRow): Partial<Record<ProfileField, string>> {
+  const missing = profileFieldNames.filter((field) => !scopes.includes(scopeOfField[field]) || refusedFields?.includes(field))
   return Object.fromEntries(missing.map((field) => [field, scopeOfField[field]]))
 }

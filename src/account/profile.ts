@@ -75,14 +75,19 @@ export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<P
     case 'unavailable':
       return later(answer.reason, 'unavailable', Math.max(firstRetrySeconds, answer.retryAfterSeconds ?? 0))
   }
-  const { openId, avatarUrl, ...profile } = answer.user
-  // TikTok always sends open_id with user.info.basic. Without it the answer is not trusted, and nothing is replaced.
-  if (openId === null && holder.scopes.includes('user.info.basic')) return later('foreign_body', 'unavailable', firstRetrySeconds)
+  const { refusedFields } = answer
+  const { openId, avatarUrl, ...told } = answer.user
+  // TikTok sends open_id with user.info.basic unless it refuses it. Without it the answer is not trusted, and nothing is replaced.
+  if (openId === null && holder.scopes.includes('user.info.basic') && !refusedFields.includes('open_id'))
+    return later('foreign_body', 'unavailable', firstRetrySeconds)
   if (openId !== null && openId !== holder.openId) {
     log.error('user info was about another TikTok account', { ...about, logId: answer.logId })
     return later('foreign_open_id', 'unavailable', nextInSeconds)
   }
 
+  if (refusedFields.length > 0)
+    log.warn('TikTok refused fields of a profile', { ...about, reason: refusedFields.join(), logId: answer.logId })
+  const profile = { ...told, refusedFields }
   const source = avatarUrl === null ? null : sourceOf(avatarUrl)
   const saved = await saveProfile(db, accountId, profile, source, nextInSeconds)
   if (saved && avatarUrl !== null && source !== null && !saved.pictureIsFresh)

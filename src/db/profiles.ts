@@ -11,6 +11,7 @@ const listed: Record<keyof ProfileFields, true> = {
   displayName: true,
   followerCount: true,
   isVerified: true,
+  refusedFields: true,
 }
 const columns = Object.keys(listed).map(columnName)
 const columnsOf = (table: string) => columns.map((column) => `${table}.${column}`).join(', ')

@@ -115,6 +115,8 @@ export const tokenSets = pgTable(
     dueAt: at('due_at'),
     /** coarse (an hour): tells warm accounts from cold ones without a write per read */
     lastReadAt: at('last_read_at').notNull().defaultNow(),
+    /** TikTok did not take the access token of this generation: it is not handed out again */
+    refusedGeneration: integer('refused_generation'),
   },
   (table) => [
     index('token_sets_due').on(table.dueAt).where(sql`due_at is not null`),
@@ -143,6 +145,8 @@ export const profiles = pgTable('profiles', {
   /** digest of the link without its signature: the same link is the same picture */
   pictureSource: text('picture_source'),
   pictureFetchedAt: at('picture_fetched_at'),
+  /** what TikTok did not give at the last look although the scope was granted, by its own names of fields */
+  refusedFields: text('refused_fields').array(),
 })
 
 export const connectSessions = pgTable(
@@ -174,6 +178,8 @@ export const connectSessions = pgTable(
     createdAt: at('created_at').notNull().defaultNow(),
     expiresAt: at('expires_at').notNull(),
     completedAt: at('completed_at'),
+    /** what the code was asked for: the required scopes alone, or all */
+    requiredOnly: boolean('required_only').notNull().default(false),
   },
   (table) => [index('connect_sessions_expiry').on(table.expiresAt)],
 )
@@ -193,6 +199,8 @@ export const authorizationRequests = pgTable(
     createdAt: at('created_at').notNull().defaultNow(),
     expiresAt: at('expires_at').notNull(),
     consumedAt: at('consumed_at'),
+    /** TikTok was asked for the required scopes alone */
+    requiredOnly: boolean('required_only').notNull().default(false),
   },
   (table) => [
     index('authorization_requests_session').on(table.sessionId),

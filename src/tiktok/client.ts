@@ -19,7 +19,7 @@ import { type UserInfoAnswer, userInfo } from './user-info.ts'
 export type { AvatarAnswer } from './avatar.ts'
 export type { RevokeAnswer } from './oauth.ts'
 export type { TokenAnswer, TokenSet } from './token-answer.ts'
-export type { TikTokUser, UserInfoAnswer } from './user-info.ts'
+export type { TikTokUser, UserField, UserInfoAnswer } from './user-info.ts'
 
 /** What TikTok says comes back as a value, its refusals and its absence too: no method here throws for them. */
 export interface TikTok {

@@ -16,10 +16,10 @@ import {
 import type { App } from './oauth.ts'
 
 export type UserInfoAnswer =
-  | { kind: 'ok'; user: TikTokUser; logId?: string }
+  | { kind: 'ok'; user: TikTokUser; refusedFields: UserField[]; logId?: string }
   /** TikTok does not take this access token (any more). Whether the grant lives, only a refresh can tell. */
   | { kind: 'token_invalid'; logId?: string }
-  /** The token is good, the question is not: a scope is missing or a field is unknown. Asking again changes nothing. */
+  /** The token is good, no part of the question is: a scope is missing or a field is unknown. Asking again changes nothing. */
   | { kind: 'refused'; error: 'scope_not_granted' | 'bad_request'; logId?: string }
   | { kind: 'throttled'; retryAfterSeconds: number }
   | { kind: 'unavailable'; reason: NotSentReason | AmbiguousReason; retryAfterSeconds?: number; logId?: string }
@@ -34,6 +34,8 @@ export const scopeOfField = {
   is_verified: 'user.info.profile',
   follower_count: 'user.info.stats',
 } as const
+export type UserField = keyof typeof scopeOfField
+const userFields = Object.keys(scopeOfField) as UserField[]
 
 const line = (maxLength: number) =>
   z
@@ -85,14 +87,45 @@ const User = z
 export type TikTokUser = z.infer<typeof User>
 
 /**
- * Asks who the holder of this access token is.
+ * Asks who the holder of this access token is. One field that TikTok does not give fails the whole question, so a refused question is
+ * asked again in parts: scope by scope, then field by field.
  *
- * @param scopes those granted: a single field outside them fails the whole request
+ * @param scopes those granted
  */
 export async function userInfo(app: App, send: Send, accessToken: string, scopes: readonly string[]): Promise<UserInfoAnswer> {
-  const fields = Object.entries(scopeOfField).flatMap(([field, scope]) => (scopes.includes(scope) ? [field] : []))
+  const fields = userFields.filter((field) => scopes.includes(scopeOfField[field]))
   if (fields.length === 0) return { kind: 'refused', error: 'scope_not_granted' }
+  return askInParts((part) => ask(app, send, accessToken, part), fields)
+}
 
+async function askInParts(
+  askFor: (fields: UserField[]) => Promise<UserInfoAnswer>,
+  fields: UserField[],
+): Promise<UserInfoAnswer> {
+  const whole = await askFor(fields)
+  if (whole.kind !== 'refused' || fields.length === 1) return whole
+  const scopes = [...new Set(fields.map((field) => scopeOfField[field]))]
+  const ofScope = (scope: string) => fields.filter((field) => scopeOfField[field] === scope)
+  const parts = scopes.length > 1 ? scopes.map(ofScope) : fields.map((field) => [field])
+
+  let told: Extract<UserInfoAnswer, { kind: 'ok' }> | undefined
+  const refusedFields: UserField[] = []
+  for (const part of parts) {
+    const answer = await askInParts(askFor, part)
+    if (answer.kind === 'ok') {
+      const known = Object.entries(answer.user).filter(([, value]) => value !== null)
+      told = { ...answer, ...told, user: { ...answer.user, ...told?.user, ...Object.fromEntries(known) } }
+      refusedFields.push(...answer.refusedFields)
+    } else if (answer.kind === 'refused' || (answer.kind === 'token_invalid' && told)) {
+      refusedFields.push(...part) // TikTok took this token a moment ago, so a 401 is about this part
+    } else {
+      return answer
+    }
+  }
+  return told ? { ...told, refusedFields } : whole
+}
+
+async function ask(app: App, send: Send, accessToken: string, fields: UserField[]): Promise<UserInfoAnswer> {
   const url = new URL('/v2/user/info/', app.apiBaseUrl)
   url.searchParams.set('fields', fields.join(','))
   const outcome = await send({ url, method: 'GET', headers: { authorization: `Bearer ${accessToken}` } })
@@ -105,16 +138,16 @@ export async function userInfo(app: App, send: Send, accessToken: string, scopes
 
   const user = isObject(answer.data) ? User.safeParse(answer.data.user) : undefined
   if (!user?.success) return withoutWords(outcome, 'foreign_body', answer)
-  return { kind: 'ok', user: user.data, ...logIdOf(outcome, answer) }
+  return { kind: 'ok', user: user.data, refusedFields: [], ...logIdOf(outcome, answer) }
 }
 
 function judgeError(outcome: Answered, answer: Record<string, unknown>, code: string): UserInfoAnswer {
   const logId = logIdOf(outcome, answer)
   if (isRateLimit(outcome.status, code)) return { kind: 'throttled', retryAfterSeconds: throttledForSeconds(outcome) }
   if (code === 'access_token_invalid') return { kind: 'token_invalid', ...logId }
-  if (code === 'scope_not_authorized' || code === 'scope_permission_missed')
-    return { kind: 'refused', error: 'scope_not_granted', ...logId }
-  if (code === 'invalid_params' || code === 'invalid_param') return { kind: 'refused', error: 'bad_request', ...logId }
+  // `scope_not_authorized` and `scope_permission_missed`, `invalid_params` and `invalid_param`, and whatever is named like them.
+  if (/(^|_)scope(_|$)/.test(code)) return { kind: 'refused', error: 'scope_not_granted', ...logId }
+  if (/^invalid_(param|field|request)/.test(code)) return { kind: 'refused', error: 'bad_request', ...logId }
   // A code of TikTok's that we do not know under a 401 is about the token all the same; a 401 without one may be a proxy's.
   if (outcome.status === 401) return { kind: 'token_invalid', ...logId }
   return withoutWords(outcome, code === 'internal_error' ? 'server_error' : 'foreign_body', answer)

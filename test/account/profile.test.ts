@@ -42,6 +42,47 @@ t.test('a profile tells what was granted, and names the scope for what was not',
   t.match(allowed, { id: partly.id, profile: { username: 'maracooks', follower_count: 48_210, unavailable: {} } })
 })
 
+t.test('a field that TikTok refuses costs that field and no other', async (t) => {
+  const world = await startWorld(t, { env: { TIER_LIMITS: 'business:100' } })
+  const shown = (await world.connect({ person: 'jonas' })).profile
+  const basic = { display_name: 'Jonas Lindqvist', avatar_url: shown.avatar_url }
+  const profile = { username: 'jonaslindqvist', is_verified: true }
+  const stats = { follower_count: 4_812_337 }
+  const nothing = { username: null, is_verified: null, follower_count: null }
+  for (const code of ['scope_not_authorized', 'scope_permission_missed', 'invalid_params', 'scope_of_a_new_kind'])
+    for (const [refused, given] of [
+      [['is_verified'], { ...basic, username: 'jonaslindqvist', ...stats }],
+      [['username', 'is_verified'], { ...basic, ...stats }],
+      [['follower_count'], { ...basic, ...profile }],
+      [['username', 'is_verified', 'follower_count'], basic],
+      [['avatar_url'], { display_name: 'Jonas Lindqvist', ...profile, ...stats }],
+      [['open_id', 'union_id'], { ...basic, ...profile, ...stats }],
+    ] as const) {
+      world.tiktok.changeSettings({ refused_fields: Object.fromEntries(refused.map((field) => [field, code])) })
+      const account = await world.connect({ person: 'jonas' })
+      const names = Object.keys(shown.unavailable).concat(refused.filter((field) => Object.hasOwn(shown, field)))
+      t.match(account.profile, { ...nothing, ...given, fetched_at: /Z$/ }, `${refused.join()} ${code}`)
+      t.same(Object.keys(account.profile.unavailable).sort(), names.sort())
+      t.match(account, { status: 'active', missing_scopes: [] })
+    }
+  world.tiktok.changeSettings({ refused_fields: {} })
+  t.match((await world.connect({ person: 'jonas' })).profile, { ...basic, ...profile, ...stats, unavailable: {} })
+})
+
+t.test('a refused question is asked again in few parts, and what fails otherwise in between is not a profile', async (t) => {
+  const world = await startWorld(t)
+  const account = await world.connect()
+  const asked = () => world.tiktok.stats.report().user_infos + world.tiktok.stats.report().user_infos_refused
+  world.tiktok.changeSettings({ refused_fields: { follower_count: 'scope_not_authorized' } })
+  const before = asked()
+  await world.call('POST', `/accounts/${account.id}/verify`)
+  t.equal(asked() - before, 4, 'all, then scope by scope')
+  world.tiktok.faults.add({ route: 'user_info', error: 'scope_not_authorized' })
+  world.tiktok.faults.add({ route: 'user_info', error: 'rate_limit_exceeded', status: 429 })
+  t.equal((await world.call('POST', `/accounts/${account.id}/verify`)).status, 503)
+  t.match((await read(world, account.id)).profile, { display_name: 'Mara Cooks' }, 'as it was')
+})
+
 t.test('a scope that is taken back closes its fields at once', async (t) => {
   const world = await startWorld(t)
   const account = await world.connect()
@@ -323,7 +364,7 @@ t.test('a profile that arrives while its account is being disconnected waits for
   const disconnecting = await sql.reserve()
   t.teardown(() => disconnecting.release())
   await disconnecting.unsafe(`begin; delete from token_sets where account_id = '${account.id}'`)
-  const late = { unionId: null, username: 'late', displayName: 'Late', followerCount: 1, isVerified: null }
+  const late = { refusedFields: [], unionId: null, username: 'late', displayName: 'Late', followerCount: 1, isVerified: null }
   const saved = saveProfile(world.parts.db, account.id, late, null, 60)
   await eventually(
     'it waits',

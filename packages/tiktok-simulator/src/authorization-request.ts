@@ -16,6 +16,8 @@ export interface AuthorizationRequest {
 export interface ParameterError {
   readonly errorType: string
   readonly errCode: number | undefined
+  /** The app hears of it after all. */
+  readonly callback?: { readonly redirectUri: string; readonly state: string }
 }
 
 export function checkAuthorizationRequest(world: World, query: URLSearchParams): AuthorizationRequest | ParameterError {
@@ -29,7 +31,10 @@ export function checkAuthorizationRequest(world: World, query: URLSearchParams):
   if (!redirectUriAllowed(settings.redirect_uris, redirectUri)) return wrong('redirect_uri', 10006)
   const scopes = [...new Set(only('scope').split(','))]
   const enabled: readonly string[] = settings.app_scopes
-  if (!scopes.every((scope) => enabled.includes(scope))) return wrong('scope', 10004)
+  if (!scopes.every((scope) => enabled.includes(scope))) {
+    const callback = { redirectUri, state: only('state') }
+    return { ...wrong('scope', 10004), ...(settings.scope_refusal === 'callback' && { callback }) }
+  }
   if (only('state') === '') return wrong('state')
 
   const codeChallenge = query.has('code_challenge') ? only('code_challenge') : undefined

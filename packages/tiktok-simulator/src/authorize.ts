@@ -26,7 +26,7 @@ const sessionCookie = 'tiktok_simulator_session'
 
 export function showConsent(world: World, request: Request): Answer {
   const checked = checkAuthorizationRequest(world, request.query)
-  if ('errorType' in checked) return html(400, errorPage(checked))
+  if ('errorType' in checked) return refusal(checked)
   const signedIn = personSignedIn(world, request)
   const known = checked.disableAutoAuth ? undefined : rememberedDecision(world, signedIn, checked)
   if (known) return redirect(302, decide(world, checked, known))
@@ -35,7 +35,7 @@ export function showConsent(world: World, request: Request): Answer {
 
 export function takeConsent(world: World, request: Request): Answer {
   const checked = checkAuthorizationRequest(world, request.query)
-  if ('errorType' in checked) return html(400, errorPage(checked))
+  if ('errorType' in checked) return refusal(checked)
   const form = new URLSearchParams(request.body.toString())
   const person = world.people.find(form.get('person') ?? '')
   if (!person) return html(400, errorPage({ errorType: 'person', errCode: undefined }))
@@ -56,11 +56,19 @@ export function decideByScript(world: World, script: ScriptedDecision): { redire
   const url = URL.parse(script.authorize_url)
   if (!url) return { errorType: 'authorize_url', errCode: undefined }
   const checked = checkAuthorizationRequest(world, url.searchParams)
-  if ('errorType' in checked) return checked
+  if ('errorType' in checked) return checked.callback ? { redirect_to: refusedCallback(checked.callback, checked) } : checked
   const person = world.people.findByEither(script.person)
   if (!person) return { errorType: 'person', errCode: undefined }
   if (!isTarget(world, person)) return { errorType: 'non_sandbox_target', errCode: undefined }
   return { redirect_to: decide(world, checked, { person, declined: script.decline ?? [], denied: script.deny ?? false }) }
+}
+
+function refusal(wrong: ParameterError): Answer {
+  return wrong.callback ? redirect(302, refusedCallback(wrong.callback, wrong)) : html(400, errorPage(wrong))
+}
+
+function refusedCallback(back: { redirectUri: string; state: string }, { errorType, errCode }: ParameterError): string {
+  return callbackUrl(back, { error: 'invalid_scope', errCode: String(errCode), error_type: errorType })
 }
 
 function decide(world: World, request: AuthorizationRequest, { person, declined, denied }: Decision): string {
@@ -91,7 +99,10 @@ function personSignedIn(world: World, { headers }: Request): Person | undefined 
   return world.people.find(id ?? '')
 }
 
-function callbackUrl({ redirectUri, state }: AuthorizationRequest, parameters: Record<string, string>): string {
+function callbackUrl(
+  { redirectUri, state }: Pick<AuthorizationRequest, 'redirectUri' | 'state'>,
+  parameters: Record<string, string>,
+): string {
   const query = Object.entries({ ...parameters, state }).map(([name, value]) => `${name}=${percentEncoded(value)}`)
   return `${redirectUri}${redirectUri.includes('?') ? '&' : '?'}${query.join('&')}`
 }

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { startSimulator } from './server.ts'
-import { defaultSettings, type Lifetimes, type Settings } from './settings.ts'
+import { defaultSettings, type Lifetimes, type Scope, type Settings } from './settings.ts'
 
 const usage = `simulator: TikTok's login, token endpoint, user info and webhooks, offline
 
@@ -13,6 +13,8 @@ const usage = `simulator: TikTok's login, token endpoint, user info and webhooks
   --app-name TEXT       as the consent page names the app
   --lifetimes A/R       access and refresh token: 2h/180d (default), 24h/365d, or any such as 90s/1h
   --redirect-uri URI    registered redirect URI, may be repeated; any is accepted without it
+  --app-scopes LIST     scopes enabled on the app, with commas; all without it. A new app of TikTok's has no user.info.profile or .stats
+  --scope-refusal HOW   page (default): another scope ends on TikTok's own page; callback: the app hears invalid_scope
   --pkce MODE           what the app demands: off (default), s256, s256-hex
   --webhook-url URL     where TikTok's notices go
   --latency-ms N        answer this much later
@@ -29,6 +31,8 @@ const options = {
   'app-name': { type: 'string' },
   lifetimes: { type: 'string' },
   'redirect-uri': { type: 'string', multiple: true },
+  'app-scopes': { type: 'string' },
+  'scope-refusal': { type: 'string' },
   pkce: { type: 'string' },
   'webhook-url': { type: 'string' },
   'latency-ms': { type: 'string', default: '0' },
@@ -73,7 +77,11 @@ export async function runSimulator(argv: string[]): Promise<void> {
     latencyMs: Number(values['latency-ms']),
     controlToken: values['control-token'],
     stateFile: values.state,
-    settings: appName === undefined ? {} : { app_name: appName },
+    settings: {
+      ...(appName !== undefined && { app_name: appName }),
+      ...(values['app-scopes'] !== undefined && { app_scopes: values['app-scopes'].split(',') as Scope[] }),
+      ...(values['scope-refusal'] !== undefined && { scope_refusal: values['scope-refusal'] as Settings['scope_refusal'] }),
+    },
   }).catch((error: unknown) => {
     if (error instanceof z.ZodError) throw new Error(z.prettifyError(error), { cause: error })
     const { code = '', syscall = '' } = error as NodeJS.ErrnoException

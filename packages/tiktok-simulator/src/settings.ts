@@ -29,8 +29,12 @@ export const Settings = z.strictObject({
   client_secret: z.string().min(1),
   /** Access and refresh token. TikTok's pages of November 2026 say 2h/180d, everything before 24h/365d. */
   lifetimes: z.custom<Lifetimes>((value) => typeof value === 'string' && span.test(value), 'must look like 2h/180d'),
-  /** Scopes enabled on the app; asking for another one ends on TikTok's error page. */
+  /** Scopes enabled on the app. A new one has no Display API: `user.info.basic` and what was added, such as `video.upload`. */
   app_scopes: z.array(z.enum(scopes)),
+  /** Where a request for a scope that is not enabled ends: on TikTok's own error page, or at the callback as `invalid_scope`. */
+  scope_refusal: z.enum(['page', 'callback']),
+  /** Fields of the user info that fail the whole question although the scope is granted, each with its error code. */
+  refused_fields: z.record(z.string(), z.string()),
   /** Registered redirect URIs, compared byte by byte. null: any. */
   redirect_uris: z.array(z.string()).max(10).nullable(),
   /** Ids of the people a sandbox app may connect; anyone else sees an error page. null: not a sandbox. */
@@ -64,6 +68,8 @@ export const defaultSettings: Settings = {
   client_secret: 'SimulatorSecretNotForProduction1',
   lifetimes: '2h/180d',
   app_scopes: [...scopes],
+  scope_refusal: 'page',
+  refused_fields: {},
   redirect_uris: null,
   sandbox_targets: null,
   pkce: 'off',

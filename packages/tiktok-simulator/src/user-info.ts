@@ -50,6 +50,9 @@ function userInfo(world: World, request: Request, grant: Grant | undefined): Out
   if (!fields.every((field) => grant.scopes.includes(scopeOfField[field] ?? ''))) {
     return refuse('scope_not_authorized', 'The user did not authorize the scope required for completing this request.')
   }
+  const refused = fields.find((field) => Object.hasOwn(world.settings.refused_fields, field))
+  if (refused !== undefined)
+    return refuse(world.settings.refused_fields[refused] ?? '', 'This field is not available to the app.')
   return { given: apiSuccess({ user: profile(world, request.origin, grant.person, fields) }) }
 }
 

@@ -43,6 +43,19 @@ t.test('a person who denies, and one who may not connect, come back with an erro
   t.notOk(barred.has('code'))
 })
 
+t.test('a scope that the app has not ends on the error page, or at the callback if set so', async (t) => {
+  const settings = { app_scopes: ['user.info.basic', 'video.upload'] as const }
+  const simulator = await simulatorFor(t, { settings: { app_scopes: [...settings.app_scopes] } })
+  t.match(await (await fetch(authorizeUrl(simulator))).text(), /scope/)
+  simulator.changeSettings({ scope_refusal: 'callback' })
+  const answer = await fetch(authorizeUrl(simulator), { redirect: 'manual' })
+  t.equal(answer.status, 302)
+  const back = new URL(answer.headers.get('location') ?? '').searchParams
+  t.strictSame(Object.fromEntries(back), { error: 'invalid_scope', errCode: '10004', error_type: 'scope', state: 'state-1' })
+  t.equal(consent(simulator, 'mara').get('error'), 'invalid_scope')
+  t.equal((await fetch(authorizeUrl(simulator, { scope: 'user.info.basic,video.upload' }))).status, 200)
+})
+
 t.test('a wrong request ends on the error page and the app is never called', async (t) => {
   const simulator = await simulatorFor(t, { redirectUris: [redirectUri], pkce: 's256' })
   const pkce = { code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' }

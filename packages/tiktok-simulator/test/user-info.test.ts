@@ -23,6 +23,14 @@ t.test('one field outside the granted scopes fails the whole request', async (t)
   t.equal((await userInfo(simulator, access_token, 'open_id,username')).status, 200)
 })
 
+t.test('a field that the app does not get fails the whole request, with the code that is set', async (t) => {
+  const simulator = await simulatorFor(t)
+  const { access_token } = await connect(simulator, 'mara')
+  simulator.changeSettings({ refused_fields: { is_verified: 'invalid_params' } })
+  t.match(await userInfo(simulator, access_token, 'open_id,is_verified'), { body: { error: { code: 'invalid_params' } } })
+  t.match(await userInfo(simulator, access_token, 'open_id,username'), { status: 200, body: { error: { code: 'ok' } } })
+})
+
 t.test('missing or unknown fields and missing or dead tokens are told apart', async (t) => {
   const simulator = await simulatorFor(t)
   const { access_token } = await connect(simulator, 'mara')
