@@ -133,6 +133,16 @@ t.test('one door per outside world', async (t) => {
   )
 })
 
+t.test('the service does not load the query builder: it costs more than all of the rest of a start', (t) => {
+  const loaded = files.filter((file) =>
+    /^import (?!type ).*from '(\.{1,2}\/)(db\/)?schema\.ts'/m.test(readFileSync(join(src, file), 'utf8')),
+  )
+  t.strictSame(loaded, [], 'of the tables only types are used')
+  const drizzle = imports.filter(({ from, to }) => to.startsWith('drizzle-orm') && from !== 'db/schema.ts')
+  t.strictSame(drizzle.map(arrow), ['db/migrate.ts -> drizzle-orm/migrator'], 'and of Drizzle one small file')
+  t.end()
+})
+
 t.test('rooms are called after what they hold, and none re-exports others', async (t) => {
   const nameless = /^(utils?|commons?|types?|helpers?|index|misc|shared|lib|constants?|functions?)$/
   t.strictSame(

@@ -155,16 +155,11 @@ export async function findGrant(db: Db, accountId: string): Promise<LiveGrant | 
 }
 
 /** What is left of an account that was ended: enough for its tombstone. */
-export interface EndedAccount {
-  generation: number
-  ownerId: string
-  accountType: string
-  attestedAt: Date
-  attestationVersion: string
-  scopes: string[]
-  connectedAt: Date
-  disconnectedAt: Date
-}
+export type EndedAccount = Row<
+  typeof accounts,
+  'ownerId' | 'accountType' | 'attestedAt' | 'attestationVersion' | 'scopes' | 'connectedAt'
+> &
+  Row<typeof tokenSets, 'generation'> & { disconnectedAt: Date }
 
 /**
  * Ends an account, in one statement: its tokens move, sealed as they are, to the list of those to revoke; the profile goes with the token set it

@@ -1,5 +1,6 @@
 // Which database this is and how far along: read and moved by each journal's process, so that one that went back is noticed (F28).
 import type { Db } from './client.ts'
+import type { journals, Row } from './schema.ts'
 
 export interface ServerIdentity {
   /** of the cluster; null where the role may not ask */
@@ -8,11 +9,7 @@ export interface ServerIdentity {
   timeline: string | null
 }
 
-export interface JournalRow {
-  id: string
-  mark: number
-  seenAt: Date
-}
+export type JournalRow = Row<typeof journals, 'id' | 'mark' | 'seenAt'>
 
 /** What the database says about itself and about the journals that were asked for. */
 export interface Sighting {

@@ -1,22 +1,17 @@
 // The statements of a recovery: begun by whoever notices that the database went back, joined by every journal, ended when all that are
 // needed were replayed. What they bring back is restored forward only, and tells nobody (F28).
+import type { EndedAccount } from './accounts.ts'
 import type { Db } from './client.ts'
+import type { StatusReason } from './codes.ts'
+import type { accounts, Row, recoveries, recoveryJournals, tokenSets } from './schema.ts'
+import type { SealedTokenSet } from './token-sets.ts'
 import { snakeCased } from './wire-types.ts'
 
-export type JournalState = 'awaited' | 'protected' | 'replayed' | 'accepted'
+export type JournalState = Row<typeof recoveryJournals>['state']
 
-export interface RecoveryJournal {
-  journalId: string
-  state: JournalState
-  lastSeenAt: Date | null
-}
+export type RecoveryJournal = Row<typeof recoveryJournals, 'journalId' | 'state' | 'lastSeenAt'>
 
-export interface Recovery {
-  id: string
-  reason: string
-  beganAt: Date
-  rewoundTo: Date | null
-  endedAt: Date | null
+export type Recovery = Row<typeof recoveries, 'id' | 'reason' | 'beganAt' | 'rewoundTo' | 'endedAt'> & {
   journals: RecoveryJournal[]
 }
 
@@ -140,18 +135,7 @@ export async function restoreMarks(db: Db, marks: readonly { journalId: string; 
   )
 }
 
-export interface RestoredTokens {
-  accountId: string
-  generation: number
-  attemptId: string
-  sealedAccessToken: string
-  sealedRefreshToken: string
-  accessExpiresAt: Date
-  refreshExpiresAt: Date | null
-  lifetimeSeconds: number
-  scopes: string[]
-  actor: string
-}
+export type RestoredTokens = SealedTokenSet & { accountId: string; generation: number; attemptId: string; actor: string }
 
 export type RestoreOutcome = 'restored' | 'present' | 'gone' | 'unknown' | 'taken'
 
@@ -188,17 +172,12 @@ export async function restoreTokenSets(
 /** @see functions/restore_account.sql */
 export async function restoreAccount(
   db: Db,
-  account: RestoredTokens & {
-    ownerId: string
-    openId: string
-    clientKey: string
-    label: string | null
-    accountType: string
-    attestedAt: Date
-    attestationVersion: string
-    connectedAt: Date
-    sessionId: string
-  },
+  account: RestoredTokens &
+    Row<typeof tokenSets, 'clientKey'> &
+    Row<typeof accounts, 'ownerId' | 'label' | 'accountType' | 'attestedAt' | 'attestationVersion' | 'connectedAt'> & {
+      openId: string
+      sessionId: string
+    },
 ): Promise<RestoreOutcome> {
   const rows = await db.run(
     'restore_account',
@@ -210,18 +189,7 @@ export async function restoreAccount(
 /** @see functions/restore_tombstone.sql */
 export async function restoreTombstone(
   db: Db,
-  ended: {
-    accountId: string
-    ownerId: string
-    accountType: string
-    attestedAt: Date
-    attestationVersion: string
-    scopes: string[]
-    reason: string
-    connectedAt: Date
-    disconnectedAt: Date
-    actor: string
-  },
+  ended: Omit<EndedAccount, 'generation'> & { accountId: string; reason: StatusReason; actor: string },
 ): Promise<boolean> {
   const rows = await db.run(
     'restore_tombstone',

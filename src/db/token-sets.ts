@@ -1,21 +1,15 @@
 // The statements of a token's life that hold one: vend and save. Each is one statement, so that nothing is ever half done; every
 // time in them is the database's. Locks are taken in one order everywhere: token set, then account.
 import type { Db, StatementOptions } from './client.ts'
-import type { accounts, OuterRow, Row, tokenSets } from './schema.ts'
+import type { accounts, OuterRow, Row, tokenReads, tokenSets } from './schema.ts'
 import { snakeCased } from './wire-types.ts'
 
 /** What a vend found. `audited` is true when the audit row was written in the same statement: no row, no token (S27). */
 export type Vended = Row<typeof accounts, 'status' | 'statusReason' | 'openId' | 'scopes'> &
   OuterRow<typeof tokenSets, 'generation' | 'sealedAccessToken' | 'accessExpiresAt'> & { secondsLeft: number; audited: boolean }
 
-export interface VendRead {
-  accountId: string
-  minTtlSeconds: number
-  keyId: string
-  requestId: string
-  /** also takes a token of an account whose refresh outcome is unknown (F01) */
-  degraded: boolean
-}
+/** `degraded` also takes a token of an account whose refresh outcome is unknown (F01). */
+export type VendRead = Row<typeof tokenReads, 'accountId' | 'keyId' | 'requestId' | 'degraded'> & { minTtlSeconds: number }
 
 /**
  * Reads one sealed access token and writes its audit row; with whatever else is read at the same moment, in one statement.

@@ -85,12 +85,9 @@ export async function findNextSlots(
   )
 }
 
-export interface Reservation {
-  accountId: string
+export type Reservation = Row<typeof uploads, 'accountId' | 'idempotencyKey' | 'ttlSeconds'> & {
   /** the id that a new reservation gets */
   uploadId: string
-  idempotencyKey: string
-  ttlSeconds: number
   limit: number
   keyId: string
 }
