@@ -15,7 +15,9 @@ import { loadEmbeddedPostgres } from './embedded-postgres.ts'
 import { ServiceError } from './errors.ts'
 import { listen } from './http/listen.ts'
 import { newId } from './ids.ts'
+import { createEpoch } from './journal/epoch.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
+import { createRecoverer } from './journal/recovery.ts'
 import { replayJournal } from './operate/replay.ts'
 import { tryDirectories } from './places.ts'
 import { createKeyringCheck } from './readiness.ts'
@@ -78,13 +80,17 @@ export interface Doors {
 export type Parts = ReturnType<typeof compose>
 
 export function compose(doors: Doors) {
+  const { journal: journalConfig, tiktok } = doors.config
+  const { requiredScopes } = tiktok
+  const recoverer = createRecoverer({ ...doors, requiredScopes, copyDir: journalConfig.copyDir })
+  const epoch = createEpoch({ ...doors, recoverer })
   const breaker = createCircuitBreaker(doors)
   const recording = createRecording(doors)
   const revocations = createRevocations({ ...doors, breaker, recording })
-  const refresher = createRefresher({ ...doors, breaker, recording, revocations })
-  const exchanges = createExchanges({ ...doors, recording, revocations })
+  const refresher = createRefresher({ ...doors, epoch, breaker, recording, revocations })
+  const exchanges = createExchanges({ ...doors, epoch, recording, revocations })
   const keyring = createKeyringCheck(doors)
-  return { ...doors, breaker, recording, revocations, refresher, exchanges, keyring }
+  return { ...doors, recoverer, epoch, breaker, recording, revocations, refresher, exchanges, keyring }
 }
 
 /**
@@ -112,6 +118,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   await parts.keyring.check()
   if (parts.keyring.fits) {
     await ensurePartitions(parts.db)
+    await parts.epoch.start()
     await replayJournal(parts)
   }
 
@@ -156,12 +163,14 @@ export async function openParts(
   const { log } = options
   const metrics = createMetrics()
   const refusals = createRefusals({ log, metrics })
+  let suspect = () => {}
   const db = openDb({
     url: options.databaseUrl,
     tls: config.databaseTls,
     applicationName: options.applicationName ?? 'tiktok-oauth-service',
     onEvent: ({ kind, name, cause }) => {
       metrics.databaseTrouble.inc({ kind })
+      suspect() // whatever answers next may be another database
       log.warn('database connection trouble', { event: kind, name, error: cause })
     },
   })
@@ -196,6 +205,7 @@ export async function openParts(
     timings: { ...timings, ...options.timings },
     stopping: stopping.signal,
   })
+  suspect = parts.epoch.suspect
   return {
     parts,
     stop: () => stopping.abort(),
@@ -203,6 +213,7 @@ export async function openParts(
       stopping.abort()
       await Promise.all([parts.refresher.landed(), parts.exchanges.landed()])
       await parts.recording.landed()
+      await parts.epoch.landed()
       refusals.flush()
       await leave(parts)
       const left = journal.count()

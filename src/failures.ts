@@ -371,6 +371,14 @@ export const failures = {
       'Start this replica with the same vault keys as the others (`VAULT_KEYS`). Nothing is written until then, and nothing is lost.',
     page: { title: 'We are closed for repairs', text: 'Nothing is lost. Please try again later.' },
   },
+  database_rewound: {
+    status: 503,
+    mendedBy: 'time',
+    title: 'The database was restored to an earlier moment',
+    remedy:
+      'Try again after `Retry-After`: the journals are being replayed, and no refresh token is spent before that is done. If it lasts, `cli journal status` names the journal that is missing.',
+    page: { title: 'We are bringing our data up to date', text: 'Nothing is lost. Please try again in a minute.' },
+  },
 } as const satisfies Record<string, Failure>
 
 export type FailureCode = keyof typeof failures

@@ -4,6 +4,7 @@ import type { Db } from './db/client.ts'
 import { migrationsApplied } from './db/migrate.ts'
 import { readCanaries, saveCanary } from './db/vault-keys.ts'
 import { ServiceError } from './errors.ts'
+import type { Epoch } from './journal/epoch.ts'
 import type { Log } from './telemetry.ts'
 import type { Vault } from './vault/vault.ts'
 
@@ -13,6 +14,8 @@ export interface Readiness {
     database: 'ok' | 'unavailable'
     keyring: 'ok' | 'mismatch' | 'unknown'
     migrations: 'ok' | 'pending' | 'unknown'
+    /** whether the database is where the journals left it */
+    journal: 'ok' | 'database_rewound' | 'unknown'
   }
   /** token answers that the database refused to take so far: only in memory and on disk */
   unsaved: number
@@ -58,6 +61,7 @@ export interface ReadinessDeps {
   db: Db
   vault: Vault
   keyring: { readonly fits: boolean }
+  epoch: Pick<Epoch, 'trusted'>
   recording: { readonly unsavedCount: number }
   /** aborted when the process is asked to end */
   stopping: AbortSignal
@@ -67,19 +71,28 @@ export interface ReadinessDeps {
  * Looks at everything a request needs. A key that is missing, or has other bytes under a known id, is noticed by its canary before anything
  * is written with it (S20).
  */
-export async function checkReadiness({ db, vault, keyring, recording, stopping }: ReadinessDeps): Promise<Readiness> {
+export async function checkReadiness({ db, vault, keyring, epoch, recording, stopping }: ReadinessDeps): Promise<Readiness> {
   const unsaved = recording.unsavedCount
   try {
-    const [applied, mismatched] = await Promise.all([migrationsApplied(db), mismatchedKeys({ db, vault })])
+    const [applied, mismatched, trusted] = await Promise.all([
+      migrationsApplied(db),
+      mismatchedKeys({ db, vault }),
+      epoch.trusted(),
+    ])
     const checks = {
       database: 'ok',
       keyring: mismatched.length === 0 && keyring.fits ? 'ok' : 'mismatch',
       migrations: applied ? 'ok' : 'pending',
+      journal: trusted ? 'ok' : 'database_rewound',
     } as const
-    return { ready: applied && checks.keyring === 'ok' && !stopping.aborted, checks, unsaved }
+    return { ready: applied && trusted && checks.keyring === 'ok' && !stopping.aborted, checks, unsaved }
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error
-    return { ready: false, checks: { database: 'unavailable', keyring: 'unknown', migrations: 'unknown' }, unsaved }
+    return {
+      ready: false,
+      checks: { database: 'unavailable', keyring: 'unknown', migrations: 'unknown', journal: 'unknown' },
+      unsaved,
+    }
   }
 }
 

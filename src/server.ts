@@ -8,7 +8,7 @@ import type { TierDeps } from './connect/limits.ts'
 import { ServiceError } from './errors.ts'
 import { type AccountRouteDeps, accountRoutes } from './http/accounts.ts'
 import { openApiKeys } from './http/api-keys.ts'
-import { guardRoutes } from './http/auth.ts'
+import { type GuardDeps, guardRoutes } from './http/auth.ts'
 import { type ConnectSessionRouteDeps, connectSessionRoutes } from './http/connect-sessions.ts'
 import { eventRoutes } from './http/events.ts'
 import { answerFailure, answerUnreadable, handleFailures, routeNotFound } from './http/failures.ts'
@@ -57,7 +57,8 @@ export type ServerDeps = ConnectSessionRouteDeps &
   OperationRouteDeps &
   BrowserRouteDeps &
   ConnectPageRouteDeps &
-  OwnAccountRouteDeps & { config: Config }
+  OwnAccountRouteDeps &
+  GuardDeps & { config: Config }
 
 /** @returns the service over HTTP, not listening yet */
 export async function buildServer(deps: ServerDeps, options: { patience?: Patience | undefined } = {}): Promise<FastifyInstance> {

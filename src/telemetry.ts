@@ -178,6 +178,13 @@ export function createMetrics() {
     deadLetters: gauge('event_dead_letters', 'Event deliveries that failed for good; `cli events dead` lists them'),
     securityRefusals: counter('security_refusals_total', 'Requests refused for security reasons, by kind', ['kind']),
     databaseTrouble: counter('database_trouble_total', 'Connections lost, deadlines missed, pools replaced', ['kind']),
+    databaseRewound: gauge(
+      'database_rewound',
+      '1 while the database is older than the journals: nothing is spent until they are replayed',
+    ),
+    journalBytes: gauge('journal_bytes', 'Size of the rotation journal on this disk, of all processes that share it'),
+    journalCopyLag: gauge('journal_copy_lag_seconds', 'How far the second place of the journal is behind'),
+    journalCopyFailures: counter('journal_copy_failures_total', 'Tries to write to the second place of the journal that failed'),
     loopFailures: counter('background_failures_total', 'Background rounds that threw', ['loop']),
   }
   for (const outcome of refreshOutcomes) metrics.refreshes.inc({ outcome }, 0)

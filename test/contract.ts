@@ -3,7 +3,7 @@
 export const variables =
   `HOST PORT PUBLIC_URL DATABASE_URL DATABASE_TLS DATA_DIR TIKTOK_CLIENT_KEY TIKTOK_CLIENT_SECRET TIKTOK_CLIENT_SECRET_PREVIOUS
   TIKTOK_AUTH_BASE_URL TIKTOK_API_BASE_URL TIKTOK_SCOPES TIKTOK_REQUIRED_SCOPES TIKTOK_PKCE VAULT_KEYS VAULT_KEYS_FILE ALLOWED_RETURN_URLS TIER_LIMITS
-  DEFAULT_TIER TIER_SERVICE_URL TIER_SERVICE_TOKEN UPLOAD_LIMIT_PER_DAY SPILL_DIR REDIS_URL EVENT_WEBHOOKS TRUSTED_PROXIES RATE_LIMIT_PER_MINUTE
+  DEFAULT_TIER TIER_SERVICE_URL TIER_SERVICE_TOKEN UPLOAD_LIMIT_PER_DAY SPILL_DIR JOURNAL_DIR JOURNAL_COPY_DIR JOURNAL_HOURS REDIS_URL EVENT_WEBHOOKS TRUSTED_PROXIES RATE_LIMIT_PER_MINUTE
   LOG_LEVEL`.split(/\s+/)
 
 export const codes: Record<number, string[]> = {
@@ -21,7 +21,7 @@ export const codes: Record<number, string[]> = {
   429: words('rate_limited upload_quota_exhausted'),
   500: words('internal_error credential_unreadable'),
   502: words('tiktok_rejected'),
-  503: words('tiktok_unavailable refresh_in_progress storage_unavailable overloaded keyring_mismatch'),
+  503: words('tiktok_unavailable refresh_in_progress storage_unavailable overloaded keyring_mismatch database_rewound'),
 }
 
 export const routes = `

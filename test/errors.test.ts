@@ -17,7 +17,7 @@ const contract: Record<number, string> = {
   429: 'rate_limited upload_quota_exhausted',
   500: 'internal_error credential_unreadable',
   502: 'tiktok_rejected',
-  503: 'tiktok_unavailable refresh_in_progress storage_unavailable overloaded keyring_mismatch',
+  503: 'tiktok_unavailable refresh_in_progress storage_unavailable overloaded keyring_mismatch database_rewound',
 }
 
 t.test('every code of the contract exists, with its status and somebody who can mend it', async (t) => {

@@ -5,6 +5,7 @@ import type { GrantDeps } from '../connect/grant.ts'
 import type { Db } from '../db/client.ts'
 import { createDispatcher, measureDeliveries } from '../events/dispatcher.ts'
 import { type SettleDeps, settleNotices } from '../inbound/notices.ts'
+import type { Epoch } from '../journal/epoch.ts'
 import { replayJournal } from '../operate/replay.ts'
 import { applyRetention } from '../operate/retention.ts'
 import type { KeyringCheck } from '../readiness.ts'
@@ -30,6 +31,7 @@ type BackgroundDeps = RefreshAheadDeps &
     keyring: KeyringCheck
     revocations: Pick<Revocations, 'attemptDue'>
     replicaId: string
+    epoch: Pick<Epoch, 'beat'>
   }
 
 export function startBackground(deps: BackgroundDeps): Background {
@@ -56,6 +58,10 @@ export function startBackground(deps: BackgroundDeps): Background {
     loopWithKeys(
       'replayer',
       then(60_000, () => replayJournal(deps)),
+    ),
+    loopWithKeys(
+      'epoch',
+      then(3000, () => deps.epoch.beat()),
     ),
     loopWithKeys(
       'journal',

@@ -6,6 +6,7 @@ import { breakerReasons } from '../db/codes.ts'
 import { dueBacklog } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
 import { InFlight } from '../in-flight.ts'
+import type { Epoch } from '../journal/epoch.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log, Metrics } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
@@ -26,6 +27,7 @@ const idleMs = 1000
 export interface RefreshAheadDeps {
   db: Db
   refresher: Pick<Refresher, 'spendClaim' | 'started'>
+  epoch: Pick<Epoch, 'mark' | 'trusted'>
   log: Log
   timings: Pick<Timings, 'leaseSeconds'>
   stopping: AbortSignal
@@ -33,7 +35,7 @@ export interface RefreshAheadDeps {
 
 /** @returns one round of the loop: claims what is due and may be started now, starts it, and says how long to rest */
 export function createRefreshAhead(
-  { db, refresher, log, timings, stopping }: RefreshAheadDeps,
+  { db, refresher, epoch, log, timings, stopping }: RefreshAheadDeps,
   bucket: Bucket = new Bucket(perSecond, perSecond / 5),
 ): () => Promise<number> {
   const inFlight = new InFlight()
@@ -49,10 +51,11 @@ export function createRefreshAhead(
     const room = Math.min(concurrency - inFlight.size, bucket.available)
     if (stopping.aborted) return idleMs
     if (room < 1) return bucket.waitMs
+    if (!(await epoch.trusted())) return idleMs
     // A round whose answer was lost on the way may have claimed: those come first, or they would be nobody's for a lease.
     const again = inDoubt
     const heldSince = again?.heldSince ?? performance.now()
-    const terms = again?.terms ?? { attemptId: newId('att'), leaseSeconds: timings.leaseSeconds }
+    const terms = again?.terms ?? { attemptId: newId('att'), leaseSeconds: timings.leaseSeconds, mark: epoch.mark }
     inDoubt = { terms, heldSince }
     const claims = await (again ? reclaimDueTokenSets(db, terms) : claimDueTokenSets(db, room, terms))
     inDoubt = undefined

@@ -14,6 +14,7 @@ import {
 import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { AnsweredExchange } from '../journal/entries.ts'
+import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import { SingleFlight } from '../single-flight.ts'
 import type { Metrics } from '../telemetry.ts'
 import type { TikTok, TokenAnswer } from '../tiktok/client.ts'
@@ -49,16 +50,18 @@ export interface Exchanges {
 
 export interface ExchangeDeps extends GrantDeps {
   tiktok: TikTok
+  epoch: Pick<Epoch, 'trusted'>
   metrics: Metrics
   timings: Timings
   config: Pick<Config, 'redirectUri' | 'tiers' | 'tiktok'>
 }
 
 export function createExchanges(deps: ExchangeDeps): Exchanges {
-  const { db, vault, tiktok, recording, metrics, timings, config } = deps
+  const { db, vault, tiktok, epoch, recording, metrics, timings, config } = deps
   const flights = new SingleFlight<void>(timings.flightDeadlineMs, () => undefined)
 
   async function exchangeOnce(sessionId: string, actor: string, begun: () => void): Promise<void> {
+    if (!(await epoch.trusted())) throw databaseRewound() // a code works once, like a refresh token
     if (!(await mayExchange(sessionId))) return
     const attemptId = newId('att')
     // Under the same attempt: otherwise the session would wait for an exchange that nobody does.

@@ -2,7 +2,7 @@
 // from the journal.
 import { fetchProfile, type ProfileDeps } from '../account/profile.ts'
 import type { Config } from '../config.ts'
-import { type ConnectOutcome, connectAccount, findByOpenId } from '../db/accounts.ts'
+import { type ConnectOutcome, connectAccount, findByOpenId, findConnect } from '../db/accounts.ts'
 import { type ConnectSession, failSession, findSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
@@ -31,6 +31,7 @@ export async function replayExchange(deps: GrantDeps, entry: StoredEntry): Promi
   const session = await findSession(deps.db, answer.sessionId)
   deps.log.warn('journalled exchange was replayed', { sessionId: answer.sessionId, outcome: session?.status ?? 'purged' })
   if (session && session.status !== 'completed') await connectGrant(deps, session, answer, session.createdBy, true)
+  if (session?.status === 'completed') await writeConnected(deps, answer, session.accountId)
   // Purged, or erased with its owner: nobody is waiting for this grant, so it does not live on.
   if (!session)
     await deps.revocations.refuse(answer.openId, { holder: { sessionId: answer.sessionId }, reason: 'session_gone', ...answer })
@@ -69,6 +70,7 @@ export async function connectGrant(
   if (outcome === 'connected') {
     if (accountId === null) throw new Error('What was connected has an account')
     log.info('account connected', { accountId, ownerId: session.ownerId, sessionId: session.id })
+    await recording.untilSaved(about, () => writeConnected(deps, answer, accountId))
     // After the token is safe, and never in its way: a profile that fails, hangs or is rubbish costs a picture.
     const { openId, accessToken, scopes } = answer
     const profile = fetchProfile(deps, { accountId, openId, accessToken, scopes })
@@ -79,6 +81,14 @@ export async function connectGrant(
     return
   }
   return refuse(refusals[outcome])
+}
+
+/** All that makes the account, for a database that remembers nothing of it. */
+async function writeConnected({ db, journal }: GrantDeps, answer: AnsweredExchange, accountId: string | null): Promise<void> {
+  const made = accountId === null ? undefined : await findConnect(db, accountId, answer.attemptId)
+  if (!made || accountId === null) return // by another exchange of the session, which has told of it
+  const { generation, ...facts } = made
+  await journal.write({ kind: 'connected', subject: accountId, generation, body: { ...answer, ...facts } })
 }
 
 type PlaceOutcome = Exclude<ConnectOutcome, 'moved'> | 'limit_unknown'

@@ -138,6 +138,28 @@ export async function connectAccount(db: Db, grant: Connect): Promise<{ outcome:
   return row
 }
 
+export interface MadeConnect {
+  generation: number
+  ownerId: string
+  label: string | null
+  accountType: string
+  attestedAt: Date
+  attestationVersion: string
+  connectedAt: Date
+}
+
+/** What a connect has made, or made anew; by its attempt, so that a later one is not taken for it. */
+export async function findConnect(db: Db, accountId: string, attemptId: string): Promise<MadeConnect | undefined> {
+  const rows = await db.run(
+    'find_connect',
+    (sql) => sql<MadeConnect[]>`
+      select j.generation, a.owner_id, a.label, a.account_type, a.attested_at, a.attestation_version, j.at as connected_at
+      from timeline j join accounts a on a.id = j.account_id
+      where j.account_id = ${accountId} and j.attempt_id = ${attemptId} and j.kind in ('connected', 'reconnected') and a.status <> 'disconnected'`,
+  )
+  return rows[0]
+}
+
 export type LiveGrant = Row<
   typeof tokenSets,
   'accountId' | 'generation' | 'sealedAccessToken' | 'sealedRefreshToken' | 'accessExpiresAt'

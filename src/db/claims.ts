@@ -1,12 +1,14 @@
 // Who may spend a refresh token: a lease on its row, taken before it is sent and given back, left or lost afterwards. Each is one
 // statement, and every time in them is the database's.
-import type { Db } from './client.ts'
+import type { Db, Sql } from './client.ts'
 import type { accounts, OuterRow, Row, tokenSets } from './schema.ts'
 
 /** Who asks for a claim, and when a claim ends by itself. */
 export interface ClaimTerms {
   attemptId: string
   leaseSeconds: number
+  /** how far this process's journal had counted here: where the database is older than that, nothing is claimed */
+  mark?: { journalId: string; mark: number }
 }
 
 /**
@@ -32,6 +34,11 @@ const probe = `probe as (
         where name = 'token' and failures > 0 and open_until <= now() and exists (select 1 from candidate)
         returning 1
       )`
+
+/** Nothing is claimed while a recovery is open, nor from a database that is older than this process left it (F28). */
+const trusted = (sql: Sql, { mark = { journalId: '', mark: 0 } }: ClaimTerms) => sql`
+  not exists (select 1 from recoveries where ended_at is null)
+  and (${mark.mark}::bigint = 0 or exists (select 1 from journals j where j.id = ${mark.journalId} and j.mark >= ${mark.mark}::bigint))`
 
 /** What a lease that ran out leaves in the timeline, and the claims as they are handed on. */
 const journalAndClaims = `journal as (
@@ -61,7 +68,7 @@ export async function claimTokenSet(
       with candidate as (
         select account_id, attempt_id as left_by, attempt_id is not null and attempt_id <> ${terms.attemptId} as lease_ran_out from token_sets
         where account_id = ${accountId} and generation = ${generation} and rejected_at is null and next_attempt_at <= now()
-          and (lease_until is null or lease_until <= now() or attempt_id = ${terms.attemptId})
+          and (lease_until is null or lease_until <= now() or attempt_id = ${terms.attemptId}) and (select ${trusted(sql, terms)})
         for update
       ), ${sql.unsafe(probe)}, claimed as (
         update token_sets t set attempt_id = ${terms.attemptId}, lease_until = now() + make_interval(secs => ${terms.leaseSeconds}),
@@ -88,7 +95,7 @@ export async function claimDueTokenSets(db: Db, limit: number, terms: ClaimTerms
       ), candidate as (
         select account_id, attempt_id as left_by, attempt_id is not null as lease_ran_out from token_sets
         where due_at <= now() and rejected_at is null and next_attempt_at <= now() and (lease_until is null or lease_until <= now())
-          and (select passable from breaker)
+          and (select passable from breaker) and (select ${trusted(sql, terms)})
         order by due_at
         limit (select case when failures > 0 then 1 else ${limit}::int end from breaker)
         for update skip locked

@@ -165,6 +165,7 @@ export async function beginExchange(
     (sql) => sql<ExchangeClaim[]>`
       update connect_sessions set status = 'exchanging', attempt_id = ${attemptId}, lease_until = now() + make_interval(secs => ${leaseSeconds})
       where id = ${sessionId} and ((status = 'awaiting_completion' and expires_at > now()) or (status = 'exchanging' and attempt_id = ${attemptId}))
+        and not exists (select 1 from recoveries where ended_at is null)
       returning ${sql.unsafe(columns)}, sealed_code, sealed_verifier, now() as claimed_at`,
   )
   return rows[0]

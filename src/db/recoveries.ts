@@ -84,15 +84,15 @@ export async function acceptMissing(db: Db, recoveryId: string, actor: string): 
   return rows.map(({ journalId }) => journalId)
 }
 
-/** The open recovery or, without one, the last. */
-export async function readRecovery(db: Db): Promise<Recovery | undefined> {
+/** The one of this id; without an id the open one or, if there is none, the last. */
+export async function readRecovery(db: Db, id: string | null = null): Promise<Recovery | undefined> {
   const rows = await db.run(
     'read_recovery',
     (sql) => sql<Recovery[]>`
       select r.id, r.reason, r.began_at, r.rewound_to, r.ended_at,
         coalesce((select jsonb_agg(jsonb_build_object('journalId', j.journal_id, 'state', j.state, 'lastSeenAt', j.last_seen_at) order by j.journal_id)
           from recovery_journals j where j.recovery_id = r.id), '[]') as journals
-      from recoveries r order by ended_at is null desc, began_at desc limit 1`,
+      from recoveries r where ${id}::text is null or r.id = ${id} order by ended_at is null desc, began_at desc limit 1`,
   )
   const row = rows[0]
   return (

@@ -45,14 +45,15 @@ export async function insertRevocation(db: Db, r: NewRevocation): Promise<boolea
 
 /**
  * Takes revocations for one try each: whoever takes one has half a minute before another replica may. While the circuit breaker is open nothing
- * is taken but the one that is asked for by its id, because somebody waits for it.
+ * is taken but the one that is asked for by its id, because somebody waits for it. While a recovery is open
+ * nothing is: to revoke, an expired token has to be refreshed.
  */
 export async function claimRevocations(db: Db, id: string | null, limit: number): Promise<RevocationRow[]> {
   return db.run(
     'claim_revocations',
     (sql) => sql<RevocationRow[]>`
       with due as (
-        select id from revocations where next_attempt_at <= now()
+        select id from revocations where next_attempt_at <= now() and not exists (select 1 from recoveries where ended_at is null)
           and case when ${id}::text is null then not exists (select 1 from circuit_breakers where name = 'token' and open_until > now()) else id = ${id} end
         order by next_attempt_at limit ${limit} for update skip locked
       )

@@ -92,7 +92,7 @@ export type SealedTokenSet = Row<
 > &
   Row<typeof accounts, 'scopes'>
 
-export type SaveOutcome = 'saved' | 'recovered' | 'double_spend' | 'replaced' | 'gone'
+export type SaveOutcome = 'saved' | 'recovered' | 'double_spend' | 'replaced' | 'gone' | 'behind'
 
 /**
  * Records a refresh: journal row, token set, scopes, status and event in one transaction, guarded by the generation that was
@@ -101,7 +101,7 @@ export type SaveOutcome = 'saved' | 'recovered' | 'double_spend' | 'replaced' | 
  *
  * @returns 'saved', also when this very attempt had been saved before its answer was lost; 'recovered' when the save undid a mark;
  *   'replaced' when the person connected again meanwhile; 'double_spend' when another refresh of the same generation was recorded, which must
- *   never happen; 'gone' when the account was disconnected
+ *   never happen; 'gone' when the account was disconnected; 'behind' when the database went back to before the token that was spent
  * @see functions/save_token_set.sql
  */
 export async function saveTokenSet(

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { Account, type AccountDeps, getAccount, labelAccount, pageOfAccounts, pictureOf, timelineOf } from '../account/account.ts'
 import { AccountHealth } from '../account/health.ts'
 import { accountStatuses, type TimelineKind, timelineKinds } from '../db/codes.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
 import { disconnect, type Revocations } from '../token/revoke.ts'
 import { type VerifyDeps, verify } from '../token/verify.ts'
@@ -78,7 +79,8 @@ function has(ifNoneMatch: string | undefined, etag: string): boolean {
   return tags.includes('*') || tags.includes(`"${etag}"`)
 }
 
-export type AccountRouteDeps = AccountDeps & VerifyDeps & { log: Log; revocations: Pick<Revocations, 'now'> }
+export type AccountRouteDeps = AccountDeps &
+  VerifyDeps & { log: Log; journal: Pick<Journal, 'write'>; revocations: Pick<Revocations, 'now'> }
 
 export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app, deps) => {
   app.get(

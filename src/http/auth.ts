@@ -3,6 +3,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import { ServiceError } from '../errors.ts'
+import type { Epoch } from '../journal/epoch.ts'
 import type { Refusals } from '../refusals.ts'
 import { type ApiKeys, type Caller, type KeyScope, keyScopes } from './api-keys.ts'
 import { type JwtCallers, looksLikeJwt, openJwtCallers } from './jwt-callers.ts'
@@ -22,10 +23,17 @@ declare module 'fastify' {
   }
 }
 
+export interface GuardDeps {
+  refusals: Refusals
+  config: Pick<Config, 'jwt'>
+  keyring: { readonly fits: boolean }
+  epoch: Pick<Epoch, 'admit'>
+}
+
 /** Closes every route of this instance, and opens it for keys that have its scope. Has to be called before the routes are added. */
 export function guardRoutes(
   app: FastifyInstance,
-  { refusals, config, keyring }: { refusals: Refusals; config: Pick<Config, 'jwt'>; keyring: { readonly fits: boolean } },
+  { refusals, config, keyring, epoch }: GuardDeps,
   { apiKeys, failures }: { apiKeys: ApiKeys; failures: Limits['failures'] },
 ): void {
   app.decorateRequest('caller', null)
@@ -46,6 +54,8 @@ export function guardRoutes(
       throw new ServiceError('keyring_mismatch', 'An operator has to put the right vault keys in place; nothing is lost.', {
         retryAfterSeconds: 30,
       })
+    // Before the key is looked up: it may be one that was revoked after the moment the database went back to.
+    if (scope !== 'ops:read') await epoch.admit(scope === 'tokens:read' ? 'vend' : 'anything')
     if (open) return
     const facts = { requestId: request.id, route: request.routeOptions.url ?? '' }
     const outcome = await prove(request, credentialOf(request, apiKeys, jwtCallers))

@@ -20,6 +20,7 @@ const guarded: FailureCode[] = [
   'storage_unavailable',
   'overloaded',
   'keyring_mismatch',
+  'database_rewound',
 ]
 const withBody: FailureCode[] = ['invalid_json', 'payload_too_large', 'unsupported_media_type']
 
@@ -62,6 +63,7 @@ export function pagesOf(codes: readonly FailureCode[]) {
     'storage_unavailable',
     'overloaded',
     'keyring_mismatch',
+    'database_rewound',
   ])
   return Object.fromEntries(
     Object.entries(failed).map(([status, { description }]) => [

@@ -12,12 +12,13 @@ const Health = z
       database: z.enum(['ok', 'unavailable']),
       keyring: z.enum(['ok', 'mismatch', 'unknown']),
       migrations: z.enum(['ok', 'pending', 'unknown']),
+      journal: z.enum(['ok', 'database_rewound', 'unknown']).describe('Whether the database is where the journals left it'),
     }),
     unsaved_tokens: z.int().describe('Token answers that wait for the database; not 0 means not ready'),
   })
   .meta({
     id: 'Health',
-    examples: [{ status: 'ok', checks: { database: 'ok', keyring: 'ok', migrations: 'ok' }, unsaved_tokens: 0 }],
+    examples: [{ status: 'ok', checks: { database: 'ok', keyring: 'ok', migrations: 'ok', journal: 'ok' }, unsaved_tokens: 0 }],
   })
 
 /** Probes come from many sides at once; the database is asked at most twice a second. */

@@ -1,8 +1,9 @@
 // What TikTok tells us: checked, kept, answered, and only then acted upon. A notice that a person removed the app ends the
 // account here at once; tokens are dead at TikTok already, so there is nothing to revoke.
 
+import { endAccount } from '../account/end.ts'
 import type { Config } from '../config.ts'
-import { disconnectAccount, findByOpenId } from '../db/accounts.ts'
+import { findByOpenId } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import type { StatusReason } from '../db/codes.ts'
 import {
@@ -16,6 +17,8 @@ import {
   storeNotice,
 } from '../db/notices.ts'
 import { ServiceError } from '../errors.ts'
+import type { Epoch } from '../journal/epoch.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Refusals } from '../refusals.ts'
 import type { Log, Metrics } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
@@ -47,11 +50,13 @@ export interface ReceiveDeps {
   metrics: Metrics
   config: { tiktok: Pick<Config['tiktok'], 'clientKey' | 'webhookSecrets'> }
   keyring: { readonly fits: boolean }
+  epoch: Pick<Epoch, 'admit'>
 }
 
-export interface SettleDeps extends Omit<ReceiveDeps, 'keyring' | 'refusals'> {
+export interface SettleDeps extends Omit<ReceiveDeps, 'keyring' | 'refusals' | 'epoch'> {
   log: Log
   vault: Vault
+  journal: Pick<Journal, 'write'>
   tiktok: Pick<TikTok, 'userInfo'>
   refresher: Pick<Refresher, 'refresh'>
   stopping: AbortSignal
@@ -61,10 +66,10 @@ export interface SettleDeps extends Omit<ReceiveDeps, 'keyring' | 'refusals'> {
  * Takes a notice in: once this returns it is kept, and TikTok need not repeat it. Replays are kept once.
  *
  * @param from the sender's address, for the log
- * @throws ServiceError invalid_signature; storage_unavailable | overloaded | keyring_mismatch: not kept, TikTok will try again for 72 hours
+ * @throws ServiceError invalid_signature; storage_unavailable | overloaded | keyring_mismatch | database_rewound: not kept, TikTok will try again for 72 hours
  */
 export async function receiveNotice(
-  { config, db, metrics, refusals, keyring }: ReceiveDeps,
+  { config, db, metrics, refusals, keyring, epoch }: ReceiveDeps,
   signatureHeader: string | string[] | undefined,
   rawBody: Buffer,
   from: string,
@@ -84,6 +89,7 @@ export async function receiveNotice(
     throw new ServiceError('keyring_mismatch', 'Nothing is written until an operator has put the right vault keys in place.', {
       retryAfterSeconds: 30,
     })
+  await epoch.admit('anything') // a removal of an account that is yet to be restored would end nothing
   const notice = parseNotice(rawBody, verdict.t)
   const isNew = await storeNotice(db, {
     bodyHash: digest(rawBody),
@@ -149,7 +155,7 @@ async function endGrant(deps: SettleDeps, notice: Notice): Promise<Settlement | 
     if (verdict === 'older') return { ...about, outcome: 'older_than_grant' }
     const reason = reasonsInAccount.get(notice.removalReason ?? removalReasons.unknown) ?? 'removed_by_user'
     const end = { accountId, reason, actor: 'tiktok', requestId: null, revocationId: null, generation }
-    if (await disconnectAccount(deps.db, end)) {
+    if (await endAccount(deps, end)) {
       deps.log.info('account disconnected', { accountId, reason, actor: 'tiktok' })
       return { ...about, outcome: 'disconnected' }
     }

@@ -21,6 +21,8 @@ export interface JournalOnDisk {
   segments: SegmentFile[]
   /** its process beat lately, by the clock of the disk */
   alive: boolean
+  /** its process ended in order */
+  ended: boolean
 }
 
 export interface ReadSegment {
@@ -41,7 +43,7 @@ const journalName = /^[A-Za-z0-9_-]{1,64}$/
 const segmentName = /^(\d{8})\.(open|kept)$/
 const beatName = 'alive'
 /** A process that did not beat for so long is taken for dead; it looks at its segment's name again when it wakes. */
-export const silentAfterMs = 60_000
+export const silentAfterMs = 30_000
 /** Four times what a segment grows to: whatever is larger was not written by us, and is not taken into memory. */
 const largestSegment = 64 << 20
 
@@ -95,7 +97,7 @@ export async function listJournals(dir: string, now = Date.now()): Promise<Journ
         segments.push({ ...segment, bytes: facts.size, changedAtMs: facts.mtimeMs })
       }
       const beatAt = await stat(join(path, beatName)).catch(nullIfMissing)
-      return { id, dir: path, segments, alive: beatAt !== null && now - beatAt.mtimeMs < silentAfterMs }
+      return { id, dir: path, segments, alive: beatAt !== null && now - beatAt.mtimeMs < silentAfterMs, ended: beatAt === null }
     }),
   )
 }

@@ -48,6 +48,12 @@ export interface Journal {
    * @param what of which account it holds which generation
    */
   recorded(written: Pick<Written, 'sequence'>, what?: RecordedToken): void
+  /** The token sets that were recorded last, few; of a disconnected account the generation is null. */
+  lately(): { accountId: string; generation: number | null }[]
+  /** Those are history: a recovery is over. */
+  forgetLately(): void
+  /** something was written since that moment of performance.now() */
+  wroteSince(markMs: number): boolean
   /** The same for an entry that `pending` has found. */
   settled(entry: StoredEntry): void
   /** Answers that the database does not have yet: of this process, and those found of others. */
@@ -85,7 +91,8 @@ export interface JournalOptions {
   nameBelievedMs?: number
 }
 
-const beatMs = 10_000
+const beatMs = 5_000
+const latelyAtMost = 50
 /** Recorded entries are told of together. A crash before that costs a replay that changes nothing. */
 const tellMs = 250
 const tellAtMost = 1_000
@@ -116,11 +123,13 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   })
   const inTime = patience(timeoutMs)
   const known = new KnownGenerations()
+  const lately = new Map<string, number | null>()
   const recordedLately: number[] = []
   /** of other journals, by journal and sequence */
   const settledElsewhere = new Set<string>()
   let foundElsewhere = 0
   let sequences = 0
+  let writtenAtMs = Number.NEGATIVE_INFINITY
   const pendingIn = (journal: JournalOnDisk) =>
     pendingOf(journal, {
       vault,
@@ -130,11 +139,19 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   const upkeep = createUpkeep({ dir, own: id, vault, databaseId, pendingOf: pendingIn })
 
   function recorded({ sequence }: Pick<Written, 'sequence'>, what?: RecordedToken): void {
-    if (what) known.note(what.accountId, what.generation)
+    if (what) remember(what.accountId, what.generation)
     if (sequence === 0) return // it was never written
     writer.settle(sequence)
     if (recordedLately.push(sequence) >= tellAtMost) tellRecorded()
     else if (recordedLately.length === 1) setTimeout(tellRecorded, tellMs).unref()
+  }
+
+  function remember(accountId: string, generation: number | null): void {
+    if (generation !== null) known.note(accountId, generation)
+    lately.delete(accountId)
+    lately.set(accountId, generation)
+    const [oldest] = lately.keys()
+    if (lately.size > latelyAtMost && oldest !== undefined) lately.delete(oldest)
   }
 
   function tellRecorded(): void {
@@ -158,6 +175,9 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       try {
         const bytes = sealEntry(vault, id, entry, sequences + 1, now())
         sequence = ++sequences
+        writtenAtMs = performance.now()
+        if (entry.kind === 'disconnected') remember(entry.subject, null)
+        if (entry.kind === 'connected') remember(entry.subject, entry.generation)
         await inTime(writer.append(bytes, { sequence, pending: awaited.has(entry.kind) }))
         return { sequence, durable: true }
       } catch (error) {
@@ -168,6 +188,9 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
 
     note: (entry) => writer.accompany(sealEntry(vault, id, entry, ++sequences, now())),
     recorded,
+    lately: () => Array.from(lately, ([accountId, generation]) => ({ accountId, generation })),
+    forgetLately: () => lately.clear(),
+    wroteSince: (markMs) => writtenAtMs > markMs,
 
     settled(entry) {
       foundElsewhere = Math.max(0, foundElsewhere - (entry.journalId === id ? 0 : 1))

@@ -99,7 +99,7 @@ export async function restoreTokens(
   tally: Tally,
   onProgress: OnProgress = () => {},
 ): Promise<void> {
-  const withoutGrant = new Set(tally.withoutGrant)
+  const withoutGrant = new Set<string>()
   // The newest first: then nearly every account is written once, and nothing has to be remembered about it.
   for await (const { file, frames } of segmentsOf(parts, journals, since, tally, onProgress, true)) {
     const refreshes = frames.filter(({ kind }) => kind === 'refresh')

@@ -1,7 +1,7 @@
 // The emergency stop for one owner or everybody: first no token leaves any more, then TikTok is told at a bearable rate. Each
 // revocation's time is in the database, so replicas keep the rate and finish the work.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { disconnectAccount } from '../db/accounts.ts'
+import { endAccount } from '../account/end.ts'
 import { ownerInAuditLog } from '../db/audit.ts'
 import { readBreaker } from '../db/circuit-breakers.ts'
 import type { Db } from '../db/client.ts'
@@ -14,6 +14,7 @@ import {
 } from '../db/disconnects.ts'
 import { newId } from '../ids.ts'
 import { forEachAtMost } from '../in-flight.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
 import type { Revocations } from '../token/revoke.ts'
 
@@ -36,7 +37,7 @@ const atOnce = 4
  * @returns how many this call ended
  */
 export async function disconnectMany(
-  { db, log }: { db: Db; log: Log },
+  { db, journal, log }: { db: Db; journal: Pick<Journal, 'write'>; log: Log },
   { ownerId, actor, perSecond }: Emergency,
   onProgress: (done: number, total: number) => void,
 ): Promise<number> {
@@ -49,7 +50,7 @@ export async function disconnectMany(
     found++
     const revokeAfterSeconds = lastInSeconds + found / perSecond
     const end = { accountId, reason: emergencyReason, actor, requestId: null, revocationId: newId('rev'), revokeAfterSeconds }
-    if (!(await disconnectAccount(db, end))) return
+    if (!(await endAccount({ db, journal }, end))) return
     done++
     log.info('account disconnected', { accountId, reason: emergencyReason, actor })
     onProgress(done, Math.max(total, done))

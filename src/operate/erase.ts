@@ -1,11 +1,13 @@
 // Erases an owner: disconnect every account, tell TikTok, forget the person. Every step is idempotent, so a call that breaks off
 // is finished by repeating it.
-import { disconnectAccount } from '../db/accounts.ts'
+import { endAccount } from '../account/end.ts'
 import type { Db } from '../db/client.ts'
 import { eraseOwner as forgetOwner, liveAccountsOf } from '../db/owners.ts'
 import { pendingRevocationsOf } from '../db/revocations.ts'
 import { newId } from '../ids.ts'
 import { forEachAtMost } from '../in-flight.ts'
+import { hashOwner } from '../journal/entries.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
 import type { Revocation, Revocations } from '../token/revoke.ts'
 import { within } from '../waiting.ts'
@@ -28,13 +30,14 @@ const batch = 100
 
 export interface EraseDeps {
   db: Db
+  journal: Pick<Journal, 'write' | 'now'>
   log: Log
   revocations: Pick<Revocations, 'attempt'>
 }
 
 /** Disconnects and erases everything of an owner. Repeating it is harmless, and for an owner nobody knows it is done already. */
 export async function eraseOwner(
-  { db, log, revocations }: EraseDeps,
+  { db, journal, log, revocations }: EraseDeps,
   ownerId: string,
   by: { actor: string; requestId: string },
 ): Promise<Erasure> {
@@ -45,12 +48,13 @@ export async function eraseOwner(
     const accountIds = await liveAccountsOf(db, ownerId, batch)
     for (const accountId of accountIds) {
       const revocationId = newId('rev')
-      if (await disconnectAccount(db, { accountId, reason: 'disconnected_by_owner', ...by, revocationId }))
+      if (await endAccount({ db, journal }, { accountId, reason: 'disconnected_by_owner', ...by, revocationId }))
         disconnected.push(revocationId)
     }
     // False when a connect that was in flight has just been recorded: once more.
     erased = accountIds.length < batch && (await forgetOwner(db, ownerId))
   }
+  if (erased) await journal.write({ kind: 'erased', subject: '', generation: 0, body: hashOwner(ownerId, journal.now()) })
   const told = await revokeAll(revocations, disconnected)
   told.pending = await pendingRevocationsOf(db, ownerId)
   log.info('owner was erased', {

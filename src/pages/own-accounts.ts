@@ -12,6 +12,7 @@ import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
 import { AccountParams, Label } from '../http/shapes.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
 import { disconnect, type Revocations } from '../token/revoke.ts'
 import { disconnectPage } from './account-card.ts'
@@ -28,7 +29,7 @@ const form = (summary: string) => ({ hide: true, summary, consumes: ['applicatio
 export type OwnAccountRouteDeps = AccountDeps &
   AuthorizeDeps &
   VisitorDeps &
-  PageDeps & { log: Log; revocations: Pick<Revocations, 'now'> }
+  PageDeps & { log: Log; journal: Pick<Journal, 'write'>; revocations: Pick<Revocations, 'now'> }
 
 export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = async (app, deps) => {
   app.post(

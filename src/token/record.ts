@@ -2,8 +2,10 @@
 // answered, the new refresh token exists nowhere else in the world.
 import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
+import { restoreTokenSets } from '../db/recoveries.ts'
 import { type SaveOutcome, saveTokenSet } from '../db/token-sets.ts'
 import { AnsweredRefresh } from '../journal/entries.ts'
+import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { StoredEntry } from '../journal/sealing.ts'
 import type { Log, Metrics } from '../telemetry.ts'
@@ -16,6 +18,7 @@ export interface RecordDeps {
   db: Db
   vault: Vault
   journal: Journal
+  epoch: Pick<Epoch, 'metOlderRow'>
   recording: Recording
   revocations: Revocations
   log: Log
@@ -57,21 +60,20 @@ export async function replayRefresh(deps: RecordDeps, entry: StoredEntry): Promi
   deps.journal.settled(entry)
 }
 
-async function save({ db, vault, log, metrics, config, revocations }: RecordDeps, answer: AnsweredRefresh): Promise<SaveOutcome> {
+async function save(deps: RecordDeps, answer: AnsweredRefresh): Promise<SaveOutcome> {
+  const { db, vault, log, metrics, config, revocations } = deps
   const place = { subject: answer.accountId, generation: answer.generation + 1 }
-  const outcome = await saveTokenSet(
-    db,
-    { accountId: answer.accountId, generation: answer.generation, attemptId: answer.attemptId },
-    {
-      sealedAccessToken: vault.seal({ purpose: 'access_token', ...place }, answer.accessToken),
-      sealedRefreshToken: vault.seal({ purpose: 'refresh_token', ...place }, answer.refreshToken),
-      accessExpiresAt: answer.accessExpiresAt,
-      refreshExpiresAt: answer.refreshExpiresAt,
-      lifetimeSeconds: answer.lifetimeSeconds,
-      scopes: answer.scopes,
-      lostRequiredScope: config.tiktok.requiredScopes.some((scope) => !answer.scopes.includes(scope)),
-    },
-  )
+  const next = {
+    sealedAccessToken: vault.seal({ purpose: 'access_token', ...place }, answer.accessToken),
+    sealedRefreshToken: vault.seal({ purpose: 'refresh_token', ...place }, answer.refreshToken),
+    accessExpiresAt: answer.accessExpiresAt,
+    refreshExpiresAt: answer.refreshExpiresAt,
+    lifetimeSeconds: answer.lifetimeSeconds,
+    scopes: answer.scopes,
+    lostRequiredScope: config.tiktok.requiredScopes.some((scope) => !answer.scopes.includes(scope)),
+  }
+  const spent = { accountId: answer.accountId, generation: answer.generation, attemptId: answer.attemptId }
+  const outcome = await saveTokenSet(db, spent, next)
   const about = { accountId: answer.accountId, generation: answer.generation + 1 }
   switch (outcome) {
     case 'double_spend':
@@ -97,6 +99,13 @@ async function save({ db, vault, log, metrics, config, revocations }: RecordDeps
       // (docs/tiktok.md §3).
       log.info('late refresh was discarded', { ...about, reason: 'connected anew' })
       break
+    case 'behind': {
+      // The database went back while TikTok was answering. What we hold is newer than whatever it has.
+      await deps.epoch.metOlderRow(answer.accountId)
+      const [restored] = await restoreTokenSets(db, [{ ...spent, ...next, generation: place.generation, actor: 'service' }])
+      if (restored?.outcome === 'unknown') throw databaseRewound() // its connect is in a journal: this entry waits for it
+      return 'saved'
+    }
     case 'saved':
       log.info('token refreshed', about)
   }

@@ -5,6 +5,7 @@ import { type Claim, claimStands, claimTokenSet, parkClaim, readGeneration, rele
 import type { Db } from '../db/client.ts'
 import { recordExpiry, settleRejections, suspectRejection } from '../db/rejections.ts'
 import { newId } from '../ids.ts'
+import type { Epoch } from '../journal/epoch.ts'
 import { SingleFlight } from '../single-flight.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
@@ -17,6 +18,9 @@ import { type BreakerNews, judge, type RefreshOutcome, type Verdict } from './ve
 
 /** A claim used this quickly is believed; after a longer wait it is looked at again before the token is sent. */
 const surelyOursSeconds = 0.5
+
+/** Nothing is spent while the database is older than the journals. */
+const rewound: RefreshOutcome = { kind: 'transient', code: 'database_rewound', retryAfterSeconds: 5 }
 
 /** What waiting for a neighbour's refresh led to: its token set, its claim given up, or nothing within the time. */
 export type Waited = 'moved' | 'free' | 'nothing'
@@ -52,13 +56,14 @@ export interface Refresher {
 }
 
 export interface RefresherDeps extends RecordDeps {
+  epoch: Pick<Epoch, 'mark' | 'rewound' | 'trusted' | 'metOlderRow'>
   tiktok: TikTok
   breaker: CircuitBreaker
   timings: Timings
 }
 
 export function createRefresher(deps: RefresherDeps): Refresher {
-  const { db, vault, tiktok, recording, breaker, log, metrics, timings } = deps
+  const { db, vault, tiktok, journal, epoch, recording, breaker, log, metrics, timings } = deps
   const flights = new SingleFlight<RefreshOutcome>(timings.flightDeadlineMs, () => ({ kind: 'yielded' }))
   const waits = new SingleFlight<Waited>(timings.flightDeadlineMs, () => 'nothing')
   /** Attempt ids of claims whose database answer was lost: asking again under the same id finds the claim. */
@@ -66,6 +71,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
 
   /** The whole life of a refresh. Each step says what to do next or ends it with an outcome. */
   async function refreshOnce(accountId: string, generation: number): Promise<RefreshOutcome> {
+    if (!(await epoch.trusted())) return counted(rewound)
     const heldSince = performance.now()
     const claim = await claimOnce(accountId, generation)
     return claim ? spend(claim, heldSince) : explain(accountId, generation)
@@ -92,7 +98,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     const attemptId = claimsInDoubt.get(accountId) ?? newId('att')
     claimsInDoubt.set(accountId, attemptId)
     const claim = await onceMore(() =>
-      claimTokenSet(db, accountId, generation, { attemptId, leaseSeconds: timings.leaseSeconds }),
+      claimTokenSet(db, accountId, generation, { attemptId, leaseSeconds: timings.leaseSeconds, mark: epoch.mark }),
     )
     claimsInDoubt.delete(accountId)
     return claim
@@ -101,6 +107,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   /** Whether the claimed token may be sent, and the token itself. */
   async function check(claim: Claim, heldSince: number): Promise<{ refreshToken: string } | { outcome: RefreshOutcome }> {
     const { accountId, generation } = claim
+    if (journal.known.of(accountId) > generation && (await epoch.metOlderRow(accountId))) return { outcome: rewound }
     if (claim.leaseRanOut) {
       metrics.leasesRunOut.inc()
       log.warn('refresh lease had run out', { accountId, generation, count: claim.unsettledAttempts })
@@ -179,6 +186,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       return { kind: 'rejected' }
     }
     if (standing.leased) return counted({ kind: 'yielded' })
+    if (epoch.rewound) return counted(rewound)
     return { kind: 'transient', code: 'waiting', retryAfterSeconds: Math.max(0.1, standing.waitSeconds) }
   }
 

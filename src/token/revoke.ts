@@ -1,6 +1,6 @@
 // Ends grants: at our side at once, at TikTok as soon as it listens. What is to be revoked waits sealed in a row of its own, so
 // that a disconnect can be promised while TikTok is away.
-import { disconnectAccount, findAccount } from '../db/accounts.ts'
+import { confirmEnd, endAccount } from '../account/end.ts'
 import type { Db } from '../db/client.ts'
 import type { RevocationEnd, StatusReason } from '../db/codes.ts'
 import {
@@ -15,6 +15,7 @@ import {
 } from '../db/revocations.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Log, Metrics } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
@@ -64,14 +65,14 @@ export interface Revocations {
  * @throws ServiceError account_not_found
  */
 export async function disconnect(
-  { db, log, revocations }: { db: Db; log: Log; revocations: Pick<Revocations, 'now'> },
+  { db, journal, log, revocations }: { db: Db; journal: Pick<Journal, 'write'>; log: Log; revocations: Pick<Revocations, 'now'> },
   accountId: string,
   end: { reason: StatusReason; actor: string; requestId: string | null },
 ): Promise<Revocation> {
   const revocationId = newId('rev')
-  const ended = await disconnectAccount(db, { accountId, ...end, revocationId })
+  const ended = await endAccount({ db, journal }, { accountId, ...end, revocationId })
   if (!ended) {
-    if (!(await findAccount(db, accountId))) throw accountNotFound()
+    if (!(await confirmEnd({ db, journal }, accountId))) throw accountNotFound()
     const pending = await pendingRevocationOf(db, accountId)
     return pending === undefined ? 'already_gone' : revocations.now(pending)
   }
@@ -82,6 +83,7 @@ export async function disconnect(
 export function createRevocations(deps: {
   db: Db
   vault: Vault
+  journal: Pick<Journal, 'write'>
   tiktok: TikTok
   breaker: CircuitBreaker
   recording: Recording
@@ -89,7 +91,7 @@ export function createRevocations(deps: {
   metrics: Metrics
   timings: Timings
 }): Revocations {
-  const { db, vault, tiktok, breaker, recording, log, metrics, timings } = deps
+  const { db, vault, journal, tiktok, breaker, recording, log, metrics, timings } = deps
 
   async function attempt(id: string): Promise<Revocation> {
     const [row] = await claimRevocations(db, id, 1)
@@ -103,6 +105,7 @@ export function createRevocations(deps: {
     const about = { accountId: row.accountId ?? undefined, sessionId: row.sessionId ?? undefined, reason: row.reason }
     const settle = async (code: RevocationEnd) => {
       await settleRevocation(db, row.id, code)
+      await journal.write({ kind: 'revoked', subject: row.id, generation: 0, body: { outcome: code } })
       metrics.revocations.inc({ outcome: code })
       log.info('grant revocation was settled', { ...about, outcome: code })
     }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Db } from '../db/client.ts'
 import { peekTokenSet, type Vended, vendTokenSet } from '../db/token-sets.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
+import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import type { Metrics } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -51,6 +52,7 @@ export interface TokenReader {
 export interface VendDeps extends ReadCapDeps {
   db: Db
   vault: Vault
+  epoch: Pick<Epoch, 'vouchesFor'>
   refresher: Pick<Refresher, 'refresh' | 'waitForGeneration'>
   metrics: Metrics
   timings: Pick<Timings, 'patienceMs' | 'graceSeconds'>
@@ -68,6 +70,7 @@ export interface VendDeps extends ReadCapDeps {
 export async function vend(deps: VendDeps, accountId: string, minTtlSeconds: number, reader: TokenReader): Promise<VendedToken> {
   await admitReader(deps, accountId, reader)
   const found = await readToken(deps, accountId, minTtlSeconds, reader)
+  if (found.audited && !deps.epoch.vouchesFor(accountId, found.generation)) throw databaseRewound()
   if (found.audited) return toVendedToken(deps, accountId, found)
   return refreshedOrWhatIsLeft(deps, accountId, found, minTtlSeconds, reader)
 }
@@ -122,7 +125,7 @@ async function refreshedOrWhatIsLeft(
   }
   // TikTok is away, slow or in doubt: the present token is served for as long as it lives.
   const left = await readToken(deps, accountId, 1, reader, true)
-  if (left.audited) return toVendedToken(deps, accountId, left, true)
+  if (left.audited && deps.epoch.vouchesFor(accountId, left.generation)) return toVendedToken(deps, accountId, left, true)
   throw await refreshFailure(deps, accountId, outcome)
 }
 
@@ -216,6 +219,7 @@ async function refreshFailure(deps: VendDeps, accountId: string, outcome: Refres
       },
     )
   }
+  if (outcome.kind === 'transient' && outcome.code === 'database_rewound') return databaseRewound()
   const retryAfterSeconds = 'retryAfterSeconds' in outcome ? outcome.retryAfterSeconds : 1
   return new ServiceError('tiktok_unavailable', 'TikTok cannot be reached for a refresh and no token is left; try again later.', {
     retryAfterSeconds,

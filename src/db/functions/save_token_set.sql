@@ -4,7 +4,8 @@
 --
 -- A function and not a CTE, because the row may be locked by whoever marks the account, disconnects it or saves this very answer a
 -- second time. What became of it has to be looked at after that wait.
--- Returns saved (also when this attempt had been saved before), recovered, double_spend, replaced or gone.
+-- Returns saved (also when this attempt had been saved before), recovered, double_spend, replaced, gone, or behind: the row is older
+-- than the token that was spent, or there is no account, so the database went back meanwhile.
 CREATE OR REPLACE FUNCTION save_token_set(p_save jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	fresh record;
@@ -30,6 +31,8 @@ BEGIN
 		RETURN CASE
 			WHEN EXISTS (SELECT 1 FROM token_sets t WHERE t.account_id = fresh.account_id AND t.saved_attempt_id = fresh.attempt_id)
 				OR EXISTS (SELECT 1 FROM timeline j WHERE j.account_id = fresh.account_id AND j.attempt_id = fresh.attempt_id AND j.kind = 'refreshed') THEN 'saved'
+			WHEN NOT EXISTS (SELECT 1 FROM accounts a WHERE a.id = fresh.account_id)
+				OR EXISTS (SELECT 1 FROM token_sets t WHERE t.account_id = fresh.account_id AND t.generation < fresh.spent_generation) THEN 'behind'
 			WHEN NOT EXISTS (SELECT 1 FROM token_sets t WHERE t.account_id = fresh.account_id) THEN 'gone'
 			WHEN EXISTS (SELECT 1 FROM timeline j WHERE j.account_id = fresh.account_id AND j.generation = fresh.spent_generation + 1 AND j.kind = 'refreshed') THEN 'double_spend'
 			ELSE 'replaced'

@@ -1,0 +1,52 @@
+// What the journals of a directory noted last: how far their database was, and which tokens it had recorded by then.
+import type { Vault } from '../vault/vault.ts'
+import { foreignness, type JournalOnDisk, readSegment } from './disk.ts'
+import { Sighting } from './entries.ts'
+import { decodeSequences } from './frames.ts'
+import type { Journal } from './journal.ts'
+import { openFrame } from './sealing.ts'
+
+export interface LastNote {
+  mark: number
+  systemIdentifier: string | null
+  timeline: string | null
+  atMs: number
+}
+
+export interface LastNotes {
+  /** by journal; one without a note is not among them */
+  notes: Map<string, LastNote>
+  /** the newest recorded token sets, few of each journal; of a disconnected account the generation is null */
+  recorded: { accountId: string; generation: number | null }[]
+}
+
+/** A restore takes what was recorded last before anything else: a few of the last are enough to notice it. */
+const recordedAtMost = 100
+
+export async function lastNotes(journal: Journal, vault: Vault): Promise<LastNotes> {
+  const found: LastNotes = { notes: new Map(), recorded: [] }
+  for (const each of await journal.journals()) if (each.id !== journal.id) await readLast(each, vault, journal.databaseId, found)
+  return found
+}
+
+/** From the last segment back to the one that holds a note. */
+async function readLast(journal: JournalOnDisk, vault: Vault, databaseId: string, found: LastNotes): Promise<void> {
+  const recorded = new Map<string, number | null>()
+  const settled = new Set<number>()
+  for (const file of journal.segments.toReversed()) {
+    const segment = await readSegment(file)
+    if (!segment || foreignness(segment, databaseId) !== undefined) continue
+    for (const frame of segment.frames.toReversed()) {
+      if (frame.kind === 'recorded') for (const sequence of decodeSequences(frame.payload)) settled.add(sequence)
+      if (recorded.size < recordedAtMost && !recorded.has(frame.subject)) {
+        if (frame.kind === 'disconnected') recorded.set(frame.subject, null)
+        if (frame.kind === 'refresh' && settled.has(frame.sequence)) recorded.set(frame.subject, frame.generation)
+      }
+      if (frame.kind !== 'sighting' || found.notes.has(journal.id) || !vault.keyIds.includes(frame.keyId)) continue
+      const { mark, systemIdentifier, timeline } = Sighting.parse(openFrame(vault, journal.id, frame).body)
+      found.notes.set(journal.id, { mark, systemIdentifier, timeline, atMs: frame.atMs })
+    }
+    if (found.notes.has(journal.id)) break
+  }
+  for (const [accountId, generation] of recorded) found.recorded.push({ accountId, generation })
+}
