@@ -48,7 +48,7 @@ async function compare(title: string, pick: () => string): Promise<void> {
       idempotencyKey: newId('req'),
       ttlSeconds: 0,
       limit: 1_000,
-      keyId: 'key_bench',
+      actor: { keyId: 'key_bench', name: 'bench' },
     })
     if (outcome !== 'reserved') throw new Error(`not reserved: ${outcome}`)
   }
@@ -90,8 +90,8 @@ async function fillWindows(db: Db): Promise<void> {
   await db.run(
     'uploads',
     (sql) => sql`
-      insert into uploads (id, account_id, tiktok_user, idempotency_key, ttl_seconds, reserved_by, reserved_at, expires_at, held_until, committed_at)
-      select 'upl_' || a.id || '_' || k, a.id, tiktok_user_of(a.open_id), 'filled' || k, 1800, 'key_bench', now(), now(), now() + interval '24 hours', now()
+      insert into uploads (id, account_id, tiktok_user, idempotency_key, caller, ttl_seconds, reserved_by, reserved_at, expires_at, held_until, committed_at)
+      select 'upl_' || a.id || '_' || k, a.id, tiktok_user_of(a.open_id), 'filled' || k, 'bench', 1800, 'key_bench', now(), now(), now() + interval '24 hours', now()
       from accounts a, generate_series(1, 19) k`,
   )
   await db.run('counters', (sql) => sql`create table counters (id text primary key, n bigint not null default 0)`)

@@ -47,7 +47,8 @@ CREATE TABLE "authorization_requests" (
 	"reconnect_account_id" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
-	"consumed_at" timestamp with time zone
+	"consumed_at" timestamp with time zone,
+	"required_only" boolean DEFAULT false NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "circuit_breakers" (
@@ -82,6 +83,7 @@ CREATE TABLE "connect_sessions" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone NOT NULL,
 	"completed_at" timestamp with time zone,
+	"required_only" boolean DEFAULT false NOT NULL,
 	CONSTRAINT "connect_sessions_link_secret_hash_unique" UNIQUE("link_secret_hash")
 );
 --> statement-breakpoint
@@ -164,7 +166,8 @@ CREATE TABLE "profiles" (
 	"picture_type" text,
 	"picture_etag" text,
 	"picture_source" text,
-	"picture_fetched_at" timestamp with time zone
+	"picture_fetched_at" timestamp with time zone,
+	"refused_fields" text[]
 );
 --> statement-breakpoint
 CREATE TABLE "read_windows" (
@@ -262,7 +265,8 @@ CREATE TABLE "token_sets" (
 	"failures" integer DEFAULT 0 NOT NULL,
 	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"due_at" timestamp with time zone,
-	"last_read_at" timestamp with time zone DEFAULT now() NOT NULL
+	"last_read_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"refused_generation" integer
 );
 --> statement-breakpoint
 CREATE TABLE "upload_gates" (
@@ -279,6 +283,7 @@ CREATE TABLE "uploads" (
 	"account_id" text NOT NULL,
 	"tiktok_user" "bytea" NOT NULL,
 	"idempotency_key" text NOT NULL,
+	"caller" text NOT NULL,
 	"ttl_seconds" integer NOT NULL,
 	"reserved_by" text NOT NULL,
 	"reserved_at" timestamp with time zone NOT NULL,
@@ -329,6 +334,6 @@ CREATE INDEX "token_reads_account" ON "token_reads" USING btree ("account_id","a
 CREATE INDEX "token_reads_key" ON "token_reads" USING btree ("key_id","at");--> statement-breakpoint
 CREATE INDEX "token_sets_due" ON "token_sets" USING btree ("due_at") WHERE due_at is not null;--> statement-breakpoint
 CREATE INDEX "token_sets_refresh_expiry" ON "token_sets" USING btree ("refresh_expires_at") WHERE due_at is not null;--> statement-breakpoint
-CREATE UNIQUE INDEX "uploads_idempotency_key" ON "uploads" USING btree ("account_id","idempotency_key");--> statement-breakpoint
+CREATE UNIQUE INDEX "uploads_idempotency_key" ON "uploads" USING btree ("account_id","caller","idempotency_key");--> statement-breakpoint
 CREATE INDEX "uploads_held" ON "uploads" USING btree ("tiktok_user","held_until");--> statement-breakpoint
 CREATE INDEX "uploads_purge" ON "uploads" USING brin ("reserved_at");

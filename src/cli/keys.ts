@@ -29,6 +29,7 @@ export async function keys(argv: string[]): Promise<void> {
 async function create(name: string | undefined, wanted: string[], days: string | undefined): Promise<void> {
   if (name === undefined || name === '' || wanted.length === 0)
     throw new UsageError('keys create needs --name and at least one --scope.')
+  if (name.startsWith('jwt:')) throw new UsageError('A name that begins with jwt: is that of a JWT caller; choose another.')
   const scopes = wanted.map((text): KeyScope => {
     const known = keyScopes.find((scope) => scope === text)
     if (!known) throw new UsageError(`There is no scope ${JSON.stringify(text)}.`)

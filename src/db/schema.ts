@@ -359,6 +359,8 @@ export const uploads = pgTable(
     /** SHA-256 of the open_id: the same for every account of ours that this person ever was */
     tiktokUser: bytes('tiktok_user').notNull(),
     idempotencyKey: text('idempotency_key').notNull(),
+    /** whose idempotency key it is: the name of the API key, so that it outlives a change of the key itself */
+    caller: text('caller').notNull(),
     ttlSeconds: integer('ttl_seconds').notNull(),
     reservedBy: text('reserved_by').notNull(),
     reservedAt: at('reserved_at').notNull(),
@@ -373,7 +375,7 @@ export const uploads = pgTable(
     tiktokError: text('tiktok_error'),
   },
   (table) => [
-    uniqueIndex('uploads_idempotency_key').on(table.accountId, table.idempotencyKey),
+    uniqueIndex('uploads_idempotency_key').on(table.accountId, table.caller, table.idempotencyKey),
     index('uploads_held').on(table.tiktokUser, table.heldUntil),
     index('uploads_purge').using('brin', table.reservedAt),
   ],

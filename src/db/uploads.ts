@@ -29,9 +29,10 @@ export interface Decided<Outcome> extends QuotaRow {
   judgedAt: Date | null
 }
 
-/** Who asks; for the timeline. */
+/** Who asks: the key for the timeline, its name for what outlives a change of the key. */
 export interface Actor {
   keyId: string
+  name: string
   requestId: string
 }
 
@@ -89,7 +90,7 @@ export type Reservation = Row<typeof uploads, 'accountId' | 'idempotencyKey' | '
   /** the id that a new reservation gets */
   uploadId: string
   limit: number
-  keyId: string
+  actor: Pick<Actor, 'keyId' | 'name'>
 }
 
 /** Takes one slot; with whatever else is reserved at the same moment, in one statement. */
@@ -98,7 +99,7 @@ export function reserveUpload(db: Db, reservation: Reservation): Promise<Decided
 }
 
 /**
- * Takes slots, in the order of the list for each account. The same key and time to live find the reservation they made. The locks are taken in
+ * Takes slots, in the order of the list for each account. The same caller, key and time to live find the reservation they made. The locks are taken in
  * one order, whoever asks, so two of these never wait for each other in a circle.
  *
  * @returns what became of each, in the order of the list
@@ -115,12 +116,13 @@ export async function reserveUploads(
       from (
         select w.* from unnest(${reservations.map((r) => r.accountId)}::text[], ${reservations.map((r) => r.uploadId)}::text[],
           ${reservations.map((r) => r.idempotencyKey)}::text[], ${reservations.map((r) => String(r.ttlSeconds))}::text[],
-          ${reservations.map((r) => String(r.limit))}::text[], ${reservations.map((r) => r.keyId)}::text[])
-          with ordinality as w (account_id, upload_id, key, ttl_seconds, upload_limit, key_id, place)
+          ${reservations.map((r) => String(r.limit))}::text[], ${reservations.map((r) => r.actor.keyId)}::text[],
+          ${reservations.map((r) => r.actor.name)}::text[])
+          with ordinality as w (account_id, upload_id, key, ttl_seconds, upload_limit, key_id, caller, place)
           left join accounts a on a.id = w.account_id
         order by hashtext(a.open_id), w.place
       ) w cross join lateral reserve_upload(p_account => w.account_id, p_upload => w.upload_id, p_key => w.key,
-        p_ttl_seconds => w.ttl_seconds::int, p_limit => w.upload_limit::int, p_actor => w.key_id) d`,
+        p_ttl_seconds => w.ttl_seconds::int, p_limit => w.upload_limit::int, p_actor => w.key_id, p_caller => w.caller) d`,
     options,
   )
   const answers: Decided<ReserveOutcome>[] = []

@@ -72,7 +72,7 @@ export function openJwtCallers(
         const granted = textsOf(payload[claim]).flatMap((text) => scopes.get(text) ?? [])
         const subject = auditableSubject(payload.sub)
         remember(digest(token))
-        return { keyId: `jwt:${subject}`, name: subject, scopes: [...new Set(granted)] }
+        return { keyId: `jwt:${subject}`, name: `jwt:${subject}`, scopes: [...new Set(granted)] }
       } catch (error) {
         if (error instanceof ServiceError) throw error
         return undefined // which check failed helps only whoever is trying

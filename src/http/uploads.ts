@@ -48,7 +48,7 @@ const ReserveHeaders = z.looseObject({
     .optional()
     .meta({
       description:
-        'One per intended upload, and the same one when the call is repeated. Remembered for seven days after the slot was free again',
+        'One per intended upload, and the same one when the call is repeated; it belongs to the name of the API key and the account. Remembered for seven days after the slot was free again',
       [requiredByCode]: true,
     }),
 })
@@ -178,5 +178,6 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
 }
 
 function actorOf(request: Parameters<typeof requireCaller>[0]) {
-  return { keyId: requireCaller(request).keyId, requestId: request.id }
+  const { keyId, name } = requireCaller(request)
+  return { keyId, name, requestId: request.id }
 }

@@ -84,7 +84,7 @@ export interface UploadDeps {
 }
 
 /**
- * Takes a slot until the upload is committed or released, at most for `ttlSeconds`. The same key finds its reservation, whatever
+ * Takes a slot until the upload is committed or released, at most for `ttlSeconds`. The same key of the same caller finds its reservation, whatever
  * has become of it (F42), until a week after the slot was free again.
  *
  * @throws ServiceError upload_quota_exhausted with `next_slot_at`: every slot is taken, or TikTok has closed the account for uploads
@@ -98,7 +98,7 @@ export async function reserve(
   actor: Actor,
 ): Promise<Upload> {
   const limit = config.uploadLimitPerDay
-  const decided = await reserveUpload(db, { accountId, uploadId: newId('upl'), ...wish, limit, keyId: actor.keyId })
+  const decided = await reserveUpload(db, { accountId, uploadId: newId('upl'), ...wish, limit, actor })
   switch (decided.outcome) {
     case 'reserved':
     case 'repeated':

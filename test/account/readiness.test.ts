@@ -8,7 +8,7 @@ import { commit, release, reserve } from '../../src/uploads/reservations.ts'
 import { seedAccounts } from '../rig/seed.ts'
 import { startWorld } from '../world.ts'
 
-const actor = { keyId: 'key_test', requestId: 'req_test' }
+const actor = { keyId: 'key_test', name: 'uploader', requestId: 'req_test' }
 const hour = 3600
 const day = 24 * hour
 

@@ -127,7 +127,7 @@ async function furnish({ connect, tiktok, parts }: BrowserWorld): Promise<{ down
         parts,
         accountId,
         { idempotencyKey: `upload-${i}`, ttlSeconds: 1800 },
-        { keyId: 'key_test', requestId: 'req_test' },
+        { keyId: 'key_test', name: 'uploader', requestId: 'req_test' },
       )
   }
   const shop = await connect({ owner, person: 'brightlane', session: { label: 'Main shop', account_type: 'business' } })

@@ -15,7 +15,7 @@ import {
 import { newId } from '../../src/ids.ts'
 import { freshDatabase } from '../postgres.ts'
 
-const actor = { keyId: 'key_test', requestId: 'req_test' }
+const actor = { keyId: 'key_test', name: 'uploader', requestId: 'req_test' }
 const dayMs = 86_400_000
 
 interface World {
@@ -62,7 +62,7 @@ const wish = (accountId: string, { key = newId('req'), ttlSeconds = 1800, limit 
   idempotencyKey: key,
   ttlSeconds,
   limit,
-  keyId: actor.keyId,
+  actor,
 })
 
 /** Time passes for the uploads of one account. */

@@ -31,7 +31,12 @@ t.test('everything that happens is announced as its schema says, and nothing of 
   const { parts, tiktok } = world
   const account = await world.connect({ decline: ['user.info.stats'] })
   await world.connect()
-  await reserve(parts, account.id, { idempotencyKey: 'k', ttlSeconds: 1800 }, { keyId: 'key_1', requestId: 'req_1' })
+  await reserve(
+    parts,
+    account.id,
+    { idempotencyKey: 'k', ttlSeconds: 1800 },
+    { keyId: 'key_1', name: 'uploader', requestId: 'req_1' },
+  )
   tiktok.faults.add({ route: 'refresh', error: 'invalid_grant' })
   await parts.refresher.refresh(account.id, 2)
   await world.timePasses(61)

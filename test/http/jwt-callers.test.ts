@@ -24,7 +24,7 @@ t.test('a good token is its subject, with the scopes our configuration gives it 
     const provider = await startIdentityProvider(t, key)
     const callers = openJwtCallers(settingsOf(provider))
     const token = await provider.token(key, { claims: { scope: 'ops:read owners:write', scopes: ['ops:read'] } })
-    const expected = { keyId: 'jwt:upload-service', name: 'upload-service', scopes: ['tokens:read', 'quota:write'] }
+    const expected = { keyId: 'jwt:upload-service', name: 'jwt:upload-service', scopes: ['tokens:read', 'quota:write'] }
     t.same(await callers.verify(token), expected, alg)
   }
 })

@@ -2,6 +2,7 @@
 import t from 'tap'
 import type { UploadReadiness } from '../../src/account/readiness.ts'
 import type { Problem } from '../../src/errors.ts'
+import { createApiKey } from '../../src/http/api-keys.ts'
 import { newId } from '../../src/ids.ts'
 import type { UploadQuota } from '../../src/uploads/quota.ts'
 import type { Upload } from '../../src/uploads/reservations.ts'
@@ -144,4 +145,31 @@ t.test('unknown accounts and tombstones', async (t) => {
     t.match(await world.call(method, path), { status: 410, body: { code: 'account_disconnected' } }, path)
   }
   t.match(await reserve('two'), { status: 410, body: { code: 'account_disconnected' } })
+})
+
+t.test('an Idempotency-Key belongs to the name of the key and to the account', async (t) => {
+  const { world, base, reserve } = await connected(t)
+  const keyOf = async (name: string) =>
+    (await createApiKey(world.parts.db, { name, scopes: ['quota:write'], expiresAt: null })).key
+  const [photos, films, filmsAfterChange] = [await keyOf('photos'), await keyOf('films'), await keyOf('films')]
+  const at = (path: string, key: string) =>
+    world.call<Upload>('POST', `${path}/uploads`, { key, headers: { 'idempotency-key': 'job-1' } })
+
+  const mine = await at(base, photos)
+  const theirs = await at(base, films)
+  t.match([mine.status, theirs.status], [201, 201])
+  t.not(theirs.body.id, mine.body.id, 'two callers with the same word get two slots')
+  t.equal((await at(base, photos)).body.id, mine.body.id, 'a repeat finds its own')
+  t.equal((await at(base, filmsAfterChange)).body.id, theirs.body.id, 'also with the key that took over')
+  t.equal((await world.call<UploadQuota>('GET', `${base}/quota`)).body.reserved, 2)
+
+  const other = await world.connect({ owner: 'user_43', person: 'jonas' })
+  const elsewhere = await at(`/accounts/${other.id}`, photos)
+  t.equal(elsewhere.status, 201)
+  t.not(elsewhere.body.id, mine.body.id, 'and each account has keys of its own')
+  t.match(
+    await reserve<Problem>('job-1', { ttl_seconds: 60 }),
+    { status: 201 },
+    "a third caller cannot run into another's request",
+  )
 })

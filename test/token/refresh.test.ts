@@ -146,8 +146,8 @@ t.test('what a checker of invariants would overlook is worth nothing: it sees ea
   await watched.sql`update accounts set label = ${reading?.accessToken ?? ''} where id = ${gone.id}`
   // Committed past the statements that hold the limit.
   await watched.sql`
-    insert into uploads (id, account_id, tiktok_user, idempotency_key, ttl_seconds, reserved_by, reserved_at, expires_at, held_until, committed_at)
-    select 'upl_' || n, ${gone.id}, 'somebody', n::text, 60, 'nobody', now(), now(), now(), now() from generate_series(1, 21) as n`
+    insert into uploads (id, account_id, tiktok_user, idempotency_key, caller, ttl_seconds, reserved_by, reserved_at, expires_at, held_until, committed_at)
+    select 'upl_' || n, ${gone.id}, 'somebody', n::text, 'nobody', 60, 'nobody', now(), now(), now(), now() from generate_series(1, 21) as n`
   if (reading) Object.assign(reading, { wrong: 'a token of another account', ms: 20_000 })
   const later = (await violations(watched, { deadlineMs: 10_000 })).join('\n')
   t.match(later, 'I3: ')

@@ -11,7 +11,7 @@ import { commit, release, reserve, type Upload } from '../../src/uploads/reserva
 import { seedAccounts } from '../rig/seed.ts'
 import { startWorld } from '../world.ts'
 
-const actor = { keyId: 'key_test', requestId: 'req_test' }
+const actor = { keyId: 'key_test', name: 'uploader', requestId: 'req_test' }
 const hour = 3600
 const day = 24 * hour
 

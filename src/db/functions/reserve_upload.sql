@@ -19,9 +19,11 @@
 -- The clock is read once the lock is held, so that the times of one person never run backwards. Plans are the generic ones: every
 -- look-up is by key, and planning it anew would cost more than doing it.
 --
+-- An idempotency key belongs to whoever chose it: two callers that both say `job-1` get a slot each.
+--
 -- An exhaustion is announced by whoever takes the last slot, once per next_slot_at however often that slot goes back and forth;
 -- or by the first refusal, when nobody took the last one because the limit was lowered.
-CREATE OR REPLACE FUNCTION reserve_upload(p_account text, p_upload text, p_key text, p_ttl_seconds integer, p_limit integer, p_actor text)
+CREATE OR REPLACE FUNCTION reserve_upload(p_account text, p_upload text, p_key text, p_ttl_seconds integer, p_limit integer, p_actor text, p_caller text)
 RETURNS upload_decision LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
 	decided upload_decision;
@@ -39,7 +41,7 @@ BEGIN
 	END IF;
 	SELECT count(u.committed_at)::integer AS used, count(*)::integer AS held,
 		(SELECT g FROM upload_gates g WHERE g.tiktok_user = person.tiktok_user) AS gate,
-		(SELECT o FROM uploads o WHERE o.account_id = p_account AND o.idempotency_key = p_key) AS earlier
+		(SELECT o FROM uploads o WHERE o.account_id = p_account AND o.caller = p_caller AND o.idempotency_key = p_key) AS earlier
 	INTO seen FROM uploads u WHERE u.tiktok_user = person.tiktok_user AND u.held_until > decided.judged_at;
 	usable := person.status = 'active';
 	IF person.status_reason = 'refresh_outcome_unknown' THEN
@@ -56,8 +58,8 @@ BEGIN
 
 	IF decided.outcome = 'reserved' THEN
 		expires := ceil_milliseconds(decided.judged_at) + make_interval(secs => p_ttl_seconds);
-		INSERT INTO uploads (id, account_id, tiktok_user, idempotency_key, ttl_seconds, reserved_by, reserved_at, expires_at, held_until)
-		VALUES (p_upload, p_account, person.tiktok_user, p_key, p_ttl_seconds, p_actor, decided.judged_at, expires, expires);
+		INSERT INTO uploads (id, account_id, tiktok_user, idempotency_key, caller, ttl_seconds, reserved_by, reserved_at, expires_at, held_until)
+		VALUES (p_upload, p_account, person.tiktok_user, p_key, p_caller, p_ttl_seconds, p_actor, decided.judged_at, expires, expires);
 		IF seen.held + 1 < p_limit THEN
 			IF (seen.gate).exhausted_until <= decided.judged_at THEN
 				UPDATE upload_gates g SET exhausted_until = NULL WHERE g.tiktok_user = person.tiktok_user;
