@@ -63,8 +63,7 @@ async function slots(): Promise<void> {
     await warmUp(rig, replicas)
     const table = []
     for (let round = 1; round <= rounds; round++) {
-      const [account] = await rig.seed({ count: 1, secondsLeft: 3600 })
-      if (!account) throw new Error('An account was seeded')
+      const account = await rig.seedOne({ secondsLeft: 3600 })
       const asked = Array.from({ length: 200 }, (_, i) => {
         const replica = replicas[i % replicas.length]
         if (!replica) throw new Error('There are three replicas')

@@ -13,6 +13,7 @@ import { createApiKey, type KeyScope, keyScopes } from '../src/http/api-keys.ts'
 import { createLog } from '../src/telemetry.ts'
 import { generateVaultKey } from '../src/vault/keyring.ts'
 import { freshDatabase } from './postgres.ts'
+import { recede } from './rig/time.ts'
 
 interface Teardown {
   teardown(work: () => unknown): unknown
@@ -158,7 +159,7 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
     browser: () => startBrowser(app.url, config.publicUrl, tiktok),
     async timePasses(seconds) {
       tiktok.clock.advance(seconds)
-      await recede(parts, seconds)
+      await parts.db.run('recede', (sql) => recede(sql, seconds))
     },
   }
   return world
@@ -208,20 +209,5 @@ export function startBrowser(serviceUrl: string, publicUrl: string, tiktok: Simu
       if (back.status !== 303) throw new Error(`the callback answered ${back.status}: ${back.text}`)
       return new URL(String(back.headers.location))
     },
-  }
-}
-
-/** Moves every stored moment into the past: to the statements, which ask the database's clock, time has passed. */
-async function recede({ db }: Parts, seconds: number): Promise<void> {
-  const columns = await db.run(
-    'columns_of_time',
-    (sql) => sql<{ table: string; columns: string[] }[]>`
-      select c.table_name as "table", array_agg(quote_ident(c.column_name)::text) as columns
-      from information_schema.columns c join pg_class k on k.relname = c.table_name and k.relkind = 'r' and not k.relispartition
-      where c.table_schema = 'public' and c.data_type = 'timestamp with time zone' group by 1`,
-  )
-  for (const { table, columns: names } of columns) {
-    const changes = names.map((name) => `${name} = ${name} - make_interval(secs => ${seconds})`).join(', ')
-    await db.run('recede', (sql) => sql.unsafe(`update "${table}" set ${changes}`))
   }
 }

@@ -5,7 +5,7 @@ import { readinessOf } from '../../src/account/readiness.ts'
 import { closeBreaker, openBreaker } from '../../src/db/circuit-breakers.ts'
 import { newId } from '../../src/ids.ts'
 import { commit, release, reserve } from '../../src/uploads/reservations.ts'
-import { seedAccounts } from '../rig/seed.ts'
+import { seedOne } from '../rig/seed.ts'
 import { startWorld } from '../world.ts'
 
 const actor = { keyId: 'key_test', name: 'uploader', requestId: 'req_test' }
@@ -16,9 +16,7 @@ async function scene(t: Test, env: Record<string, string> = {}) {
   const { parts, tiktok, databaseUrl, timePasses } = await startWorld(t, { env })
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
   t.teardown(() => sql.end())
-  const [seeded] = await seedAccounts({ sql, vault: parts.vault, tiktok }, { count: 1 })
-  if (!seeded) throw new Error('seeded one account')
-  const { id } = seeded
+  const { id } = await seedOne({ sql, vault: parts.vault, tiktok })
   const take = (ttlSeconds = 1800) => reserve(parts, id, { idempotencyKey: newId('req'), ttlSeconds }, actor)
   return {
     sql,

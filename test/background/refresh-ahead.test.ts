@@ -6,9 +6,9 @@ import { violations } from '../rig/invariants.ts'
 import { startWatchedWorld } from '../rig/watched-world.ts'
 
 t.test('what is due is refreshed, and what is not is left alone', async (t) => {
-  const { world, watched, seed, statusOf } = await startWatchedWorld(t)
+  const { world, watched, seed, seedOne, statusOf } = await startWatchedWorld(t)
   const due = await seed({ count: 40, secondsLeft: 60, dueInSeconds: -60 })
-  const [later, never] = [await seed({ count: 1, dueInSeconds: 600 }), await seed({ count: 1 })].flat()
+  const [later, never] = [await seedOne({ dueInSeconds: 600 }), await seedOne()]
   await measureRefreshing(world.parts)
   t.match(await world.parts.metrics.dueBacklog.get(), { values: [{ value: 40 }] })
   const [age] = (await world.parts.metrics.oldestDueSeconds.get()).values
@@ -50,9 +50,8 @@ t.test('two replicas share what is due without talking to each other', async (t)
 })
 
 t.test('a reader who came first does not cost the background its claim', async (t) => {
-  const { world, watched, seed, statusOf } = await startWatchedWorld(t)
-  const [account] = await seed({ count: 1, secondsLeft: -60, dueInSeconds: -60 })
-  if (!account) throw new Error('one was seeded')
+  const { world, watched, seedOne, statusOf } = await startWatchedWorld(t)
+  const account = await seedOne({ secondsLeft: -60, dueInSeconds: -60 })
   // A flight of a reader that has not claimed yet, while the background claims.
   const { db, refresher } = world.parts
   const { run } = db

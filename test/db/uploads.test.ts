@@ -14,6 +14,7 @@ import {
 } from '../../src/db/uploads.ts'
 import { newId } from '../../src/ids.ts'
 import { freshDatabase } from '../postgres.ts'
+import { recede } from '../rig/time.ts'
 
 const actor = { keyId: 'key_test', name: 'uploader', requestId: 'req_test' }
 const dayMs = 86_400_000
@@ -66,13 +67,11 @@ const wish = (accountId: string, { key = newId('req'), ttlSeconds = 1800, limit 
 })
 
 /** Time passes for the uploads of one account. */
-async function recede(sql: postgres.Sql, accountId: string, seconds: number): Promise<void> {
-  const span = `make_interval(secs => ${seconds})`
-  await sql.unsafe(`
-    update uploads set reserved_at = reserved_at - ${span}, expires_at = expires_at - ${span}, held_until = held_until - ${span},
-      committed_at = committed_at - ${span}, released_at = released_at - ${span} where account_id = '${accountId}';
-    update upload_gates set closed_until = closed_until - ${span}, refused_at = refused_at - ${span}, exhausted_until = exhausted_until - ${span}
-      where tiktok_user in (select tiktok_user from uploads where account_id = '${accountId}')`)
+function pass(sql: postgres.Sql, accountId: string, seconds: number): Promise<void> {
+  return recede(sql, seconds, {
+    uploads: `account_id = '${accountId}'`,
+    upload_gates: `tiktok_user in (select tiktok_user from uploads where account_id = '${accountId}')`,
+  })
 }
 
 t.test('200 reservations at once on 3 replicas get exactly the 20 slots, 20 times in a row (F40)', async (t) => {
@@ -189,7 +188,7 @@ t.test('whoever disconnects and connects again finds the window as it was: TikTo
   t.equal((await reserve(db, first, { limit: 1 })).outcome, 'account_disconnected')
   const second = await account('open_person')
   t.equal((await reserve(db, second, { limit: 1 })).outcome, 'exhausted')
-  await recede(sql, first, 86_401)
+  await pass(sql, first, 86_401)
   t.equal((await reserve(db, second, { limit: 1 })).outcome, 'reserved')
 })
 
@@ -198,14 +197,14 @@ t.test('what is long over is purged, what still counts or may be asked for is no
   const db = replicas[0] as Db
   const accountId = await account()
   for (let n = 0; n < 3; n++) await reserve(db, accountId, { limit: 3 })
-  await recede(sql, accountId, 8 * 86_400)
+  await pass(sql, accountId, 8 * 86_400)
   await reserve(db, accountId, { key: 'young', limit: 1 })
   t.equal(await purgeUploads(db, 7, 2), 2)
   t.equal(await purgeUploads(db, 7, 2), 1)
   t.equal(await purgeUploads(db, 7, 2), 0)
   t.match(await sql`select idempotency_key from uploads`, [{ idempotency_key: 'young' }])
   t.equal(await purgeUploadGates(db, 7), 0)
-  await recede(sql, accountId, 8 * 86_400)
+  await pass(sql, accountId, 8 * 86_400)
   t.equal(await purgeUploadGates(db, 7), 1)
 })
 
@@ -267,7 +266,7 @@ t.test(
         let nowMs = 0 // of the story; the database's clock is behind by what has passed in it
         for (const each of story.flat()) {
           if (each.do === 'wait') {
-            await recede(sql, accountId, each.seconds)
+            await pass(sql, accountId, each.seconds)
             nowMs += each.seconds * 1000
           } else if (each.do === 'reserve') {
             const held = attempts.filter(({ holdEnds }) => holdEnds > nowMs).length

@@ -57,8 +57,7 @@ async function startPost(t: Teardown) {
       return rows.map(({ id }) => id)
     },
     /** For the deliveries; what happened has happened when it did. */
-    timePasses: (seconds: number) =>
-      sql`update deliveries set next_attempt_at = next_attempt_at - make_interval(secs => ${seconds}), created_at = created_at - make_interval(secs => ${seconds})`,
+    timePasses: (seconds: number) => recede(sql, seconds, { deliveries: 'true' }),
   }
 }
 

@@ -30,8 +30,7 @@ t.test('F01: killed at any labelled step, no account is lost whose answer had be
 t.test('F01: with the answer unread, the old token is served while it lives, and the timeline says why', async (t) => {
   const rig = await startRig(t, (await freshDatabase(t)).url)
   const [holder, neighbour] = await Promise.all([rig.start('holder'), rig.start('neighbour')])
-  const [account] = await rig.seed({ count: 1, secondsLeft: 1000 })
-  if (!account) throw new Error('one was seeded')
+  const account = await rig.seedOne({ secondsLeft: 1000 })
   rig.tiktok.faults.add({ route: 'refresh', after_ms: 60_000 })
   void rig.read(holder, account.id, 1800)
   await eventually('TikTok has processed it', () => rig.tiktok.stats.report().refreshes_processed === 1)
@@ -71,8 +70,7 @@ t.test(
 t.test('F03: a holder that was paused before it sent notices that its claim is over and sends nothing', async (t) => {
   const rig = await startRig(t, (await freshDatabase(t)).url)
   const [holder, neighbour] = await Promise.all([rig.start('holder'), rig.start('neighbour')])
-  const [account] = await rig.seed({ count: 1, secondsLeft: -60 })
-  if (!account) throw new Error('one was seeded')
+  const account = await rig.seedOne({ secondsLeft: -60 })
   await holder.arm({ label: 'refresh.sending', signal: 'SIGSTOP' })
   const read = rig.read(holder, account.id)
   await holder.reached('refresh.sending')

@@ -58,11 +58,10 @@ t.test('F55: the bucket gives so many a second, and less when readers took their
 })
 
 t.test('F56: a flight that never settles dies at its deadline, and the next read works', async (t) => {
-  const { world, watched, seed, read } = await startWatchedWorld(t, {
+  const { world, watched, seedOne, read } = await startWatchedWorld(t, {
     timings: { flightDeadlineMs: 200, patienceMs: 500, lateSaveMs: 50 },
   })
-  const [account] = await seed({ count: 1, secondsLeft: -60 })
-  if (!account) throw new Error('one was seeded')
+  const account = await seedOne({ secondsLeft: -60 })
   const { refresh } = world.parts.tiktok
   world.parts.tiktok.refresh = () => new Promise(() => {})
   t.match(await read(account.id), { status: 503, code: 'refresh_in_progress' })

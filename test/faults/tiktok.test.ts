@@ -35,12 +35,11 @@ const faults: Case[] = [
 t.test(
   'an answer that cannot be relied on is never stored; the same token is tried once more when the lease is over',
   async (t) => {
-    const { world, watched, seed, read, statusOf } = await startWatchedWorld(t, { callTotalMs: 1000 })
+    const { world, watched, seedOne, read, statusOf } = await startWatchedWorld(t, { callTotalMs: 1000 })
     const excused: string[] = []
     const down: Record<string, string> = {}
     for (const { name, script, spent = false } of faults) {
-      const [living, expired] = [await seed({ count: 1, secondsLeft: 250 }), await seed({ count: 1, secondsLeft: -10 })].flat()
-      if (!living || !expired) throw new Error('two were seeded')
+      const [living, expired] = [await seedOne({ secondsLeft: 250 }), await seedOne({ secondsLeft: -10 })]
       for (const { person } of [living, expired]) world.tiktok.faults.add({ route: 'refresh', match: { person }, ...script })
       t.match(
         await read(living.id),
@@ -103,7 +102,6 @@ for (const [name, script] of [
     async (t) => {
       const { world, watched, seed, read, statusOf } = await startWatchedWorld(t)
       const [first, second, third, live] = await seed({ count: 4, secondsLeft: -10 })
-      if (!first || !second || !third || !live) throw new Error('four were seeded')
       const requests = () => world.tiktok.stats.report().requests
       world.tiktok.faults.add({ route: 'refresh', ...script })
       t.match(await read(first.id), { status: 503 })
@@ -144,9 +142,8 @@ t.test('F10: where every account is told to wait, one is tried a minute and no m
 t.test(
   'F17: nonsense about a lifetime is ten minutes and an alarm, never a date or a dead end, and a refresh token that did not come stays what it was',
   async (t) => {
-    const { world, watched, seed, read } = await startWatchedWorld(t, { simulator: { settings: { rotation: 'none' } } })
-    const [kept] = await seed({ count: 1, secondsLeft: -10 })
-    if (!kept) throw new Error('one was seeded')
+    const { world, watched, seedOne, read } = await startWatchedWorld(t, { simulator: { settings: { rotation: 'none' } } })
+    const kept = await seedOne({ secondsLeft: -10 })
     world.tiktok.faults.add({ route: 'refresh', omit: ['refresh_token'] })
     t.match(await read(kept.id), { status: 200, generation: 2 }, 'without a refresh token')
 
@@ -154,8 +151,7 @@ t.test(
       ['7200', 7200],
       ...[0, -1, 1e12, 'soon', null, undefined].map((nonsense) => [nonsense, 600] as const),
     ] as const) {
-      const [account] = await seed({ count: 1, secondsLeft: -10 })
-      if (!account) throw new Error('one was seeded')
+      const account = await seedOne({ secondsLeft: -10 })
       world.tiktok.faults.add({
         route: 'refresh',
         ...(expires_in === undefined ? { omit: ['expires_in'] } : { set: { expires_in } }),
@@ -179,7 +175,6 @@ t.test(
   async (t) => {
     const { world, watched, seed, read, statusOf } = await startWatchedWorld(t)
     const [foreign, fewer, lost] = await seed({ count: 3, secondsLeft: -10 })
-    if (!foreign || !fewer || !lost) throw new Error('three were seeded')
 
     world.tiktok.faults.add({
       route: 'refresh',
@@ -228,7 +223,6 @@ t.test(
   async (t) => {
     const { world, watched, seed, read } = await startWatchedWorld(t)
     const [early, late] = await seed({ count: 2, secondsLeft: -10 })
-    if (!early || !late) throw new Error('two were seeded')
     for (const [{ id, person }, script] of [
       [early, { before_ms: 400 }],
       [late, { after_ms: 400 }],

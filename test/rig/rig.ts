@@ -12,7 +12,7 @@ import { generateVaultKey, parseKeyring } from '../../src/vault/keyring.ts'
 import { createVault, type Vault } from '../../src/vault/vault.ts'
 import { startProxy, type TcpProxy } from './proxy.ts'
 import { type Replica, startReplica } from './replica.ts'
-import { type Seeded, type SeedOptions, seedAccounts } from './seed.ts'
+import { type Seeded, type SeedOptions, type Several, seedAccounts } from './seed.ts'
 import { recede } from './time.ts'
 
 interface Scope {
@@ -59,7 +59,8 @@ export interface Rig {
   serverMoved(databaseUrl: string): void
   /** starts another process; the name says whose directory it takes over */
   start(name: string, options?: StartOptions): Promise<Replica>
-  seed(options: SeedOptions): Promise<Seeded[]>
+  seed<N extends number>(options: SeedOptions<N>): Promise<Several<N>>
+  seedOne(options?: Omit<SeedOptions, 'count'>): Promise<Seeded>
   /** Watches an account that was connected through the browser. */
   adopt(account: Seeded): void
   /** Reads a token, as the upload service does, and judges what came. */
@@ -178,6 +179,9 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
       })
       replicas.push(replica)
       return replica
+    },
+    async seedOne(wish = {}) {
+      return (await rig.seed({ ...wish, count: 1 }))[0]
     },
     async seed(wish) {
       const seeded = await seedAccounts({ sql, vault, tiktok }, wish)

@@ -11,8 +11,8 @@ export interface Seeded {
   person: string
 }
 
-export interface SeedOptions {
-  count: number
+export interface SeedOptions<N extends number = number> {
+  count: N
   /** how long the access tokens still live; below 0: expired that long ago */
   secondsLeft?: number
   /** when the background refreshes; null, the default, leaves it to readers */
@@ -20,16 +20,36 @@ export interface SeedOptions {
   owner?: string
 }
 
+/** A handful is told one by one, so that nobody has to look whether they are there. */
+interface Handful {
+  1: [Seeded]
+  2: [Seeded, Seeded]
+  3: [Seeded, Seeded, Seeded]
+  4: [Seeded, Seeded, Seeded, Seeded]
+}
+export type Several<N extends number> = N extends keyof Handful ? Handful[N] : Seeded[]
+
+interface Seedbed {
+  sql: postgres.Sql
+  vault: Vault
+  tiktok: Simulator
+}
+
 const batchSize = 5000
 const scopes = ['user.info.basic', 'user.info.profile', 'user.info.stats', 'video.upload']
 
-export async function seedAccounts(
-  { sql, vault, tiktok }: { sql: postgres.Sql; vault: Vault; tiktok: Simulator },
-  { count, secondsLeft = 7200, dueInSeconds = null, owner = 'user_42' }: SeedOptions,
-): Promise<Seeded[]> {
+export async function seedOne(seedbed: Seedbed, options: Omit<SeedOptions, 'count'> = {}): Promise<Seeded> {
+  const [one] = await seedAccounts(seedbed, { ...options, count: 1 })
+  return one
+}
+
+export async function seedAccounts<N extends number>(
+  { sql, vault, tiktok }: Seedbed,
+  { count, secondsLeft = 7200, dueInSeconds = null, owner = 'user_42' }: SeedOptions<N>,
+): Promise<Several<N>> {
   await sql`insert into owners (id) values (${owner}) on conflict do nothing`
   const all: Seeded[] = []
-  for (let left = count; left > 0; left -= batchSize) {
+  for (let left: number = count; left > 0; left -= batchSize) {
     const grants = tiktok.issueGrants({
       count: Math.min(left, batchSize),
       scopes: [...scopes] as never,
@@ -60,5 +80,5 @@ export async function seedAccounts(
         'att_seed_' || id, now() + make_interval(secs => ${dueInSeconds}) from given`
     all.push(...rows.map(({ id, openId, person }) => ({ id, openId, person })))
   }
-  return all
+  return all as Several<N>
 }

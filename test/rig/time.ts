@@ -1,7 +1,5 @@
 // Time passes for the service when every stored moment recedes: all its decisions are made by the database's clock. What a
 // process remembers by itself grows old by its monotonic clock.
-import type postgres from 'postgres'
-
 interface Teardown {
   teardown(work: () => unknown): unknown
 }
@@ -15,14 +13,25 @@ export function letTimePass(t: Teardown, ms: number): void {
   })
 }
 
-export async function recede(sql: postgres.Sql, seconds: number): Promise<void> {
-  const tables = await sql<{ table: string; columns: string[] }[]>`
-    select c.table_name as "table", array_agg(quote_ident(c.column_name)::text) as columns
-    from information_schema.columns c join pg_class k on k.relname = c.table_name and k.relkind = 'r' and not k.relispartition
-    where c.table_schema = 'public' and c.data_type = 'timestamp with time zone' group by 1`
-  for (const { table, columns } of tables) {
-    await sql.unsafe(
-      `update "${table}" set ${columns.map((name) => `${name} = ${name} - make_interval(secs => ${seconds})`).join(', ')}`,
-    )
-  }
+/** Anything that sends a statement as it stands. */
+interface Sender {
+  unsafe(statement: string): PromiseLike<unknown>
+}
+
+/** @param only the tables it passes for, each with the rows it passes for; all rows of all tables unless said */
+export async function recede(sql: Sender, seconds: number, only?: Record<string, string>): Promise<void> {
+  const named = Object.keys(only ?? {}).map((table) => `'${table}'`)
+  const rows = Object.entries(only ?? {}).map(([table, condition]) => `when '${table}' then $where$ where ${condition}$where$`)
+  await sql.unsafe(`do $do$
+    declare each record;
+    begin
+      for each in
+        select c.table_name as name, string_agg(format('%1$I = %1$I - make_interval(secs => ${seconds})', c.column_name), ', ') as changes
+        from information_schema.columns c join pg_class k on k.relname = c.table_name and k.relkind = 'r' and not k.relispartition
+        where c.table_schema = 'public' and c.data_type = 'timestamp with time zone'
+          ${only ? `and c.table_name in (${named})` : ''} group by 1
+      loop
+        execute format('update %I set %s', each.name, each.changes) || ${only ? `case each.name ${rows.join(' ')} end` : "''"};
+      end loop;
+    end $do$`)
 }

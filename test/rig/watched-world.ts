@@ -5,12 +5,13 @@ import type { Test } from 'tap'
 import { createTikTok } from '../../src/tiktok/client.ts'
 import { startWorld, type World, type WorldOptions } from '../world.ts'
 import type { Watched } from './invariants.ts'
-import { type Seeded, type SeedOptions, seedAccounts } from './seed.ts'
+import { type Seeded, type SeedOptions, type Several, seedAccounts } from './seed.ts'
 
 export interface WatchedWorld {
   world: World
   watched: Watched
-  seed(options: SeedOptions): Promise<Seeded[]>
+  seed<N extends number>(options: SeedOptions<N>): Promise<Several<N>>
+  seedOne(options?: Omit<SeedOptions, 'count'>): Promise<Seeded>
   /** Reads a token as a caller does. */
   read(accountId: string, minTtl?: number): Promise<Told>
   statusOf(accountId: string): Promise<{ status: string; reason: string | null; generation: number | null }>
@@ -46,14 +47,16 @@ export async function startWatchedWorld(
     secrets: [tiktok.clientSecret, world.config.vaultKeys?.split(':')[1] ?? ''],
     logs: world.logged,
   }
+  const seed: WatchedWorld['seed'] = async (wish) => {
+    const seeded = await seedAccounts({ sql, vault: parts.vault, tiktok }, wish)
+    accounts.push(...seeded)
+    return seeded
+  }
   return {
     world,
     watched,
-    async seed(wish) {
-      const seeded = await seedAccounts({ sql, vault: parts.vault, tiktok }, wish)
-      accounts.push(...seeded)
-      return seeded
-    },
+    seed,
+    seedOne: async (wish = {}) => (await seed({ ...wish, count: 1 }))[0],
     async read(accountId, minTtl = 300) {
       const startedAt = performance.now()
       const { status, body } = await world.call('GET', `/accounts/${accountId}/token?min_ttl=${minTtl}`)

@@ -155,9 +155,8 @@ t.test('a refused token is not handed out again by the landing of the refresh th
 
 /** An account whose refresh token has just been spent; its answer is to be saved. */
 async function spentAccount(t: Test, { secondsLeft = 7200 } = {}) {
-  const { world, watched, seed, read, statusOf } = await startWatchedWorld(t)
-  const [account] = await seed({ count: 1, secondsLeft })
-  if (!account) throw new Error('one was seeded')
+  const { world, watched, seedOne, read, statusOf } = await startWatchedWorld(t)
+  const account = await seedOne({ secondsLeft })
   const { id } = account
   const { db, vault } = world.parts
   const attemptId = newId('att')

@@ -5,9 +5,8 @@ import { violations } from '../rig/invariants.ts'
 import { startWatchedWorld } from '../rig/watched-world.ts'
 
 t.test('two refreshes at once spend the refresh token once, and both hear of it', async (t) => {
-  const { world, watched, seed } = await startWatchedWorld(t)
-  const [account] = await seed({ count: 1, secondsLeft: -60 })
-  if (!account) throw new Error('one was seeded')
+  const { world, watched, seedOne } = await startWatchedWorld(t)
+  const account = await seedOne({ secondsLeft: -60 })
   const outcomes = await Promise.all([world.parts.refresher.refresh(account.id, 1), world.parts.refresher.refresh(account.id, 1)])
   t.same(
     outcomes.map(({ kind }) => kind),
@@ -19,9 +18,8 @@ t.test('two refreshes at once spend the refresh token once, and both hear of it'
 })
 
 t.test('a hundred callers who met the same 401 cause one refresh', async (t) => {
-  const { world, watched, seed, read } = await startWatchedWorld(t)
-  const [account] = await seed({ count: 1 })
-  if (!account) throw new Error('one was seeded')
+  const { world, watched, seedOne, read } = await startWatchedWorld(t)
+  const account = await seedOne()
   t.match(await read(account.id), { status: 200, generation: 1 })
   const answers = await Promise.all(
     Array.from({ length: 100 }, () => world.call('POST', `/accounts/${account.id}/token/rejected`, { body: { generation: 1 } })),
@@ -37,7 +35,7 @@ t.test('a hundred callers who met the same 401 cause one refresh', async (t) => 
 })
 
 t.test('every outcome is counted, and the timeline says in plain codes why an account is in its state', async (t) => {
-  const { world, watched, seed } = await startWatchedWorld(t, { timings: { firstBackoffSeconds: 0, lastBackoffSeconds: 0 } })
+  const { world, watched, seedOne } = await startWatchedWorld(t, { timings: { firstBackoffSeconds: 0, lastBackoffSeconds: 0 } })
   const { parts, tiktok } = world
   const counted = async (outcome: string) => {
     const { values } = await parts.metrics.refreshes.get()
@@ -48,8 +46,7 @@ t.test('every outcome is counted, and the timeline says in plain codes why an ac
     return body.entries.map(({ kind, code }) => (code === null ? kind : `${kind} ${code}`)).reverse()
   }
   const one = async () => {
-    const [account] = await seed({ count: 1, secondsLeft: -60 })
-    if (!account) throw new Error('one was seeded')
+    const account = await seedOne({ secondsLeft: -60 })
     return account
   }
   t.same(
@@ -127,7 +124,6 @@ t.test('every outcome is counted, and the timeline says in plain codes why an ac
 t.test('what a checker of invariants would overlook is worth nothing: it sees each of them broken', async (t) => {
   const { world, watched, seed, read } = await startWatchedWorld(t)
   const [dead, twice, gone] = await seed({ count: 3 })
-  if (!dead || !twice || !gone) throw new Error('three were seeded')
   t.same(await violations(watched), [])
 
   const tokenOf = (person: string) =>

@@ -8,7 +8,7 @@ import { newId } from '../../src/ids.ts'
 import { reopenAfterPost } from '../../src/uploads/closures.ts'
 import { quotaOf, quotasOf } from '../../src/uploads/quota.ts'
 import { commit, release, reserve, type Upload } from '../../src/uploads/reservations.ts'
-import { seedAccounts } from '../rig/seed.ts'
+import { seedOne } from '../rig/seed.ts'
 import { startWorld } from '../world.ts'
 
 const actor = { keyId: 'key_test', name: 'uploader', requestId: 'req_test' }
@@ -34,9 +34,7 @@ async function scene(t: Test, env: Record<string, string> = {}): Promise<Scene> 
   const { parts, tiktok, databaseUrl, timePasses } = await startWorld(t, { env })
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
   t.teardown(() => sql.end())
-  const [seeded] = await seedAccounts({ sql, vault: parts.vault, tiktok }, { count: 1 })
-  if (!seeded) throw new Error('seeded one account')
-  const { id: accountId, openId } = seeded
+  const { id: accountId, openId } = await seedOne({ sql, vault: parts.vault, tiktok })
   const self: Scene = {
     parts,
     sql,
