@@ -1,4 +1,4 @@
-// The command line: what operators do by hand. Each family of commands is a room in cli/, loaded when it is asked for.
+// The command line: what operators do by hand. Each family of commands is a file in cli/, loaded when it is needed.
 import { existsSync } from 'node:fs'
 import { print, say, Unfinished, UsageError } from './cli/terminal.ts'
 import { ConfigError } from './config.ts'
@@ -9,25 +9,25 @@ const usage = `Usage: npm run --silent cli -- COMMAND
 
   migrate                                     bring the database up to date
   keys create --name N --scope S [--scope S…] [--expires-days D]
-                                              make an API key; prints the key, only the key, once
+                                              create an API key; prints the key, only the key, once
   keys list                                   every key without its secret, and when it was last used
   keys revoke ID | --all-but ID [--all-but ID…]
-                                              stops working on every replica within 5 s
+                                              refused on every replica within 5 s
   vault keygen [--id k1]                      print a new vault key, ready for VAULT_KEYS
   vault reseal [--dry-run]                    move everything sealed to the first key of VAULT_KEYS, while the service runs
   audit reads [--key ID] [--account ID] [--from T] [--to T] [--json]
                                               every access token that was handed out: when, to whom, whose
   audit changes [--account ID] [--owner O] [--actor ID] [--from T] [--to T] [--json]
-                                              every change of accounts and keys, and who made it
+                                              every change to accounts and keys, and who made it
   accounts disconnect --owner O | --all [--yes] [--per-second 5]
-                                              no token leaves from now on; TikTok is told at that rate
-  events endpoints | enable ENDPOINT          who gets events pushed; go on with one that had said 410
-  events dead | resend EVENT | resend --all   deliveries that were given up; send them again
-  notices list [--unsettled | --unknown]      what TikTok told us, and what became of it
+                                              hands out no token from now on; tells TikTok at that rate
+  events endpoints | enable ENDPOINT          who gets events pushed; resume one that answered 410
+  events dead | resend EVENT | resend --all   deliveries that failed for good; send them again
+  notices list [--unsettled | --unknown]      what TikTok told us, and what we did about it
   simulator [--port P] […]                    TikTok, offline; \`simulator --help\` says more
 
 Scopes: ${keyScopes.join(', ')}
-T: a date, a time such as 2026-11-22T14:00Z, or a span before now such as 90m, 2h or 7d.
+T: a date, a time such as 2026-11-22T14:00Z, or how long ago, such as 90m, 2h or 7d.
 The database is that of DATABASE_URL or, without it, the embedded one under DATA_DIR. \`vault reseal\` and \`accounts disconnect\`
 need the whole configuration of the service.`
 
@@ -62,13 +62,13 @@ async function run(argv: string[]): Promise<void> {
 
 async function loadSimulator() {
   return import('tiktok-simulator/command').catch((cause) => {
-    throw new Error('The simulator is a development package that this installation leaves out: run it from a checkout.', {
+    throw new Error('The simulator is a development package that is not installed here: run it from a checkout.', {
       cause,
     })
   })
 }
 
-// Whoever reads the answer has seen enough: `audit reads … | head`.
+// The reader has closed the pipe, as in `audit reads … | head`.
 process.stdout.on('error', () => process.exit())
 
 try {

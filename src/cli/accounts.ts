@@ -1,4 +1,4 @@
-// `accounts disconnect`: the emergency stop, of one owner or of everybody.
+// `accounts disconnect`: the emergency stop, for one owner or for everybody.
 import { countLiveAccounts } from '../db/disconnects.ts'
 import { ServiceError } from '../errors.ts'
 import { onParts, operator } from './database.ts'
@@ -29,19 +29,20 @@ export async function accounts(argv: string[]): Promise<void> {
       count > 0 &&
       !(await confirmed(`Disconnect all ${count} accounts? Each person would have to connect again.`))
     )
-      throw new UsageError('Nothing was disconnected; --yes says that it is meant.')
+      throw new UsageError('Nothing was disconnected; add --yes to confirm.')
 
     const disconnecting = startProgress('disconnecting')
     const ended = await disconnectMany(parts, emergency, disconnecting.show).finally(() => disconnecting.end())
-    print(`${ended} accounts are disconnected: no token of theirs leaves any more`)
+    print(`${ended} accounts are disconnected: none of their tokens is handed out any more`)
 
-    // Tried with the wrong keys, each revocation would be put off as unreadable.
+    // With the wrong keys each revocation would be postponed as unreadable.
     await parts.keyring.check()
     if (!parts.keyring.fits) {
-      const detail = 'TikTok is not told from here: VAULT_KEYS has to be that of the service. Replicas that run tell it.'
+      const detail =
+        'TikTok is not told by this command, because its VAULT_KEYS are not those of the service. Running replicas tell it.'
       throw new ServiceError('keyring_mismatch', detail)
     }
-    say('TikTok is told now; replicas that run go on with it when this command is stopped, and so does running it again.')
+    say('Telling TikTok now. If this command is stopped, running replicas continue, and so does running it again.')
     const revoking = startProgress('revoking')
     await revokeMany(parts, emergency, revoking.show).finally(() => revoking.end())
     print('TikTok has been told of every one of them')

@@ -1,5 +1,5 @@
-// `audit`: what did key K read between A and B, who read account X, who changed what. Answers are as long as they are: they are
-// read and written piece by piece.
+// `audit`: what key K read between A and B, who read account X, who changed what. Results can be long, so they are read and
+// written in pieces.
 import { once } from 'node:events'
 import { type Change, ownerInAuditLog, readChanges, readTokenReads, type TokenRead } from '../db/audit.ts'
 import { onDatabase } from './database.ts'
@@ -24,14 +24,14 @@ export async function audit(argv: string[]): Promise<void> {
   switch (positionals[0]) {
     case 'reads':
       if (keyId === null && accountId === null && span.from === null)
-        throw new UsageError('audit reads needs --key, --account or --from: otherwise it is everything there is.')
+        throw new UsageError('audit reads needs --key, --account or --from; without one it would print everything.')
       return onDatabase(async (db) => {
         const write = writer(json, readLine)
         say(`${await readTokenReads(db, { ...span, keyId, accountId }, write)} tokens were handed out`)
       })
     case 'changes':
       if (actor === null && object === null && span.from === null)
-        throw new UsageError('audit changes needs --account, --owner, --actor or --from: otherwise it is everything there is.')
+        throw new UsageError('audit changes needs --account, --owner, --actor or --from; without one it would print everything.')
       return onDatabase(async (db) => {
         const write = writer(json, changeLine)
         say(`${await readChanges(db, { ...span, actor, object }, write)} changes`)
@@ -64,7 +64,7 @@ const changeLine = (change: Change): Line => ({
   request_id: change.requestId,
 })
 
-/** JSON lines, or a table with its names in the first line; waits for whoever reads it. */
+/** JSON lines, or a table with names in the first line; waits for a slow reader. */
 function writer<Row>(json: boolean, lineOf: (row: Row) => Line): (rows: Row[]) => Promise<void> {
   let first = true
   return async (rows) => {

@@ -1,5 +1,5 @@
-// What commands work on: the configured database or, without one, the embedded one under DATA_DIR; and, for those that open or seal
-// something or speak with TikTok, the same parts as the service has.
+// What commands work on: the configured database, or the embedded one under DATA_DIR. Commands that open or seal something or talk
+// to TikTok get the same parts as the service.
 import type { Parts } from '../app.ts'
 import { type Config, loadConfig } from '../config.ts'
 import type { DatabaseLink } from '../database-url.ts'
@@ -10,7 +10,7 @@ import { say } from './terminal.ts'
 
 const applicationName = 'tiktok-oauth-cli'
 
-/** Who did it, in the audit log and the timelines: commands are run by whoever has the database's password. */
+/** The actor in the audit log and the timelines: anybody who has the database's password can run commands. */
 export const operator = 'operator'
 
 /**
@@ -44,7 +44,7 @@ export async function onDatabase(
   })
 }
 
-/** For commands that need the whole configuration, the same as the service's. They log warnings only, to standard error. */
+/** For commands that need the service's whole configuration. They log warnings only, to standard error. */
 export async function onParts(work: (parts: Parts) => Promise<void>): Promise<void> {
   const [{ openParts }, { createLog }] = await Promise.all([import('../app.ts'), import('../telemetry.ts')])
   const config = loadConfig(process.env)
@@ -64,7 +64,7 @@ async function requireMigrated(db: Db): Promise<void> {
   if (!(await migrationsApplied(db))) throw new Error('The database is not up to date: run `migrate`, or start the service once.')
 }
 
-/** The database that is configured, the embedded server that is running, or one started for the moment. */
+/** The configured database, the embedded server if it is running, or one started for this command. */
 async function onUrl(config: Config, work: (url: string) => Promise<void>): Promise<void> {
   if (config.databaseUrl !== undefined) return work(config.databaseUrl)
   const { runningEmbeddedPostgres, startEmbeddedPostgres } = await loadEmbeddedPostgres()

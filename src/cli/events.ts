@@ -22,7 +22,7 @@ export async function events(argv: string[]): Promise<void> {
 async function endpoints(): Promise<void> {
   return onDatabase(async (db) => {
     for (const { id, origin, disabledAt, waiting, dead } of await listEndpoints(db)) {
-      const state = disabledAt ? `said 410 at ${disabledAt.toISOString()}` : 'live'
+      const state = disabledAt ? `answered 410 at ${disabledAt.toISOString()}` : 'live'
       print([id, origin, state, `${waiting} waiting`, `${dead} dead`].join('\t'))
     }
   })
@@ -32,7 +32,7 @@ async function dead(limit: number): Promise<void> {
   return onDatabase(async (db) => {
     const letters = await listDeadLetters(db, limit)
     for (const { eventId, type, occurredAt, endpointId, origin, attempts, lastCode, deadAt } of letters) {
-      const tries = `${attempts} tries, the last ${lastCode ?? 'unknown'}`
+      const tries = `${attempts} attempts, the last ${lastCode ?? 'unknown'}`
       print([eventId, type, occurredAt.toISOString(), endpointId, origin, tries, `given up ${deadAt.toISOString()}`].join('\t'))
     }
     say(letters.length === limit ? `the newest ${limit}; --limit shows more` : `${letters.length} dead letters`)
@@ -45,10 +45,10 @@ async function resend(eventId: string | undefined, all: boolean): Promise<void> 
   return onDatabase(async (db) => {
     const count = await resendDeadLetters(db, eventId ?? null, operator)
     if (count === 0 && eventId !== undefined)
-      throw new UsageError(`${JSON.stringify(eventId)} is no dead letter; \`events dead\` shows them.`)
-    print(`${count} deliveries start again, with all their tries`)
+      throw new UsageError(`${JSON.stringify(eventId)} is not a dead letter; \`events dead\` lists them.`)
+    print(`${count} deliveries start again with the first attempt`)
     for (const { id, origin, disabledAt } of await listEndpoints(db))
-      if (disabledAt) say(`${origin} had said 410: what is for it waits until \`events enable ${id}\` or a new configuration`)
+      if (disabledAt) say(`${origin} had answered 410: its events wait until \`events enable ${id}\` or a new configuration`)
   })
 }
 
@@ -57,6 +57,6 @@ async function enable(endpointId: string | undefined): Promise<void> {
   return onDatabase(async (db) => {
     if (!(await enableEndpoint(db, endpointId, operator)))
       throw new UsageError(`There is no endpoint ${JSON.stringify(endpointId)}; \`events endpoints\` shows them.`)
-    print(`${endpointId} is live: it gets everything it has missed, up to 30 days back`)
+    print(`${endpointId} is live: it gets everything it missed, up to 30 days back`)
   })
 }

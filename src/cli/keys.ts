@@ -1,4 +1,4 @@
-// `keys`: API keys made, listed and revoked.
+// `keys`: creates, lists and revokes API keys.
 import { listApiKeys, revokeApiKey, revokeOtherApiKeys } from '../db/api-keys.ts'
 import { migrate } from '../db/migrate.ts'
 import { createApiKey, type KeyScope, keyScopes } from '../http/api-keys.ts'
@@ -41,8 +41,8 @@ async function create(name: string | undefined, wanted: string[], days: string |
       await migrate(database)
       const { id, key } = await createApiKey(db, { name, scopes: [...new Set(scopes)], expiresAt, actor: operator })
       const live = (await listApiKeys(db)).filter((other) => other.name === name && other.live)
-      say(`${id} was made for ${name}; this is the only time the key is shown`)
-      // Two live keys are how a caller changes its key without an interruption; a third is one that was forgotten.
+      say(`${id} was created for ${name}; this is the only time the key is shown`)
+      // Two live keys let a caller change its key without an interruption; a third was probably forgotten.
       if (live.length > 2) say(`${name} has ${live.length} live keys now: revoke those it no longer uses (\`keys list\`)`)
       print(key)
     },
@@ -54,7 +54,7 @@ async function list(): Promise<void> {
   return onDatabase(async (db) => {
     for (const key of await listApiKeys(db)) {
       const state = key.revokedAt ? 'revoked' : key.live ? 'live' : 'expired'
-      const dates = `made ${day(key.createdAt)}\texpires ${day(key.expiresAt)}\tlast used ${minute(key.lastUsedAt)}`
+      const dates = `created ${day(key.createdAt)}\texpires ${day(key.expiresAt)}\tlast used ${minute(key.lastUsedAt)}`
       print([key.id, state, key.name, key.scopes.join(','), dates].join('\t'))
     }
   })
@@ -69,13 +69,13 @@ async function revoke(id: string | undefined): Promise<void> {
   })
 }
 
-/** For the hour after a leak: whoever still has to work is named, everybody else is out. */
+/** For the hour after a leak: keeps the named keys and revokes all others. */
 async function revokeAllBut(kept: string[]): Promise<void> {
   return onDatabase(async (db) => {
     const live = new Set((await listApiKeys(db)).filter((key) => key.live).map((key) => key.id))
     const unknown = kept.find((id) => !live.has(id))
     if (unknown !== undefined)
-      throw new UsageError(`${JSON.stringify(unknown)} is no live key, so nothing was revoked; \`keys list\` shows them.`)
+      throw new UsageError(`${JSON.stringify(unknown)} is not a live key, so nothing was revoked; \`keys list\` shows them.`)
     const revoked = await revokeOtherApiKeys(db, kept, operator)
     for (const id of revoked) say(`${id} is revoked`)
     print(`${revoked.length} keys are revoked; every replica refuses them within 5 s`)

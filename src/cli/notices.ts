@@ -1,9 +1,9 @@
-// `notices`: what TikTok told us, what became of it, and in full what nobody here understood.
+// `notices`: what TikTok told us, what we did about it, and the full text of what we did not understand.
 import { listNotices } from '../db/notices.ts'
 import { onDatabase } from './database.ts'
 import { parse, print, say, UsageError, wholeNumber } from './terminal.ts'
 
-/** Signed by TikTok or not, it is somebody else's text: shown escaped, so that it cannot speak to the terminal, and not for ever. */
+/** It is somebody else's text even when TikTok signed it: escaped, so that it cannot control the terminal, and cut off here. */
 const shownCharacters = 2000
 
 export async function notices(argv: string[]): Promise<void> {
@@ -19,7 +19,7 @@ export async function notices(argv: string[]): Promise<void> {
   return onDatabase(async (db) => {
     const rows = await listNotices(db, which, limit)
     for (const { receivedAt, saidAt, event, outcome, accountId, attempts, body, settledAt } of rows) {
-      const state = settledAt ? (outcome ?? '-') : `waits, ${attempts} tries`
+      const state = settledAt ? (outcome ?? '-') : `waits, ${attempts} attempts`
       const text = body === null ? [] : [JSON.stringify(body.toString('utf8').slice(0, shownCharacters))]
       print([receivedAt.toISOString(), `said ${saidAt.toISOString()}`, event, state, accountId ?? '-', ...text].join('\t'))
     }

@@ -1,11 +1,11 @@
-// How commands speak: answers to standard output, everything else to standard error, so that answers can be piped.
+// How commands print: results to standard output, everything else to standard error, so that results can be piped.
 import { createInterface } from 'node:readline/promises'
 import { parseArgs } from 'node:util'
 
-/** A mistake in the command's words: shown with the usage. */
+/** A mistake in how the command was called: shown with the usage. */
 export class UsageError extends Error {}
 
-/** The command did its work and has bad news, which it has told: exit code 1, nothing more to say. */
+/** The command did its work and has already printed its bad news: exit code 1, nothing more to say. */
 export class Unfinished extends Error {}
 
 export const print = (text: string) => process.stdout.write(`${text}\n`)
@@ -23,7 +23,7 @@ export function parse<const O extends Options>(argv: string[], options: O) {
 }
 
 /**
- * A word nobody reads was meant to say something: `keys revoke A B` must not revoke A alone and look as if it had done both.
+ * Unexpected words are an error: `keys revoke A B` must not revoke only A and look as if it had revoked both.
  *
  * @throws UsageError
  */
@@ -39,7 +39,7 @@ export function wholeNumber(name: string, text: string, from: number, to: number
 }
 
 /**
- * A moment as people write one: a date, a date and time (UTC unless a zone is named), or so long ago, such as `90m`, `2h` and `7d`.
+ * A time as people write it: a date, a date and time (UTC unless a zone is named), or how long ago, such as `90m`, `2h` or `7d`.
  *
  * @throws UsageError
  */
@@ -53,7 +53,7 @@ export function moment(name: string, text: string, now = new Date()): Date {
   return at
 }
 
-/** Asks on a terminal; without one nobody can answer, so the answer is no. */
+/** Asks on a terminal. Without one the answer is no. */
 export async function confirmed(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) return false
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
@@ -65,14 +65,14 @@ export async function confirmed(question: string): Promise<boolean> {
 }
 
 export interface Progress {
-  /** As often as there is news. */
+  /** Call it as often as there is news. */
   show(done: number, total: number, note?: string): void
-  /** Leaves the last state standing. */
+  /** Leaves the last state on the screen. */
   end(): void
 }
 
 const barWidth = 30
-/** Without a terminal: a line now and then, for a log. */
+/** How often a line is printed where there is no terminal. */
 const lineEveryMs = 5000
 
 /** A bar on a terminal, plain lines otherwise; both on standard error. */

@@ -14,7 +14,7 @@ import { freshDatabase } from '../postgres.ts'
 
 const cliFile = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
-/** A database with an endpoint that said 410, a dead letter, and two notices; and the command line on it. */
+/** A database with an endpoint that answered 410, a dead letter, and two notices; and the command line on it. */
 async function startDesk(t: { teardown(work: () => unknown): unknown }) {
   const { url } = await freshDatabase(t)
   const cwd = await mkdtemp(join(tmpdir(), 'tts-cli-'))
@@ -44,10 +44,10 @@ t.test('dead letters are listed and sent again', async (t) => {
   const { sql, cli } = await startDesk(t)
   t.match(await cli('events', 'dead'), {
     code: 0,
-    stdout: /^evt_1\taccount\.recovered\t\S+\tep_1\thttps:\/\/app\.example\.com\t10 tries, the last timeout\tgiven up \S+\n$/,
+    stdout: /^evt_1\taccount\.recovered\t\S+\tep_1\thttps:\/\/app\.example\.com\t10 attempts, the last timeout\tgiven up \S+\n$/,
     stderr: /1 dead letters/,
   })
-  t.match(await cli('events', 'resend', 'evt_2'), { code: 1, stderr: /"evt_2" is no dead letter/ })
+  t.match(await cli('events', 'resend', 'evt_2'), { code: 1, stderr: /"evt_2" is not a dead letter/ })
   t.match(await cli('events', 'resend', 'evt_1'), { code: 0, stdout: /^1 deliveries start again/, stderr: /events enable ep_1/ })
   t.match(await sql`select attempts, dead_at from deliveries where event_id = 'evt_1'`, [{ attempts: 0, dead_at: null }])
   t.match(await sql`select actor, action, object, detail from audit_log`, [
@@ -55,10 +55,10 @@ t.test('dead letters are listed and sent again', async (t) => {
   ])
 })
 
-t.test('endpoints are listed, and one that said 410 is enabled', async (t) => {
+t.test('endpoints are listed, and one that answered 410 is enabled', async (t) => {
   const { sql, cli } = await startDesk(t)
   const listed = await cli('events', 'endpoints')
-  t.match(listed.stdout, /^ep_1\thttps:\/\/app\.example\.com\tsaid 410 at \S+\t1 waiting\t1 dead\n$/)
+  t.match(listed.stdout, /^ep_1\thttps:\/\/app\.example\.com\tanswered 410 at \S+\t1 waiting\t1 dead\n$/)
   t.match(await cli('events', 'enable', 'ep_2'), { code: 1, stderr: /There is no endpoint "ep_2"/ })
   t.match(await cli('events', 'enable', 'ep_1'), { code: 0, stdout: /^ep_1 is live/ })
   t.match(await sql`select disabled_at from event_endpoints`, [{ disabled_at: null }])
@@ -70,7 +70,7 @@ t.test('notices are listed, and what nobody understood is shown without a word t
   t.match(unknown.stdout, /\tvideo\.reticulated\tunknown_event\t-\t/)
   t.match(unknown.stdout, String.raw`\"note\":\"\u001b[31mred\"`)
   t.notOk(unknown.stdout.includes('\u001b'))
-  t.match((await cli('notices', 'list', '--unsettled')).stdout, /\tauthorization\.removed\twaits, 0 tries\t-\t/)
+  t.match((await cli('notices', 'list', '--unsettled')).stdout, /\tauthorization\.removed\twaits, 0 attempts\t-\t/)
 })
 
 t.test('a mistake in the words is said before anything is done', async (t) => {

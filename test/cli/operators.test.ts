@@ -92,7 +92,8 @@ t.test(
     const one = await run('--owner', 'user_1')
     t.match(one, {
       code: 0,
-      stdout: /^4 accounts are disconnected: no token of theirs leaves any more\nTikTok has been told of every one of them\n$/,
+      stdout:
+        /^4 accounts are disconnected: none of their tokens is handed out any more\nTikTok has been told of every one of them\n$/,
     })
     t.match(await sql`select owner_id, count(*)::int from accounts where status = 'active' group by 1`, [
       { owner_id: 'user_2', count: 8 },
@@ -109,14 +110,14 @@ t.test(
     const strange = environmentOf(world, { VAULT_KEYS: generateVaultKey('k1') })
     t.match(await command(['accounts', 'disconnect', '--owner', 'user_3'], strange), {
       code: 1,
-      stdout: /^2 accounts are disconnected: no token of theirs leaves any more\n$/,
-      stderr: /keyring_mismatch: TikTok is not told from here/,
+      stdout: /^2 accounts are disconnected: none of their tokens is handed out any more\n$/,
+      stderr: /keyring_mismatch: TikTok is not told by this command/,
     })
     t.match(await sql`select max(attempts) as most from revocations`, [{ most: 0 }], 'none was put off as unreadable')
     const again = await run('--owner', 'user_3')
     t.match(again, { code: 0, stdout: /^0 accounts are disconnected.*\nTikTok has been told of every one of them\n$/ })
 
-    t.match(await run('--all'), { code: 1, stderr: /Nothing was disconnected; --yes says that it is meant/ })
+    t.match(await run('--all'), { code: 1, stderr: /Nothing was disconnected; add --yes to confirm/ })
     t.match(await run(), { code: 1 })
     t.match(await run('--all', '--owner', 'user_2'), { code: 1 })
     const startedAt = performance.now()
