@@ -75,6 +75,7 @@ CREATE TABLE "connect_sessions" (
 	"sealed_code" text,
 	"sealed_verifier" text,
 	"confirm_hash" text,
+	"wrong_confirms" integer DEFAULT 0 NOT NULL,
 	"attempt_id" text,
 	"lease_until" timestamp with time zone,
 	"created_by" text NOT NULL,

@@ -1,6 +1,6 @@
 // The end of a connect session: the web app's backend says who finishes it, and hears what came of it.
 import type { Db } from '../db/client.ts'
-import { type ConnectSession, failSession } from '../db/connect-sessions.ts'
+import { type ConnectSession, countWrongConfirm, failSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import { type FailureCode, failures } from '../failures.ts'
 import type { Refusals } from '../refusals.ts'
@@ -15,6 +15,9 @@ export interface CompleteDeps {
   recording: Pick<Recording, 'isUnsaved'>
   exchanges: Pick<Exchanges, 'exchangedSession'>
 }
+
+/** A web app sends what stands in the return URL; whoever needs this many tries is guessing. */
+const mostWrongConfirms = 5
 
 /**
  * Finishes a connect session: whoever started must be who finishes (S05). Only now is the code exchanged.
@@ -31,22 +34,25 @@ export async function completeConnect(
   actor: string,
 ): Promise<{ accountId: string; connectedNow: boolean }> {
   const session = await getConnectSession({ db, recording }, sessionId)
+  const confirms = session.confirmHash !== null && sameDigest(digest(claim.confirm), session.confirmHash)
   if (session.ownerId !== claim.ownerId) {
     const event = 'connect session was claimed by another owner'
     refusals.note({ kind: 'owner_mismatch', event, who: sessionId, facts: { sessionId, actor } })
-    throw new ServiceError(
-      'owner_mismatch',
-      'Complete it for the owner who is logged in and who started it; nothing was connected.',
-    )
+    // The token is right, so the browser that came back is that of somebody else: what it brought must not be connected by anyone.
+    if (confirms) await failSession(db, sessionId, 'owner_mismatch')
+    else await countWrongConfirm(db, sessionId, mostWrongConfirms)
+    throw new ServiceError('owner_mismatch', sentences.owner_mismatch)
   }
   if (session.completion !== 'confirm' || session.status === 'pending' || session.status === 'authorizing') {
     if (session.over && session.status !== 'completed') throw expired()
     throw new ServiceError('session_not_ready', 'Wait until the person is back with `confirm` in the return URL.')
   }
   if (session.confirmHash === null && session.status === 'failed') throw failure(session)
-  if (session.confirmHash === null || !sameDigest(digest(claim.confirm), session.confirmHash)) {
+  if (!confirms) {
     const event = 'connect session was claimed with a wrong confirm token'
     refusals.note({ kind: 'confirm_invalid', event, who: sessionId, facts: { sessionId, actor } })
+    if (await countWrongConfirm(db, sessionId, mostWrongConfirms))
+      throw new ServiceError('confirm_invalid', sentences.confirm_invalid, { facts: { connect_session: sessionId } })
     throw new ServiceError('confirm_invalid', 'Send the `confirm` value from the return URL of this very session.')
   }
   if (session.status === 'completed' && session.accountId !== null) return { accountId: session.accountId, connectedNow: false }
@@ -70,12 +76,15 @@ function failure(session: ConnectSession): ServiceError {
   const known = error !== null && error in failures ? (error as FailureCode) : 'tiktok_rejected'
   // This session is over, and a 503 would ask for a repeat that can only fail again.
   const code = failures[known].mendedBy === 'time' ? 'session_expired' : known
-  return new ServiceError(code, sentences[code] ?? 'TikTok did not grant the connection; open a new connect session.', {
+  return new ServiceError(code, sentenceOf(code) ?? 'TikTok did not grant the connection; open a new connect session.', {
     facts: { connect_session: session.id },
   })
 }
 
-const sentences: Partial<Record<FailureCode, string>> = {
+const sentences = {
+  owner_mismatch:
+    'Complete it for the owner who is logged in and who started it, in a new connect session; nothing was connected.',
+  confirm_invalid: 'Too many wrong `confirm` values ended this session; open a new connect session.',
   session_expired:
     'The tier service did not say whether there is a place, so the fresh grant was revoked; open a new connect session in a moment.',
   account_limit_reached: 'Disconnect an account or raise the tier, then open a new connect session; the fresh grant was revoked.',
@@ -84,6 +93,8 @@ const sentences: Partial<Record<FailureCode, string>> = {
     'The person chose another TikTok account than the one to reconnect; open a new connect session and choose that one.',
   scope_not_granted:
     'The person declined a permission that is needed; open a new connect session and ask them to leave it ticked.',
-}
+} as const satisfies Partial<Record<FailureCode, string>>
+
+const sentenceOf = (code: FailureCode): string | undefined => (sentences as Partial<Record<FailureCode, string>>)[code]
 
 const expired = () => new ServiceError('session_expired', 'The ten minutes are over; open a new connect session.')

@@ -141,9 +141,13 @@ export function errorOf(session: ConnectSession): string | null {
   return session.abandoned ? 'tiktok_rejected' : session.error
 }
 
+/** Ours in the return URL: a value of the web app's own under such a name would be taken for what we say. */
+const ownParameters = ['connect_session', 'confirm', 'status', 'error', 'account_id']
+
 /** The return URL that was fixed with the session, and what the web app is told there. */
 export function returnUrl(session: ConnectSession, facts: Record<string, string>): string {
   const url = new URL(session.returnUrl)
+  for (const name of ownParameters) url.searchParams.delete(name)
   url.searchParams.set('connect_session', session.id)
   for (const [name, value] of Object.entries(facts)) url.searchParams.set(name, value)
   return url.href

@@ -191,6 +191,22 @@ export async function failSession(db: Db, sessionId: string, error: string): Pro
   )
 }
 
+/** Counts a try to complete with a wrong confirm token, and ends the session with the last one that it stands. @returns whether that ended it */
+export async function countWrongConfirm(db: Db, sessionId: string, mostTries: number): Promise<boolean> {
+  const rows = await db.run(
+    'count_wrong_confirm',
+    (sql) => sql<{ ended: boolean }[]>`
+      update connect_sessions set wrong_confirms = wrong_confirms + 1,
+        status = case when wrong_confirms + 1 >= ${mostTries} then 'failed' else status end,
+        error = case when wrong_confirms + 1 >= ${mostTries} then 'confirm_invalid' else error end,
+        sealed_code = case when wrong_confirms + 1 < ${mostTries} then sealed_code end,
+        sealed_verifier = case when wrong_confirms + 1 < ${mostTries} then sealed_verifier end
+      where id = ${sessionId} and status = 'awaiting_completion'
+      returning status = 'failed' as ended`,
+  )
+  return rows[0]?.ended ?? false
+}
+
 /** Dead sessions and their states go once nobody can ask for them any more (S29). */
 export async function purgeSessions(db: Db, keptHours: number, limit: number): Promise<number> {
   const rows = await db.run(

@@ -168,6 +168,8 @@ export const connectSessions = pgTable(
     sealedCode: text('sealed_code'),
     sealedVerifier: text('sealed_verifier'),
     confirmHash: text('confirm_hash'),
+    /** how often somebody tried to complete it with another confirm token */
+    wrongConfirms: integer('wrong_confirms').notNull().default(0),
     attemptId: text('attempt_id'),
     leaseUntil: at('lease_until'),
     createdBy: text('created_by').notNull(),

@@ -140,12 +140,60 @@ t.test('S05: nothing is exchanged before complete names the owner who started, a
   t.notMatch(await dump(world, 'connect_sessions'), confirm)
   const complete = (body: object) => world.call('POST', `/connect-sessions/${session.id}/complete`, { body })
 
-  // The link was sent to somebody else: their web app completes for whoever is logged in.
-  t.match(await complete({ owner_id: 'victim', confirm }), { status: 403, body: { code: 'owner_mismatch' } })
-  for (const wrong of ['', 'x', confirm.slice(0, -1), `${confirm}A`, confirm.toLowerCase(), 'A'.repeat(43)])
+  for (const wrong of ['', confirm.slice(0, -1), `${confirm}A`, confirm.toLowerCase()])
     t.match(await complete({ owner_id: 'attacker', confirm: wrong }), { status: 403, body: { code: 'confirm_invalid' } })
   t.equal(world.tiktok.stats.report().exchanges, before)
   t.match(await statusOf(world, session.id), { status: 'awaiting_completion', account_id: null, error: null })
+})
+
+t.test('S77: a right confirm from the wrong owner ends the session, and its code is erased', async (t) => {
+  const before = world.tiktok.stats.report().exchanges
+  const { browser, callback, session } = await consented(world, { owner_id: 'attacker' })
+  const confirm = confirmIn(await browser.get(callback))
+  // The link was sent to somebody else: their web app completes for whoever is logged in.
+  t.match(await complete(world, session.id, 'victim', confirm), { status: 403, body: { code: 'owner_mismatch' } })
+  t.match(await statusOf(world, session.id), { status: 'failed', account_id: null, error: 'owner_mismatch' })
+  t.match(await secretsOf(world, session.id), [{ code: null, verifier: null }])
+  t.equal((await complete(world, session.id, 'attacker', confirm)).body.code, 'owner_mismatch', 'nor can the owner go on with it')
+  t.match(await browser.get(callback), { status: 303, headers: { location: /status=failed&error=owner_mismatch/ } })
+  t.equal(world.tiktok.stats.report().exchanges, before)
+})
+
+t.test('S77: five wrong confirms end the session, whoever sends them, also many at once', async (t) => {
+  const before = world.tiktok.stats.report().exchanges
+  for (const owner of ['guessed', 'guesser']) {
+    const { browser, callback, session } = await consented(world, { owner_id: 'guessed' })
+    const confirm = confirmIn(await browser.get(callback))
+    const guess = () => complete(world, session.id, owner, 'A'.repeat(43))
+    for (let guesses = 0; guesses < 4; guesses++) t.equal((await guess()).status, 403)
+    t.equal((await statusOf(world, session.id)).status, 'awaiting_completion')
+    t.equal((await guess()).status, 403)
+    t.match(await statusOf(world, session.id), { status: 'failed', account_id: null, error: 'confirm_invalid' })
+    t.match(await secretsOf(world, session.id), [{ code: null, verifier: null }])
+    t.equal((await complete(world, session.id, 'guessed', confirm)).body.code, 'confirm_invalid', 'the right one comes too late')
+  }
+  const { browser, callback, session } = await consented(world, { owner_id: 'crowded' })
+  await browser.get(callback)
+  await Promise.all(Array.from({ length: 8 }, (_, n) => complete(world, session.id, 'crowded', `guess-${n}`)))
+  t.match(await statusOf(world, session.id), { status: 'failed', error: 'confirm_invalid' })
+  t.equal(world.tiktok.stats.report().exchanges, before)
+})
+
+t.test('what the return URL says in our name is taken out before we speak', async (t) => {
+  const forged = `${returnUrl}?confirm=forged&confirm=again&status=connected&account_id=acc_x&connect_session=cs_x&error=none&kept=1`
+  const good = await consented(world, { owner_id: 'forged', return_url: forged })
+  const back = new URL(String((await good.browser.get(good.callback)).headers.location))
+  t.equal(back.searchParams.getAll('confirm').length, 1)
+  t.not(back.searchParams.get('confirm'), 'forged')
+  t.same([...back.searchParams.keys()].sort(), ['confirm', 'connect_session', 'kept'])
+  const refusing = await world.openSession({ owner_id: 'forged', return_url: forged })
+  const refused = await world.browser().walk(refusing.authorize_url, { deny: true })
+  t.same(Object.fromEntries(refused.searchParams), {
+    kept: '1',
+    connect_session: refusing.id,
+    status: 'failed',
+    error: 'access_denied',
+  })
 })
 
 t.test('S06: the return URL is taken from the exact allow-list and from nowhere else', async (t) => {
@@ -734,4 +782,11 @@ function isFailurePage(t: Test, answer: Answer<string>, code: string, status = 4
   t.match(answer.headers['content-type'], /^text\/html/)
   t.equal(answer.headers.location, undefined)
   t.ok(answer.text.includes(code), `the page says ${code}`)
+}
+
+async function secretsOf(world: World, sessionId: string) {
+  return world.parts.db.run(
+    'secrets',
+    (sql) => sql`select sealed_code as code, sealed_verifier as verifier from connect_sessions where id = ${sessionId}`,
+  )
 }
