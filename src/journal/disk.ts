@@ -1,6 +1,7 @@
 // How journals lie on a disk: DIR/JOURNAL_ID/NUMBER.open while entries in it may be unrecorded, NUMBER.kept from then on. Each process
 // writes to a directory of its own name, so that two never share a segment, and reads everybody's.
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type Damage, decodeFrames, type Frame, formatVersion, type SegmentHeader } from './frames.ts'
@@ -19,7 +20,9 @@ export interface JournalOnDisk {
   id: string
   dir: string
   segments: SegmentFile[]
-  /** its process beat lately, by the clock of the disk */
+  /** its process beat lately, by the clock of the disk: what it writes to is its own */
+  beats: boolean
+  /** and it runs, as far as this machine can tell */
   alive: boolean
   /** its process ended in order */
   ended: boolean
@@ -42,6 +45,8 @@ const Header = z.object({
 const journalName = /^[A-Za-z0-9_-]{1,64}$/
 const segmentName = /^(\d{8})\.(open|kept)$/
 const beatName = 'alive'
+/** of journals that this process writes to */
+const beatingHere = new Set<string>()
 /** A process that did not beat for so long is taken for dead; it looks at its segment's name again when it wakes. */
 export const silentAfterMs = 30_000
 /** Four times what a segment grows to: whatever is larger was not written by us, and is not taken into memory. */
@@ -61,16 +66,19 @@ export async function makeJournalDir(dir: string, journalId: string): Promise<vo
 /** Says on the disk that the journal's process lives. */
 export async function beat(dir: string, journalId: string): Promise<void> {
   const path = join(journalDir(dir, journalId), beatName)
+  beatingHere.add(path)
   const now = new Date()
   await utimes(path, now, now).catch(async (error) => {
     if (!isMissing(error)) throw error
-    await writeFile(path, '', { mode: 0o600 })
+    await writeFile(path, `${hostname()} ${process.pid}\n`, { mode: 0o600 })
   })
 }
 
 /** Says that the process is done; a directory without segments goes. */
 export async function endBeat(dir: string, journalId: string): Promise<void> {
-  await rm(join(journalDir(dir, journalId), beatName), { force: true })
+  const path = join(journalDir(dir, journalId), beatName)
+  beatingHere.delete(path)
+  await rm(path, { force: true })
   await rmdir(journalDir(dir, journalId)).catch(() => {}) // segments are in it
 }
 
@@ -97,7 +105,9 @@ export async function listJournals(dir: string, now = Date.now()): Promise<Journ
         segments.push({ ...segment, bytes: facts.size, changedAtMs: facts.mtimeMs })
       }
       const beatAt = await stat(join(path, beatName)).catch(nullIfMissing)
-      return { id, dir: path, segments, alive: beatAt !== null && now - beatAt.mtimeMs < silentAfterMs, ended: beatAt === null }
+      const beats = beatAt !== null && now - beatAt.mtimeMs < silentAfterMs
+      const alive = beats && (await mayRun(join(path, beatName)))
+      return { id, dir: path, segments, beats, alive, ended: beatAt === null }
     }),
   )
 }
@@ -180,6 +190,20 @@ export function isMissing(error: unknown): boolean {
 export function nullIfMissing(error: unknown): null {
   if (isMissing(error)) return null
   throw error
+}
+
+/** A process of this machine that was killed is known for dead at once; of other machines only their silence tells. */
+async function mayRun(beatPath: string): Promise<boolean> {
+  const [host, pid] = (await readFile(beatPath, 'utf8').catch(() => '')).trim().split(' ')
+  if (host !== hostname() || !pid || !/^\d+$/.test(pid)) return true
+  // Its number is ours: a container that was started again has the same name, and counts its processes from one.
+  if (Number(pid) === process.pid) return beatingHere.has(beatPath)
+  try {
+    process.kill(Number(pid), 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
 }
 
 function noneIfMissing(error: unknown): [] {

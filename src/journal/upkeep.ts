@@ -64,7 +64,7 @@ export function createUpkeep(options: {
   return {
     async adopt() {
       for (const journal of await listJournals(dir)) {
-        if (journal.id === own || journal.alive || !journal.segments.some((segment) => segment.open)) continue
+        if (journal.id === own || journal.beats || !journal.segments.some((segment) => segment.open)) continue
         const { entries, unreadable } = await pendingOf(journal)
         if (entries.length > 0 || unreadable.length > 0) continue
         for (const segment of journal.segments.filter(({ open }) => open)) await keepSegment(segment)
@@ -74,7 +74,7 @@ export function createUpkeep(options: {
     async reseal() {
       for (const journal of await listJournals(dir)) {
         for (const segment of journal.segments) {
-          if (segment.open && (journal.id === own || journal.alive)) continue
+          if (segment.open && (journal.id === own || journal.beats)) continue
           const keyId = await keyIdOf(segment)
           if (keyId === undefined || keyId === primary || !vault.keyIds.includes(keyId)) continue
           await resealSegment(segment)
@@ -90,7 +90,7 @@ export function createUpkeep(options: {
           await rm(path, { force: true })
           headers.delete(path)
         }
-        if (journal.id === own || journal.alive || old.length < journal.segments.length) continue
+        if (journal.id === own || journal.beats || old.length < journal.segments.length) continue
         await endBeat(dir, journal.id)
         await rmdir(journalDir(dir, journal.id)).catch(() => {})
       }

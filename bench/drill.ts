@@ -1,0 +1,50 @@
+// `npm run drill -- restore [--accounts 1000]`: the drill of docs/restore.md on the simulator, with a table at its end. Exit code 1 when
+// anything was lost.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { migrate } from '../src/db/migrate.ts'
+import { restoreDrill } from '../test/rig/restore-drill.ts'
+import { startRig } from '../test/rig/rig.ts'
+import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
+
+const { values, positionals } = parseArgs({
+  options: { accounts: { type: 'string', default: '1000' }, rotations: { type: 'string', default: '2' } },
+  allowPositionals: true,
+})
+if (positionals[0] !== 'restore') throw new Error('There is one drill: `npm run drill -- restore`')
+const dataDir = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-drill-'))
+const server = await startEmbeddedPostgres({ dataDir, throwaway: true })
+const endings: (() => unknown)[] = []
+try {
+  await migrate(server.url)
+  const rig = await startRig({ teardown: (end) => endings.push(end) }, server.url)
+  const size = { accounts: Number(values.accounts), rotations: Number(values.rotations) }
+  const result = await restoreDrill(
+    rig,
+    server.url,
+    { ...size, connects: 20, disconnects: 20, erasedOwners: 5, revokedKeys: 3 },
+    { say: console.log },
+  )
+  const rows: [string, string][] = [
+    ['live accounts that vend', `${result.vend} of ${result.live}`],
+    ['refreshed once more afterwards', `${result.refreshAfterwards} of ${result.live}`],
+    ['refresh tokens presented twice', String(result.presentedTwice)],
+    ['events to people', String(result.eventsToPeople)],
+    ['accounts that wait for their person', String(result.waitForTheirPerson)],
+    ['disconnected accounts that stay so', `${result.disconnectedStay} of ${result.disconnected}`],
+    ['erased owners that stay so', `${result.erasedStay} of ${result.erased}`],
+    ['revoked keys that stay dead', `${result.keysDead} of ${result.keys}`],
+    ['from the start to the end of the recovery', `${result.recoverySeconds.toFixed(1)} s`],
+    ['until everybody had a token', `${result.readySeconds.toFixed(1)} s`],
+  ]
+  const width = Math.max(...rows.map(([what]) => what.length))
+  for (const [what, value] of rows) console.log(`${what.padEnd(width)}  ${value}`)
+  for (const line of result.wrong.slice(0, 20)) console.log(`WRONG: ${line}`)
+  if (result.wrong.length > 0) process.exitCode = 1
+} finally {
+  for (const end of endings.toReversed()) await end()
+  await server.stop()
+  await rm(dataDir, { recursive: true, force: true })
+}
