@@ -4,13 +4,14 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { type Background, startBackground } from './background/background.ts'
-import { type Config, ConfigError } from './config.ts'
+import { type Config, ConfigError, databaseLinks } from './config.ts'
 import { createExchanges } from './connect/exchange.ts'
 import { openTierService, type TierService } from './connect/tier-service.ts'
+import type { DatabaseLink } from './database-url.ts'
 import { ensurePartitions } from './db/audit.ts'
 import { type Db, openDb } from './db/client.ts'
 import { readDatabaseId } from './db/epoch.ts'
-import { migrate } from './db/migrate.ts'
+import { migrate, migrationsApplied } from './db/migrate.ts'
 import { loadEmbeddedPostgres } from './embedded-postgres.ts'
 import { ServiceError } from './errors.ts'
 import { listen } from './http/listen.ts'
@@ -105,15 +106,11 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   await tryDirectories(config, log)
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
-  const databaseUrl = config.databaseUrl ?? embedded?.url ?? ''
-  const { applied, installed } = await migrate(
-    { url: databaseUrl, tls: config.databaseTls },
-    { onWait: (reason) => log.warn('waiting for the database', { reason }) },
-  )
-  if (applied > 0) log.info('migrations were applied', { migrations: applied })
-  if (installed > 0) log.info('database functions were installed', { count: installed })
+  const database = databaseLinks(config, embedded?.url)
+  if (config.migrate) await migrateFirst(database.direct, log)
 
-  const { parts, ...opened } = await openParts(config, { ...options, log, databaseUrl })
+  const { parts, ...opened } = await openParts(config, { ...options, log, database: database.usual })
+  if (!config.migrate) await requireMigrated(parts.db)
   await announce(parts)
   await parts.keyring.check()
   if (parts.keyring.fits) {
@@ -158,15 +155,15 @@ export interface OpenedParts {
  */
 export async function openParts(
   config: Config,
-  options: { log: Log; databaseUrl: string; applicationName?: string; timings?: Partial<Timings> },
+  options: { log: Log; database: DatabaseLink; applicationName?: string; timings?: Partial<Timings> },
 ): Promise<OpenedParts> {
   const { log } = options
   const metrics = createMetrics()
   const refusals = createRefusals({ log, metrics })
   let suspect = () => {}
   const db = openDb({
-    url: options.databaseUrl,
-    tls: config.databaseTls,
+    ...options.database,
+    poolSize: config.databasePoolSize,
     applicationName: options.applicationName ?? 'tiktok-oauth-service',
     onEvent: ({ kind, name, cause }) => {
       metrics.databaseTrouble.inc({ kind })
@@ -224,6 +221,22 @@ export async function openParts(
       return left
     },
   }
+}
+
+async function migrateFirst(database: DatabaseLink, log: Log): Promise<void> {
+  const { applied, installed } = await migrate(database, {
+    onWait: (reason) => log.warn('waiting for the database', { reason }),
+  })
+  if (applied > 0) log.info('migrations were applied', { migrations: applied })
+  if (installed > 0) log.info('database functions were installed', { count: installed })
+}
+
+async function requireMigrated(db: Db): Promise<void> {
+  if (await migrationsApplied(db)) return
+  throw new ServiceError(
+    'storage_unavailable',
+    'The database is not up to date, and MIGRATE=off: run `npm run --silent cli -- migrate` first.',
+  )
 }
 
 async function startEmbedded(config: Config, log: Log) {

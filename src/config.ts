@@ -48,7 +48,21 @@ export function loadConfig(env: Record<string, string | undefined>) {
       'VAULT_KEYS is missing: with DATABASE_URL set it is required, because the tokens outlive this machine (make a key with `npm run --silent cli -- vault keygen`)',
     )
   }
-  if (v.DATABASE_URL) judge('DATABASE_URL', { url: v.DATABASE_URL, tls: v.DATABASE_TLS }, problems)
+  const databaseAccess = { tls: v.DATABASE_TLS, pooler: v.DATABASE_POOLER, password: v.PGPASSWORD }
+  for (const name of ['DATABASE_URL', 'DATABASE_DIRECT_URL'] as const) {
+    const url = v[name]
+    if (url !== undefined) judge(name, { ...databaseAccess, url }, problems)
+  }
+  if (v.DATABASE_DIRECT_URL && !v.DATABASE_URL)
+    problems.set(
+      'DATABASE_DIRECT_URL',
+      'DATABASE_DIRECT_URL is set and DATABASE_URL is not: the service has to be told its way, too',
+    )
+  if (v.DATABASE_POOLER === 'transaction' && v.MIGRATE === 'on' && !v.DATABASE_DIRECT_URL)
+    problems.set(
+      'DATABASE_DIRECT_URL',
+      'DATABASE_DIRECT_URL is missing: with DATABASE_POOLER=transaction migrations need an address past the pooler, or MIGRATE=off and a migration job of its own',
+    )
   if (v.VAULT_KEYS && v.VAULT_KEYS_FILE) problems.set('VAULT_KEYS_FILE', 'VAULT_KEYS_FILE and VAULT_KEYS are both set: keep one')
   if (!v.PUBLIC_URL && !isLoopback(v.HOST))
     problems.set('PUBLIC_URL', 'PUBLIC_URL is missing: HOST is not loopback, so browsers need a public address')
@@ -70,7 +84,10 @@ export function loadConfig(env: Record<string, string | undefined>) {
     /** registered in TikTok's portal, byte for byte */
     redirectUri: `${publicUrl}/callback`,
     databaseUrl: v.DATABASE_URL,
-    databaseTls: v.DATABASE_TLS,
+    databaseDirectUrl: v.DATABASE_DIRECT_URL,
+    databaseAccess,
+    databasePoolSize: v.DATABASE_POOL_SIZE,
+    migrate: v.MIGRATE === 'on',
     dataDir: v.DATA_DIR,
     tiktok: {
       clientKey: v.TIKTOK_CLIENT_KEY,
@@ -123,6 +140,14 @@ export function loadConfig(env: Record<string, string | undefined>) {
     /** __Host- cookies and HSTS need https; browsers would drop them on a loopback http PUBLIC_URL (S04). */
     secureCookies: publicUrl.startsWith('https:'),
   } as const
+}
+
+/** How the service reaches its database, and the way past a pooler for what needs a session of its own. The embedded one has neither TLS nor pooler. */
+export function databaseLinks(config: Config, embeddedUrl?: string): { usual: DatabaseLink; direct: DatabaseLink } {
+  const { databaseUrl, databaseDirectUrl, databaseAccess } = config
+  const usual = databaseUrl === undefined ? { url: embeddedUrl ?? '' } : { ...databaseAccess, url: databaseUrl }
+  if (databaseDirectUrl === undefined) return { usual, direct: usual }
+  return { usual, direct: { ...databaseAccess, pooler: undefined, url: databaseDirectUrl } }
 }
 
 function judge(name: string, link: DatabaseLink, problems: Map<string, string>): void {

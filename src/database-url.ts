@@ -11,6 +11,10 @@ export interface DatabaseLink {
   url: string
   /** DATABASE_TLS: a server elsewhere has to prove who it is, unless this says `off` */
   tls?: 'verify' | 'off' | undefined
+  /** DATABASE_POOLER: how PgBouncer shares its sessions, where one stands between */
+  pooler?: 'session' | 'transaction' | undefined
+  /** PGPASSWORD: the password, where the URL has none */
+  password?: string | undefined
 }
 
 /** One place where a server may listen. */
@@ -70,7 +74,7 @@ const encodeIt =
   'cannot be read: in user and password, percent-encode every character but letters, digits and - . _ ~ (such as / as %2F, # as %23, ? as %3F, @ as %40, % as %25)'
 
 /** @throws DatabaseUrlError */
-export function readDatabaseUrl({ url, tls }: DatabaseLink): DatabaseAddress {
+export function readDatabaseUrl({ url, tls, password: otherwise }: DatabaseLink): DatabaseAddress {
   const { authority, path, query } = split(url)
   const at = authority.lastIndexOf('@')
   const [user, password] = at === -1 ? [] : splitOnce(authority.slice(0, at), ':')
@@ -89,7 +93,7 @@ export function readDatabaseUrl({ url, tls }: DatabaseLink): DatabaseAddress {
     // With several servers only the one that takes writes is of use, so that is what is looked for unless the URL says otherwise.
     writable: (attributes ?? (hosts.length > 1 ? 'read-write' : 'any')) !== 'any',
     user: who,
-    password: password === undefined ? said.get('password') : decoded(password),
+    password: password ? decoded(password) : (said.get('password') ?? otherwise),
     database: name || who,
     applicationName: said.get('application_name'),
     options: said.get('options'),

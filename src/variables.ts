@@ -109,6 +109,8 @@ const jwtScopes = z.string().transform((text, check) => {
   return scopes
 })
 
+const databaseUrl = z.string().regex(/^postgres(ql)?:\/\/.+/, 'must read postgres://USER:PASSWORD@HOST:PORT/DATABASE')
+
 /** Every variable, in the order of `.env.example`. The description is its sentence there. */
 export const variables = z.object({
   HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on'),
@@ -118,9 +120,7 @@ export const variables = z.object({
     .describe(
       'Origin that browsers reach; redirect_uri is PUBLIC_URL/callback. Must be https unless the host is loopback. Unset: http://127.0.0.1:PORT',
     ),
-  DATABASE_URL: z
-    .string()
-    .regex(/^postgres(ql)?:\/\/.+/, 'must read postgres://USER:PASSWORD@HOST:PORT/DATABASE')
+  DATABASE_URL: databaseUrl
     .optional()
     .describe(
       'PostgreSQL, written as for psql; docs/deploying.md says more. Unset: embedded PostgreSQL under DATA_DIR, which serves one machine',
@@ -130,6 +130,29 @@ export const variables = z.object({
     .optional()
     .describe(
       'verify: the server has to prove its identity by TLS; the default unless the host is loopback or a socket. off: it does not, for a network that you trust. sslmode, sslrootcert and channel_binding in DATABASE_URL are honoured',
+    ),
+  DATABASE_POOLER: z
+    .enum(['session', 'transaction'])
+    .optional()
+    .describe(
+      'How PgBouncer shares its sessions (its pool_mode), where one stands between. transaction needs DATABASE_DIRECT_URL, unless MIGRATE=off',
+    ),
+  DATABASE_DIRECT_URL: databaseUrl
+    .optional()
+    .describe('PostgreSQL past the pooler, for what needs a session of its own: migrations and commands. Unset: DATABASE_URL'),
+  DATABASE_POOL_SIZE: wholeNumber(1, 1000)
+    .default(10)
+    .describe('How many connections to PostgreSQL each replica opens at the most'),
+  PGPASSWORD: z
+    .string()
+    .max(1024, 'is too long')
+    .optional()
+    .describe('The password for a DATABASE_URL that has none, as psql reads it: written as it is, without percent-encoding'),
+  MIGRATE: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe(
+      'off: the start migrates nothing and ends when something is missing, for a migration job of its own (`cli migrate`)',
     ),
   DATA_DIR: z
     .string()

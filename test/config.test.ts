@@ -134,7 +134,7 @@ t.test('what only fits together wrongly is named too', (t) => {
   t.match(refused({ ...elsewhere, DATABASE_URL: 'postgres://u:p@db/x?sslmode=require' }).problems, [
     /^DATABASE_URL has sslmode=require, with/,
   ])
-  t.match(loadConfig({ ...elsewhere, DATABASE_TLS: 'off' }), { databaseTls: 'off' })
+  t.match(loadConfig({ ...elsewhere, DATABASE_TLS: 'off' }), { databaseAccess: { tls: 'off' } })
   t.match(refused({ ...enough, VAULT_KEYS: generateVaultKey(), VAULT_KEYS_FILE: '/x' }).problems, [/^VAULT_KEYS_FILE /])
   t.match(refused({ ...enough, HOST: '0.0.0.0' }).problems, [/^PUBLIC_URL is missing/])
   t.match(refused({ ...enough, DEFAULT_TIER: 'gold' }).problems, [/^DEFAULT_TIER /])

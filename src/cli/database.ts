@@ -1,7 +1,7 @@
 // What commands work on: the configured database, or the embedded one under DATA_DIR. Commands that open or seal something or talk
 // to TikTok get the same parts as the service.
 import type { Parts } from '../app.ts'
-import { type Config, loadConfig } from '../config.ts'
+import { type Config, databaseLinks, loadConfig } from '../config.ts'
 import type { DatabaseLink } from '../database-url.ts'
 import { type Db, openDb } from '../db/client.ts'
 import { migrationsApplied } from '../db/migrate.ts'
@@ -23,21 +23,23 @@ export async function onDatabase(
   work: (db: Db, database: DatabaseLink) => Promise<void>,
   options: { migrated?: boolean } = {},
 ): Promise<void> {
-  const { DATABASE_URL, DATABASE_TLS, DATA_DIR } = process.env
+  const { DATABASE_URL, DATABASE_TLS, DATABASE_POOLER, DATABASE_DIRECT_URL, PGPASSWORD, DATA_DIR } = process.env
   const config = loadConfig({
     TIKTOK_CLIENT_KEY: 'not-needed',
     TIKTOK_CLIENT_SECRET: 'not-needed-here',
     VAULT_KEYS: 'not-needed',
     DATABASE_URL,
     DATABASE_TLS,
+    DATABASE_POOLER,
+    DATABASE_DIRECT_URL,
+    PGPASSWORD,
     DATA_DIR,
   })
-  await onUrl(config, async (url) => {
-    const database = { url, tls: config.databaseTls }
-    const db = openDb({ ...database, poolSize: 2, deadlineMs: 60_000, applicationName })
+  await onLinks(config, async ({ direct }) => {
+    const db = openDb({ ...direct, poolSize: 2, deadlineMs: 60_000, applicationName })
     try {
       if (options.migrated !== false) await requireMigrated(db)
-      await work(db, database)
+      await work(db, direct)
     } finally {
       await db.close()
     }
@@ -49,8 +51,8 @@ export async function onParts(work: (parts: Parts) => Promise<void>): Promise<vo
   const [{ openParts }, { createLog }] = await Promise.all([import('../app.ts'), import('../telemetry.ts')])
   const config = loadConfig(process.env)
   const log = createLog('warn', process.stderr)
-  await onUrl(config, async (url) => {
-    const opened = await openParts(config, { log, databaseUrl: url, applicationName })
+  await onLinks(config, async ({ usual }) => {
+    const opened = await openParts(config, { log, database: usual, applicationName })
     try {
       await requireMigrated(opened.parts.db)
       await work(opened.parts)
@@ -65,14 +67,14 @@ async function requireMigrated(db: Db): Promise<void> {
 }
 
 /** The configured database, the embedded server if it is running, or one started for this command. */
-async function onUrl(config: Config, work: (url: string) => Promise<void>): Promise<void> {
-  if (config.databaseUrl !== undefined) return work(config.databaseUrl)
+async function onLinks(config: Config, work: (links: ReturnType<typeof databaseLinks>) => Promise<void>): Promise<void> {
+  if (config.databaseUrl !== undefined) return work(databaseLinks(config))
   const { runningEmbeddedPostgres, startEmbeddedPostgres } = await loadEmbeddedPostgres()
   const running = await runningEmbeddedPostgres(config.dataDir)
-  if (running !== undefined) return work(running)
+  if (running !== undefined) return work(databaseLinks(config, running))
   const embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, log: say })
   try {
-    await work(embedded.url)
+    await work(databaseLinks(config, embedded.url))
   } finally {
     await embedded.stop()
   }

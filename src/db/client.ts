@@ -87,6 +87,7 @@ export function openDb(options: DbOptions): Db {
   const { poolSize = 10, deadlineMs: usualDeadlineMs = 5_000, queueMs = 1_500 } = options
   const connectionOptions = {
     address: readDatabaseUrl(options),
+    pooler: options.pooler,
     applicationName: options.applicationName ?? 'tiktok-oauth-service',
     synchronousCommit: options.synchronousCommit ?? 'on',
     statementTimeoutMs: usualDeadlineMs + serverGraceMs,
@@ -123,12 +124,8 @@ export function openDb(options: DbOptions): Db {
     const late = (): never => {
       throw missed
     }
-    const use = async () => {
-      await connection.allow(deadlineMs + serverGraceMs)
-      return work(connection.sql)
-    }
     try {
-      const result = await within(connection.unlessLost(use()), deadlineAtMs - performance.now(), late)
+      const result = await within(connection.run(work, deadlineMs + serverGraceMs), deadlineAtMs - performance.now(), late)
       release(connection)
       return result
     } catch (error) {

@@ -8,7 +8,8 @@ import postgres from 'postgres'
 import type { DatabaseAddress, Target } from '../database-url.ts'
 import { within } from '../waiting.ts'
 import { dial } from './dial.ts'
-import { onTheWay } from './fault.ts'
+import { isPostgresError, onTheWay } from './fault.ts'
+import { lookAt, type Pooler, type Server, type SessionOptions, session } from './session.ts'
 import { teachArrays, types } from './wire-types.ts'
 
 export type Sql = postgres.Sql
@@ -21,24 +22,23 @@ export interface Connection {
   readonly isOpen: boolean
   /**
    * What the work gives, or an error as soon as the socket is closed: postgres.js forgets to tell a statement that was handed over in the
-   * moment the socket broke. One at a time.
+   * moment the socket broke. The server lets a statement of it run so long, and may let it run longer; the caller's deadline stays what it
+   * is. One at a time.
    */
-  unlessLost<T>(work: PromiseLike<T>): Promise<T>
-  /** Lets one statement run this long at the server; it is never shortened again, the caller's deadline stays what it is. */
-  allow(statementTimeoutMs: number): Promise<void>
+  run<T>(work: (sql: Sql) => PromiseLike<T>, statementTimeoutMs: number): Promise<T>
   /** Says goodbye, which takes at most a second and never fails; for a connection that nobody uses. */
   close(): Promise<void>
   /** Drops the socket at once; for a connection that is no longer trusted. */
   destroy(): void
 }
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends SessionOptions {
   address: DatabaseAddress
-  applicationName: string
-  synchronousCommit: 'on' | 'off'
-  /** the server ends a statement after this: what a caller gave up on does not go on for ever */
-  statementTimeoutMs: number
+  pooler?: Pooler
 }
+
+/** Where each address was last reached: asked first the next time, so that a server that is gone costs its share of the time once. */
+const lastReached = new WeakMap<DatabaseAddress, Target>()
 
 /**
  * Opens a connection and proves it with a round trip, so that whatever fails here has not sent anybody's statement. Of
@@ -47,13 +47,16 @@ export interface ConnectionOptions {
  * @throws the last server's, the driver's or the network's error; nothing stays open
  */
 export async function openConnection(options: ConnectionOptions, timeoutMs: number): Promise<Connection> {
-  const { targets } = options.address
+  const first = lastReached.get(options.address)
+  const targets = options.address.targets.toSorted((a, b) => Number(b === first) - Number(a === first))
   const giveUpAtMs = performance.now() + timeoutMs
   let failure: unknown
   for (const [index, target] of targets.entries()) {
     const shareMs = (giveUpAtMs - performance.now()) / (targets.length - index)
     try {
-      return await openAt(target, options, Math.max(1, Math.ceil(shareMs)))
+      const connection = await openAt(target, options, Math.max(1, Math.ceil(shareMs)))
+      lastReached.set(options.address, target)
+      return connection
     } catch (error) {
       failure = onTheWay(error, target)
     }
@@ -63,36 +66,61 @@ export async function openConnection(options: ConnectionOptions, timeoutMs: numb
 
 async function openAt(target: Target, options: ConnectionOptions, timeoutMs: number): Promise<Connection> {
   const openedAtMs = performance.now()
+  const { address, pooler } = options
+  const line = dial(target, address.certificates)
+  const ours = session(pooler, { ...options, applicationName: address.applicationName ?? options.applicationName })
+  let allowedMs = options.statementTimeoutMs
+
+  const open = async () => {
+    const client = openClient(await line.ready, options, ours.startParameters)
+    const use = pooler === 'transaction' ? inTransaction : inSession
+    const run: Connection['run'] = (work, statementTimeoutMs) =>
+      new Promise((resolve, reject) => {
+        client.onLost(reject)
+        use(client.sql, work, statementTimeoutMs).then(resolve, reject)
+      })
+    if (ours.setUp !== '') await client.sql.unsafe(ours.setUp)
+    judge(await run(lookAt, allowedMs), address)
+    return { ...client, run }
+  }
+
+  async function inSession<T>(sql: Sql, work: (sql: Sql) => PromiseLike<T>, statementTimeoutMs: number): Promise<T> {
+    if (statementTimeoutMs > allowedMs) {
+      await sql.unsafe(`set statement_timeout = ${Math.ceil(statementTimeoutMs)}`)
+      allowedMs = statementTimeoutMs
+    }
+    return work(sql)
+  }
+
+  // Not postgres.js's own `begin`, which can end the process when the connection dies in it.
+  async function inTransaction<T>(sql: Sql, work: (sql: Sql) => PromiseLike<T>, statementTimeoutMs: number): Promise<T> {
+    const begun = sql.unsafe(ours.begin(statementTimeoutMs)).execute()
+    try {
+      const [, result] = await Promise.all([begun, work(sql)])
+      const { command } = await sql.unsafe('commit')
+      if (command !== 'COMMIT') throw new Error('a failed statement went unnoticed, so nothing of its transaction counts')
+      return result
+    } catch (error) {
+      begun.catch(ignore)
+      if (isPostgresError(error)) await sql.unsafe('rollback')
+      throw error
+    }
+  }
+
   const late = (): never => {
     throw Object.assign(new Error(`no connection within ${timeoutMs} ms`), { code: 'CONNECT_TIMEOUT' })
-  }
-  const line = dial(target, options.address.certificates)
-  const open = async () => {
-    const client = openClient(await line.ready, options)
-    await prove(client.sql, options.address)
-    return client
   }
   const client = await within(open(), timeoutMs, late).catch((error) => {
     line.destroy()
     throw error
   })
-  let { statementTimeoutMs } = options
   return {
     sql: client.sql,
     openedAtMs,
     get isOpen() {
       return client.isOpen()
     },
-    unlessLost: (work) =>
-      new Promise((resolve, reject) => {
-        client.onLost(reject)
-        work.then(resolve, reject)
-      }),
-    async allow(neededMs) {
-      if (neededMs <= statementTimeoutMs) return
-      await client.sql.unsafe(`set statement_timeout = ${Math.ceil(neededMs)}`)
-      statementTimeoutMs = neededMs
-    },
+    run: client.run,
     close: () => client.sql.end({ timeout: 1 }).catch(ignore).finally(line.destroy),
     destroy() {
       client.sql.end({ timeout: 0 }).catch(ignore)
@@ -101,8 +129,13 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
   }
 }
 
-function openClient(socket: Socket, options: ConnectionOptions) {
-  const { address } = options
+/** @throws Error about a server that will not do */
+function judge({ standby, encoding }: Server, { writable }: DatabaseAddress): void {
+  if (writable && standby) throw Object.assign(new Error('the server is a standby'), { code: 'NOT_A_PRIMARY' })
+  if (encoding !== 'UTF8') throw Object.assign(new Error('the database is not UTF8'), { code: 'NOT_UTF8' })
+}
+
+function openClient(socket: Socket, { address, pooler }: ConnectionOptions, startParameters: Record<string, string>) {
   // A function and not a promise to race with: every race would leave something on it for as long as the connection lives.
   let tellLoss: (error: Error) => void = ignore
   let loss: Error | undefined
@@ -128,7 +161,7 @@ function openClient(socket: Socket, options: ConnectionOptions) {
     ssl: false, // see dial.ts
     max: 1,
     socket: handOver,
-    prepare: true,
+    prepare: pooler !== 'transaction', // the next statement may be another session's, which does not know this one's names
     fetch_types: false, // see wire-types.ts
     connect_timeout: 0, // openConnection has the deadline
     idle_timeout: 0,
@@ -137,12 +170,8 @@ function openClient(socket: Socket, options: ConnectionOptions) {
     transform: { column: { from: postgres.toCamel } }, // columns only: postgres.camel would change the keys inside jsonb, too
     onnotice: ignore,
     connection: {
-      application_name: address.applicationName ?? options.applicationName,
       ...(address.options === undefined ? {} : { options: address.options }),
-      synchronous_commit: options.synchronousCommit,
-      statement_timeout: options.statementTimeoutMs,
-      idle_in_transaction_session_timeout: options.statementTimeoutMs,
-      TimeZone: 'UTC',
+      ...startParameters, // last: what comes last counts
     },
   }
   const sql = postgres(settings as unknown as postgres.Options<Record<string, postgres.PostgresType>>) as unknown as Sql
@@ -156,12 +185,6 @@ function openClient(socket: Socket, options: ConnectionOptions) {
     },
     isOpen: () => loss === undefined,
   }
-}
-
-/** One round trip to the end of the way. */
-async function prove(sql: Sql, { writable }: DatabaseAddress): Promise<void> {
-  const [server] = await sql.unsafe<{ standby: boolean }[]>('select pg_is_in_recovery() as standby')
-  if (writable && server?.standby) throw Object.assign(new Error('the server is a standby'), { code: 'NOT_A_PRIMARY' })
 }
 
 function ignore(): void {}

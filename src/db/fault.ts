@@ -48,6 +48,8 @@ const stateFaults: Record<string, Fault> = {
 export function faultOf(error: unknown): Fault | undefined {
   const code = codeOf(error)
   if (code === undefined) return undefined
+  // PgBouncer says this of a start parameter that it does not take, and will say so for ever.
+  if (code === '08P01' && isPostgresError(error) && error.message.includes('startup parameter')) return undefined
   if (isPostgresError(error)) return stateFaults[code] ?? stateFaults[code.slice(0, 2)]
   return driverFaults[code]
 }
@@ -69,6 +71,9 @@ const unknownAuthority: Remedy = (where) =>
 const outOfDate: Remedy = (where) =>
   `The certificate of ${where} is out of date, or this machine's clock is: renew it, or set the clock.`
 
+const sharedSession: Remedy = (where) =>
+  `${where} gives each transaction another session, as PgBouncer does with pool_mode=transaction: set DATABASE_POOLER=transaction.`
+
 const remedies: Record<string, Remedy> = {
   ECONNREFUSED: (where) => `Nothing listens at ${where}, which DATABASE_URL names: start PostgreSQL, or correct the address.`,
   ENOENT: (where) =>
@@ -85,6 +90,8 @@ const remedies: Record<string, Remedy> = {
   NOT_POSTGRESQL: (where) => `What listens at ${where} is not PostgreSQL: correct the address in DATABASE_URL.`,
   NOT_A_PRIMARY: (where) =>
     `No server of DATABASE_URL takes writes; the last one asked was ${where}: name the primary, or wait until a standby is promoted.`,
+  NOT_UTF8: () =>
+    "The database's encoding is not UTF8, so names of people would be lost: create one with `createdb --encoding=UTF8 --template=template0 NAME` and name it in DATABASE_URL.",
   TLS_NOT_OFFERED: (where) =>
     `${where} offers no TLS: switch it on there (ssl = on), or say DATABASE_TLS=off if you trust the network between.`,
   ERR_TLS_CERT_ALTNAME_INVALID: (where) =>
@@ -99,6 +106,12 @@ const remedies: Record<string, Remedy> = {
   CERT_SIGNATURE_FAILURE: unknownAuthority,
   CERT_HAS_EXPIRED: outOfDate,
   CERT_NOT_YET_VALID: outOfDate,
+  // protocol_violation
+  '08P01': (where) =>
+    `${where} refuses our first message, as PgBouncer does: set DATABASE_POOLER to its pool_mode (session or transaction), or look into its log.`,
+  // invalid_sql_statement_name, duplicate_prepared_statement
+  '26000': sharedSession,
+  '42P05': sharedSession,
   // invalid_password
   '28P01': () =>
     'PostgreSQL refuses the password of DATABASE_URL, or wants one and there is none: correct it (a % in it is written %25).',

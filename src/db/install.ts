@@ -14,7 +14,6 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Sql } from './connection.ts'
-import { isPostgresError } from './fault.ts'
 
 /** The functions of one release of this service. */
 export interface Release {
@@ -84,15 +83,17 @@ export async function installFunctions(sql: Sql, functions: readonly SqlFunction
 }
 
 async function installedFunctions(sql: Sql): Promise<Map<string, { hash: string; version: string }>> {
-  try {
-    const rows = await sql<
-      { name: string; hash: string; version: string }[]
-    >`select name, hash, version from drizzle.installed_functions`
-    return new Map(rows.map((row) => [row.name, row]))
-  } catch (error) {
-    if (isPostgresError(error) && error.code === '42P01') return new Map() // undefined_table: nothing has been installed yet
-    throw error
-  }
+  if (!(await isThere(sql, 'drizzle.installed_functions'))) return new Map()
+  const rows = await sql<
+    { name: string; hash: string; version: string }[]
+  >`select name, hash, version from drizzle.installed_functions`
+  return new Map(rows.map((row) => [row.name, row]))
+}
+
+/** Asked instead of tried: a statement that fails would take the transaction with it, which is what a pooler makes of our sessions. */
+export async function isThere(sql: Sql, table: string): Promise<boolean> {
+  const [row] = await sql<{ there: boolean }[]>`select to_regclass(${table}) is not null as there`
+  return row?.there === true
 }
 
 const hashOf = (text: string) => createHash('sha256').update(text).digest('hex')

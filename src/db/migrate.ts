@@ -8,12 +8,12 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
-import { type DatabaseAddress, type DatabaseLink, readDatabaseUrl } from '../database-url.ts'
+import { type DatabaseLink, readDatabaseUrl } from '../database-url.ts'
 import { ServiceError } from '../errors.ts'
-import { type Db, isPostgresError } from './client.ts'
+import type { Db } from './client.ts'
 import { type Connection, openConnection, type Sql } from './connection.ts'
 import { faultOf } from './fault.ts'
-import { functionsInstalled, functionsToInstall, installFunctions, type Release, readRelease } from './install.ts'
+import { functionsInstalled, functionsToInstall, installFunctions, isThere, type Release, readRelease } from './install.ts'
 
 export interface MigrateOptions {
   folder?: string
@@ -40,11 +40,7 @@ export async function migrate(
   const { folder = drizzleFolder, waitMs = 15_000, onWait = () => {} } = options
   const migrations = readMigrationFiles({ migrationsFolder: folder })
   const release = options.release ?? (await readRelease())
-  const connection = await connectPatiently(
-    readDatabaseUrl(typeof database === 'string' ? { url: database } : database),
-    waitMs,
-    onWait,
-  )
+  const connection = await connectPatiently(typeof database === 'string' ? { url: database } : database, waitMs, onWait)
   const { sql } = connection
   try {
     const findPending = async () => {
@@ -101,19 +97,16 @@ function refuseForeign(applied: ReadonlySet<number>, firstOfOurs = 0): void {
 
 /** Migrations are told apart by the time at which they were generated, as Drizzle does. */
 async function appliedAt(sql: Sql): Promise<Set<number>> {
-  try {
-    const rows = await sql<{ createdAt: number }[]>`select created_at from drizzle.__drizzle_migrations`
-    return new Set(rows.map(({ createdAt }) => createdAt))
-  } catch (error) {
-    if (isPostgresError(error) && error.code === '42P01') return new Set() // undefined_table: nothing has been migrated yet
-    throw error
-  }
+  if (!(await isThere(sql, 'drizzle.__drizzle_migrations'))) return new Set() // nothing has been migrated yet
+  const rows = await sql<{ createdAt: number }[]>`select created_at from drizzle.__drizzle_migrations`
+  return new Set(rows.map(({ createdAt }) => createdAt))
 }
 
-async function connectPatiently(address: DatabaseAddress, waitMs: number, onWait: (reason: string) => void): Promise<Connection> {
+async function connectPatiently(database: DatabaseLink, waitMs: number, onWait: (reason: string) => void): Promise<Connection> {
   const giveUpAtMs = performance.now() + waitMs
   const options = {
-    address,
+    address: readDatabaseUrl(database),
+    pooler: database.pooler,
     applicationName: 'tiktok-oauth-service migrate',
     synchronousCommit: 'on',
     statementTimeoutMs: 0,

@@ -6,6 +6,7 @@ import { ServiceError } from '../../src/errors.ts'
 import { emptyDatabase } from '../postgres.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startProxy, type TcpProxy } from '../rig/proxy.ts'
+import { startServerPair } from '../rig/server-pair.ts'
 
 interface World {
   db: Db
@@ -184,21 +185,24 @@ t.test('a statement whose answer is lost may have taken effect, and is not repea
 })
 
 t.test('a server that stopped taking writes is left for the one that does', async (t) => {
-  const { db, operator, events } = await world(t)
+  const pair = await startServerPair(t)
+  const proxy = await startProxy(t, pair.primaryUrl)
+  const events: DbEvent[] = []
+  const db = openDb({ url: proxy.url, onEvent: (event) => events.push(event) })
+  t.teardown(() => db.close())
   await db.run('create', (sql) => sql`create table counted (n int)`)
-  const [{ name }] = (await operator`select current_database() as name`) as unknown as [{ name: string }]
+  await pair.caughtUp()
   const insert = () => db.run('insert', (sql) => sql`insert into counted values (1)`)
 
-  await operator.unsafe(`alter database ${name} set default_transaction_read_only = on`)
-  await operator`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'guarded' and datname = ${name}`
+  proxy.pointAt(pair.standbyUrl)
+  proxy.killConnections()
   await eventually('the old connection is seen as dead', () => db.state.idleConnections === 0)
   t.equal(await insert().catch(code), 'storage_unavailable', 'read-only')
   t.match(events.at(-1), { kind: 'pool_replaced', name: 'insert', cause: { code: '25006' } })
 
-  await operator`set default_transaction_read_only = off`
-  await operator.unsafe(`alter database ${name} set default_transaction_read_only = off`)
+  proxy.pointAt(pair.primaryUrl)
   await t.resolves(insert(), 'the next connection leads to a server that writes')
-  t.match(await operator`select count(*)::int as n from counted`, [{ n: 1 }], 'no partial effect')
+  t.match(await db.run('count', (sql) => sql`select count(*) as n from counted`), [{ n: 1 }], 'no partial effect')
 })
 
 t.test('a server that is full is a moment to wait, not a broken pool', async (t) => {

@@ -1,10 +1,12 @@
 // The database goes away, is busy, loses connections or stops taking writes, in the moments where that could cost a token.
 import t from 'tap'
+import { migrate } from '../../src/db/migrate.ts'
 import { freshDatabase } from '../postgres.ts'
 import { eventually } from '../rig/eventually.ts'
 import { outage, underKilledConnections } from '../rig/faults.ts'
 import { violations } from '../rig/invariants.ts'
 import { publicUrl, returnUrl, startRig } from '../rig/rig.ts'
+import { startServerPair } from '../rig/server-pair.ts'
 import { startBrowser } from '../world.ts'
 
 t.test('answers that the database could not take', async (t) => {
@@ -140,22 +142,24 @@ t.test(
 t.test(
   'F27: a database that turned read-only is 503 without partial effect, and the one that writes again is found',
   async (t) => {
-    const rig = await startRig(t, (await freshDatabase(t)).url)
+    const pair = await startServerPair(t)
+    await migrate(pair.primaryUrl)
+    const rig = await startRig(t, pair.primaryUrl)
     const replica = await rig.start('replica')
     const [living, expired] = [await rig.seedOne(), await rig.seedOne({ secondsLeft: -60 })]
-    const [{ name = '' } = {}] = await rig.sql<{ name: string }[]>`select current_database() as name`
     t.equal((await rig.call(replica, 'GET', '/health/ready')).status, 200)
-    const failOver = async (readOnly: 'on' | 'off') => {
-      await rig.sql.unsafe(`alter database ${name} set default_transaction_read_only = ${readOnly}`)
-      await rig.sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and application_name = 'tiktok-oauth-service'`
+    await pair.caughtUp()
+    const failOver = (url: string) => {
+      rig.proxy.pointAt(url)
+      rig.proxy.killConnections()
     }
-    await failOver('on')
+    failOver(pair.standbyUrl)
     await eventually('it is noticed', async () => (await rig.read(replica, living.id)).status === 503)
     for (const { id } of [living, expired]) t.match(await rig.read(replica, id), { status: 503, code: 'storage_unavailable' })
     t.equal(rig.tiktok.stats.report().refreshes_processed, 0, 'no token was spent that could not be recorded')
     t.match(await rig.sql`select count(*)::int as n from token_reads`, [{ n: 0 }])
 
-    await failOver('off')
+    failOver(pair.primaryUrl)
     await eventually('it writes again', async () => (await rig.read(replica, expired.id)).status === 200)
     t.same(await violations(rig), [])
   },

@@ -40,7 +40,7 @@ async function oldWorld(
 
 /** What the command is handed: parts with these keys. */
 async function partsWith(t: Teardown, world: World, vaultKeys: string) {
-  const opened = await openParts({ ...world.config, vaultKeys }, { log: silent, databaseUrl: world.databaseUrl })
+  const opened = await openParts({ ...world.config, vaultKeys }, { log: silent, database: { url: world.databaseUrl } })
   t.teardown(() => opened.close())
   return opened.parts
 }

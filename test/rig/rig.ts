@@ -89,7 +89,6 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
   const sql = postgres(operatorDoor.url, {
     max: 4,
     onnotice: () => {},
-    connection: { default_transaction_read_only: false }, // whatever a test does to the service's connections
   })
   const db = openDb({ url: operatorDoor.url, applicationName: 'rig' })
   const vaultKeys = generateVaultKey()

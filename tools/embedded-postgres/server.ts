@@ -113,7 +113,7 @@ function ready(server: ChildProcess, log: (message: string) => void): Promise<st
       lastLines.push(line)
       if (lastLines.length > 10) lastLines.shift()
       if (/FATAL|PANIC|terminated by/.test(line)) log(`embedded PostgreSQL: ${line}`)
-      if (line.includes('database system is ready to accept connections')) resolve(undefined)
+      if (/database system is ready to accept (read-only )?connections/.test(line)) resolve(undefined)
     })
     server.once('close', () => resolve(lastLines.join('\n')))
   })
