@@ -107,10 +107,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
   const database = databaseLinks(config, embedded?.url)
-  if (config.migrate) await migrateFirst(database.direct, log)
+  await (config.migrate ? migrateFirst(database.direct, log) : requireMigrated(database.usual))
 
   const { parts, ...opened } = await openParts(config, { ...options, log, database: database.usual })
-  if (!config.migrate) await requireMigrated(parts.db)
   await announce(parts)
   await parts.keyring.check()
   if (parts.keyring.fits) {
@@ -231,8 +230,9 @@ async function migrateFirst(database: DatabaseLink, log: Log): Promise<void> {
   if (installed > 0) log.info('database functions were installed', { count: installed })
 }
 
-async function requireMigrated(db: Db): Promise<void> {
-  if (await migrationsApplied(db)) return
+async function requireMigrated(database: DatabaseLink): Promise<void> {
+  const db = openDb({ ...database, poolSize: 1 })
+  if (await migrationsApplied(db).finally(() => db.close())) return
   throw new ServiceError(
     'storage_unavailable',
     'The database is not up to date, and MIGRATE=off: run `npm run --silent cli -- migrate` first.',

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { ConfigError, loadConfig } from '../src/config.ts'
+import { ConfigError, databaseLinks, loadConfig } from '../src/config.ts'
 import { envExample, variables } from '../src/variables.ts'
 import { generateVaultKey } from '../src/vault/keyring.ts'
 import { freshDatabase } from './postgres.ts'
@@ -62,6 +62,11 @@ t.test('S23: a bad value is named, and never shown', (t) => {
     ],
     DATABASE_URL: [marker, `mysql://${marker}`, `http://${marker}`],
     DATABASE_TLS: [marker, 'require', 'on'],
+    DATABASE_POOLER: [marker, 'statement'],
+    DATABASE_DIRECT_URL: [marker, `mysql://${marker}`],
+    DATABASE_POOL_SIZE: [marker, '0', '-1', '1001', '1.5'],
+    MIGRATE: [marker, 'yes'],
+    PGPASSWORD: ['x'.repeat(1025)],
     TIKTOK_CLIENT_KEY: [`${marker}!`, 'a b', 'abc'],
     TIKTOK_CLIENT_SECRET: [
       'tiny',
@@ -135,6 +140,17 @@ t.test('what only fits together wrongly is named too', (t) => {
     /^DATABASE_URL has sslmode=require, with/,
   ])
   t.match(loadConfig({ ...elsewhere, DATABASE_TLS: 'off' }), { databaseAccess: { tls: 'off' } })
+  const pooled = { ...elsewhere, DATABASE_URL: 'postgres://u@localhost/x', DATABASE_POOLER: 'transaction' }
+  t.match(refused(pooled).problems, [/^DATABASE_DIRECT_URL is missing: with DATABASE_POOLER=transaction migrations need/])
+  t.match(loadConfig({ ...pooled, MIGRATE: 'off' }), { migrate: false, databasePoolSize: 10 })
+  t.match(refused({ ...pooled, DATABASE_DIRECT_URL: 'postgres://u@db/x?sslmode=prefer' }).problems, [
+    /^DATABASE_DIRECT_URL has sslmode/,
+  ])
+  t.match(refused({ ...enough, DATABASE_DIRECT_URL: 'postgres://localhost/x' }).problems, [/^DATABASE_DIRECT_URL is set and/])
+  t.match(databaseLinks(loadConfig({ ...pooled, DATABASE_DIRECT_URL: 'postgres://u@localhost:1/x', PGPASSWORD: 'p/w' })), {
+    usual: { url: 'postgres://u@localhost/x', pooler: 'transaction', password: 'p/w' },
+    direct: { url: 'postgres://u@localhost:1/x', pooler: undefined, password: 'p/w' },
+  })
   t.match(refused({ ...enough, VAULT_KEYS: generateVaultKey(), VAULT_KEYS_FILE: '/x' }).problems, [/^VAULT_KEYS_FILE /])
   t.match(refused({ ...enough, HOST: '0.0.0.0' }).problems, [/^PUBLIC_URL is missing/])
   t.match(refused({ ...enough, DEFAULT_TIER: 'gold' }).problems, [/^DEFAULT_TIER /])

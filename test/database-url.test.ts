@@ -42,6 +42,10 @@ t.test('who and what', async (t) => {
   t.strictSame(who('postgres://me@server:p@localhost/db'), ['me@server', 'p', 'db'], 'a user with an @, as one cloud has them')
   t.strictSame(who('postgres://u:p:q@localhost'), ['u', 'p:q', 'u'], 'the database is called after the user')
   t.strictSame(who('postgres://localhost?user=u&password=p%26q&dbname=db'), ['u', 'p&q', 'db'])
+  const otherwise = (url: string) => readDatabaseUrl({ url, password: 'p/w' }).password
+  t.equal(otherwise('postgres://u@localhost/db'), 'p/w')
+  t.equal(otherwise('postgres://u:@localhost/db'), 'p/w')
+  t.equal(otherwise('postgres://u:q@localhost/db'), 'q')
   t.ok(read('postgres://localhost').user, 'whoever the process runs as')
   t.match(read('postgres://u@localhost/db?application_name=mine&options=-c%20work_mem%3D64MB&keepalives=1&connect_timeout=3'), {
     applicationName: 'mine',

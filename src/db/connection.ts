@@ -94,14 +94,14 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
 
   // Not postgres.js's own `begin`, which can end the process when the connection dies in it.
   async function inTransaction<T>(sql: Sql, work: (sql: Sql) => PromiseLike<T>, statementTimeoutMs: number): Promise<T> {
-    const begun = sql.unsafe(ours.begin(statementTimeoutMs)).execute()
+    const begun = sql.unsafe(ours.begin(statementTimeoutMs)).catch(ofStandby)
+    begun.catch(ignore) // work that throws before it has asked for anything leaves this promise to nobody
     try {
       const [, result] = await Promise.all([begun, work(sql)])
       const { command } = await sql.unsafe('commit')
       if (command !== 'COMMIT') throw new Error('a failed statement went unnoticed, so nothing of its transaction counts')
       return result
     } catch (error) {
-      begun.catch(ignore)
       if (isPostgresError(error)) await sql.unsafe('rollback')
       throw error
     }
@@ -129,9 +129,16 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
   }
 }
 
+const notPrimary = () => Object.assign(new Error('the server is a standby'), { code: 'NOT_A_PRIMARY' })
+
+/** A standby calls a transaction that may write a feature that it does not support. */
+function ofStandby(error: unknown): never {
+  throw isPostgresError(error) && error.code === '0A000' ? notPrimary() : error
+}
+
 /** @throws Error about a server that will not do */
 function judge({ standby, encoding }: Server, { writable }: DatabaseAddress): void {
-  if (writable && standby) throw Object.assign(new Error('the server is a standby'), { code: 'NOT_A_PRIMARY' })
+  if (writable && standby) throw notPrimary()
   if (encoding !== 'UTF8') throw Object.assign(new Error('the database is not UTF8'), { code: 'NOT_UTF8' })
 }
 

@@ -1,6 +1,6 @@
 // What a session is told about itself, whatever its database or role have been told (ALTER DATABASE … SET, ALTER ROLE … SET): all that would
 // change the meaning of our statements, or of the text that comes back.
-import type { Sql } from './connection.ts'
+import type { Sql } from 'postgres'
 
 /** What stands between us and PostgreSQL, in PgBouncer's words. */
 export type Pooler = 'session' | 'transaction' | undefined
@@ -54,7 +54,8 @@ export function session(pooler: Pooler, { applicationName, synchronousCommit, st
   return {
     startParameters: pooler === undefined ? { ...first, ...settings(statementTimeoutMs) } : first,
     setUp: pooler === 'session' ? assignments('set', settings(statementTimeoutMs)) : '',
-    begin: (timeoutMs) => `begin; ${assignments('set local', { ...settings(timeoutMs) })}`,
+    begin: (timeoutMs) =>
+      `begin isolation level read committed, read write, not deferrable; ${assignments('set local', settings(timeoutMs))}`,
   }
 }
 
