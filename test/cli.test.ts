@@ -27,11 +27,11 @@ t.test('a database that cannot be used is told in words that say what to do, and
   for (const [address, sentence] of [
     [
       changed((to) => Object.assign(to, { port: '1', password: 'pa55word' })),
-      /Nothing listens at the host and port of DATABASE_URL/,
+      /Nothing listens at 127.0.0.1:1, which DATABASE_URL names/,
     ],
     [
       changed((to) => Object.assign(to, { password: 'pa55word' })),
-      /refuses the user or the password of DATABASE_URL: correct them/,
+      /refuses the password of DATABASE_URL, or wants one and there is none: correct it/,
     ],
     [changed((to) => Object.assign(to, { pathname: '/no-such-database' })), /no database of the name in DATABASE_URL: create it/],
     ['postgres://u:pa55word@no-such-host.invalid/x', /host of DATABASE_URL is not known/],
