@@ -73,7 +73,7 @@ export function troublesOf(row: TroubleRow): Trouble[] {
     troubles.push({ code: 'refresh_token_rejected', mended_by: 'time' }) // within the grace time: not believed yet
   else if ((row.failures ?? 0) > 0)
     troubles.push(operatorTroubles[row.failureCode ?? ''] ?? { code: 'tiktok_unavailable', mended_by: 'time' })
-  else if (row.dry && !row.clientRefused) troubles.push({ code: 'tiktok_unavailable', mended_by: 'time' })
+  else if ((row.dry || row.refused) && !row.clientRefused) troubles.push({ code: 'tiktok_unavailable', mended_by: 'time' })
   return troubles.filter(({ code }, index) => troubles.findIndex((other) => other.code === code) === index)
 }
 

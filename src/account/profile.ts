@@ -2,6 +2,7 @@
 // account connected and the profile as it was.
 import type { Db } from '../db/client.ts'
 import { awaitPicture, pauseProfiles, postponeProfile, saveAvatar, saveProfile } from '../db/profiles.ts'
+import { refuseAccessToken } from '../db/token-sets.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
 import { scopeOfField } from '../tiktok/user-info.ts'
@@ -29,6 +30,8 @@ const throttledSeconds = 60
 export interface Holder {
   accountId: string
   openId: string
+  /** of the access token; null: not known any more */
+  generation: number | null
   accessToken: string
   scopes: readonly string[]
 }
@@ -65,6 +68,7 @@ export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<P
       break
     case 'token_invalid':
       // This leads to a refresh, which tells more. A day, so that a wrong answer of TikTok's costs one refresh a day.
+      if (holder.generation !== null) await refuseAccessToken(db, accountId, holder.generation, 'service')
       return later(answer.kind, 'token_invalid', nextInSeconds)
     case 'refused':
       return later(answer.error, 'refused', nextInSeconds)

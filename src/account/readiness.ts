@@ -91,13 +91,15 @@ function tokenBlockers(outlook: Outlook): Blocker[] {
 /** What would stop a vend that has to refresh first, because the present token has expired by then. */
 function refreshBlockers(outlook: Outlook): Blocker[] {
   const { at, accessExpiresAt, nextRefreshAt } = outlook
-  if (accessExpiresAt === null || accessExpiresAt > at) return []
+  if (accessExpiresAt === null || (accessExpiresAt > at && !outlook.refused)) return []
   const retryAt = nextRefreshAt !== null && nextRefreshAt > at ? nextRefreshAt.toISOString() : null
   // TikTok may be back when it is asked next; the other troubles do not end by waiting alone.
   const lasting = troublesOf(outlook).filter(({ code }) => code !== away.code)
   if (lasting.length > 0)
     return lasting.map((trouble) => ({ ...trouble, retry_at: trouble.mended_by === 'time' ? retryAt : null }))
-  return retryAt === null ? [] : [{ ...away, retry_at: retryAt }]
+  if (retryAt !== null) return [{ ...away, retry_at: retryAt }]
+  // A refused token blocks until a refresh has brought another, which whoever reads the token sets off.
+  return outlook.refused && outlook.isNow ? [{ ...away, retry_at: at.toISOString() }] : []
 }
 
 function quotaBlockers({ remaining, allFreeAt, closedBy }: Outlook, count: number): Blocker[] {
@@ -108,7 +110,7 @@ function quotaBlockers({ remaining, allFreeAt, closedBy }: Outlook, count: numbe
 }
 
 /** When the refresh token expires. After an unknown outcome, when the access token does, which is still handed out (F01). */
-function tokenEnd({ status, statusReason, accessExpiresAt, refreshExpiresAt }: Outlook): Date | null {
+function tokenEnd({ status, statusReason, refused, accessExpiresAt, refreshExpiresAt }: Outlook): Date | null {
   if (status === 'active') return refreshExpiresAt
-  return statusReason === 'refresh_outcome_unknown' ? accessExpiresAt : null
+  return statusReason === 'refresh_outcome_unknown' && !refused ? accessExpiresAt : null
 }

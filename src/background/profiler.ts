@@ -31,7 +31,7 @@ async function lookAt(deps: ProfilerDeps, due: DueProfile): Promise<void> {
   const { accountId, openId, scopes, generation } = due
   try {
     const accessToken = deps.vault.open({ purpose: 'access_token', subject: accountId, generation }, due.sealedAccessToken)
-    const outcome = await fetchProfile(deps, { accountId, openId, accessToken, scopes })
+    const outcome = await fetchProfile(deps, { accountId, openId, generation, accessToken, scopes })
     // The grant may have been taken back without a notice. A refresh finds out now, not when an upload fails.
     if (outcome === 'token_invalid') await deps.refresher.refresh(accountId, generation)
   } catch (error) {

@@ -66,14 +66,16 @@ export async function connectGrant(
 
   if (requiredScopes.some((scope) => !answer.scopes.includes(scope))) return refuse('scope_not_granted')
   const missingScopes = askedScopes.filter((scope) => !answer.scopes.includes(scope))
-  const { outcome, accountId } = await recording.untilSaved(about, () => place(deps, session, answer, missingScopes, actor))
+  const { outcome, accountId, generation } = await recording.untilSaved(about, () =>
+    place(deps, session, answer, missingScopes, actor),
+  )
   if (outcome === 'connected') {
     if (accountId === null) throw new Error('What was connected has an account')
     log.info('account connected', { accountId, ownerId: session.ownerId, sessionId: session.id })
     await recording.untilSaved(about, () => writeConnected(deps, answer, accountId))
     // After the token is safe, and never in its way: a profile that fails, hangs or is rubbish costs a picture.
     const { openId, accessToken, scopes } = answer
-    const profile = fetchProfile(deps, { accountId, openId, accessToken, scopes })
+    const profile = fetchProfile(deps, { accountId, openId, generation, accessToken, scopes })
     await within(
       profile.catch((error) => log.warn('profile was not fetched', { accountId, error })),
       deps.timings.profilePatienceMs,
@@ -108,7 +110,7 @@ async function place(
   answer: AnsweredExchange,
   missingScopes: string[],
   actor: string,
-): Promise<{ outcome: PlaceOutcome; accountId: string | null }> {
+): Promise<{ outcome: PlaceOutcome; accountId: string | null; generation: number | null }> {
   const { db, vault } = deps
   const { accountType, ageConfirmedAt, attestationVersion } = session
   if (accountType === null || ageConfirmedAt === null || attestationVersion === null)
@@ -116,14 +118,14 @@ async function place(
   // An earlier try was recorded and its answer lost. What became of the account since then stands: these tokens may be spent by
   // now.
   const now = await findSession(db, session.id)
-  if (now?.status === 'completed') return { outcome: 'connected', accountId: now.accountId }
+  if (now?.status === 'completed') return { outcome: 'connected', accountId: now.accountId, generation: null }
   // The same id on every try: a repeat after a lost answer recognises the account it made.
   const newAccountId = `acc_${answer.attemptId.slice('att_'.length)}`
   for (let tries = 0; tries < 10; tries++) {
     const present = await findByOpenId(db, answer.openId)
     // An account that is there needs no place, whatever the tier and whether or not anybody can tell it.
     const limit = present ? 0 : await limitOf(deps, session.ownerId)
-    if (limit === undefined) return { outcome: 'limit_unknown', accountId: null }
+    if (limit === undefined) return { outcome: 'limit_unknown', accountId: null, generation: null }
     const spot = { subject: present?.id ?? newAccountId, generation: (present?.generation ?? 0) + 1 }
     const answered = await connectAccount(db, {
       ownerId: session.ownerId,
@@ -148,7 +150,7 @@ async function place(
       sessionId: session.id,
       actor,
     })
-    if (answered.outcome !== 'moved') return { outcome: answered.outcome, accountId: answered.accountId }
+    if (answered.outcome !== 'moved') return { ...answered, outcome: answered.outcome, generation: spot.generation }
   }
   throw new ServiceError('storage_unavailable', 'The account is being changed over and over; try again.')
 }

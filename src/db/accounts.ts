@@ -4,7 +4,7 @@ import type { Db } from './client.ts'
 import type { AccountStatus, StatusReason } from './codes.ts'
 import { type ProfileFields, profileColumns } from './profiles.ts'
 import type { accounts, OuterRow, Row, timeline, tokenSets } from './schema.ts'
-import type { SealedTokenSet } from './token-sets.ts'
+import { refusedColumn, type SealedTokenSet } from './token-sets.ts'
 import { snakeCased } from './wire-types.ts'
 
 export type AccountRow = TroubleRow &
@@ -28,11 +28,13 @@ export interface TroubleRow {
   rejected: boolean
   /** the access token is over, and no refresh is tried yet: nothing can be handed out */
   dry: boolean
+  /** TikTok did not take the present access token: a new one has to come first */
+  refused: boolean
 }
 
 /** of the account `a` and its token set `t` */
 export const troubleColumns = `t.failures, t.rejected_at is not null as rejected,
-  coalesce(t.access_expires_at <= now() and greatest(t.next_attempt_at, (select g.open_until from circuit_breakers g where g.name = 'token' and g.failures > 0)) > now(), false) as dry,
+  coalesce(t.access_expires_at <= now() and greatest(t.next_attempt_at, (select g.open_until from circuit_breakers g where g.name = 'token' and g.failures > 0)) > now(), false) as dry, ${refusedColumn} as refused,
   case when t.failures > 0 then (select j.code from timeline j where j.account_id = a.id and j.kind in ('refresh_failed', 'refresh_ambiguous')
     and j.at > now() - interval '7 days' order by j.at desc limit 1) end as failure_code,
   exists (select 1 from circuit_breakers g where g.name = 'token' and g.failures > 0 and g.reason = 'client_refused') as client_refused`

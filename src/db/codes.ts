@@ -49,6 +49,7 @@ export const timelineKinds = {
   reconnect_started: 'the owner began to connect it again on the hosted page',
   label_changed: 'its label was changed',
   refreshed: 'a new token set was stored; code `scopes_changed` or `required_scope_removed` when the scopes differ',
+  access_token_refused: 'TikTok did not take the access token of this generation, which is not handed out again',
   refresh_failed: 'nothing was spent, and it will be tried again; the code says why',
   refresh_ambiguous: "TikTok's answer did not arrive or could not be understood; the code says why",
   refresh_abandoned: 'the replica that was refreshing it went silent; code `lease_ran_out`',

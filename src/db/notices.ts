@@ -2,6 +2,7 @@
 // kept is the body as it was signed, until nobody needs it any more.
 import type { Db } from './client.ts'
 import type { accounts, notices, Row, tokenSets } from './schema.ts'
+import { refusedColumn } from './token-sets.ts'
 
 export type NewNotice = Row<typeof notices, 'bodyHash' | 'event' | 'openId' | 'saidAt'> & { body: Buffer }
 
@@ -54,7 +55,7 @@ export async function findPresentGrant(db: Db, openId: string): Promise<PresentG
     'find_present_grant',
     (sql) => sql<PresentGrant[]>`
       select a.id as account_id, t.generation, a.authorized_at, a.authorized_at = a.connected_at as is_first,
-        t.access_expires_at <= now() as access_expired, t.sealed_access_token, a.scopes
+        t.access_expires_at <= now() or ${sql.unsafe(refusedColumn)} as access_expired, t.sealed_access_token, a.scopes
       from accounts a join token_sets t on t.account_id = a.id
       where a.open_id = ${openId} and a.status <> 'disconnected'`,
   )

@@ -1,6 +1,7 @@
 // The statements of what is known of a person: name, counts, badge, picture. They never write a token.
 import type { Db } from './client.ts'
 import type { accounts, profiles, Row, tokenSets } from './schema.ts'
+import { refusedColumn } from './token-sets.ts'
 import { columnName, snakeCased } from './wire-types.ts'
 
 /** What TikTok tells in words and numbers. The compiler asks for a new column of `profiles` to be listed here. */
@@ -131,7 +132,7 @@ export async function claimDueProfiles(
           and not exists (select 1 from circuit_breakers where name = 'user_info' and open_until > now())
         order by profile_due_at limit ${limit} for update skip locked
       ), standing as (
-        select d.id, t.*, t.access_expires_at > now() + interval '1 minute' as live from due d join token_sets t on t.account_id = d.id
+        select d.id, t.*, t.access_expires_at > now() + interval '1 minute' and not ${sql.unsafe(refusedColumn)} as live from due d join token_sets t on t.account_id = d.id
       ), claimed as (
         update accounts a set profile_due_at = greatest(now() + interval '10 minutes', case when not s.live then s.due_at + interval '1 minute' end)
         from standing s where a.id = s.id

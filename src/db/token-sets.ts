@@ -4,6 +4,11 @@ import type { Db, StatementOptions } from './client.ts'
 import type { accounts, OuterRow, Row, tokenReads, tokenSets } from './schema.ts'
 import { snakeCased } from './wire-types.ts'
 
+/** Whether TikTok did not take the present access token, by the caller's word or our own eyes; of the token set `t`. */
+export const refusedColumn = `coalesce(t.refused_generation = t.generation, false)`
+/** A refused token has no time left, whatever its expiry says: no way leads to handing it out again. */
+const secondsLeft = `case when ${refusedColumn} then 0 else coalesce(extract(epoch from t.access_expires_at - now()), 0) end::float8 as seconds_left`
+
 /** What a vend found. `audited` is true when the audit row was written in the same statement: no row, no token (S27). */
 export type Vended = Row<typeof accounts, 'status' | 'statusReason' | 'openId' | 'scopes'> &
   OuterRow<typeof tokenSets, 'generation' | 'sealedAccessToken' | 'accessExpiresAt'> & { secondsLeft: number; audited: boolean }
@@ -39,7 +44,7 @@ export async function vendTokenSets(db: Db, reads: VendRead[], options: Statemen
           with ordinality as w (account_id, min_ttl, key_id, request_id, degraded, place)
       ), found as (
         select w.place, w.key_id, w.request_id, w.degraded::bool, a.id, a.status, a.status_reason, a.open_id, a.scopes, t.generation, t.sealed_access_token,
-          t.access_expires_at, t.last_read_at, coalesce(extract(epoch from t.access_expires_at - now()), 0)::float8 as seconds_left,
+          t.access_expires_at, t.last_read_at, ${sql.unsafe(secondsLeft)},
           least(w.min_ttl::float8, t.lifetime_seconds / 2.0)::float8 as needed_seconds,
           set_config('synchronous_commit', 'off', true) as asynchronous
         from wanted w join accounts a on a.id = w.account_id left join token_sets t on t.account_id = a.id
@@ -78,11 +83,28 @@ export async function peekTokenSet(db: Db, accountId: string): Promise<Vended | 
     'peek_token_set',
     (sql) => sql<Vended[]>`
       select a.status, a.status_reason, a.open_id, a.scopes, t.generation, null as sealed_access_token,
-        t.access_expires_at, coalesce(extract(epoch from t.access_expires_at - now()), 0)::float8 as seconds_left,
-        false as audited
+        t.access_expires_at, ${sql.unsafe(secondsLeft)}, false as audited
       from accounts a left join token_sets t on t.account_id = a.id where a.id = ${accountId}`,
   )
   return rows[0]
+}
+
+/**
+ * TikTok did not take this access token: it is not handed out again. The next generation is another token and starts clean.
+ *
+ * @param actor whose word it is: a key, or `service` when TikTok said so to us
+ */
+export async function refuseAccessToken(db: Db, accountId: string, generation: number, actor: string): Promise<void> {
+  await db.run(
+    'refuse_access_token',
+    (sql) => sql`
+      with refused as (
+        update token_sets set refused_generation = generation
+        where account_id = ${accountId} and generation = ${generation} and refused_generation is distinct from generation
+        returning account_id, generation
+      )
+      insert into timeline (account_id, kind, generation, actor) select account_id, 'access_token_refused', generation, ${actor} from refused`,
+  )
 }
 
 /** A new token set, sealed for the generation after the one spent. */

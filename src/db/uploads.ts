@@ -37,7 +37,14 @@ export interface Actor {
 }
 
 export type NoAccount = 'account_not_found' | 'account_disconnected'
-export type ReserveOutcome = NoAccount | 'reserved' | 'repeated' | 'key_reused' | 'exhausted' | 'reauthorization_required'
+export type ReserveOutcome =
+  | NoAccount
+  | 'reserved'
+  | 'repeated'
+  | 'key_reused'
+  | 'exhausted'
+  | 'reauthorization_required'
+  | 'token_refused'
 export type CommitOutcome = NoAccount | 'committed' | 'repeated' | 'released' | 'publish_id_differs' | 'upload_not_found'
 export type ReleaseOutcome = NoAccount | 'released' | 'repeated' | 'committed' | 'upload_not_found'
 
@@ -189,6 +196,7 @@ export type Outlook = QuotaRow &
     nextRefreshAt: Date | null
     /** the moment asked about, or now if that is later */
     at: Date
+    isNow: boolean
     /** when as many slots as were asked for are free; null: never. `freeAt` is about one */
     allFreeAt: Date | null
   }
@@ -203,7 +211,7 @@ export async function findOutlook(
     (sql) => sql<Outlook[]>`
       select a.status, a.status_reason, a.scopes, t.access_expires_at, t.refresh_expires_at,
         greatest(t.next_attempt_at, (select open_until from circuit_breakers where name = 'token' and failures > 0)) as next_refresh_at,
-        ${sql.unsafe(troubleColumns)}, moment.at, ${sql.unsafe(quota)}, wanted.free_at as all_free_at
+        ${sql.unsafe(troubleColumns)}, moment.at, moment.at <= now() as is_now, ${sql.unsafe(quota)}, wanted.free_at as all_free_at
       from accounts a cross join (select greatest(${look.at}::timestamptz, now()) as at) moment
         cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, 1) q
         cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, ${look.count}) wanted

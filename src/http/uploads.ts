@@ -113,6 +113,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
               'idempotency_key_required',
               'idempotency_key_reused',
               'reauthorization_required',
+              'tiktok_unavailable',
               'upload_quota_exhausted',
             ],
             { body: true },

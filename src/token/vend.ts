@@ -2,7 +2,7 @@
 // when neither is to be had.
 import { z } from 'zod'
 import type { Db } from '../db/client.ts'
-import { peekTokenSet, type Vended, vendTokenSet } from '../db/token-sets.ts'
+import { peekTokenSet, refuseAccessToken, type Vended, vendTokenSet } from '../db/token-sets.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import type { Metrics } from '../telemetry.ts'
@@ -77,7 +77,7 @@ export async function vend(deps: VendDeps, accountId: string, minTtlSeconds: num
 
 /**
  * "TikTok refused this one": refreshes only if that generation is still the current one, so that a hundred callers with the same
- * 401 cause one refresh. The refused token is not handed out again.
+ * 401 cause one refresh. The refusal is remembered, so that nobody is handed that token again, whatever becomes of the refresh.
  *
  * @throws ServiceError as `vend`
  */
@@ -97,6 +97,7 @@ export async function replaceRejected(
       'That generation was never handed out; send the generation that came with the refused token.',
     )
   }
+  await refuseAccessToken(deps.db, accountId, rejectedGeneration, reader.keyId)
   // The first may be the landing of the very refresh that brought the refused token.
   let outcome: RefreshOutcome | undefined
   for (let tries = 0; tries < 2; tries++) {

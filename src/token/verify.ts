@@ -31,14 +31,15 @@ export async function verify(deps: VerifyDeps, accountId: string): Promise<void>
     const grant = await findGrant(db, accountId)
     if (!grant) throw new ServiceError('account_disconnected', 'This account was disconnected; there is nothing to verify.')
 
-    const live = grant.accessExpiresAt > account.readAt
+    const live = grant.accessExpiresAt > account.readAt && !account.refused
     if (live) {
       const accessToken = vault.open(
         { purpose: 'access_token', subject: accountId, generation: grant.generation },
         grant.sealedAccessToken,
       )
       const { openId, scopes } = account
-      const asked = openId !== null && fetchProfile(deps, { accountId, openId, accessToken, scopes })
+      const holder = { accountId, generation: grant.generation, accessToken, scopes }
+      const asked = openId !== null && fetchProfile(deps, { ...holder, openId })
       const outcome = asked ? await within(asked, timings.verifyPatienceMs) : 'not_granted'
       // `refused`: TikTok took the token, and not the question.
       if (outcome === 'fetched' || outcome === 'refused') return

@@ -90,6 +90,7 @@ export interface UploadDeps {
  * @throws ServiceError upload_quota_exhausted with `next_slot_at`: every slot is taken, or TikTok has closed the account for uploads
  * @throws ServiceError idempotency_key_reused: the key made another reservation
  * @throws ServiceError account_not_found | account_disconnected | reauthorization_required
+ * @throws ServiceError tiktok_unavailable: TikTok refused the present token, and there is no other yet
  */
 export async function reserve(
   { db, config }: Omit<UploadDeps, 'log'>,
@@ -114,6 +115,12 @@ export async function reserve(
       throw new ServiceError(
         'reauthorization_required',
         'Send the person through a connect session with reconnect_account_id, then reserve again.',
+      )
+    case 'token_refused':
+      throw new ServiceError(
+        'tiktok_unavailable',
+        'TikTok refused the present token. Read a token, which refreshes it, then reserve again.',
+        { retryAfterSeconds: 2 },
       )
     default:
       throw noAccount(decided.outcome)

@@ -1,5 +1,5 @@
 -- Takes an upload slot. outcome: reserved | repeated (the same key and request: the reservation it made) | key_reused | exhausted |
--- account_not_found | account_disconnected | reauthorization_required
+-- account_not_found | account_disconnected | reauthorization_required | token_refused
 --
 -- Why twenty in any 24 hours hold. Every upload has a hold: from its reservation to its expiry or, once committed, to 24 hours after
 -- the commit. TikTok saw the video somewhere between the two, so the hold covers the 24 hours after that moment, whenever it was.
@@ -32,8 +32,9 @@ DECLARE
 	usable boolean;
 	expires timestamptz;
 BEGIN
-	SELECT a.owner_id, a.status, a.status_reason, tiktok_user_of(a.open_id) AS tiktok_user, pg_advisory_xact_lock(7214002, hashtext(a.open_id))
-	INTO person FROM accounts a WHERE a.id = p_account;
+	SELECT a.owner_id, a.status, a.status_reason, tiktok_user_of(a.open_id) AS tiktok_user, pg_advisory_xact_lock(7214002, hashtext(a.open_id)),
+		t.access_expires_at, coalesce(t.refused_generation = t.generation, false) AS refused
+	INTO person FROM accounts a LEFT JOIN token_sets t ON t.account_id = a.id WHERE a.id = p_account;
 	decided.judged_at := clock_timestamp();
 	IF person.tiktok_user IS NULL THEN
 		decided.outcome := CASE WHEN person.status IS NULL THEN 'account_not_found' ELSE 'account_disconnected' END;
@@ -46,12 +47,13 @@ BEGIN
 	usable := person.status = 'active';
 	IF person.status_reason = 'refresh_outcome_unknown' THEN
 		-- The present token is still handed out, so it may still be used (F01).
-		SELECT t.access_expires_at > decided.judged_at INTO usable FROM token_sets t WHERE t.account_id = p_account;
+		usable := person.access_expires_at > decided.judged_at AND NOT person.refused;
 	END IF;
 	decided.outcome := CASE
 		WHEN (seen.earlier).ttl_seconds = p_ttl_seconds THEN 'repeated'
 		WHEN (seen.earlier).id IS NOT NULL THEN 'key_reused'
 		WHEN usable IS NOT TRUE THEN 'reauthorization_required'
+		WHEN person.refused THEN 'token_refused'
 		WHEN seen.held >= p_limit OR (seen.gate).closed_until > decided.judged_at THEN 'exhausted'
 		ELSE 'reserved'
 	END;
