@@ -95,7 +95,8 @@ export async function receiveAuthorization(deps: ReceiveAuthorizationDeps, respo
     )
   const { bindingSecret } = response
   if (bindingSecret === null || !state.browserFits) throw otherBrowser(deps, session, state)
-  if (!state.consumed && !state.used)
+  // Neither consumed nor used nor expired: an equal request had the row locked, and this one saw it as it was before.
+  if (!state.consumed && !state.used && state.expired)
     throw new ServiceError('state_expired', 'That took more than ten minutes. Start again from where you came from.', {
       back: wayBack(session),
     })
