@@ -2,6 +2,20 @@
 // timeline and the event.
 import type { Claim } from './claims.ts'
 import type { Db } from './client.ts'
+import type { StatusReason } from './codes.ts'
+
+/** What is said, in three places, of accounts that need their person now; from `settled`, the token sets that gave it up. */
+const markAndTell = `marked as (
+        update accounts a set status = 'reauthorization_required', status_reason = s.reason, status_changed_at = now()
+        from settled s where a.id = s.account_id and a.status = 'active' returning a.id, a.owner_id, s.reason, s.generation, s.given_up_by
+      ), journal as (
+        insert into timeline (account_id, kind, generation, attempt_id, code, actor)
+        select id, 'reauthorization_required', generation, given_up_by, reason, 'service' from marked
+      ), announced as (
+        insert into events (type, account_id, data)
+        select 'account.reauthorization_required', id, jsonb_build_object('account_id', id, 'owner_id', owner_id, 'reason', reason) from marked
+      )
+      select id as account_id, reason from marked`
 
 /**
  * TikTok answered invalid_grant. Not believed yet: a paused sibling may still write, so grace runs first (S45).
@@ -31,20 +45,12 @@ export async function recordExpiry(db: Db, claim: Claim): Promise<void> {
   await db.run(
     'record_expiry',
     (sql) => sql`
-      with ended as (
+      with settled as (
         update token_sets set attempt_id = null, lease_until = null, unsettled_attempts = greatest(0, unsettled_attempts - 1), due_at = null,
           rejected_at = now(), next_attempt_at = 'infinity'
         where account_id = ${claim.accountId} and generation = ${claim.generation} and attempt_id = ${claim.attemptId}
-        returning account_id, generation
-      ), marked as (
-        update accounts a set status = 'reauthorization_required', status_reason = 'refresh_token_expired', status_changed_at = now()
-        from ended e where a.id = e.account_id and a.status = 'active' returning a.id, a.owner_id, e.generation
-      ), journal as (
-        insert into timeline (account_id, kind, generation, attempt_id, code, actor)
-        select id, 'reauthorization_required', generation, ${claim.attemptId}, 'refresh_token_expired', 'service' from marked
-      )
-      insert into events (type, account_id, data)
-      select 'account.reauthorization_required', id, jsonb_build_object('account_id', id, 'owner_id', owner_id, 'reason', 'refresh_token_expired') from marked`,
+        returning account_id, generation, 'refresh_token_expired' as reason, ${claim.attemptId}::text as given_up_by
+      ), ${sql.unsafe(markAndTell)}`,
   )
 }
 
@@ -58,29 +64,19 @@ export async function settleRejections(
   db: Db,
   accountId: string | null,
   limit: number,
-): Promise<{ accountId: string; reason: string }[]> {
+): Promise<{ accountId: string; reason: StatusReason }[]> {
   return db.run(
     'settle_rejections',
-    (sql) => sql<{ accountId: string; reason: string }[]>`
+    (sql) => sql<{ accountId: string; reason: StatusReason }[]>`
       with due as (
         select account_id from token_sets
         where rejected_at is not null and due_at <= now() and (${accountId}::text is null or account_id = ${accountId})
         order by due_at limit ${limit} for update skip locked
       ), settled as (
         update token_sets t set due_at = null, next_attempt_at = 'infinity' from due d where t.account_id = d.account_id
-        returning t.account_id, t.generation,
+        returning t.account_id, t.generation, null::text as given_up_by,
           -- More than one attempt: an earlier one may have been processed and its answer lost, so it is not TikTok or the person who ended the grant.
           case when t.unsettled_attempts > 1 then 'refresh_outcome_unknown' else 'refresh_token_rejected' end as reason
-      ), marked as (
-        update accounts a set status = 'reauthorization_required', status_reason = s.reason, status_changed_at = now()
-        from settled s where a.id = s.account_id and a.status = 'active' returning a.id, a.owner_id, s.reason, s.generation
-      ), journal as (
-        insert into timeline (account_id, kind, generation, code, actor)
-        select id, 'reauthorization_required', generation, reason, 'service' from marked
-      ), announced as (
-        insert into events (type, account_id, data)
-        select 'account.reauthorization_required', id, jsonb_build_object('account_id', id, 'owner_id', owner_id, 'reason', reason) from marked
-      )
-      select id as account_id, reason from marked`,
+      ), ${sql.unsafe(markAndTell)}`,
   )
 }
