@@ -172,13 +172,23 @@ export async function openParts(
   })
   const vault = createVault(await openKeyring(config, log))
   const replicaId = newId('rep')
+  let copyTroubleToldAtMs = Number.NEGATIVE_INFINITY
+  /** A second place that is away is no outage; it is told of once a minute. */
+  const copyTrouble = (error: unknown) => {
+    metrics.journalCopyFailures.inc()
+    if (performance.now() - copyTroubleToldAtMs < 60_000) return
+    copyTroubleToldAtMs = performance.now()
+    log.warn('second place of the journal cannot be written to: see JOURNAL_COPY_DIR', { error })
+  }
   const journal = await openJournal({
     dir: config.journal.dir,
     spillDirs: config.journal.spillDirs,
+    copyDir: config.journal.copyDir,
     id: replicaId,
     databaseId: await readDatabaseId(db),
     vault,
     onTrouble: ({ doing, about, error }) => {
+      if (doing === 'copy') return copyTrouble(error)
       if (doing === 'write') metrics.journalFailures.inc()
       log.error('journal trouble', { event: doing, name: about, error })
     },

@@ -32,6 +32,7 @@ const emptyJournal: Journal = {
   journals: async () => [],
   keyIds: async () => [],
   keepHouse: async () => {},
+  copyLagSeconds: null,
   measure: async () => ({ bytes: 0, segments: 0, oldestAtMs: null }),
   close: async () => {},
 }

@@ -76,6 +76,8 @@ export function startBackground(deps: BackgroundDeps): Background {
       'measures',
       then(5000, async () => {
         await measureRefreshing(deps)
+        deps.metrics.journalBytes.set((await deps.journal.measure()).bytes)
+        deps.metrics.journalCopyLag.set(deps.journal.copyLagSeconds ?? 0)
         await measureDeliveries(deps, dispatchers)
       }),
     ),

@@ -2,6 +2,8 @@
 // enough to bring a restored database up to date. Written to by this process, read from all that share the directory.
 import { readdir } from 'node:fs/promises'
 import type { Vault } from '../vault/vault.ts'
+import { within } from '../waiting.ts'
+import { startCopy } from './copy.ts'
 import { beat, endBeat, type JournalOnDisk, listJournals, makeJournalDir } from './disk.ts'
 import { encodeFrame, encodeHeader, encodeSequences } from './frames.ts'
 import { KnownGenerations } from './known.ts'
@@ -23,7 +25,7 @@ export interface RecordedToken {
 }
 
 export interface JournalTrouble {
-  readonly doing: 'write' | 'keep'
+  readonly doing: 'write' | 'keep' | 'copy'
   readonly about: string
   readonly error: unknown
 }
@@ -64,13 +66,19 @@ export interface Journal {
    * @throws the file system's error when the directory cannot be read: that is not an empty list
    */
   pending(): Promise<Pending>
-  /** @throws the file system's error */
+  /**
+   * All that can be read: those of the directory, and of the second place those that nobody writes to.
+   *
+   * @throws the file system's error
+   */
   journals(): Promise<JournalOnDisk[]>
   /** The vault keys that segments are sealed with; none while the disk is away. */
   keyIds(): Promise<string[]>
   /** Keeps what is settled, seals anew what is under an old key, and drops what is older than so long. */
   keepHouse(keptHours: number): Promise<void>
   measure(): Promise<{ bytes: number; segments: number; oldestAtMs: number | null }>
+  /** how far the second place is behind; null without one */
+  readonly copyLagSeconds: number | null
   close(): Promise<void>
 }
 
@@ -81,6 +89,8 @@ export interface JournalOptions {
   vault: Vault
   /** to be logged and counted */
   onTrouble: (trouble: JournalTrouble) => void
+  /** a second place for it */
+  copyDir?: string | undefined
   /** bytes have reached the disk */
   onWritten?: () => void
   /** how long a refresh waits for the disk */
@@ -93,6 +103,7 @@ export interface JournalOptions {
 
 const beatMs = 5_000
 const latelyAtMost = 50
+const copyPatienceMs = 5_000
 /** Recorded entries are told of together. A crash before that costs a replay that changes nothing. */
 const tellMs = 250
 const tellAtMost = 1_000
@@ -100,7 +111,7 @@ const tellAtMost = 1_000
 /** @throws the file system's error when the directory can be neither made nor read: a setting to correct, at start */
 export async function openJournal(options: JournalOptions): Promise<Journal> {
   const { dir, id, databaseId, vault, onTrouble, onWritten, timeoutMs = 2_000, spillDirs = [] } = options
-  const { segmentBytes, nameBelievedMs } = options
+  const { copyDir, segmentBytes, nameBelievedMs } = options
   const [keyId = ''] = vault.keyIds
   await makeJournalDir(dir, id)
   await readdir(dir)
@@ -112,12 +123,18 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
   let clockOffsetMs = 0
   const now = () => Date.now() + clockOffsetMs
 
+  const copyTrouble = (error: unknown) => onTrouble({ doing: 'copy', about: id, error })
+  const copy = copyDir === undefined ? undefined : startCopy({ from: dir, to: copyDir, journalId: id, onTrouble: copyTrouble })
   const writer = openWriter({
     dir,
     journalId: id,
     header: (segment) => encodeHeader({ journalId: id, segment, databaseId, keyId }, now()),
     onTrouble: (error) => onTrouble({ doing: 'keep', about: id, error }),
-    ...(onWritten ? { onWritten } : {}),
+    onWritten(segment, length) {
+      copy?.written(segment, length)
+      onWritten?.()
+    },
+    onKept: (segment) => copy?.kept(segment),
     ...(segmentBytes === undefined ? {} : { segmentBytes }),
     ...(nameBelievedMs === undefined ? {} : { nameBelievedMs }),
   })
@@ -136,7 +153,16 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       databaseId,
       isSettled: (sequence) => (journal.id === id ? !writer.has(sequence) : settledElsewhere.has(`${journal.id}:${sequence}`)),
     })
-  const upkeep = createUpkeep({ dir, own: id, vault, databaseId, pendingOf: pendingIn })
+  const upkeepOf = (place: string) => createUpkeep({ dir: place, own: id, vault, databaseId, pendingOf: pendingIn })
+  const upkeep = upkeepOf(dir)
+  const copyUpkeep = copyDir === undefined ? undefined : upkeepOf(copyDir)
+
+  /** Journals of machines that are lost: nobody has the original, and nobody writes to the copy. */
+  async function copiedOnly(originals: readonly JournalOnDisk[]): Promise<JournalOnDisk[]> {
+    if (copyDir === undefined) return []
+    const copies = await within(listJournals(copyDir), copyPatienceMs).catch(copyTrouble)
+    return (copies ?? []).filter((found) => !found.beats && !originals.some((original) => original.id === found.id))
+  }
 
   function recorded({ sequence }: Pick<Written, 'sequence'>, what?: RecordedToken): void {
     if (what) remember(what.accountId, what.generation)
@@ -158,6 +184,15 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
     if (recordedLately.length === 0) return
     const payload = encodeSequences(recordedLately.splice(0))
     writer.accompany(encodeFrame({ kind: 'recorded', sequence: 0, atMs: now(), generation: 0, subject: '', keyId: '', payload }))
+  }
+
+  let closing: Promise<void> | undefined
+  async function shutDown(): Promise<void> {
+    clearInterval(beating)
+    tellRecorded()
+    await inTime(writer.close()).catch((error) => onTrouble({ doing: 'write', about: id, error }))
+    await copy?.close()
+    await endBeat(dir, id).catch(() => {}) // silence says the same, half a minute later
   }
 
   return {
@@ -203,7 +238,8 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
 
     async pending() {
       const all: Pending = { entries: [], unreadable: [] }
-      for (const journal of await listJournals(dir)) {
+      const originals = await listJournals(dir)
+      for (const journal of [...originals, ...(await copiedOnly(originals))]) {
         const { entries, unreadable } = await pendingIn(journal)
         all.entries.push(...entries)
         all.unreadable.push(...unreadable)
@@ -218,7 +254,13 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       return all
     },
 
-    journals: () => listJournals(dir),
+    async journals() {
+      const originals = await listJournals(dir)
+      return [...originals, ...(await copiedOnly(originals))]
+    },
+    get copyLagSeconds() {
+      return copy === undefined ? null : copy.lagSeconds
+    },
     keyIds: () => upkeep.keyIds().catch(() => []), // a bad disk is heard of by those who write to it
 
     async keepHouse(keptHours) {
@@ -230,6 +272,13 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       } catch (error) {
         onTrouble({ doing: 'keep', about: id, error })
       }
+      // A second place that hangs must not hold up the first.
+      const copied = async () => {
+        await copyUpkeep?.adopt()
+        await copyUpkeep?.reseal()
+        await copyUpkeep?.prune(keptHours)
+      }
+      await within(copied().catch(copyTrouble), copyPatienceMs)
     },
 
     async measure() {
@@ -239,11 +288,9 @@ export async function openJournal(options: JournalOptions): Promise<Journal> {
       return { bytes, segments: segments.length, oldestAtMs: Number.isFinite(oldestAtMs) ? oldestAtMs : null }
     },
 
-    async close() {
-      clearInterval(beating)
-      tellRecorded()
-      await inTime(writer.close()).catch((error) => onTrouble({ doing: 'write', about: id, error }))
-      await endBeat(dir, id).catch(() => {}) // silence says the same, a minute later
+    close() {
+      closing ??= shutDown()
+      return closing
     },
   }
 }

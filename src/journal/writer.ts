@@ -21,7 +21,10 @@ export interface WriterOptions {
   dir: string
   journalId: string
   header: (segment: number) => Buffer
-  onWritten?: () => void
+  /** so many bytes of a segment are durable */
+  onWritten?: (segment: number, length: number) => void
+  /** nothing in a segment waits any more */
+  onKept?: (segment: number) => void
   /** something that nobody waited for was not written */
   onTrouble: (error: unknown) => void
   segmentBytes?: number
@@ -54,7 +57,7 @@ const waitingBytesMax = 16 << 20
 const accompanyMs = 500
 
 export function openWriter(options: WriterOptions): Writer {
-  const { dir, journalId, header, onWritten = () => {}, onTrouble } = options
+  const { dir, journalId, header, onWritten = () => {}, onKept = () => {}, onTrouble } = options
   const { segmentBytes = 16 << 20, segmentMs = 3_600_000, nameBelievedMs = 1_000 } = options
   const waiting: Waiting[] = []
   const companions: Buffer[] = []
@@ -96,7 +99,7 @@ export function openWriter(options: WriterOptions): Writer {
         }
         resolve()
       }
-      onWritten()
+      onWritten(segment.number, segment.length)
     } catch (error) {
       for (const { sequence, reject } of batch) {
         underWay.delete(sequence)
@@ -172,6 +175,7 @@ export function openWriter(options: WriterOptions): Writer {
         closedSegments.shift()
         unrecorded.delete(number)
         await keepSegment({ path: segmentPath(dir, journalId, number, true) }).catch(onTrouble)
+        onKept(number)
       }
     })
     return keeping
