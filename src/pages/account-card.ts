@@ -7,14 +7,14 @@ import { texts } from './words.ts'
 
 const words = texts.account
 
-/** What the owner calls it, or TikTok does. */
+/** The owner's label, or else the name at TikTok. */
 export const nameOf = ({ label, profile }: Account): string =>
   label ?? profile.display_name ?? (profile.username === null ? words.nameless : `@${profile.username}`)
 
 /**
  * @param options.formToken what its forms carry
  * @param options.mayReconnect false where the session is for another account
- * @param options.nextSlotAt when there is one slot more than now; null: none is taken, or nobody knows
+ * @param options.nextSlotAt when there will be one slot more than now; null: none is taken, or it is unknown
  */
 export function accountCard(
   account: Account,
@@ -41,7 +41,7 @@ ${renameForm(account, name, options.formToken)}
 </article></li>`
 }
 
-/** Asked on a page of its own: no script is needed, and nobody disconnects with a slip of the thumb. */
+/** A page of its own asks first: it needs no script, and nobody disconnects by accident. */
 export function disconnectPage(account: Account, options: { formToken: string; back: Back }): Html {
   const name = nameOf(account)
   const { title, heading, lead, points, after, yes, no } = texts.disconnect
@@ -68,7 +68,7 @@ function picture({ id, profile }: Account): Html {
 function facts(account: Account, now: Date): Html {
   const { label, profile, account_type: type } = account
   const { username, display_name: displayName, follower_count: followers, fetched_at: fetchedAt } = profile
-  // Said once, of badge and followers: TikTok told both in one answer.
+  // The age of badge and followers, which came in one answer.
   const seen =
     fetchedAt === null ? nothing : html` <span class="small">(${words.seen(distance(new Date(fetchedAt), now))})</span>`
   return html`<ul class="facts quiet">
@@ -95,11 +95,11 @@ function quota({ upload_quota: quota }: Account, nextSlotAt: string | null, now:
 </div>`
 }
 
-/** In words, the worst first; two are enough for one card. */
+/** The reasons in words, the worst first; two are enough for one card. */
 function reasonsOf(account: Account): string[] {
   const { status, health } = account
   const codes = health.reasons.map(({ code, mended_by: mendedBy }) =>
-    // The same word for what is believed and for what is being checked; who can mend it tells which.
+    // One code for both a believed and a suspected rejection; `mended_by` tells which.
     code === 'refresh_token_rejected' && status === 'active' && mendedBy === 'time' ? 'being_checked' : code,
   )
   const sentences = codes.map((code) => {
@@ -109,7 +109,7 @@ function reasonsOf(account: Account): string[] {
   return [...new Set(sentences)].filter((sentence) => sentence !== undefined).slice(0, 2)
 }
 
-/** Names what is missing, in the words it was asked for with; what still works is not promised, but that uploads do not is said. */
+/** Names the missing permissions in the words used when asking for them, and says when uploads do not work. */
 function notGranted(account: Account): string {
   const { some, uploads, one } = texts.notGranted
   const permissions = list(account.missing_scopes.map((scope) => one((texts.scopes[scope] ?? texts.unknownScope(scope)).what)))
@@ -118,7 +118,7 @@ function notGranted(account: Account): string {
 
 const mayUpload = ({ missing_scopes: missing }: Account): boolean => !missing.includes(uploadScope)
 
-/** Where connecting again helps: the account is down, its permission ends soon, or something was not allowed. */
+/** Whether connecting again helps: the account is down, its grant ends soon, or a permission is missing. */
 function reconnectForm({ id, status, health, missing_scopes: missing }: Account, name: string, formToken: string): Html {
   const down = status !== 'active' || health.verdict === 'expiring'
   if (!down && missing.length === 0) return nothing

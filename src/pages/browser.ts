@@ -59,7 +59,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
     )
   }
 
-  // TikTok's portal takes a redirect URI that ends in a slash as another one, and people type it.
+  // People register the redirect URI with a slash at its end, and TikTok compares it byte for byte.
   for (const url of ['/callback', '/callback/']) {
     app.get(
       url,
@@ -72,7 +72,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
           summary: 'Take the browser back from TikTok',
           description:
             'The redirect_uri. TikTok sends people here; nobody else has a reason to call it. The same browser that comes again is sent on to where it belongs; a prefetch changes nothing and gets 503.',
-          // Not strict: TikTok adds parameters of its own (`scopes`, `errCode`, …), of which only the log hears.
+          // Not strict: TikTok adds parameters of its own (`scopes`, `errCode`, …), which are only logged.
           querystring: z.looseObject({ state: fromTikTok, code: fromTikTok, error: fromTikTok, iss: fromTikTok }),
           response: {
             303: z.null().describe('To the return URL that was fixed with the session'),
@@ -93,7 +93,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
           )
         }
         const cookie = cookieOf(deps, state)
-        // It stays until it expires: by it a browser that comes again is known to be the same.
+        // The cookie stays until it expires, so that a browser that comes again is recognised.
         const bindingSecret = request.cookies[cookie.name] ?? null
         const location = await receiveAuthorization(deps, { ...response, state, bindingSecret })
         return redirect(deps, reply, location)
@@ -108,12 +108,12 @@ export function bindState(deps: PageDeps, reply: FastifyReply, { state, bindingS
   reply.setCookie(cookie.name, bindingSecret, cookie.options)
 }
 
-/** The state is bound to the browser by a cookie of its own, so that two tabs do not fight over one (S04). */
+/** Each state has a cookie of its own, so that two tabs do not overwrite each other's (S04). */
 function cookieOf({ config }: PageDeps, state: string) {
   const tag = digest(state).slice(0, 16)
   return {
     name: config.secureCookies ? `__Host-tts-${tag}` : `tts-${tag}`,
-    // Lax: the way back from TikTok is a cross-site navigation, which Strict would leave without its cookie.
+    // Lax: coming back from TikTok is a cross-site navigation, and Strict would withhold the cookie.
     options: { httpOnly: true, secure: config.secureCookies, sameSite: 'lax', path: '/', maxAge: 600 } as const,
   }
 }

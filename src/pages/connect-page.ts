@@ -1,5 +1,5 @@
-// The hosted page: a person looks after the TikTok accounts of one owner for as long as a connect session lives, with no script and no login of
-// ours. The web app's link says who they are; a cookie keeps it (visit.ts). Every change is POST, 303, GET.
+// The hosted page, where a person manages the TikTok accounts of one owner while a connect session lives, without script or login.
+// The web app's link says who they are and a cookie remembers it (visitor.ts). Every change is POST, 303, GET.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { AccountDeps } from '../account/account.ts'
@@ -110,7 +110,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
     },
     async (request, reply) => {
       const { session: linkSecret, form_token: formToken, account_type: accountType, age_confirmed: age } = request.body
-      // Whoever has the link's secret could as well go to /authorize with it: nothing is gained here, so nothing more is asked.
+      // No more is asked than at /authorize, where the link's secret would be enough too.
       const session =
         linkSecret === undefined
           ? await actingSession(deps, request, formToken)
@@ -134,7 +134,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
   )
 }
 
-/** The tier service being away closes the connect button and nothing else. */
+/** Without the tier service there is no connect button; everything else works. */
 async function allowanceIfKnown(deps: TierDeps, ownerId: string): Promise<Allowance | undefined> {
   try {
     return await allowanceOf(deps, ownerId)
@@ -144,7 +144,7 @@ async function allowanceIfKnown(deps: TierDeps, ownerId: string): Promise<Allowa
   }
 }
 
-/** What is left to say when the session has gone on, with the way back. */
+/** What to say when the session has moved on, with the way back. */
 function overPage(session: ConnectSession): { status: 200 | 410; page: Html } | undefined {
   const status = statusOf(session)
   if (status === 'pending' || status === 'authorizing') return undefined

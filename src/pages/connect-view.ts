@@ -1,4 +1,4 @@
-// The hosted page in markup: who it is for, the owner's accounts, and what it takes to connect one more. It decides nothing; connect-page.ts tells it.
+// The markup of the hosted page: who it is for, the owner's accounts, and how to connect another. connect-page.ts decides.
 import type { Account } from '../account/account.ts'
 import type { Allowance } from '../connect/limits.ts'
 import type { Ended } from '../db/accounts.ts'
@@ -16,11 +16,11 @@ export interface ConnectView {
   more: boolean
   nextSlots: Map<string, Date>
   ended: Ended[]
-  /** undefined while nobody can say what the owner may have */
+  /** undefined while the owner's limit is unknown */
   allowance: Allowance | undefined
   scopes: readonly string[]
   requiredScopes: readonly string[]
-  /** where the button leads, for people */
+  /** where the button leads, as people read it */
   tiktokHost: string
   formToken: string
   back: Back
@@ -28,7 +28,7 @@ export interface ConnectView {
   notDone?: NotDoneCode | undefined
 }
 
-/** Which sentence belongs to which question of the form. */
+/** Which message belongs to which question of the form. */
 const questions: Partial<Record<NotDoneCode, 'type' | 'age'>> = {
   account_type_missing: 'type',
   account_type_not_supported: 'type',
@@ -50,7 +50,7 @@ export function connectPage(view: ConnectView): Html {
   return page(words.title, { header, content: html`${messages(view)}${content}`, wide: some, back })
 }
 
-/** Said first and given the focus, so that a screen reader starts with it after the redirect; a live region alone is not read out on load. */
+/** First and focused, so that a screen reader starts here after the redirect: live regions are not read out on load. */
 function messages({ done, notDone }: ConnectView): Html {
   if (notDone !== undefined) {
     const question = questions[notDone]
@@ -78,7 +78,7 @@ ${more ? html`<p class="quiet">${texts.page.more(count(accounts.length), back.ho
 </section>`
 }
 
-/** Where accounts have gone that the owner did not disconnect. Their names are erased, so the day they were connected has to tell which they were. */
+/** Accounts that ended without the owner's doing. Their names are erased, so the day they were connected has to identify them. */
 function endedList({ ended }: ConnectView): Html {
   if (ended.length === 0) return nothing
   const { heading, hint, connected } = texts.page.ended
@@ -100,7 +100,7 @@ function places({ allowance }: ConnectView): Html {
   return html`<span class="part">${tier === null ? places(used, limit) : placesOfPlan(used, limit, tier)}</span>`
 }
 
-/** Where the panel asks the questions, and does not say why nothing can be connected. */
+/** Whether the panel asks its questions instead of saying why nothing can be connected. */
 function mayConnectAnother({ session, allowance }: ConnectView): boolean {
   return session.reconnectAccountId === null && allowance !== undefined && allowance.accountsConnected < allowance.accountLimit
 }
@@ -130,7 +130,7 @@ ${scopeList(view)}
 </form>`
 }
 
-/** The web app made this session for one account: nothing else can be connected with it. */
+/** A session that was made to reconnect one account; it can connect no other. */
 function reconnectPanel(view: ConnectView, accountId: string): Html {
   const { heading, text, gone } = texts.connect.reconnectOnly
   const account = view.accounts.find(({ id }) => id === accountId)

@@ -1,4 +1,4 @@
-// How a failure looks on a route for people: a page that says what to do next, with the way back where there is one.
+// Failures on routes for people: a page that says what to do next, with the way back where there is one.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ServiceError } from '../errors.ts'
 import { failures } from '../failures.ts'
@@ -18,12 +18,12 @@ export function answerFailureOnPage(
   return sendPage(deps, reply.code(failures[failure.code].status), content)
 }
 
-/** Whatever the method and however it ends: people walk there, so what is not there is said on a page too. */
+/** For every method: people come here, so a missing route is reported on a page too. */
 export function isForPeople({ url }: FastifyRequest): boolean {
   return /^\/(authorize|callback|connect)(\/|\?|$)/.test(url)
 }
 
-/** Whoever has the connect page open is shown the way back to it, unless it is the page itself that failed. */
+/** The way back to the connect page for whoever has it open, unless that page itself failed. */
 function waysOn(deps: PageDeps, { code }: ServiceError, request: FastifyRequest): { again?: string } {
   const onPage = request.method === 'GET' && request.routeOptions.url === '/connect'
   return onPage || code === 'browser_mismatch' || !request.cookies || readPass(deps, request) === null

@@ -1,5 +1,5 @@
-// Figures and moments the way people of a language write them. The page has no script and does not know the reader's time zone, so moments are told by
-// their distance, and the exact one is in UTC and says so.
+// Numbers and times as people of a language write them. The page has no script and does not know the reader's time zone, so it shows
+// how far away a time is, and exact times in UTC.
 import { texts } from './words.ts'
 
 const { lang } = texts
@@ -28,11 +28,11 @@ export function distance(at: Date, now: Date): string {
   return distances.format(rounded(seconds / 86_400), 'day')
 }
 
-/** @returns such as `in 3 hours (14:05 UTC)`; the hour alone, because it is used for the day ahead */
+/** @returns such as `in 3 hours (14:05 UTC)`; without a date, because it is used for the next 24 hours */
 export const upcoming = (at: Date, now: Date): string => `${distance(at, now)} (${clock.format(at)} UTC)`
 
 /** @returns such as `7 minutes`, never less than one */
 export const inMinutes = (seconds: number): string => minutes.format(Math.max(1, Math.round(seconds / 60)))
 
-/** Away from zero, so that what lies ahead is never said to be now. */
+/** Rounds away from zero, so that a time ahead is never called now. */
 const rounded = (value: number): number => Math.sign(value) * Math.max(1, Math.round(Math.abs(value)))

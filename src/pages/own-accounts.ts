@@ -1,5 +1,5 @@
 // What owners do with their accounts on the hosted page: reconnect, name, disconnect. Each is a form with a token, and the page
-// says what came of it.
+// says how it went.
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
@@ -130,7 +130,7 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
   )
 }
 
-/** The page again, with a sentence at its top. */
+/** Shows the page again with a message at the top. */
 export function backToPage(
   deps: PageDeps & { config: Pick<Config, 'publicUrl'> },
   reply: FastifyReply,
@@ -140,12 +140,12 @@ export function backToPage(
   return redirect(deps, reply, `${deps.config.publicUrl}/connect?${query}`)
 }
 
-/** The session's return URL with the outcome for the web app: `failed` as always, `closed` for everything else. */
+/** The return URL with the outcome for the web app: `failed`, or `closed` for everything else. */
 export function backOf(session: ConnectSession): Back {
   return backTo(wayBack(session))
 }
 
-/** Failures that the page has a sentence for are said on the page, the others on a page of their own. */
+/** Failures that the page has a message for are shown on it, others on a page of their own. */
 async function orSay(
   deps: Parameters<typeof backToPage>[0],
   reply: FastifyReply,
@@ -160,6 +160,6 @@ async function orSay(
   }
 }
 
-/** The code of a failure, if there are words for it here. */
+/** The code of a failure, if this page has a message for it. */
 export const codeIn = <Code extends string>(error: unknown, words: Record<Code, string>): Code | undefined =>
   error instanceof ServiceError && error.code in words ? (error.code as FailureCode & Code) : undefined

@@ -1,4 +1,4 @@
-// What all pages share: escaped templates, no script, nothing from elsewhere, and headers that keep the page private.
+// What all pages share: escaping templates, no script, no third-party content, and headers that keep the page private.
 import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Config } from '../config.ts'
@@ -6,14 +6,14 @@ import type { ServiceError } from '../errors.ts'
 import { style } from './style.ts'
 import { failureInWords, texts } from './words.ts'
 
-/** Text that is HTML already. Only `html` makes it. */
+/** Text that is already HTML. Only `html` creates it. */
 export interface Html {
   readonly markup: string
 }
 
 type Hole = string | number | Html | readonly Html[]
 
-/** A template whose holes are escaped, unless they are Html themselves. */
+/** A template that escapes its values unless they are Html themselves. */
 export function html(pieces: TemplateStringsArray, ...values: Hole[]): Html {
   let markup = pieces[0] ?? ''
   values.forEach((value, index) => {
@@ -61,7 +61,7 @@ export interface Back {
 export const backTo = (url: string): Back => ({ url, host: new URL(url).host })
 
 /**
- * Says what went wrong and what to do next, in the words for people; the failure's own sentence is for callers.
+ * Says what went wrong and what to do next, in words for people; the failure's `detail` is for callers.
  *
  * @param way.again where the person can go on here; otherwise they go back to where they came from, if the failure knows
  */
@@ -76,7 +76,7 @@ export function failurePage(failure: ServiceError, requestId: string, { again }:
   })
 }
 
-/** A page with one thing to say. */
+/** A page with a single message. */
 export function messagePage(
   said: { title: string; text: string },
   {
@@ -100,7 +100,7 @@ export interface PageDeps {
 }
 
 /**
- * Sends a page with everything that keeps it to itself (S11).
+ * Sends a page with the headers that keep it private (S11).
  *
  * @param formOrigins where the redirects after its forms may lead, besides TikTok
  */
@@ -108,7 +108,7 @@ export function sendPage(deps: PageDeps, reply: FastifyReply, content: Html, for
   return withBrowserHeaders(deps, reply, formOrigins).type('text/html; charset=utf-8').serializer(String).send(content.markup)
 }
 
-/** 303, so that nothing is posted on (S12). */
+/** 303, so that a browser never repeats the POST (S12). */
 export function redirect(deps: PageDeps, reply: FastifyReply, location: string): FastifyReply {
   return withBrowserHeaders(deps, reply)
     .code(303)
@@ -118,8 +118,8 @@ export function redirect(deps: PageDeps, reply: FastifyReply, location: string):
 }
 
 /**
- * A browser that looks ahead changes nothing here (S14): no state is made or spent, no cookie set. With 503 it throws away what it got and asks anew
- * when the person really comes; a 204, or a page, it would show them.
+ * A prefetch changes nothing (S14): no state is made or used up, no cookie set. After a 503 the browser asks again when the person
+ * really comes; a 204 or a page it would show them.
  */
 export function refusePrefetch(app: FastifyInstance, deps: PageDeps): void {
   app.addHook('onRequest', async ({ headers }, reply) => {
@@ -130,9 +130,9 @@ export function refusePrefetch(app: FastifyInstance, deps: PageDeps): void {
   })
 }
 
-/** Also for redirects: they carry secrets in their addresses. */
+/** Also for redirects, because their addresses carry secrets. */
 function withBrowserHeaders({ config }: PageDeps, reply: FastifyReply, formOrigins: readonly string[] = []): FastifyReply {
-  // Chromium holds the redirects after a form to form-action too: the way goes on to TikTok, which may pass people between hosts of its own.
+  // Chromium applies form-action to redirects after a form too, and TikTok may redirect between hosts of its own.
   const { authBaseUrl } = config.tiktok
   const formTargets = ["'self'", authBaseUrl, authBaseUrl.replace(/^https:\/\/www\./, 'https://*.'), ...formOrigins]
   return reply.headers({

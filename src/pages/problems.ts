@@ -1,4 +1,4 @@
-// What each failure means for whoever meets it: the page that a problem's `type` points at, and the same as a document.
+// What each failure code means: the page that a problem's `type` points to, and the same as docs/problems.md.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { failureCodes, failures, type MendedBy } from '../failures.ts'
 import { answerAs } from '../http/openapi.ts'
@@ -6,7 +6,7 @@ import { html, type PageDeps, page, sendPage } from './page.ts'
 
 const whoMends: Record<MendedBy, string> = {
   caller: 'you, by changing the request',
-  user: 'the person, with a walk through TikTok or another choice',
+  user: 'the person, by connecting again at TikTok or choosing differently',
   time: 'waiting; `Retry-After` says how long',
   operator: 'an operator',
 }

@@ -1,5 +1,5 @@
-// The one look of all pages, light and dark. Sent inside each page and allowed by its hash: a page that says the service is overloaded must not need
-// a second request to be readable. Colours keep 4.5:1 for text and 3:1 for edges of controls on both grounds.
+// The style of all pages, light and dark. It is part of each page and allowed by its hash, because an error page must not need a
+// second request to be readable. Contrast is at least 4.5:1 for text and 3:1 for the edges of controls.
 
 export const style = `
 :root { color-scheme: light dark; --ground: #f6f4ef; --card: #fffefb; --ink: #1f1d1a; --quiet: #5f5a52; --line: #e3ded3; --edge: #8d877c;

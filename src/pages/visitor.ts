@@ -1,5 +1,5 @@
-// Who is at the connect page: a pass in a cookie, so that no secret stays in an address or history. Forms also carry a token that
-// proves they are ours.
+// Who is on the connect page: a cookie holds the pass, so that no secret stays in an address or in the history. Forms also carry a
+// token that proves they are ours.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Config } from '../config.ts'
@@ -25,14 +25,14 @@ export function readPass({ config }: CookieDeps, request: FastifyRequest): Pass 
   return match?.[1] && match[2] ? { linkSecret: match[1], visitorSecret: match[2] } : null
 }
 
-/** One pass per browser: another link opened replaces it, and forms of the page before are refused by their token. */
+/** One pass per browser: opening another link replaces it, and forms of the earlier page are refused by their token. */
 export function writePass({ config }: CookieDeps, reply: FastifyReply, { linkSecret, visitorSecret }: Pass): void {
   reply.setCookie(nameFor(config), `${linkSecret}.${visitorSecret}`, {
     httpOnly: true,
     secure: config.secureCookies,
-    sameSite: 'lax', // Strict would leave the redirect out that first brings people here from the web app
+    sameSite: 'lax', // with Strict the redirect that brings people here from the web app would arrive without it
     path: '/',
-    // An hour, though the session ends sooner: until then a late click is told what happened instead of "nothing here".
+    // An hour, although the session ends sooner, so that a late click is told what happened.
     maxAge: 3600,
   })
 }
@@ -44,7 +44,7 @@ export function requirePass(deps: CookieDeps, request: FastifyRequest): Pass {
   return pass
 }
 
-/** For looking at one thing of a session that is still open. */
+/** For reading something of a session that is still open. */
 export async function openSession(deps: VisitDeps, pass: Pass): Promise<ConnectSession> {
   const session = await sessionOfLink(deps, pass.linkSecret)
   checkBrowser(deps, session, pass)
@@ -52,7 +52,7 @@ export async function openSession(deps: VisitDeps, pass: Pass): Promise<ConnectS
 }
 
 /**
- * For a form of the page: its cookie, its token, and no sign of another site. From here on the session is this browser's.
+ * For a form of the page: checks cookie, token and origin. From here on the session belongs to this browser.
  *
  * @throws ServiceError session_invalid | session_expired | browser_mismatch
  */
@@ -77,7 +77,7 @@ export async function actingSessionOfLink(
   return session
 }
 
-/** A second defence behind the token. Our own page sends `Origin: null`, so Sec-Fetch-Site decides. */
+/** A second defence besides the token. Our own page sends `Origin: null`, so Sec-Fetch-Site decides. */
 function refuseOtherSites(deps: VisitorDeps, request: FastifyRequest): void {
   const { publicUrl } = deps.config
   const { origin, 'sec-fetch-site': site } = request.headers

@@ -1,5 +1,5 @@
-// Every word people read on the pages of this service, in English. A translation is another object of this shape; figures, times and lists follow
-// `lang` by themselves (in-words.ts). Sentences are whole, so that another language can order its words as it likes.
+// What people read on the pages, in English; failures have their words in failures.ts. A translation is another object of this
+// shape: sentences are complete, and numbers, times and lists follow `lang` (formats.ts).
 import type { AccountType } from '../db/codes.ts'
 import { failures, pageWordsOf, type Words } from '../failures.ts'
 
@@ -72,7 +72,7 @@ export const texts = {
     },
   },
 
-  /** By TikTok's scope: what it allows, and what for. */
+  /** By TikTok's scope: what it allows, and why we ask for it. */
   scopes: {
     'user.info.basic': { what: 'See your display name and picture', why: 'So that you recognise the account here.' },
     'user.info.profile': {
@@ -125,7 +125,7 @@ export const texts = {
     disconnectWhich: (name: string) => `Disconnect ${name}`,
   },
 
-  /** Why an account is not simply working, and what to do. By status_reason and the codes of its health. */
+  /** Why an account is not working, and what to do, by status_reason and health code. */
   health: {
     reauthorization_required: 'TikTok no longer lets us in. Reconnect the account to go on.',
     refresh_token_rejected: 'TikTok no longer lets us in, perhaps after a changed password. Reconnect the account to go on.',
@@ -150,7 +150,7 @@ export const texts = {
     being_checked: 'TikTok just refused us once. We are checking; there is nothing for you to do yet.',
   } as Record<string, string>,
 
-  /** An account without some of the permissions that are asked for today: declined, or not asked for when it was connected. */
+  /** Permissions that are missing: declined, or not asked for when the account was connected. */
   notGranted: {
     some: (permissions: string) => `Not allowed at TikTok so far: ${permissions}. To change it, ask TikTok again.`,
     uploads: (permissions: string) =>
@@ -172,7 +172,7 @@ export const texts = {
     no: 'Keep it connected',
   },
 
-  /** What was done, said at the top after it. */
+  /** Shown at the top after something was done. */
   done: {
     label_saved: 'The name was saved.',
     label_removed: 'The name was removed. The name at TikTok is shown again.',
@@ -181,7 +181,7 @@ export const texts = {
       'The account was disconnected. TikTok does not answer at the moment; we will tell it as soon as it does.',
   },
 
-  /** What could not be done, said at the top after it. */
+  /** Shown at the top after something could not be done. */
   notDone: {
     account_type_missing: 'Please say what kind of account it is.',
     account_type_not_supported:
@@ -195,7 +195,7 @@ export const texts = {
   notDoneLead: 'That did not work.',
   toQuestion: 'Go to the question',
 
-  /** A session that has gone on: there is nothing to do here any more. */
+  /** A session that has moved on, so that there is nothing left to do here. */
   over: {
     awaiting_completion: {
       title: 'TikTok has answered',
@@ -215,7 +215,7 @@ export const texts = {
   /** A failure that only programs should meet. Those that people meet have their words in failures.ts. */
   failed: { title: 'That did not work', text: 'Go back to the app you came from and try again.' } satisfies Words,
 
-  /** Failures that TikTok named on the way back (RFC 6749 §4.1.2.1), and two that we found there. */
+  /** Errors that TikTok names at the callback (RFC 6749 §4.1.2.1), and two that we detect there. */
   authorization: {
     access_denied: {
       title: 'You did not allow it at TikTok',
@@ -251,7 +251,7 @@ export const texts = {
 export type DoneCode = keyof typeof texts.done
 export type NotDoneCode = keyof typeof texts.notDone
 
-/** What to say about a failure, whoever named it: this service, or TikTok in its answer. */
+/** The words for a failure code, whether it is ours or TikTok's. */
 export function failureInWords(code: string): Words {
   return pageWordsOf(code) ?? texts.authorization[code] ?? (code in failures ? texts.failed : failures.tiktok_rejected.page)
 }
