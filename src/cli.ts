@@ -8,6 +8,8 @@ import { keyScopes } from './key-scopes.ts'
 const usage = `Usage: npm run --silent cli -- COMMAND
 
   migrate                                     bring the database up to date
+  roles [--role tiktok_oauth_service] [--password-stdin]
+                                              create the service's role, or give it its rights anew after \`migrate\`
   keys create --name N --scope S [--scope S…] [--expires-days D]
                                               create an API key; prints the key, only the key, once
   keys list                                   every key without its secret, and when it was last used
@@ -36,6 +38,8 @@ async function run(argv: string[]): Promise<void> {
   switch (command) {
     case 'migrate':
       return (await import('./cli/migrate.ts')).migrateNow(rest)
+    case 'roles':
+      return (await import('./cli/roles.ts')).roles(rest)
     case 'keys':
       return (await import('./cli/keys.ts')).keys(rest)
     case 'vault':

@@ -17,31 +17,37 @@ t.test('migrate brings an empty database up to date, and says so when it is', as
   t.match(await command(['migrate'], { DATABASE_URL: url }), { code: 0, stdout: 'up to date\n' })
 })
 
-t.test('a database that cannot be used is told in words that say what to do, and without what the address holds', async (t) => {
-  const { url } = await emptyDatabase(t)
-  const changed = (change: (address: URL) => void) => {
-    const address = new URL(url)
-    change(address)
-    return address.href
-  }
-  for (const [address, sentence] of [
-    [
-      changed((to) => Object.assign(to, { port: '1', password: 'pa55word' })),
-      /Nothing listens at 127.0.0.1:1, which DATABASE_URL names/,
-    ],
-    [
-      changed((to) => Object.assign(to, { password: 'pa55word' })),
-      /refuses the password of DATABASE_URL, or wants one and there is none: correct it/,
-    ],
-    [changed((to) => Object.assign(to, { pathname: '/no-such-database' })), /no database of the name in DATABASE_URL: create it/],
-    ['postgres://u:pa55word@no-such-host.invalid/x', /host of DATABASE_URL is not known/],
-  ] as const) {
-    const { code, stdout, stderr } = await command(['keys', 'list'], { DATABASE_URL: address })
-    t.match({ code, stdout }, { code: 1, stdout: '' })
-    t.match(stderr, sentence)
-    t.notMatch(stderr, /pa55word|no-such/)
-  }
-})
+t.test(
+  'a database that cannot be used is told in words that say what to do, with host and port and without the password',
+  async (t) => {
+    const { url } = await emptyDatabase(t)
+    const changed = (change: (address: URL) => void) => {
+      const address = new URL(url)
+      change(address)
+      return address.href
+    }
+    for (const [address, sentence] of [
+      [
+        changed((to) => Object.assign(to, { port: '1', password: 'pa55word' })),
+        /Nothing listens at 127.0.0.1:1, which DATABASE_URL names/,
+      ],
+      [
+        changed((to) => Object.assign(to, { password: 'pa55word' })),
+        /refuses the password of DATABASE_URL, or wants one and there is none: correct it/,
+      ],
+      [
+        changed((to) => Object.assign(to, { pathname: '/no-such-database' })),
+        /no database of the name in DATABASE_URL: create it/,
+      ],
+      ['postgres://u:pa55word@no-such-host.invalid/x', /host of DATABASE_URL is not known/],
+    ] as const) {
+      const { code, stdout, stderr } = await command(['keys', 'list'], { DATABASE_URL: address })
+      t.match({ code, stdout }, { code: 1, stdout: '' })
+      t.match(stderr, sentence)
+      t.notMatch(stderr, /pa55word|no-such-database/)
+    }
+  },
+)
 
 t.test('keys create prints the key, only the key; it works until it is revoked, and is never shown again', async (t) => {
   const { url } = await emptyDatabase(t) // no migration by hand: the first key may come first

@@ -72,6 +72,7 @@ t.test('every variable has its sentence, and no page speaks of one that is not t
     'TEST_DATABASE_URL',
     'REDIS_TEST_URL',
     'POSTGRES_PASSWORD',
+    'SERVICE_PASSWORD',
     'UV_THREADPOOL_SIZE',
     'NODE_EXTRA_CA_CERTS',
   ])

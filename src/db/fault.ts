@@ -122,7 +122,7 @@ const remedies: Record<string, Remedy> = {
   '3D000': () => 'PostgreSQL has no database of the name in DATABASE_URL: create it (`createdb NAME`), or correct the name.',
   // insufficient_privilege
   '42501': () =>
-    'The role of DATABASE_URL lacks a right: the owner of the tables runs `npm run --silent cli -- migrate` (see ops/roles.sql).',
+    'The role of DATABASE_URL lacks a right: the owner of the tables runs `npm run --silent cli -- migrate`, then `… roles`; commands that change keys run as the owner, too.',
   // undefined_object
   '42704': () => 'PostgreSQL does not know a setting in the `options` of DATABASE_URL: correct it, or take it away.',
   // too_many_connections

@@ -1,0 +1,45 @@
+-- What the service's role may do, in one transaction: whoever is at work under it meanwhile has its rights before and after, never fewer.
+-- Run by `cli roles` and by ops/roles.sql, after `set_config('service.role', NAME, true)`. It can add to the audit but neither change nor
+-- delete a row of it, and it can neither make an API key nor forget a vault key: that takes the owner of the tables.
+--
+-- Partitions of the audit are made and dropped by two functions that run with the owner's rights, and keep the last thirty days whoever
+-- calls them.
+DO $$
+DECLARE
+	service text := current_setting('service.role');
+	name text;
+BEGIN
+	PERFORM pg_advisory_xact_lock(7214004); -- two at once would change the same rows of the catalog
+
+	IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = service) THEN
+		EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE', service);
+	END IF;
+	IF EXISTS (SELECT FROM pg_roles WHERE rolname = service AND rolsuper)
+		OR EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = 'accounts' AND pg_get_userbyid(relowner) = service) THEN
+		RAISE EXCEPTION 'the role is a superuser or owns the tables, so nothing can be kept from it: name another'
+			USING ERRCODE = 'invalid_grantor';
+	END IF;
+
+	-- What it may not do is taken away first: from it, and from everybody.
+	REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+	REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC;
+	EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA public FROM %I', service);
+
+	EXECUTE format('GRANT USAGE ON SCHEMA public, drizzle TO %I', service);
+	EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA drizzle TO %I', service);
+	EXECUTE format('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO %I', service);
+	EXECUTE format('GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO %I', service);
+
+	-- Partitions are reached through their parents, and only through them.
+	FOR name IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition LOOP
+		EXECUTE format('GRANT %s ON public.%I TO %I', CASE
+			-- The audit: read and added to.
+			WHEN name IN ('token_reads', 'timeline', 'audit_log') THEN 'SELECT, INSERT'
+			-- Keys of callers: looked up, and marked as used.
+			WHEN name = 'api_keys' THEN 'SELECT, UPDATE (last_used_at)'
+			-- Canaries: read, and one left for a new key.
+			WHEN name = 'vault_keys' THEN 'SELECT, INSERT'
+			ELSE 'SELECT, INSERT, UPDATE, DELETE'
+		END, name, service);
+	END LOOP;
+END $$;
