@@ -38,9 +38,11 @@ export const storedSessionStatuses = [
 export const breakerReasons = ['client_refused', 'unavailable', 'throttled'] as const
 export type BreakerReason = (typeof breakerReasons)[number]
 
-/** How a revocation at TikTok ended. */
-export const revocationEnds = ['confirmed', 'already_gone', 'given_up'] as const
-export type RevocationEnd = (typeof revocationEnds)[number]
+/** How a revocation at TikTok stands. */
+export const revocationStates = ['confirmed', 'already_gone', 'pending'] as const
+export type RevocationState = (typeof revocationStates)[number]
+/** What the timeline says when nothing is pending any more. */
+export type RevocationEnd = Exclude<RevocationState, 'pending'> | 'given_up'
 
 /** What a timeline tells, and what the `code` of such an entry is. */
 export const timelineKinds = {

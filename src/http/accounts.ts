@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { Account, type AccountDeps, getAccount, labelAccount, pageOfAccounts, pictureOf, timelineOf } from '../account/account.ts'
 import { AccountHealth } from '../account/health.ts'
-import { accountStatuses, type TimelineKind, timelineKinds } from '../db/codes.ts'
+import { accountStatuses, revocationStates, type TimelineKind, timelineKinds } from '../db/codes.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
 import { disconnect, type Revocations } from '../token/revoke.ts'
@@ -31,7 +31,7 @@ const Disconnected = z
   .object({
     id: z.string(),
     status: z.literal('disconnected'),
-    revocation: z.enum(['confirmed', 'already_gone', 'pending']).describe('`pending` is retried in the background'),
+    revocation: z.enum(revocationStates).describe('`pending` is retried in the background'),
   })
   .meta({
     id: 'Disconnected',

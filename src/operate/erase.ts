@@ -2,6 +2,7 @@
 // is finished by repeating it.
 import { endAccount } from '../account/end.ts'
 import type { Db } from '../db/client.ts'
+import type { RevocationState } from '../db/codes.ts'
 import { eraseOwner as forgetOwner, liveAccountsOf } from '../db/owners.ts'
 import { pendingRevocationsOf } from '../db/revocations.ts'
 import { newId } from '../ids.ts'
@@ -9,7 +10,7 @@ import { forEachAtMost } from '../in-flight.ts'
 import { hashOwner } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
-import type { Revocation, Revocations } from '../token/revoke.ts'
+import type { Revocations } from '../token/revoke.ts'
 import { within } from '../waiting.ts'
 
 export interface Erasure {
@@ -17,7 +18,7 @@ export interface Erasure {
   erased: boolean
   accountsDisconnected: number
   /** `pending` counts what earlier calls left, too */
-  revocations: Record<Revocation, number>
+  revocations: Record<RevocationState, number>
 }
 
 /** TikTok is told for so long; the background tells it the rest. */
@@ -67,7 +68,7 @@ export async function eraseOwner(
 }
 
 /** A few at a time; whoever is late is pending, and its own try goes on. */
-async function revokeAll(revocations: EraseDeps['revocations'], ids: string[]): Promise<Record<Revocation, number>> {
+async function revokeAll(revocations: EraseDeps['revocations'], ids: string[]): Promise<Record<RevocationState, number>> {
   const told = { confirmed: 0, already_gone: 0, pending: 0 }
   const deadline = performance.now() + revocationPatienceMs
   await forEachAtMost(revocationsAtOnce, ids, async (id) => {

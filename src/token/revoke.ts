@@ -2,7 +2,7 @@
 // that a disconnect can be promised while TikTok is away.
 import { confirmEnd, endAccount } from '../account/end.ts'
 import type { Db } from '../db/client.ts'
-import type { RevocationEnd, StatusReason } from '../db/codes.ts'
+import type { RevocationEnd, RevocationState, StatusReason } from '../db/codes.ts'
 import {
   claimRevocations,
   insertRevocation,
@@ -25,8 +25,6 @@ import type { CircuitBreaker } from './circuit-breaker.ts'
 import { backoffSeconds, datesOf } from './expiry.ts'
 import type { Recording } from './recording.ts'
 
-export type Revocation = Exclude<RevocationEnd, 'given_up'> | 'pending'
-
 export interface Grant {
   /** a grant that was refused never had an account, only the session it came from */
   holder: { accountId: string } | { sessionId: string }
@@ -45,9 +43,9 @@ const throttledSeconds = 5
 
 export interface Revocations {
   /** A try that somebody waits for, who hears after a few seconds how it stands; the try itself goes on. */
-  now(id: string): Promise<Revocation>
+  now(id: string): Promise<RevocationState>
   /** One try, unless another replica is at it. */
-  attempt(id: string): Promise<Revocation>
+  attempt(id: string): Promise<RevocationState>
   /** One round of the background: whatever is due. @returns how many were tried */
   attemptDue(limit: number): Promise<number>
   /**
@@ -68,7 +66,7 @@ export async function disconnect(
   { db, journal, log, revocations }: { db: Db; journal: Pick<Journal, 'write'>; log: Log; revocations: Pick<Revocations, 'now'> },
   accountId: string,
   end: { reason: StatusReason; actor: string; requestId: string | null },
-): Promise<Revocation> {
+): Promise<RevocationState> {
   const revocationId = newId('rev')
   const ended = await endAccount({ db, journal }, { accountId, ...end, revocationId })
   if (!ended) {
@@ -93,14 +91,14 @@ export function createRevocations(deps: {
 }): Revocations {
   const { db, vault, journal, tiktok, breaker, recording, log, metrics, timings } = deps
 
-  async function attempt(id: string): Promise<Revocation> {
+  async function attempt(id: string): Promise<RevocationState> {
     const [row] = await claimRevocations(db, id, 1)
     return row ? revoke(row) : 'pending'
   }
 
   const now = async (id: string) => (await within(attempt(id), disconnectPatienceMs)) ?? 'pending'
 
-  async function revoke(row: RevocationRow): Promise<Revocation> {
+  async function revoke(row: RevocationRow): Promise<RevocationState> {
     const mark = performance.now()
     const about = { accountId: row.accountId ?? undefined, sessionId: row.sessionId ?? undefined, reason: row.reason }
     const settle = async (code: RevocationEnd) => {
@@ -109,7 +107,7 @@ export function createRevocations(deps: {
       metrics.revocations.inc({ outcome: code })
       log.info('grant revocation was settled', { ...about, outcome: code })
     }
-    const postpone = async (code: string, waitSeconds: number): Promise<Revocation> => {
+    const postpone = async (code: string, waitSeconds: number): Promise<RevocationState> => {
       metrics.revocations.inc({ outcome: 'postponed' })
       log.warn('grant revocation was postponed', { ...about, code, count: row.attempts })
       if (row.attempts >= lastAttempt) await settle('given_up')
