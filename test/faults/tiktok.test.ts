@@ -38,34 +38,34 @@ t.test(
     const { world, watched, seedOne, read, statusOf } = await startWatchedWorld(t, { callTotalMs: 1000 })
     const excused: string[] = []
     const down: Record<string, string> = {}
+
     for (const { name, script, spent = false } of faults) {
-      const [living, expired] = [await seedOne({ secondsLeft: 250 }), await seedOne({ secondsLeft: -10 })]
-      for (const { person } of [living, expired]) world.tiktok.faults.add({ route: 'refresh', match: { person }, ...script })
-      t.match(
-        await read(living.id),
-        { status: 200, degraded: true, generation: 1 },
-        `${name}: the old token is served while it lives`,
-      )
-      t.match(
-        await read(expired.id),
-        { status: 503, code: 'tiktok_unavailable' },
-        'and without one the caller is told to come back',
-      )
-      world.tiktok.faults.clear()
-      await world.timePasses(61)
-      for (const { id } of [living, expired]) {
-        if (!spent) {
-          t.match(await read(id), { status: 200, generation: 2 })
-          continue
-        }
-        excused.push(id)
-        down[id] = 'refresh_outcome_unknown'
-        await read(id)
+      await t.test(name, async (t) => {
+        const [living, expired] = [await seedOne({ secondsLeft: 250 }), await seedOne({ secondsLeft: -10 })]
+        for (const { person } of [living, expired]) world.tiktok.faults.add({ route: 'refresh', match: { person }, ...script })
+        t.match(await read(living.id), { status: 200, degraded: true, generation: 1 }, 'the old token is served while it lives')
+        t.match(
+          await read(expired.id),
+          { status: 503, code: 'tiktok_unavailable' },
+          'without one the caller is told to come back',
+        )
+        world.tiktok.faults.clear()
         await world.timePasses(61)
-        await read(id)
-        t.match(await statusOf(id), { status: 'reauthorization_required', reason: 'refresh_outcome_unknown' })
-      }
+        for (const { id } of [living, expired]) {
+          if (!spent) {
+            t.match(await read(id), { status: 200, generation: 2 })
+            continue
+          }
+          excused.push(id)
+          down[id] = 'refresh_outcome_unknown'
+          await read(id)
+          await world.timePasses(61)
+          await read(id)
+          t.match(await statusOf(id), { status: 'reauthorization_required', reason: 'refresh_outcome_unknown' })
+        }
+      })
     }
+
     t.match(await world.call('GET', '/metrics'), { text: /exactly_once_violation_total 0\n/ })
     t.same(await violations(watched, { excused, down }), [])
   },

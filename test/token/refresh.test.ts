@@ -35,8 +35,10 @@ t.test('a hundred callers who met the same 401 cause one refresh', async (t) => 
 })
 
 t.test('every outcome is counted, and the timeline says in plain codes why an account is in its state', async (t) => {
-  const { world, watched, seedOne } = await startWatchedWorld(t, { timings: { firstBackoffSeconds: 0, lastBackoffSeconds: 0 } })
+  const { world, watched, seedOne } = await startWatchedWorld(t)
   const { parts, tiktok } = world
+  const overdue = () => seedOne({ secondsLeft: -60 })
+  const refresh = (id: string) => parts.refresher.refresh(id, 1)
   const counted = async (outcome: string) => {
     const { values } = await parts.metrics.refreshes.get()
     return values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0
@@ -45,80 +47,83 @@ t.test('every outcome is counted, and the timeline says in plain codes why an ac
     const { body } = await world.call<{ entries: { kind: string; code: string | null }[] }>('GET', `/accounts/${id}/timeline`)
     return body.entries.map(({ kind, code }) => (code === null ? kind : `${kind} ${code}`)).reverse()
   }
-  const one = async () => {
-    const account = await seedOne({ secondsLeft: -60 })
-    return account
-  }
-  t.same(
-    await Promise.all(refreshOutcomes.map(counted)),
-    refreshOutcomes.map(() => 0),
-    'each is there from the start',
-  )
+  const expected = { down: {} as Record<string, string>, excused: [] as string[], disconnected: [] as string[] }
+  t.same(await Promise.all(refreshOutcomes.map(counted)), Array(refreshOutcomes.length).fill(0), 'each is there from the start')
 
-  const down = await one()
-  tiktok.faults.add({ route: 'refresh', match: { person: down.person }, error: 'invalid_grant' })
-  t.match(await parts.refresher.refresh(down.id, 1), { kind: 'rejected' })
-  t.same(await timelineOf(down.id), ['refresh_rejected invalid_grant'], 'suspected')
-  await world.timePasses(61)
-  await parts.refresher.refresh(down.id, 1)
-  t.same(
-    await timelineOf(down.id),
-    ['refresh_rejected invalid_grant', 'reauthorization_required refresh_token_rejected'],
-    'believed',
-  )
+  await t.test('rejected: TikTok says invalid_grant, and is believed the second time', async (t) => {
+    const { id, person } = await overdue()
+    tiktok.faults.add({ route: 'refresh', match: { person }, error: 'invalid_grant' })
+    t.match(await refresh(id), { kind: 'rejected' })
+    t.same(await timelineOf(id), ['refresh_rejected invalid_grant'], 'suspected')
+    await world.timePasses(61)
+    await refresh(id)
+    t.same(
+      await timelineOf(id),
+      ['refresh_rejected invalid_grant', 'reauthorization_required refresh_token_rejected'],
+      'believed',
+    )
+    expected.down[id] = 'refresh_token_rejected'
+  })
 
-  const wobbly = await one()
-  tiktok.faults.add({ route: 'refresh', match: { person: wobbly.person }, status: 502, body: 'x' })
-  t.match(await parts.refresher.refresh(wobbly.id, 1), { kind: 'ambiguous' })
-  await world.timePasses(31)
-  t.match(await parts.refresher.refresh(wobbly.id, 1), { kind: 'refreshed' })
-  t.same(await timelineOf(wobbly.id), ['refresh_ambiguous server_error', 'refreshed'])
+  await t.test('rejected: a refresh token that is over is not sent', async (t) => {
+    const { id } = await overdue()
+    await watched.sql`update token_sets set refresh_expires_at = now() where account_id = ${id}`
+    const { requests } = tiktok.stats.report()
+    t.match(await refresh(id), { kind: 'rejected' })
+    t.equal(tiktok.stats.report().requests, requests)
+    t.same(await timelineOf(id), ['reauthorization_required refresh_token_expired'])
+    expected.down[id] = 'refresh_token_expired'
+  })
 
-  const held = await one()
-  await watched.sql`update token_sets set attempt_id = 'att_neighbour', lease_until = now() + interval '30 seconds', unsettled_attempts = 1 where account_id = ${held.id}`
-  t.match(await parts.refresher.refresh(held.id, 1), { kind: 'yielded' })
-  await world.timePasses(31)
-  t.match(await parts.refresher.refresh(held.id, 1), { kind: 'refreshed' })
-  t.same(await timelineOf(held.id), ['refresh_abandoned lease_ran_out', 'refreshed'])
-  t.match(await parts.metrics.leasesRunOut.get(), { values: [{ value: 1 }] }, 'a parked claim is none of these')
-  t.match(await parts.refresher.refresh(held.id, 1), { kind: 'sibling_won' })
+  await t.test('ambiguous: nobody knows whether it was spent, and the next one is refreshed', async (t) => {
+    const { id, person } = await overdue()
+    tiktok.faults.add({ route: 'refresh', match: { person }, status: 502, body: 'x' })
+    t.match(await refresh(id), { kind: 'ambiguous' })
+    await world.timePasses(31)
+    t.match(await refresh(id), { kind: 'refreshed' })
+    t.same(await timelineOf(id), ['refresh_ambiguous server_error', 'refreshed'])
+    expected.excused.push(id)
+  })
 
-  const expired = await one()
-  await watched.sql`update token_sets set refresh_expires_at = now() where account_id = ${expired.id}`
-  const { requests } = tiktok.stats.report()
-  t.match(await parts.refresher.refresh(expired.id, 1), { kind: 'rejected' })
-  t.equal(tiktok.stats.report().requests, requests, 'a refresh token that is over is not sent')
-  t.same(await timelineOf(expired.id), ['reauthorization_required refresh_token_expired'])
+  await t.test('yielded, refreshed, sibling_won: a neighbour holds it, its lease runs out, and it is done', async (t) => {
+    const { id } = await overdue()
+    await watched.sql`update token_sets set attempt_id = 'att_neighbour', lease_until = now() + interval '30 seconds',
+      unsettled_attempts = 1 where account_id = ${id}`
+    t.match(await refresh(id), { kind: 'yielded' })
+    await world.timePasses(31)
+    t.match(await refresh(id), { kind: 'refreshed' })
+    t.same(await timelineOf(id), ['refresh_abandoned lease_ran_out', 'refreshed'])
+    t.match(await parts.metrics.leasesRunOut.get(), { values: [{ value: 1 }] }, 'a parked claim is none of these')
+    t.match(await refresh(id), { kind: 'sibling_won' })
+  })
 
-  const waiting = await one()
-  tiktok.faults.add({ route: 'refresh', status: 429, headers: { 'Retry-After': '5' } })
-  t.match(await parts.refresher.refresh(waiting.id, 1), { kind: 'transient', code: 'throttled' })
-  await world.timePasses(6)
-  tiktok.faults.add({ route: 'refresh', error: 'invalid_client' })
-  t.match(await parts.refresher.refresh(waiting.id, 1), { kind: 'client_refused' })
-  t.same(await timelineOf(waiting.id), ['refresh_failed throttled', 'refresh_failed invalid_client'])
-  await world.timePasses(61)
-  t.match(await parts.refresher.refresh(waiting.id, 1), { kind: 'refreshed' })
+  await t.test('transient and client_refused: TikTok refuses without spending it', async (t) => {
+    const { id } = await overdue()
+    tiktok.faults.add({ route: 'refresh', status: 429, headers: { 'Retry-After': '5' } })
+    t.match(await refresh(id), { kind: 'transient', code: 'throttled' })
+    await world.timePasses(6)
+    tiktok.faults.add({ route: 'refresh', error: 'invalid_client' })
+    t.match(await refresh(id), { kind: 'client_refused' })
+    t.same(await timelineOf(id), ['refresh_failed throttled', 'refresh_failed invalid_client'])
+    await world.timePasses(61)
+    t.match(await refresh(id), { kind: 'refreshed' })
+  })
 
-  const gone = await one()
-  const { refresh: ask } = parts.tiktok
-  parts.tiktok.refresh = async (token) => {
-    const answer = await ask(token)
-    await world.call('DELETE', `/accounts/${gone.id}`)
-    return answer
-  }
-  t.match(await parts.refresher.refresh(gone.id, 1), { kind: 'discarded' }, 'it was disconnected meanwhile')
+  await t.test('discarded: it was disconnected meanwhile', async (t) => {
+    const { id } = await overdue()
+    const { refresh: ask } = parts.tiktok
+    parts.tiktok.refresh = async (token) => {
+      const answer = await ask(token)
+      await world.call('DELETE', `/accounts/${id}`)
+      return answer
+    }
+    t.match(await refresh(id), { kind: 'discarded' })
+    expected.disconnected.push(id)
+  })
 
   for (const outcome of refreshOutcomes) t.ok((await counted(outcome)) > 0, `${outcome} is counted`)
   t.match(await parts.metrics.exactlyOnceViolations.get(), { values: [{ value: 0 }] })
-  t.same(
-    await violations(watched, {
-      down: { [down.id]: 'refresh_token_rejected', [expired.id]: 'refresh_token_expired' },
-      excused: [wobbly.id],
-      disconnected: [gone.id],
-    }),
-    [],
-  )
+  t.same(await violations(watched, expected), [])
 })
 
 t.test('what a checker of invariants would overlook is worth nothing: it sees each of them broken', async (t) => {
