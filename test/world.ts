@@ -77,9 +77,13 @@ export interface Browser {
 
 /** @param t the test: everything ends with it */
 export async function startWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
-  const tiktok = await startSimulator(options.simulator ?? {})
   const { url: databaseUrl } = await freshDatabase(t)
+  const tiktok = await startSimulator(options.simulator ?? {})
   const dataDir = await mkdtemp(join(tmpdir(), 'tts-test-'))
+  t.teardown(async () => {
+    await tiktok.close()
+    await rm(dataDir, { recursive: true, force: true })
+  })
   const lines: string[] = []
   const config = loadConfig({
     PORT: '0',
@@ -104,11 +108,7 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
   })
   const log = options.log ?? createLog(config.logLevel, sink)
   const app = await startApp(config, { background: false, ...options, log })
-  t.teardown(async () => {
-    await app.close()
-    await tiktok.close()
-    await rm(dataDir, { recursive: true, force: true })
-  })
+  t.teardown(() => app.close())
 
   const { parts } = app
   const key = async (...scopes: KeyScope[]) => (await createApiKey(parts.db, { name: 'test', scopes, expiresAt: null })).key
