@@ -147,6 +147,15 @@ export function createMetrics() {
       buckets: [0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 6, 12],
       registers,
     }),
+    narrowed: counter(
+      'authorizations_narrowed_total',
+      'Authorization requests for TIKTOK_REQUIRED_SCOPES alone, because TikTok refused the others or did not bring the person back',
+      ['cause'],
+    ),
+    departures: gauge(
+      'tiktok_departures_without_return',
+      'People in a row who left for TikTok and did not come back; a long run means that TikTok shows them an error page',
+    ),
     assumedLifetimes: counter(
       'tiktok_assumed_lifetimes_total',
       'Access tokens whose expires_in was absent or nonsense: ten minutes were assumed',

@@ -175,8 +175,12 @@ export const variables = z.object({
     .describe("TikTok's API; the simulator's URL for development"),
   TIKTOK_SCOPES: scopes
     .default(['user.info.basic', 'user.info.profile', 'user.info.stats', 'video.upload'])
-    .describe('Scopes requested from TikTok'),
-  TIKTOK_REQUIRED_SCOPES: scopes.default(['user.info.basic', 'video.upload']).describe('A grant without these is refused'),
+    .describe(
+      'Scopes requested from TikTok. A new TikTok app has `user.info.basic` and, with the Content Posting API, `video.upload`; it has no `user.info.profile` or `user.info.stats` before TikTok approves them, and one scope too many makes TikTok refuse everything',
+    ),
+  TIKTOK_REQUIRED_SCOPES: scopes
+    .default(['user.info.basic', 'video.upload'])
+    .describe('A grant without these is refused; they are asked for alone when TikTok refuses all of TIKTOK_SCOPES'),
   TIKTOK_PKCE: z
     .enum(['off', 's256', 's256-hex'])
     .default('off')

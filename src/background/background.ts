@@ -2,6 +2,7 @@
 import { warnExpiring } from '../account/health.ts'
 import type { Config } from '../config.ts'
 import type { GrantDeps } from '../connect/grant.ts'
+import { measureDepartures } from '../connect/scopes.ts'
 import type { Db } from '../db/client.ts'
 import { createDispatcher, measureDeliveries } from '../events/dispatcher.ts'
 import { type SettleDeps, settleNotices } from '../inbound/notices.ts'
@@ -71,6 +72,10 @@ export function startBackground(deps: BackgroundDeps): Background {
     loop(
       'expiry',
       then(600_000, () => warnExpiring(deps)),
+    ),
+    loop(
+      'departures',
+      then(60_000, () => measureDepartures(deps)),
     ),
     loop(
       'measures',

@@ -5,7 +5,7 @@ import type { Db } from '../db/client.ts'
 import { type ConnectSession, failSession, findSession, holdCode, replaceConfirm } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { Refusals } from '../refusals.ts'
-import type { Log } from '../telemetry.ts'
+import type { Log, Metrics } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
 import type { AuthorizationResponse, RefusalWords } from '../tiktok/oauth.ts'
 import { challengeOf, createVerifier } from '../tiktok/pkce.ts'
@@ -13,16 +13,18 @@ import { digest, keyedDigest, randomToken } from '../vault/digest.ts'
 import type { Vault } from '../vault/vault.ts'
 import { errorOf, returnUrl, statusOf, wayBack, wayBackForStrangers } from './connect-session.ts'
 import type { Exchanges } from './exchange.ts'
+import { rememberRefusal, scopeQuestion, scopesAsked } from './scopes.ts'
 
 export interface AuthorizeDeps {
   db: Db
   vault: Vault
   tiktok: Pick<TikTok, 'authorizationUrl'>
   log: Log
+  metrics: Metrics
   config: Pick<Config, 'redirectUri' | 'tiktok'>
 }
 
-export type ReceiveAuthorizationDeps = Omit<AuthorizeDeps, 'tiktok'> & { refusals: Refusals; exchanges: Exchanges }
+export type ReceiveAuthorizationDeps = AuthorizeDeps & { refusals: Refusals; exchanges: Exchanges }
 
 export interface AuthorizationStart {
   location: string
@@ -34,13 +36,15 @@ export interface AuthorizationStart {
 /**
  * Starts one authorization request (S01): fresh state of 256 bits, fresh browser secret, fresh PKCE verifier.
  *
- * @param reconnectAccountId the account the person asked to reconnect on the connect page; no other may come back with this state
+ * @param from.reconnectAccountId the account the person asked to reconnect on the connect page; no other may come back with this state
+ * @param from.bindings what this browser keeps of earlier departures: one without a return is answered with the required scopes alone
+ * @param from.scopesRefused TikTok has just refused the optional scopes
  * @throws ServiceError session_invalid: used up, or visited too often
  */
 export async function startAuthorization(
-  { db, vault, tiktok, config }: Omit<AuthorizeDeps, 'log'>,
+  { db, vault, tiktok, config, metrics }: Omit<AuthorizeDeps, 'log'>,
   session: ConnectSession,
-  reconnectAccountId: string | null = null,
+  from: { bindings: readonly string[]; reconnectAccountId?: string | null; scopesRefused?: boolean },
 ): Promise<AuthorizationStart> {
   const state = randomToken()
   const bindingSecret = randomToken()
@@ -52,16 +56,18 @@ export async function startAuthorization(
     bindingHash: digest(bindingSecret),
     sealedVerifier:
       verifier === null ? null : vault.seal({ purpose: 'code_verifier', subject: session.id, generation: 0 }, verifier),
-    reconnectAccountId,
+    reconnectAccountId: from.reconnectAccountId ?? null,
+    scopes: scopeQuestion(config.tiktok, from.bindings, from.scopesRefused ?? false),
   })
   if (!begun)
     throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.', {
       back: wayBack(session),
     })
+  if (begun.narrowed !== null) metrics.narrowed.inc({ cause: begun.narrowed })
   const location = tiktok.authorizationUrl({
     state,
     redirectUri: config.redirectUri,
-    scopes: config.tiktok.scopes,
+    scopes: scopesAsked(config.tiktok, begun.narrowed !== null),
     codeChallenge: verifier === null || pkce === 'off' ? undefined : challengeOf(verifier, pkce),
   })
   return { location, state, bindingSecret }
@@ -77,10 +83,14 @@ export interface BrowserResponse extends AuthorizationResponse {
  * exchanges it at once. The same browser that comes again (reload, back, twice at once) is sent on to where it belongs; in `confirm` mode with a new
  * confirm token, and the old one is void.
  *
- * @returns where the browser goes: always the return URL that was fixed when the session was made
+ * @returns where the browser goes: the return URL that was fixed when the session was made; or, when TikTok refused the optional scopes, to
+ *   TikTok once more with the required ones
  * @throws ServiceError state_invalid | state_expired | browser_mismatch | session_invalid: cannot be tied to a session, so nothing is redirected
  */
-export async function receiveAuthorization(deps: ReceiveAuthorizationDeps, response: BrowserResponse): Promise<string> {
+export async function receiveAuthorization(
+  deps: ReceiveAuthorizationDeps,
+  response: BrowserResponse,
+): Promise<string | AuthorizationStart> {
   const { db, config } = deps
   const state = await consumeState(
     db,
@@ -105,6 +115,15 @@ export async function receiveAuthorization(deps: ReceiveAuthorizationDeps, respo
   const fail = (error: string) => failAuthorization(deps, session, error, response.words)
   // RFC 9207 §2.4: an answer that names another issuer is another server's.
   if (response.issuer !== undefined && response.issuer !== config.tiktok.authBaseUrl) return fail('issuer_mismatch')
+  if (response.isScopeRefusal && !state.requiredOnly && scopeQuestion(config.tiktok, [], true).memory !== null) {
+    deps.log.warn('TikTok refused the scopes: the required ones are asked for alone', {
+      sessionId: session.id,
+      ...response.words,
+    })
+    await rememberRefusal(deps)
+    const { reconnectAccountId } = state
+    return startAuthorization(deps, session, { bindings: [], reconnectAccountId, scopesRefused: true })
+  }
   if (response.error !== undefined) return fail(knownError(response.error))
   if (response.code === undefined) return fail('code_missing')
 
@@ -153,6 +172,7 @@ async function hold(
     sealedVerifier: state.sealedVerifier,
     confirmHash: confirm === null ? null : digest(confirm),
     reconnectAccountId: state.reconnectAccountId,
+    requiredOnly: state.requiredOnly,
   })
   if (held) log.info('authorization response was received', { sessionId: session.id })
   return held

@@ -26,6 +26,7 @@ import { within } from '../waiting.ts'
 import { getConnectSession } from './connect-session.ts'
 import { connectGrant, type GrantDeps } from './grant.ts'
 import { requireTier } from './limits.ts'
+import { scopesAsked } from './scopes.ts'
 
 export interface Exchanges {
   /**
@@ -175,7 +176,7 @@ async function settle(
         openId,
         accessToken,
         refreshToken,
-        scopes: scopes ?? [...config.tiktok.scopes], // RFC 6749 §5.1: not stated means as asked for
+        scopes: scopes ?? [...scopesAsked(config.tiktok, claim.requiredOnly)], // RFC 6749 §5.1: not stated means as asked for
         accessExpiresAt,
         refreshExpiresAt,
         lifetimeSeconds,

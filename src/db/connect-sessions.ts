@@ -103,6 +103,7 @@ export async function holdCode(
     sealedVerifier: string | null
     confirmHash: string | null
     reconnectAccountId: string | null
+    requiredOnly: boolean
   },
 ): Promise<boolean> {
   const rows = await db.run(
@@ -115,7 +116,7 @@ export async function holdCode(
         select id, account_type, age_confirmed_at, attestation_version from connect_sessions where id = ${held.sessionId} and not exists (select 1 from chosen)
       ), held as (
       update connect_sessions s set status = 'awaiting_completion', sealed_code = ${held.sealedCode}, sealed_verifier = ${held.sealedVerifier},
-        confirm_hash = ${held.confirmHash}, expires_at = greatest(expires_at, now() + make_interval(secs => ${completionLifeSeconds})),
+        confirm_hash = ${held.confirmHash}, required_only = ${held.requiredOnly}, expires_at = greatest(expires_at, now() + make_interval(secs => ${completionLifeSeconds})),
         reconnect_account_id = coalesce(s.reconnect_account_id, ${held.reconnectAccountId}), account_type = said.account_type,
         age_confirmed_at = said.age_confirmed_at, attestation_version = said.attestation_version
       from (select * from chosen union all select * from unchosen) said
@@ -151,7 +152,7 @@ export async function replaceConfirm(
 }
 
 export type ExchangeClaim = ConnectSession &
-  Row<typeof connectSessions, 'sealedVerifier'> & { sealedCode: string; claimedAt: Date }
+  Row<typeof connectSessions, 'sealedVerifier' | 'requiredOnly'> & { sealedCode: string; claimedAt: Date }
 
 /** Takes the one right to exchange this session's code. Repeating it with the same attempt id finds the claim it made. */
 export async function beginExchange(
@@ -166,7 +167,7 @@ export async function beginExchange(
       update connect_sessions set status = 'exchanging', attempt_id = ${attemptId}, lease_until = now() + make_interval(secs => ${leaseSeconds})
       where id = ${sessionId} and ((status = 'awaiting_completion' and expires_at > now()) or (status = 'exchanging' and attempt_id = ${attemptId}))
         and not exists (select 1 from recoveries where ended_at is null)
-      returning ${sql.unsafe(columns)}, sealed_code, sealed_verifier, now() as claimed_at`,
+      returning ${sql.unsafe(columns)}, sealed_code, sealed_verifier, required_only, now() as claimed_at`,
   )
   return rows[0]
 }

@@ -1,5 +1,5 @@
 // The way to TikTok and back. Redirects are 303 (S12), so nothing is posted on and the code leaves the address bar.
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Config } from '../config.ts'
@@ -52,7 +52,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
         if (session.accountType === null || session.ageConfirmedAt === null) {
           return redirect(deps, reply, `${deps.config.publicUrl}/connect?session=${request.query.session}`)
         }
-        const start = await startAuthorization(deps, session)
+        const start = await startAuthorization(deps, session, { bindings: bindingsOf(request) })
         bindState(deps, reply, start)
         return redirect(deps, reply, start.location)
       },
@@ -75,7 +75,11 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
           // Not strict: TikTok adds parameters of its own (`scopes`, `errCode`, …), which are only logged.
           querystring: z.looseObject({ state: fromTikTok, code: fromTikTok, error: fromTikTok, iss: fromTikTok }),
           response: {
-            303: z.null().describe('To the return URL that was fixed with the session'),
+            303: z
+              .null()
+              .describe(
+                'To the return URL that was fixed with the session; or to TikTok once more, when it refused the optional scopes',
+              ),
             ...pagesOf(['state_missing', 'state_invalid', 'state_expired', 'browser_mismatch', 'session_invalid']),
           },
         },
@@ -95,8 +99,10 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
         const cookie = cookieOf(deps, state)
         // The cookie stays until it expires, so that a browser that comes again is recognised.
         const bindingSecret = request.cookies[cookie.name] ?? null
-        const location = await receiveAuthorization(deps, { ...response, state, bindingSecret })
-        return redirect(deps, reply, location)
+        const onward = await receiveAuthorization(deps, { ...response, state, bindingSecret })
+        if (typeof onward === 'string') return redirect(deps, reply, onward)
+        bindState(deps, reply, onward)
+        return redirect(deps, reply, onward.location)
       },
     )
   }
@@ -106,6 +112,12 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
 export function bindState(deps: PageDeps, reply: FastifyReply, { state, bindingSecret }: AuthorizationStart): void {
   const cookie = cookieOf(deps, state)
   reply.setCookie(cookie.name, bindingSecret, cookie.options)
+}
+
+/** What this browser keeps of its departures to TikTok; more than a few are nobody's. */
+export function bindingsOf({ cookies }: FastifyRequest): string[] {
+  const kept = Object.entries(cookies).filter(([name]) => /^(__Host-)?tts-[\w-]{16}$/.test(name))
+  return kept.flatMap(([, secret]) => secret ?? []).slice(0, 50)
 }
 
 /** Each state has a cookie of its own, so that two tabs do not overwrite each other's (S04). */

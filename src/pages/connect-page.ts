@@ -6,11 +6,13 @@ import type { AccountDeps } from '../account/account.ts'
 import type { Config } from '../config.ts'
 import { attest, errorOf, statusOf } from '../connect/connect-session.ts'
 import { type Allowance, allowanceOf, type TierDeps } from '../connect/limits.ts'
+import { asksRequiredOnly, scopesAsked } from '../connect/scopes.ts'
 import { accountsOfVisit, formTokenOf, openVisit, sessionOfVisit } from '../connect/visit.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import { answerAs, pagesOf } from '../http/openapi.ts'
 import type { Log } from '../telemetry.ts'
+import { bindingsOf } from './browser.ts'
 import { connectPage } from './connect-view.ts'
 import { backOf, backToPage, codeIn, FormToken } from './own-accounts.ts'
 import { type Html, messagePage, type PageDeps, redirect, sendPage } from './page.ts'
@@ -24,7 +26,7 @@ const config = { public: true, page: true } as const
 export type ConnectPageRouteDeps = AccountDeps &
   TierDeps &
   VisitorDeps &
-  PageDeps & { log: Log; config: { tiktok: Pick<Config['tiktok'], 'scopes' | 'requiredScopes' | 'authBaseUrl'> } }
+  PageDeps & { log: Log; config: { tiktok: Pick<Config['tiktok'], 'clientKey' | 'scopes' | 'requiredScopes' | 'authBaseUrl'> } }
 
 export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = async (app, deps) => {
   app.get(
@@ -60,14 +62,19 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
       const session = await sessionOfVisit(deps, pass)
       const over = overPage(session)
       if (over) return sendPage(deps, reply.code(over.status), over.page)
-      const [owned, allowance] = await Promise.all([accountsOfVisit(deps, session), allowanceIfKnown(deps, session.ownerId)])
-      const { scopes, requiredScopes, authBaseUrl } = deps.config.tiktok
+      const [owned, allowance, requiredOnly] = await Promise.all([
+        accountsOfVisit(deps, session),
+        allowanceIfKnown(deps, session.ownerId),
+        asksRequiredOnly(deps, session.id, bindingsOf(request)),
+      ])
+      const { requiredScopes, authBaseUrl } = deps.config.tiktok
       const content = connectPage({
         session,
         ...owned,
         allowance,
-        scopes,
+        scopes: scopesAsked(deps.config.tiktok, requiredOnly),
         requiredScopes,
+        requiredOnly,
         tiktokHost: new URL(authBaseUrl).host,
         formToken: formTokenOf(pass),
         back: backOf(session),

@@ -20,6 +20,8 @@ export interface ConnectView {
   allowance: Allowance | undefined
   scopes: readonly string[]
   requiredScopes: readonly string[]
+  /** the optional scopes are left out this time */
+  requiredOnly: boolean
   /** where the button leads, as people read it */
   tiktokHost: string
   formToken: string
@@ -160,11 +162,11 @@ function ageQuestion({ session, notDone }: ConnectView): Html {
 ${wrong ? html`<p class="wrong" id="age-wrong">${texts.connect.ageWrong}</p>` : nothing}<label class="choice"><input type="checkbox" name="age_confirmed" value="yes" required${session.ageConfirmedAt === null ? nothing : html` checked`}> <span><b>${texts.connect.ageStatement}</b></span></label></fieldset>`
 }
 
-function scopeList({ scopes, requiredScopes }: ConnectView): Html {
-  const { scopes: heading, scopesHint, needed, optional } = texts.connect
+function scopeList({ scopes, requiredScopes, requiredOnly }: ConnectView): Html {
+  const { scopes: heading, scopesHint, scopesFewer, needed, optional } = texts.connect
   const items = scopes.map((scope) => {
     const { what, why } = texts.scopes[scope] ?? texts.unknownScope(scope)
     return html`<li><b>${what}</b> ${requiredScopes.includes(scope) ? html`<span class="tag">${needed}</span>` : html`<span class="tag open">${optional}</span>`}<span class="quiet small">${why}</span></li>`
   })
-  return html`<div class="asked"><h3>${heading}</h3><p class="quiet small">${scopesHint}</p><ul class="scopes">${items}</ul></div>`
+  return html`<div class="asked"><h3>${heading}</h3><p class="quiet small">${requiredOnly ? scopesFewer : scopesHint}</p><ul class="scopes">${items}</ul></div>`
 }

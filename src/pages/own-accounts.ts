@@ -16,7 +16,7 @@ import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
 import { disconnect, type Revocations } from '../token/revoke.ts'
 import { disconnectPage } from './account-card.ts'
-import { bindState } from './browser.ts'
+import { bindingsOf, bindState } from './browser.ts'
 import { type Back, backTo, type PageDeps, redirect, sendPage } from './page.ts'
 import { actingSession, openSession, requirePass, type VisitorDeps } from './visitor.ts'
 import { type DoneCode, type NotDoneCode, texts } from './words.ts'
@@ -44,7 +44,7 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
       if ((session.reconnectAccountId ?? accountId) !== accountId) return backToPage(deps, reply, { notDone: 'reconnect_other' })
       return orSay(deps, reply, async () => {
         await accountOfVisit(deps, session, accountId)
-        const start = await startAuthorization(deps, session, accountId)
+        const start = await startAuthorization(deps, session, { bindings: bindingsOf(request), reconnectAccountId: accountId })
         deps.log.info('reconnect was started', { accountId, sessionId: session.id, actor: 'owner' })
         bindState(deps, reply, start)
         return redirect(deps, reply, start.location)

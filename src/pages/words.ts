@@ -50,6 +50,7 @@ export const texts = {
     whyAsked: 'TikTok does not tell us either, so we keep your answers as your own statement.',
     scopes: 'What TikTok will ask you to allow',
     scopesHint: 'You decide at TikTok. Without what is marked as needed, nothing can be connected.',
+    scopesFewer: 'TikTok did not allow more last time, so only what is needed is asked for now.',
     needed: 'needed',
     optional: 'optional',
     button: 'Connect TikTok',

@@ -56,6 +56,8 @@ export interface AuthorizationResponse {
   error: string | undefined
   /** RFC 9207 */
   issuer: string | undefined
+  /** TikTok refused because of a scope, and not the person */
+  isScopeRefusal: boolean
   words: RefusalWords
 }
 
@@ -76,11 +78,15 @@ export function readAuthorizationResponse(query: Record<string, unknown>): Autho
     const value = named(...names)
     return value !== undefined && /^[\w.-]{1,128}$/.test(value) ? value : undefined
   }
+  const error = named('error')
+  const said = [error, word('error_type', 'errorType'), named('error_description')].join(' ')
   return {
     state: named('state'),
     code: named('code'),
-    error: named('error'),
+    error,
     issuer: named('iss'),
+    // `invalid_scope`, `scope_not_authorized`, or a code with the word beside it; `access_denied` is the person's own decision.
+    isScopeRefusal: error !== undefined && error !== 'access_denied' && /(^|[^a-z])scopes?([^a-z]|$)/i.test(said),
     words: {
       reason: word('error'),
       errCode: word('errCode', 'err_code', 'error_code'),
