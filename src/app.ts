@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { type Background, startBackground } from './background/background.ts'
 import { type Config, ConfigError, databaseLinks } from './config.ts'
@@ -73,6 +74,8 @@ export interface Doors {
   /** undefined: TIER_SERVICE_URL is not set, we decide ourselves */
   tierService: TierService | undefined
   timings: Timings
+  /** aborted first when the process is asked to end: not ready any more, and still serving (SHUTDOWN_DELAY_SECONDS) */
+  leaving: AbortSignal
   /** aborted when the process is asked to end: no new work, what is in flight is finished */
   stopping: AbortSignal
 }
@@ -128,6 +131,9 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     server,
     url,
     async close() {
+      opened.leave()
+      // A proxy that asks now and then whether we are ready sends on for a moment; those calls are answered too.
+      await sleep(config.shutdownDelaySeconds * 1000)
       opened.stop()
       await background?.stop()
       await server.close()
@@ -141,6 +147,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
 export interface OpenedParts {
   parts: Parts
+  /** aborts `parts.leaving`: not ready any more */
+  leave(): void
   /** aborts `parts.stopping`: no new work */
   stop(): void
   /** Waits for what is in flight and lets go of everything. @returns how many token answers are only in the journal */
@@ -196,6 +204,7 @@ export async function openParts(
   const tiktok = createTikTok(config.tiktok)
   const { serviceUrl, serviceToken } = config.tiers
   const tierService = serviceUrl === undefined ? undefined : openTierService({ url: serviceUrl, token: serviceToken })
+  const leaving = new AbortController()
   const stopping = new AbortController()
   const parts = compose({
     config,
@@ -209,11 +218,13 @@ export async function openParts(
     tiktok,
     tierService,
     timings: { ...timings, ...options.timings },
+    leaving: leaving.signal,
     stopping: stopping.signal,
   })
   suspect = parts.epoch.suspect
   return {
     parts,
+    leave: () => leaving.abort(),
     stop: () => stopping.abort(),
     async close() {
       stopping.abort()

@@ -136,6 +136,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
             scopes: v.JWT_SCOPES as ReadonlyMap<string, readonly KeyScope[]>,
           }
         : undefined,
+    shutdownDelaySeconds: v.SHUTDOWN_DELAY_SECONDS,
     logLevel: v.LOG_LEVEL,
     /** __Host- cookies and HSTS need https; browsers would drop them on a loopback http PUBLIC_URL (S04). */
     secureCookies: publicUrl.startsWith('https:'),

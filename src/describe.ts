@@ -54,6 +54,7 @@ export async function openApiFile(): Promise<string> {
     tiktok: createTikTok(config.tiktok),
     tierService: undefined,
     timings,
+    leaving: new AbortController().signal,
     stopping: new AbortController().signal,
   })
   const server = await buildServer(parts)

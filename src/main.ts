@@ -43,7 +43,8 @@ try {
   log = createLog(config.logLevel)
   const app = await startApp(config, { log })
 
-  grace = closeWithGrace({ delay: graceMs, logger: false, skip: [...wishes] }, async ({ signal, err }) => {
+  const delayMs = config.shutdownDelaySeconds * 1000 + graceMs
+  grace = closeWithGrace({ delay: delayMs, logger: false, skip: [...wishes] }, async ({ signal, err }) => {
     if (err) log.fatal('process failed unexpectedly', { error: err })
     else if (signal) tell(signal)
     const unsaved = await app.close()

@@ -64,14 +64,14 @@ export interface ReadinessDeps {
   epoch: Pick<Epoch, 'trusted'>
   recording: { readonly unsavedCount: number }
   /** aborted when the process is asked to end */
-  stopping: AbortSignal
+  leaving: AbortSignal
 }
 
 /**
  * Looks at everything a request needs. A key that is missing, or has other bytes under a known id, is noticed by its canary before anything
  * is written with it (S20).
  */
-export async function checkReadiness({ db, vault, keyring, epoch, recording, stopping }: ReadinessDeps): Promise<Readiness> {
+export async function checkReadiness({ db, vault, keyring, epoch, recording, leaving }: ReadinessDeps): Promise<Readiness> {
   const unsaved = recording.unsavedCount
   try {
     const [applied, mismatched, trusted] = await Promise.all([
@@ -85,7 +85,7 @@ export async function checkReadiness({ db, vault, keyring, epoch, recording, sto
       migrations: applied ? 'ok' : 'pending',
       journal: trusted ? 'ok' : 'database_rewound',
     } as const
-    return { ready: applied && trusted && checks.keyring === 'ok' && !stopping.aborted, checks, unsaved }
+    return { ready: applied && trusted && checks.keyring === 'ok' && !leaving.aborted, checks, unsaved }
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error
     return {

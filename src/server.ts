@@ -78,6 +78,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     handlerTimeout: patience.handlerMs,
     keepAliveTimeout: patience.idleMs,
     forceCloseConnections: 'idle',
+    return503OnClosing: false, // what a kept connection brings in that moment is answered like everything else
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     routerOptions: { maxParamLength: 256 }, // an owner's 128 characters may be two units each
@@ -103,7 +104,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   app.addHook('onSend', async (request, reply) => {
     // A connection that is busy when shutdown begins would be kept open and delay the end. And Node would read an unwanted body
     // for as long as it is sent.
-    if (deps.stopping.aborted || hasUnreadBody(request)) reply.header('connection', 'close')
+    if (deps.leaving.aborted || hasUnreadBody(request)) reply.header('connection', 'close')
   })
   app.addHook('onResponse', async (request, reply) => {
     // The route's pattern: an address holds ids, and on the browser routes secrets.

@@ -242,6 +242,11 @@ export const variables = z.object({
     .refine((items) => items.every((item) => isIP(item.split('/')[0] ?? '') !== 0), 'must hold addresses or CIDR ranges')
     .default([])
     .describe('Addresses whose forwarded headers count; none by default'),
+  SHUTDOWN_DELAY_SECONDS: wholeNumber(0, 300)
+    .default(0)
+    .describe(
+      'How long a process that is asked to end goes on serving while it already says that it is not ready: longer than a proxy takes to notice (5 in the image)',
+    ),
   RATE_LIMIT_PER_MINUTE: wholeNumber(1, 10_000_000)
     .default(6000)
     .describe('Requests per key and minute; failed authentication per address, a hundredth of it'),

@@ -53,6 +53,22 @@ t.test('whoever is asked to end in the moment it is ready, or while it still sta
   t.equal(await nobody.ended(), 0, 'it does not wait for a database that nobody needs any more')
 })
 
+t.test('F67: who is asked to end is unready first, serves on for a while, and then ends', async (t) => {
+  const { url } = await freshDatabase(t)
+  const replica = await start(url, 'leaving', { env: { SHUTDOWN_DELAY_SECONDS: '3' } })
+  t.equal(await statusOf(replica, '/health/ready'), 200)
+  replica.signal('SIGTERM')
+  await eventually('it is not ready', async () => (await statusOf(replica, '/health/ready')) === 503)
+  t.equal(await statusOf(replica, '/health/live'), 200)
+  const { statusCode, headers, body } = await request(new URL('/openapi.json', replica.url))
+  await body.dump()
+  t.equal(statusCode, 200, 'a call that comes all the same is answered')
+  t.equal(headers.connection, 'close', 'and the next one goes elsewhere')
+  t.notMatch(replica.logged(), /service has ended/)
+  t.equal(await replica.ended(), 0)
+  t.match(replica.logged(), /service has ended/)
+})
+
 t.test('a start that cannot be says in words what to do, non-zero, and shows no secret', async (t) => {
   const { url } = await emptyDatabase(t)
   const address = new URL(url)

@@ -34,7 +34,8 @@ export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async 
   }
   const health = async () => {
     const { ready, checks, unsaved } = await readiness()
-    const well = ready && unsaved === 0
+    // Asked anew each time: what was remembered a moment ago may be from before the end began.
+    const well = ready && unsaved === 0 && !deps.leaving.aborted
     return {
       code: well ? (200 as const) : (503 as const),
       body: { status: well ? ('ok' as const) : ('unavailable' as const), checks, unsaved_tokens: unsaved },
