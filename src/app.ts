@@ -16,6 +16,7 @@ import { migrate, migrationsApplied } from './db/migrate.ts'
 import { loadEmbeddedPostgres } from './embedded-postgres.ts'
 import { ServiceError } from './errors.ts'
 import { listen } from './http/listen.ts'
+import { openMetricsListener } from './http/metrics-listener.ts'
 import { newId } from './ids.ts'
 import { createEpoch } from './journal/epoch.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
@@ -41,6 +42,8 @@ export interface App {
   server: FastifyInstance
   /** where it listens */
   url: string
+  /** where METRICS_PORT listens, if it is set */
+  metricsUrl: string | undefined
   /**
    * Takes no new work, finishes and stores what is in flight, lets go of everything.
    *
@@ -123,6 +126,8 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
 
   const server = await buildServer(parts, { patience: options.patience })
   const url = await listen(server, config)
+  const { port: metricsPort } = config.metrics
+  const metricsListener = metricsPort === undefined ? undefined : await openMetricsListener(parts, metricsPort)
   const background: Background | undefined = options.background === false ? undefined : startBackground(parts)
   log.info('service is ready', { url })
 
@@ -130,6 +135,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
     parts,
     server,
     url,
+    metricsUrl: metricsListener?.url,
     async close() {
       opened.leave()
       // A proxy that asks now and then whether we are ready sends on for a moment; those calls are answered too.
@@ -138,6 +144,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       await background?.stop()
       await server.close()
       const left = await opened.close()
+      await metricsListener?.close()
       await embedded?.stop()
       log.info('service has ended', { count: left })
       return left

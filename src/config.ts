@@ -74,6 +74,8 @@ export function loadConfig(env: Record<string, string | undefined>) {
     if (!v.TIKTOK_SCOPES.includes(scope))
       problems.set('TIKTOK_REQUIRED_SCOPES', 'TIKTOK_REQUIRED_SCOPES holds a scope that is not in TIKTOK_SCOPES')
   }
+  if (v.METRICS_PORT !== undefined && v.METRICS_PORT !== 0 && v.METRICS_PORT === v.PORT)
+    problems.set('METRICS_PORT', 'METRICS_PORT is the same as PORT: choose another')
   if (problems.size > 0) throw new ConfigError([...problems.values()])
 
   const publicUrl = v.PUBLIC_URL ?? `http://127.0.0.1:${v.PORT}`
@@ -136,6 +138,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
             scopes: v.JWT_SCOPES as ReadonlyMap<string, readonly KeyScope[]>,
           }
         : undefined,
+    metrics: { token: v.METRICS_TOKEN, port: v.METRICS_PORT },
     shutdownDelaySeconds: v.SHUTDOWN_DELAY_SECONDS,
     logLevel: v.LOG_LEVEL,
     /** __Host- cookies and HSTS need https; browsers would drop them on a loopback http PUBLIC_URL (S04). */

@@ -194,8 +194,18 @@ export function createMetrics() {
     journalBytes: gauge('journal_bytes', 'Size of the rotation journal on this disk, of all processes that share it'),
     journalCopyLag: gauge('journal_copy_lag_seconds', 'How far the second place of the journal is behind'),
     journalCopyFailures: counter('journal_copy_failures_total', 'Tries to write to the second place of the journal that failed'),
+    /** when the gauges that come from the database were last read, by the monotonic clock */
+    databaseReadAtMs: performance.now(),
     loopFailures: counter('background_failures_total', 'Background rounds that threw', ['loop']),
   }
+  new Gauge({
+    name: 'database_gauges_age_seconds',
+    help: 'How old the values are that come from the database: while it is away the last ones stay',
+    registers,
+    collect() {
+      this.set((performance.now() - metrics.databaseReadAtMs) / 1000)
+    },
+  })
   for (const outcome of refreshOutcomes) metrics.refreshes.inc({ outcome }, 0)
   metrics.vended.inc({ degraded: 'false' }, 0)
   metrics.vended.inc({ degraded: 'true' }, 0)

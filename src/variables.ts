@@ -247,6 +247,14 @@ export const variables = z.object({
     .describe(
       'How long a process that is asked to end goes on serving while it already says that it is not ready: longer than a proxy takes to notice (5 in the image)',
     ),
+  METRICS_TOKEN: secret
+    .optional()
+    .describe('Optional: a bearer token that opens /metrics, also while the database is away; any text of 8 characters or more'),
+  METRICS_PORT: wholeNumber(0, 65535)
+    .optional()
+    .describe(
+      'Optional: a port of its own for /metrics, also while the database is away. It asks for METRICS_TOKEN if that is set and for nothing otherwise: keep it inside your network',
+    ),
   RATE_LIMIT_PER_MINUTE: wholeNumber(1, 10_000_000)
     .default(6000)
     .describe('Requests per key and minute; failed authentication per address, a hundredth of it'),

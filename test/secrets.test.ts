@@ -182,8 +182,9 @@ async function connect(world: World, secrets: ReturnType<typeof watch>, completi
   if (!('redirect_to' in decided)) throw new Error('TikTok refused')
   secrets.addFrom('code', decided.redirect_to, 'code')
   await world.browser().get(decided.redirect_to) // from another browser
-  const back = new URL(String((await browser.get(decided.redirect_to)).headers.location))
-  await browser.get(decided.redirect_to) // once more
+  const comeBack = async () => new URL(String((await browser.get(decided.redirect_to)).headers.location))
+  secrets.add('void confirm', (await comeBack()).searchParams.get('confirm'))
+  const back = await comeBack() // once more
   const confirm = back.searchParams.get('confirm')
   secrets.add('confirm', confirm)
   if (confirm === null) return (await world.call<Account>('GET', `/accounts/${back.searchParams.get('account_id')}`)).body

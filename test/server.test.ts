@@ -6,6 +6,7 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { Agent, request } from 'undici'
 import { startApp } from '../src/app.ts'
+import { measureRefreshing } from '../src/background/refresh-ahead.ts'
 import { revokeApiKey } from '../src/db/api-keys.ts'
 import { Problem } from '../src/errors.ts'
 import { failures } from '../src/failures.ts'
@@ -521,6 +522,60 @@ t.test('S63: metrics need a key and carry no ids', async (t) => {
   t.match(text, /token_refreshes_total\{outcome="refreshed"\} \d/)
   t.match(text, /http_requests_total\{method="GET",route="\/accounts\/:accountId\/token",status="200"\} [1-9]/)
   t.notMatch(text, /(acc|cs|key|evt|req|upl)_[0-9a-z]{10}|a-path-nobody-has|measured/)
+})
+
+t.test('metrics answer while the database is away: to METRICS_TOKEN, on METRICS_PORT, and to keys that were live', async (t) => {
+  const cable: { proxy?: Awaited<ReturnType<typeof startProxy>> } = {}
+  const token = 'Xq7mPz2vK9rT4wLs8nBd'
+  const world = await startWorld(t, {
+    env: { METRICS_TOKEN: token, METRICS_PORT: '0' },
+    through: async (url) => {
+      cable.proxy = await startProxy(t, url)
+      return cable.proxy.url
+    },
+  })
+  const [ops, other, brief] = [await world.key('ops:read'), await world.key('accounts:read'), await world.key('ops:read')]
+  const scrape = (key: string | null, url = '/metrics') => world.call('GET', url, { key })
+  const own = `${world.app.metricsUrl}/metrics`
+  for (const key of [ops, brief, token]) t.equal((await scrape(key)).status, 200)
+  t.equal((await scrape(other)).status, 403)
+  t.equal((await scrape(token, own)).status, 200)
+  t.equal((await world.call('GET', '/accounts', { key: token })).status, 401, 'the token opens nothing else')
+  await revokeApiKey(world.parts.db, `key_${brief.split('_')[1]}`, 'test')
+  letTimePass(t, 5000)
+  t.equal((await scrape(brief)).status, 401, 'revoked, and known to be')
+  await measureRefreshing(world.parts)
+  world.parts.metrics.databaseReadAtMs = performance.now()
+
+  await cable.proxy?.cut()
+  letTimePass(t, 60_000)
+  for (const [key, url] of [
+    [ops, '/metrics'],
+    [token, '/metrics'],
+    [token, own],
+  ] as const) {
+    const answer = await scrape(key, url)
+    t.equal(answer.status, 200)
+    t.match(answer.headers['content-type'], /^text\/plain/)
+    t.match(answer.text, /^refresh_due_backlog 0$/m, 'the last value stays')
+    const age = Number(/^database_gauges_age_seconds (\S+)$/m.exec(answer.text)?.[1])
+    t.ok(age >= 60, `and says how old it is: ${age}`)
+  }
+  t.equal((await scrape(other)).status, 403)
+  t.equal((await scrape(brief)).status, 503, 'one that was not live when it was last looked up cannot be looked up now')
+  for (const wrong of [null, `${token}x`, 'ttk_guess']) {
+    t.equal((await scrape(wrong)).status, 401)
+    t.equal((await scrape(wrong, own)).status, 401)
+  }
+  t.equal((await scrape(token, `${world.app.metricsUrl}/health`)).status, 404, 'and its port has nothing else')
+  t.notMatch(world.logged(), token)
+  await cable.proxy?.resume()
+})
+
+t.test('METRICS_PORT without METRICS_TOKEN asks for nothing', async (t) => {
+  const world = await startWorld(t, { env: { METRICS_PORT: '0' } })
+  t.equal((await world.call('GET', `${world.app.metricsUrl}/metrics`, { key: null })).status, 200)
+  t.equal((await world.call('GET', '/metrics', { key: null })).status, 401)
 })
 
 t.test('S61: what was refused at the door is in the log, with who and what', async (t) => {

@@ -84,6 +84,7 @@ export function startBackground(deps: BackgroundDeps): Background {
         deps.metrics.journalBytes.set((await deps.journal.measure()).bytes)
         deps.metrics.journalCopyLag.set(deps.journal.copyLagSeconds ?? 0)
         await measureDeliveries(deps, dispatchers)
+        deps.metrics.databaseReadAtMs = performance.now()
       }),
     ),
     loop(

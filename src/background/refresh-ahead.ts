@@ -82,10 +82,10 @@ export async function measureRefreshing({
   metrics: Metrics
   journal: Pick<Journal, 'count'>
 }): Promise<void> {
+  metrics.journalFiles.set(journal.count()) // known without the database, which may be away
   const [backlog, breaker] = await Promise.all([dueBacklog(db), readBreaker(db)])
   metrics.dueBacklog.set(backlog.count)
   metrics.oldestDueSeconds.set(backlog.oldestSeconds)
-  metrics.journalFiles.set(journal.count())
   for (const reason of breakerReasons) {
     metrics.breakerOpen.set({ reason }, breaker.failures > 0 && breaker.reason === reason ? 1 : 0)
   }

@@ -39,6 +39,8 @@ export async function createApiKey(
 export interface ApiKeys {
   /** whether this process has seen the key live; `verify` says whether it still is */
   knows(key: string): boolean
+  /** The caller as it was last seen live: for what may be answered while keys cannot be looked up. */
+  lastKnown(key: string): Caller | undefined
   /**
    * @returns the caller, or undefined for anything but a live key
    * @throws ServiceError storage_unavailable: a key that cannot be looked up is refused, not believed (S60)
@@ -53,6 +55,8 @@ function read(key: string): { id: string; secret: string } | undefined {
 }
 
 const isLive = (row: ApiKeyRow, secret: string) => sameDigest(digest(secret), row.secretHash) && row.live
+
+const callerOf = (row: ApiKeyRow): Caller => ({ keyId: row.id, name: row.name, scopes: row.scopes })
 
 /** Keys as one process knows them: looked up once in four seconds each, however many callers come at once, and compared in constant time. */
 export function openApiKeys(db: Db): ApiKeys {
@@ -86,6 +90,14 @@ export function openApiKeys(db: Db): ApiKeys {
       return row !== undefined && secret !== undefined && isLive(row, secret)
     },
 
+    lastKnown(key) {
+      const { id, secret } = read(key) ?? {}
+      const row = id === undefined ? undefined : known.get(id)?.row
+      if (!row || secret === undefined || !isLive(row, secret)) return undefined
+      // It may have ended since: the database's clock is out of reach, so ours decides.
+      return row.expiresAt !== null && row.expiresAt.getTime() <= Date.now() ? undefined : callerOf(row)
+    },
+
     async verify(key) {
       const { id, secret } = read(key) ?? {}
       if (id === undefined || secret === undefined) return undefined
@@ -96,7 +108,7 @@ export function openApiKeys(db: Db): ApiKeys {
         touchedAt.set(row.id, now)
         touchApiKey(db, row.id).catch(() => touchedAt.delete(row.id)) // last_used_at is a convenience
       }
-      return { keyId: row.id, name: row.name, scopes: row.scopes }
+      return callerOf(row)
     },
   }
 }

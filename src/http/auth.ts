@@ -5,6 +5,8 @@ import type { Config } from '../config.ts'
 import { ServiceError } from '../errors.ts'
 import type { Epoch } from '../journal/epoch.ts'
 import type { Refusals } from '../refusals.ts'
+import { digest, sameDigest } from '../vault/digest.ts'
+import { within } from '../waiting.ts'
 import { type ApiKeys, type Caller, type KeyScope, keyScopes } from './api-keys.ts'
 import { type JwtCallers, looksLikeJwt, openJwtCallers } from './jwt-callers.ts'
 import { addressOf, type Limits, type State, tooMany } from './limits.ts'
@@ -13,6 +15,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** the scope a key needs */
     scope?: KeyScope
+    /** answered also while the database is away: to METRICS_TOKEN, and to keys that were live when they were last looked up */
+    withoutDatabase?: true
     /** for everybody */
     public?: true
     /** for browsers: failures are pages, not problem+json */
@@ -25,7 +29,7 @@ declare module 'fastify' {
 
 export interface GuardDeps {
   refusals: Refusals
-  config: Pick<Config, 'jwt'>
+  config: Pick<Config, 'jwt' | 'metrics'>
   keyring: { readonly fits: boolean }
   epoch: Pick<Epoch, 'admit'>
 }
@@ -48,8 +52,12 @@ export function guardRoutes(
   })
 
   app.addHook('onRequest', async (request) => {
-    const { scope, public: open, page } = request.routeOptions.config
+    const { scope, public: open, page, withoutDatabase } = request.routeOptions.config
     if (request.is404 || (open && !page)) return
+    if (withoutDatabase && hasMetricsToken(request, config)) {
+      request.caller = metricsCaller
+      return
+    }
     if (!keyring.fits)
       throw new ServiceError('keyring_mismatch', 'An operator has to put the right vault keys in place; nothing is lost.', {
         retryAfterSeconds: 30,
@@ -90,8 +98,32 @@ interface Credential {
 function credentialOf(request: FastifyRequest, apiKeys: ApiKeys, jwtCallers?: JwtCallers): Credential | undefined {
   const [, text] = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(request.headers.authorization ?? '') ?? []
   if (text === undefined) return undefined
-  const callers = jwtCallers && looksLikeJwt(text) ? jwtCallers : apiKeys
-  return { isKnown: callers.knows(text), verify: () => callers.verify(text) }
+  if (jwtCallers && looksLikeJwt(text)) return { isKnown: jwtCallers.knows(text), verify: () => jwtCallers.verify(text) }
+  const { withoutDatabase } = request.routeOptions.config
+  return {
+    isKnown: apiKeys.knows(text),
+    verify: () => (withoutDatabase ? verifiedOrLastKnown(apiKeys, text) : apiKeys.verify(text)),
+  }
+}
+
+/** Who scrapes waits a few seconds at most, and a database that is away may take longer to be noticed. */
+const scrapePatienceMs = 1000
+
+async function verifiedOrLastKnown(apiKeys: ApiKeys, text: string): Promise<Caller | undefined> {
+  const lastKnown = apiKeys.lastKnown(text)
+  if (!lastKnown) return apiKeys.verify(text)
+  const verified = apiKeys.verify(text).catch((error) => {
+    if (error instanceof ServiceError) return lastKnown
+    throw error
+  })
+  return within(verified, scrapePatienceMs, () => lastKnown)
+}
+
+const metricsCaller: Caller = { keyId: 'metrics-token', name: 'METRICS_TOKEN', scopes: ['ops:read'] }
+
+export function hasMetricsToken(request: FastifyRequest, { metrics }: Pick<Config, 'metrics'>): boolean {
+  const [, text] = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(request.headers.authorization ?? '') ?? []
+  return text !== undefined && metrics.token !== undefined && sameDigest(digest(text), digest(metrics.token))
 }
 
 type Proof = (

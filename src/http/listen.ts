@@ -4,21 +4,25 @@ import { ConfigError } from '../config.ts'
 
 const unknownHost = 'HOST is a name that is not known here: take an address of this machine, or 0.0.0.0 for all of them'
 
-const remedies: Record<string, string> = {
-  EADDRINUSE: 'HOST and PORT name a place where another process listens: stop that process, or choose another PORT',
+const remediesFor = (variable: string): Record<string, string> => ({
+  EADDRINUSE: `HOST and ${variable} name a place where another process listens: stop that process, or choose another ${variable}`,
   EADDRNOTAVAIL: 'HOST is not an address of this machine: take one that is, or 0.0.0.0 for all of them',
-  EACCES: 'PORT is one that this user may not listen on: choose one from 1024 up',
+  EACCES: `${variable} is one that this user may not listen on: choose one from 1024 up`,
   ENOTFOUND: unknownHost,
   EAI_AGAIN: unknownHost,
-}
+})
 
 /**
+ * @param place.variable which variable the port comes from
  * @returns the address it listens on, as a URL
- * @throws ConfigError about HOST and PORT
+ * @throws ConfigError about HOST and that variable
  */
-export async function listen(server: FastifyInstance, { host, port }: { host: string; port: number }): Promise<string> {
+export async function listen(
+  server: FastifyInstance,
+  { host, port, variable = 'PORT' }: { host: string; port: number; variable?: 'PORT' | 'METRICS_PORT' },
+): Promise<string> {
   await server.listen({ host, port }).catch((error: NodeJS.ErrnoException) => {
-    const remedy = remedies[error.code ?? '']
+    const remedy = remediesFor(variable)[error.code ?? '']
     throw remedy === undefined ? error : new ConfigError([remedy])
   })
   return server.listeningOrigin

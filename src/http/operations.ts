@@ -1,4 +1,5 @@
 // What ops look at: is the process alive, may it be given work, what is it doing.
+import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { checkReadiness, type Readiness, type ReadinessDeps } from '../readiness.ts'
@@ -80,20 +81,25 @@ export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async 
   app.get(
     '/metrics',
     {
-      config: { scope: 'ops:read' },
+      config: { scope: 'ops:read', withoutDatabase: true },
       schema: {
         tags: ['operations'],
         operationId: 'getMetrics',
         summary: 'Metrics in Prometheus format',
+        description:
+          'Also for `METRICS_TOKEN`. While the database is away it goes on: with the last values of what comes from there (`database_gauges_age_seconds` says how old), for that token and for keys that were live when they were last looked up.',
         response: { 200: answerAs('Prometheus text', 'text/plain'), ...failuresOf([]) },
       },
     },
     async (_request, reply) => {
-      const { registry } = deps.metrics
-      return reply
-        .type(registry.contentType)
-        .serializer(String)
-        .send(await registry.metrics())
+      return sendMetrics(deps.metrics, reply)
     },
   )
+}
+
+export async function sendMetrics({ registry }: Metrics, reply: FastifyReply): Promise<FastifyReply> {
+  return reply
+    .type(registry.contentType)
+    .serializer(String)
+    .send(await registry.metrics())
 }
