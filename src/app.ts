@@ -12,6 +12,7 @@ import type { DatabaseLink } from './database-url.ts'
 import { ensurePartitions } from './db/audit.ts'
 import { type Db, openDb } from './db/client.ts'
 import { readDatabaseId } from './db/epoch.ts'
+import { remedyOf } from './db/fault.ts'
 import { migrate, migrationsApplied } from './db/migrate.ts'
 import { loadEmbeddedPostgres } from './embedded-postgres.ts'
 import { ServiceError } from './errors.ts'
@@ -182,7 +183,7 @@ export async function openParts(
     onEvent: ({ kind, name, cause }) => {
       metrics.databaseTrouble.inc({ kind })
       suspect() // whatever answers next may be another database
-      log.warn('database connection trouble', { event: kind, name, error: cause })
+      log.warn('database connection trouble', { event: kind, name, error: cause, reason: remedyOf(cause) })
     },
   })
   const vault = createVault(await openKeyring(config, log))

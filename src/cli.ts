@@ -1,7 +1,7 @@
 // The command line: what operators do by hand. Each family of commands is a file in cli/, loaded when it is needed.
-import { existsSync } from 'node:fs'
 import { print, say, Unfinished, UsageError } from './cli/terminal.ts'
 import { ConfigError } from './config.ts'
+import { readEnvFile } from './env-file.ts'
 import { ServiceError } from './errors.ts'
 import { keyScopes } from './key-scopes.ts'
 
@@ -76,7 +76,7 @@ async function loadSimulator() {
 process.stdout.on('error', () => process.exit())
 
 try {
-  if (existsSync('.env')) process.loadEnvFile('.env')
+  readEnvFile()
   await run(process.argv.slice(2))
 } catch (error) {
   if (error instanceof UsageError) say(`${error.message}\n\n${usage}`)

@@ -1,9 +1,9 @@
 // The process: configuration, app, and an end with grace.
-import { existsSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
 import { ConfigError, loadConfig } from './config.ts'
+import { readEnvFile } from './env-file.ts'
 import { ServiceError } from './errors.ts'
 import { createLog, type Log } from './telemetry.ts'
 
@@ -38,7 +38,7 @@ for (const signal of wishes) {
 
 const { startApp } = await import('./app.ts')
 try {
-  if (existsSync('.env')) process.loadEnvFile('.env')
+  readEnvFile()
   const config = loadConfig(process.env)
   log = createLog(config.logLevel)
   const app = await startApp(config, { log })
@@ -61,9 +61,9 @@ try {
       `The service cannot start:\n${error.problems.map((problem) => `  - ${problem}`).join('\n')}\nSee .env.example for every variable; \`npm run demo\` needs none.`,
     )
   } else {
-    log.fatal('service could not start', { error })
     const { remedyOf } = await import('./db/fault.ts')
     const remedy = remedyOf(error)
+    log.fatal('service could not start', { error, reason: remedy })
     if (remedy !== undefined) console.error(`The service cannot start: ${remedy}`)
     else if (error instanceof ServiceError) console.error(`The service cannot start: ${error.message}`)
   }

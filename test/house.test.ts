@@ -60,6 +60,7 @@ const floors: string[][] = [
     'errors.ts',
     'failures.ts',
     'config.ts',
+    'env-file.ts',
     'database-url.ts',
     'variables.ts',
     'ids.ts',

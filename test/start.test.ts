@@ -49,6 +49,7 @@ t.test('whoever is asked to end in the moment it is ready, or while it still sta
   }
   const nobody = await start('postgres://nobody@127.0.0.1:9/none', 'waiting', { ready: false })
   await eventually('it waits', () => /waiting for the database/.test(nobody.logged()))
+  t.match(nobody.logged(), /Nothing listens at 127\.0\.0\.1:9, which DATABASE_URL names/)
   nobody.signal('SIGTERM')
   t.equal(await nobody.ended(), 0, 'it does not wait for a database that nobody needs any more')
 })

@@ -128,7 +128,7 @@ const remedies: Record<string, Remedy> = {
   // too_many_connections
   '53300': (where) => `${where} has no connection left: raise max_connections or the role's limit there, or end what holds them.`,
   // cannot_connect_now
-  '57P03': (where) => `${where} is starting, stopping or recovering for longer than we wait: look into the log of PostgreSQL.`,
+  '57P03': (where) => `${where} is starting, stopping or recovering: wait, or look into the log of PostgreSQL.`,
   // read_only_sql_transaction
   '25006': () => 'DATABASE_URL names a server that takes no writes: name the primary.',
 }

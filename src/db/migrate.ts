@@ -12,7 +12,7 @@ import { type DatabaseLink, readDatabaseUrl } from '../database-url.ts'
 import { ServiceError } from '../errors.ts'
 import type { Db } from './client.ts'
 import { type Connection, openConnection, type Sql } from './connection.ts'
-import { faultOf } from './fault.ts'
+import { faultOf, remedyOf } from './fault.ts'
 import { functionsInstalled, functionsToInstall, installFunctions, isThere, type Release, readRelease } from './install.ts'
 
 export interface MigrateOptions {
@@ -117,7 +117,7 @@ async function connectPatiently(database: DatabaseLink, waitMs: number, onWait: 
     } catch (error) {
       // Wrong credentials or no such database stay wrong; a server that starts, restarts or is full will come.
       if (faultOf(error) === undefined || performance.now() > giveUpAtMs) throw error
-      if (tries === 1) onWait('the database does not take connections yet') // four times a second the same is news once
+      if (tries === 1) onWait(`it takes no connections yet. ${remedyOf(error) ?? ''}`.trim()) // four times a second the same is news once
     }
     await pause(250)
   }

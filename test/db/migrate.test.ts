@@ -144,7 +144,8 @@ t.test('a server that is still starting is waited for, wrong credentials are not
   const reasons: string[] = []
   t.same(await migrate(behind.href, { onWait: (reason) => reasons.push(reason) }), everything)
   t.equal(tries, 4)
-  t.same(reasons, ['the database does not take connections yet'], 'and said once')
+  t.match(reasons, [/^it takes no connections yet\. 127\.0\.0\.1:\d+ is starting, stopping or recovering/])
+  t.equal(reasons.length, 1, 'and said once')
 
   const wrong = new URL(url)
   wrong.password = 'wrong'

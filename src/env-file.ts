@@ -1,0 +1,33 @@
+// The `.env` file. Node ends an unquoted value at its first `#`, wherever that stands, and says nothing: half a secret fails much later, and as
+// somebody else's fault. So a value that looks cut stops the start.
+import { existsSync, readFileSync } from 'node:fs'
+import { ConfigError } from './config.ts'
+
+/** A name, and behind the `=` a quoted value, which may have several lines, with what follows it, or the rest of the line. */
+const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*=[ \t]*(?:(["'`])(?:(?!\2)[\s\S])*\2([^\n]*)|([^\n]*))/gm
+
+/**
+ * Reads the file into the environment, if there is one. What is set already stays.
+ *
+ * @throws ConfigError naming the variables whose value looks cut, never the value
+ */
+export function readEnvFile(file = '.env'): void {
+  if (!existsSync(file)) return
+  const problems = problemsIn(readFileSync(file, 'utf8'), process.env)
+  if (problems.length > 0) throw new ConfigError(problems)
+  process.loadEnvFile(file)
+}
+
+/** @param env a variable that is set there is not read from the file */
+export function problemsIn(text: string, env: Record<string, string | undefined>): string[] {
+  const found = Array.from(text.replaceAll('\r\n', '\n').matchAll(assignment), ([, name = '', quote, behind = '', bare = '']) => {
+    if (env[name] !== undefined) return undefined
+    if (quote !== undefined)
+      return /^\s*(#|$)/.test(behind) ? undefined : `${name} in .env goes on behind its closing quote, and that would be lost`
+    if (/^["'`]/.test(bare)) return `${name} in .env begins with a quote that is not closed`
+    return /(^|\S)#\S/.test(bare) || /\S#$/.test(bare) ? `${name} in .env would be cut at its #` : undefined
+  })
+  return found
+    .filter((sentence) => sentence !== undefined)
+    .map((sentence) => `${sentence}: put the value between single quotes, NAME='a#b'`)
+}
