@@ -28,19 +28,12 @@ export interface SqlFunction {
   definition: string
 }
 
-export async function readRelease(): Promise<Release> {
-  const folder = new URL('functions/', import.meta.url)
-  const files = (await readdir(fileURLToPath(folder))).filter((file) => file.endsWith('.sql')).sort()
-  const [manifest = '', ...definitions] = await Promise.all(
-    [new URL('../../package.json', import.meta.url), ...files.map((file) => new URL(file, folder))].map((url) =>
-      readFile(url, 'utf8'),
-    ),
-  )
-  const { version } = JSON.parse(manifest) as { version: string }
-  return {
-    version,
-    functions: definitions.map((definition, index) => ({ name: (files[index] ?? '').replace('.sql', ''), definition })),
-  }
+let ours: Promise<Release> | undefined
+
+/** Read once: a process is of one release, whatever is deployed over its files meanwhile. */
+export function readRelease(): Promise<Release> {
+  ours ??= readFunctions()
+  return ours
 }
 
 /** Those that are missing, or differ and are not of a younger release. */
@@ -80,6 +73,21 @@ export async function installFunctions(sql: Sql, functions: readonly SqlFunction
       on conflict (name) do update set hash = excluded.hash, version = excluded.version, installed_at = now()`,
   ]
   await sql.unsafe(statements.join('\n;\n'))
+}
+
+async function readFunctions(): Promise<Release> {
+  const folder = new URL('functions/', import.meta.url)
+  const files = (await readdir(fileURLToPath(folder))).filter((file) => file.endsWith('.sql')).sort()
+  const [manifest = '', ...definitions] = await Promise.all(
+    [new URL('../../package.json', import.meta.url), ...files.map((file) => new URL(file, folder))].map((url) =>
+      readFile(url, 'utf8'),
+    ),
+  )
+  const { version } = JSON.parse(manifest) as { version: string }
+  return {
+    version,
+    functions: definitions.map((definition, index) => ({ name: (files[index] ?? '').replace('.sql', ''), definition })),
+  }
 }
 
 async function installedFunctions(sql: Sql): Promise<Map<string, { hash: string; version: string }>> {
