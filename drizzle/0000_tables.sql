@@ -24,6 +24,9 @@ CREATE TABLE "api_keys" (
 	"name" text NOT NULL,
 	"secret_hash" text NOT NULL,
 	"scopes" text[] NOT NULL,
+	"owner_prefixes" text[],
+	"account_ids" text[],
+	"networks" text[],
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone,
 	"revoked_at" timestamp with time zone,
@@ -79,6 +82,8 @@ CREATE TABLE "connect_sessions" (
 	"attempt_id" text,
 	"lease_until" timestamp with time zone,
 	"created_by" text NOT NULL,
+	"rights" text[] NOT NULL,
+	"reached_account_ids" text[],
 	"visitor_hash" text,
 	"visits" integer DEFAULT 0 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
@@ -235,6 +240,8 @@ CREATE TABLE "timeline" (
 	"generation" integer,
 	"attempt_id" text,
 	"actor" text NOT NULL,
+	"via_session_id" text,
+	"via_key_id" text,
 	"request_id" text,
 	CONSTRAINT "timeline_subject" CHECK (num_nonnulls(account_id, session_id) = 1)
 ) PARTITION BY RANGE ("at");

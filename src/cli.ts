@@ -10,7 +10,7 @@ const usage = `Usage: npm run --silent cli -- COMMAND
   migrate                                     bring the database up to date
   roles [--role tiktok_oauth_service] [--password-stdin]
                                               create the service's role, or give it its rights anew after \`migrate\`
-  keys create --name N --scope S [--scope S…] [--expires-days D]
+  keys create --name N --scope S [--scope S…] [--expires-days D] [--owner-prefix P…] [--account ID…] [--from CIDR…]
                                               create an API key; prints the key, only the key, once
   keys list                                   every key without its secret, and when it was last used
   keys revoke ID | --all-but ID [--all-but ID…]

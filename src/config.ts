@@ -3,6 +3,7 @@
 import { type DatabaseLink, DatabaseUrlError, readDatabaseUrl } from './database-url.ts'
 import type { KeyScope } from './key-scopes.ts'
 import { isLoopback } from './outbound/public-address.ts'
+import type { Bounds } from './reach.ts'
 import { variables } from './variables.ts'
 
 /** What the rest of the service knows of its environment. */
@@ -136,6 +137,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
             audience: v.JWT_AUDIENCE,
             claim: v.JWT_CLAIM,
             scopes: v.JWT_SCOPES as ReadonlyMap<string, readonly KeyScope[]>,
+            reaches: v.JWT_REACH as ReadonlyMap<string, Bounds>,
           }
         : undefined,
     metrics: { token: v.METRICS_TOKEN, port: v.METRICS_PORT },

@@ -63,6 +63,11 @@ export function toProblem(error: ServiceError, requestId: string): Problem {
   }
 }
 
-/** The same sentence wherever an account id is unknown. */
+/** The same sentence wherever an owner, a session or an account is unknown, or outside of what a caller reaches. */
+export const ownerNotFound = () =>
+  new ServiceError('owner_not_found', 'Nobody has connected an account for this owner or set its tier yet.')
+export const sessionNotFound = () =>
+  new ServiceError('connect_session_not_found', 'Check the session id, or open a new connect session.')
+
 export const accountNotFound = () =>
   new ServiceError('account_not_found', 'Check the account id: this service never created such an account.')

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { type KeyScope, keyScopes } from './key-scopes.ts'
 import { isLoopback, isPrivateLiteral } from './outbound/public-address.ts'
+import { type Bounds, isNetwork } from './reach.ts'
 
 const list = z.string().transform((text) =>
   text
@@ -110,6 +111,33 @@ const jwtScopes = z.string().transform((text, check) => {
 })
 
 const databaseUrl = z.string().regex(/^postgres(ql)?:\/\/.+/, 'must read postgres://USER:PASSWORD@HOST:PORT/DATABASE')
+
+const jwtReach = z.string().transform((text, check) => {
+  const reaches = new Map<string, Bounds>()
+  for (const item of text.split(',')) {
+    const [value, list] = [item.slice(0, item.lastIndexOf('=')).trim(), item.slice(item.lastIndexOf('=') + 1).trim()]
+    const parts = list.split('+').map((part) => /^(owner|account|from):(.+)$/.exec(part)?.slice(1))
+    const all = (kind: string) => {
+      const found = parts.flatMap((part) => (part?.[0] === kind ? [decoded(part[1] ?? '')] : []))
+      return found.length > 0 ? found : null
+    }
+    const networks = all('from')
+    if (value === '' || reaches.has(value) || !parts.every((part) => part) || !(networks ?? []).every(isNetwork)) {
+      check.addIssue({ code: 'custom', message: 'must read VALUE=owner:PREFIX+account:ID+from:CIDR,VALUE=owner:PREFIX' })
+      return z.NEVER
+    }
+    reaches.set(value, { ownerPrefixes: all('owner'), accountIds: all('account'), networks })
+  }
+  return reaches
+})
+
+const decoded = (text: string) => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
 
 /** Every variable, in the order of `.env.example`. The description is its sentence there. */
 export const variables = z.object({
@@ -284,6 +312,11 @@ export const variables = z.object({
   JWT_SCOPES: jwtScopes
     .optional()
     .describe('Who may do what: VALUE=SCOPE+SCOPE,VALUE=SCOPE; a token without any VALUE may do nothing'),
+  JWT_REACH: jwtReach
+    .default(new Map())
+    .describe(
+      'Which callers reach less than everything: VALUE=owner:PREFIX+account:ID+from:CIDR, each as often as needed; what is outside is 404. `+`, `,` and `=` in a prefix are percent-encoded. Of several values of one token all narrow',
+    ),
   JWT_CLAIM: z
     .string()
     .regex(/^[\w.:/-]{1,128}$/, 'must be the name of a claim')

@@ -8,6 +8,8 @@ import { command } from './rig/command.ts'
 
 t.jobs = 2
 
+const here = '127.0.0.1'
+
 t.test('migrate brings an empty database up to date, and says so when it is', async (t) => {
   const { url } = await emptyDatabase(t)
   t.match(await command(['migrate'], { DATABASE_URL: url }), {
@@ -60,14 +62,14 @@ t.test('keys create prints the key, only the key; it works until it is revoked, 
   t.notOk(made.stderr.includes(key))
   const db = openDb({ url })
   t.teardown(() => db.close())
-  t.match(await openApiKeys(db).verify(key), { keyId: id, name: 'ops', scopes: [...keyScopes] })
+  t.match(await openApiKeys(db).verify(key, here), { keyId: id, name: 'ops', scopes: [...keyScopes] })
 
   const listed = await command(['keys', 'list'], env)
   t.match(listed, { code: 0, stderr: '' })
   t.match(listed.stdout, new RegExp(`^${id}\\tlive\\tops\\t`))
   t.notMatch(listed.stdout, key.split('_')[2] ?? '')
   t.match(await command(['keys', 'revoke', id], env), { code: 0 })
-  t.equal(await openApiKeys(db).verify(key), undefined)
+  t.equal(await openApiKeys(db).verify(key, here), undefined)
   t.match((await command(['keys', 'list'], env)).stdout, new RegExp(`^${id}\\trevoked\\t`))
 })
 

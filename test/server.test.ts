@@ -24,6 +24,8 @@ const world = await startWorld(t)
 const operations = await listOperations()
 const guarded = operations.filter((operation): operation is Operation & { scope: KeyScope } => operation.scope !== undefined)
 
+const here = '127.0.0.1'
+
 t.test('S31: a route that names no scope and is not public fails the start', async (t) => {
   const app = Fastify()
   const { failures } = await limitRequests(app, world.parts)
@@ -31,7 +33,8 @@ t.test('S31: a route that names no scope and is not public fails the start', asy
   guardRoutes(app, world.parts, { apiKeys: openApiKeys(world.parts.db), failures })
   t.throws(() => app.get('/forgotten', async () => 'open'), /names no scope/)
   t.throws(() => app.get('/misspelt', { config: { scope: 'accounts:raed' as KeyScope } }, async () => 'open'), /names no scope/)
-  app.get('/named', { config: { scope: 'accounts:read' } }, async () => 'closed')
+  t.throws(() => app.get('/all', { config: { scope: 'accounts:read' } }, async () => 'open'), /narrowed caller/, 'S74')
+  app.get('/named', { config: { scope: 'accounts:read', reach: 'nothing' } }, async () => 'closed')
   t.equal((await app.inject('/named')).statusCode, 401)
   await app.close()
 })
@@ -129,9 +132,9 @@ t.test('S32: a key is 256 random bits behind a checksum, and a bad one costs no 
     `ttk_${id}_${secret}_00000000`,
     key.toUpperCase(),
   ])
-    t.equal(await keys.verify(wrong), undefined)
+    t.equal(await keys.verify(wrong, here), undefined)
   t.equal(queries, 0)
-  t.match(await keys.verify(key), { keyId: `key_${id}`, scopes: ['accounts:read'] })
+  t.match(await keys.verify(key, here), { keyId: `key_${id}`, scopes: ['accounts:read'] })
   t.ok(queries > 0)
 })
 

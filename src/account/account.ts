@@ -1,11 +1,12 @@
 // An account as callers see it: whose it is, what it looks like, what was granted and how it is doing.
 import { z } from 'zod'
 import type { Config } from '../config.ts'
-import { type AccountRow, findAccount, listAccounts, readTimeline, setLabel } from '../db/accounts.ts'
+import { type AccountRow, type Doer, findAccount, listAccounts, readTimeline, setLabel } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import { type AccountStatus, accountStatuses, accountTypes, statusReasons } from '../db/codes.ts'
 import { findAvatar } from '../db/profiles.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
+import { everything, type Reach } from '../reach.ts'
 import { scopeOfField } from '../tiktok/user-info.ts'
 import { type QuotaDeps, quotasOf, UploadQuota } from '../uploads/quota.ts'
 import { AccountHealth, healthOf } from './health.ts'
@@ -123,18 +124,24 @@ export async function getAccount(deps: AccountDeps, id: string): Promise<Account
 /** One page, oldest first. @returns nextCursor null on the last page */
 export async function pageOfAccounts(
   deps: AccountDeps,
-  filter: { ownerId?: string | undefined; status?: AccountStatus | undefined; limit: number; cursor?: string | undefined },
+  filter: {
+    ownerId?: string | undefined
+    status?: AccountStatus | undefined
+    limit: number
+    cursor?: string | undefined
+    reach?: Reach
+  },
 ): Promise<{ accounts: Account[]; nextCursor: string | null }> {
-  const { ownerId = null, status = null, limit, cursor = null } = filter
-  const rows = await listAccounts(deps.db, { ownerId, status, after: cursor, limit: limit + 1 })
+  const { ownerId = null, status = null, limit, cursor = null, reach = everything } = filter
+  const rows = await listAccounts(deps.db, { ownerId, status, after: cursor, limit: limit + 1, reach })
   const page = rows.slice(0, limit)
   const last = page.at(-1)
   return { accounts: await toAccounts(deps, page), nextCursor: rows.length > limit && last ? last.id : null }
 }
 
 /** @throws ServiceError account_not_found | account_disconnected */
-export async function labelAccount(deps: AccountDeps, id: string, label: string | null, actor: string): Promise<Account> {
-  const changed = await setLabel(deps.db, id, label, actor)
+export async function labelAccount(deps: AccountDeps, id: string, label: string | null, by: Doer): Promise<Account> {
+  const changed = await setLabel(deps.db, id, label, by)
   const account = await getAccount(deps, id)
   if (!changed) throw new ServiceError('account_disconnected', 'A disconnected account has no label; connect it again first.')
   return account

@@ -61,6 +61,8 @@ const changeLine = (change: Change): Line => ({
   action: change.action,
   object: change.object,
   code: change.code,
+  via_session: change.viaSessionId,
+  via_key: change.viaKeyId,
   request_id: change.requestId,
 })
 

@@ -2,6 +2,7 @@
 import { listApiKeys, revokeApiKey, revokeOtherApiKeys } from '../db/api-keys.ts'
 import { migrate } from '../db/migrate.ts'
 import { createApiKey, type KeyScope, keyScopes } from '../http/api-keys.ts'
+import { type Bounds, isNetwork } from '../reach.ts'
 import { onDatabase, operator } from './database.ts'
 import { nothingMore, parse, print, say, UsageError, wholeNumber } from './terminal.ts'
 
@@ -10,12 +11,19 @@ export async function keys(argv: string[]): Promise<void> {
     name: { type: 'string' },
     scope: { type: 'string', multiple: true },
     'expires-days': { type: 'string' },
+    'owner-prefix': { type: 'string', multiple: true },
+    account: { type: 'string', multiple: true },
+    from: { type: 'string', multiple: true },
     'all-but': { type: 'string', multiple: true },
   })
   nothingMore(positionals.slice(positionals[0] === 'revoke' && values['all-but'] === undefined ? 2 : 1))
   switch (positionals[0]) {
     case 'create':
-      return create(values.name, values.scope ?? [], values['expires-days'])
+      return create(values.name, values.scope ?? [], values['expires-days'], {
+        ownerPrefixes: values['owner-prefix'] ?? null,
+        accountIds: values.account ?? null,
+        networks: values.from ?? null,
+      })
     case 'list':
       return list()
     case 'revoke':
@@ -26,7 +34,8 @@ export async function keys(argv: string[]): Promise<void> {
   }
 }
 
-async function create(name: string | undefined, wanted: string[], days: string | undefined): Promise<void> {
+async function create(name: string | undefined, wanted: string[], days: string | undefined, bounds: Bounds): Promise<void> {
+  checkBounds(bounds)
   if (name === undefined || name === '' || wanted.length === 0)
     throw new UsageError('keys create needs --name and at least one --scope.')
   if (name.startsWith('jwt:')) throw new UsageError('A name that begins with jwt: is that of a JWT caller; choose another.')
@@ -39,7 +48,14 @@ async function create(name: string | undefined, wanted: string[], days: string |
   return onDatabase(
     async (db, database) => {
       await migrate(database)
-      const { id, key } = await createApiKey(db, { name, scopes: [...new Set(scopes)], expiresAt, actor: operator })
+      const { id, key } = await createApiKey(db, {
+        name,
+        scopes: [...new Set(scopes)],
+        expiresAt,
+        reach: bounds,
+        networks: bounds.networks,
+        actor: operator,
+      })
       const live = (await listApiKeys(db)).filter((other) => other.name === name && other.live)
       say(`${id} was created for ${name}; this is the only time the key is shown`)
       // Two live keys let a caller change its key without an interruption; a third was probably forgotten.
@@ -50,12 +66,32 @@ async function create(name: string | undefined, wanted: string[], days: string |
   )
 }
 
+/** @throws UsageError: a bound that can never hold, or holds for everybody, is a slip of the hand */
+function checkBounds({ ownerPrefixes, accountIds, networks }: Bounds): void {
+  if (ownerPrefixes?.includes('')) throw new UsageError('--owner-prefix takes the beginning of owner ids, such as acme_.')
+  const account = accountIds?.find((id) => !/^acc_\w+$/.test(id))
+  if (account !== undefined)
+    throw new UsageError(`--account takes the id of an account, such as acc_01k9z3; ${JSON.stringify(account)} is none.`)
+  const network = networks?.find((text) => !isNetwork(text))
+  if (network !== undefined)
+    throw new UsageError(`--from takes a network such as 10.0.0.0/8 or 2001:db8::/32; ${JSON.stringify(network)} is none.`)
+}
+
+function boundsOf({ ownerPrefixes, accountIds, networks }: Bounds): string {
+  const told = [
+    ...(ownerPrefixes ?? []).map((prefix) => `owner:${prefix}`),
+    ...(accountIds ?? []).map((id) => `account:${id}`),
+    ...(networks ?? []).map((network) => `from:${network}`),
+  ]
+  return told.length === 0 ? 'everything' : told.join(',')
+}
+
 async function list(): Promise<void> {
   return onDatabase(async (db) => {
     for (const key of await listApiKeys(db)) {
       const state = key.revokedAt ? 'revoked' : key.live ? 'live' : 'expired'
       const dates = `created ${day(key.createdAt)}\texpires ${day(key.expiresAt)}\tlast used ${minute(key.lastUsedAt)}`
-      print([key.id, state, key.name, key.scopes.join(','), dates].join('\t'))
+      print([key.id, state, key.name, key.scopes.join(','), boundsOf(key), dates].join('\t'))
     }
   })
 }

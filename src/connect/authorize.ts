@@ -98,7 +98,7 @@ export async function receiveAuthorization(
     response.bindingSecret === null ? null : digest(response.bindingSecret),
   )
   const session = state && (await findSession(db, state.sessionId))
-  if (!state || !session)
+  if (!state || !session || session.disowned)
     throw new ServiceError(
       'state_invalid',
       'TikTok sent you back with a link we did not make. Start again from where you came from.',

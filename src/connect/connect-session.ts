@@ -13,8 +13,9 @@ import {
   findSessionByLinkSecret,
 } from '../db/connect-sessions.ts'
 import { saveOwner } from '../db/owners.ts'
-import { ServiceError } from '../errors.ts'
+import { ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
 import { newId } from '../ids.ts'
+import { type Reach, reachesAccount } from '../reach.ts'
 import type { Log } from '../telemetry.ts'
 import type { Recording } from '../token/recording.ts'
 import { digest, randomToken } from '../vault/digest.ts'
@@ -34,6 +35,17 @@ export interface ConnectWish {
   completion: (typeof completions)[number]
 }
 
+/** Who opens a session: what the key may do and reach, its link may, and no more (S73). */
+export interface Opener {
+  keyId: string
+  scopes: readonly string[]
+  reach: Reach
+}
+
+/** What a link may do on its page beside connecting. */
+export const pageRights = ['accounts:read', 'accounts:write'] as const
+export type PageRight = (typeof pageRights)[number]
+
 export interface CreatedSession {
   id: string
   status: 'pending'
@@ -47,16 +59,19 @@ export interface CreatedSession {
  *
  * @throws ServiceError return_url_not_allowed | account_type_not_supported | age_not_confirmed | validation_failed (tier)
  * @throws ServiceError account_not_found | owner_mismatch | account_disconnected: about reconnect_account_id
+ * @throws ServiceError owner_not_found: the owner, or a new account of theirs, is outside of what the opener reaches
  */
 export async function createConnectSession(
   { db, config, log }: { db: Db; config: Pick<Config, 'allowedReturnUrls' | 'publicUrl' | 'tiers'>; log: Log },
   wish: ConnectWish,
-  actor: string,
+  opener: Opener,
 ): Promise<CreatedSession> {
   checkReturnUrl(wish.returnUrl, config.allowedReturnUrls)
   const attested = checkAttestation(wish)
   const tier = wish.tier === undefined ? null : checkTier({ config }, wish.tier)
-  if (wish.reconnectAccountId !== undefined) await checkReconnect(db, wish.reconnectAccountId, wish.ownerId)
+  const { keyId: actor, scopes, reach } = opener
+  if (wish.reconnectAccountId !== undefined) await checkReconnect(db, wish.reconnectAccountId, wish.ownerId, reach)
+  if (!reachesAccount(reach, wish.ownerId, wish.reconnectAccountId ?? null)) throw ownerNotFound()
   if (tier !== null) await saveOwner(db, wish.ownerId, tier, actor)
 
   const id = newId('cs')
@@ -72,6 +87,8 @@ export async function createConnectSession(
     label: wish.label ?? null,
     reconnectAccountId: wish.reconnectAccountId ?? null,
     createdBy: actor,
+    rights: pageRights.filter((right) => scopes.includes(right)),
+    reachedAccountIds: reach.accountIds === null ? null : [...reach.accountIds],
   })
   log.info('connect session was opened', { sessionId: id, ownerId: wish.ownerId, actor })
   return {
@@ -89,7 +106,7 @@ export async function getConnectSession(
   id: string,
 ): Promise<ConnectSession> {
   const session = await findSession(db, id)
-  if (!session) throw new ServiceError('connect_session_not_found', 'Check the session id, or open a new connect session.')
+  if (!session) throw sessionNotFound()
   // However long ago it was begun: the answer is in this process and waits for the database (F04).
   return { ...session, abandoned: session.abandoned && !recording.isUnsaved(id) }
 }
@@ -101,7 +118,7 @@ export async function getConnectSession(
  */
 export async function sessionOfLink({ db }: { db: Db }, linkSecret: string): Promise<ConnectSession> {
   const session = await findSessionByLinkSecret(db, digest(linkSecret))
-  if (!session)
+  if (!session || session.disowned)
     throw new ServiceError('session_invalid', 'This link is not valid. Go back to where you came from and start again.')
   if (session.over && session.status !== 'completed') {
     throw new ServiceError('session_expired', 'This link is too old. Go back to where you came from and start again.', {
@@ -186,9 +203,9 @@ function checkReturnUrl(returnUrl: string, allowed: readonly string[]): void {
   }
 }
 
-async function checkReconnect(db: Db, accountId: string, ownerId: string): Promise<void> {
+async function checkReconnect(db: Db, accountId: string, ownerId: string, reach: Reach): Promise<void> {
   const account = await findAccount(db, accountId)
-  if (!account)
+  if (!account || !reachesAccount(reach, account.ownerId, accountId))
     throw new ServiceError('account_not_found', 'Check reconnect_account_id: this service never created such an account.')
   if (account.ownerId !== ownerId)
     throw new ServiceError('owner_mismatch', 'reconnect_account_id: the account belongs to another owner.')

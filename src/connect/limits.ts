@@ -3,7 +3,7 @@
 import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
 import { findOwner, saveOwner } from '../db/owners.ts'
-import { ServiceError } from '../errors.ts'
+import { ownerNotFound, ServiceError } from '../errors.ts'
 import type { Log } from '../telemetry.ts'
 import type { TierService } from './tier-service.ts'
 
@@ -36,8 +36,7 @@ export async function allowanceOf(deps: TierDeps, ownerId: string): Promise<Allo
 
 /** The same for an owner this service has heard of. @throws ServiceError owner_not_found | storage_unavailable */
 export async function knownAllowanceOf(deps: TierDeps, ownerId: string): Promise<Allowance> {
-  if (!(await findOwner(deps.db, ownerId)))
-    throw new ServiceError('owner_not_found', 'Nobody has connected an account for this owner or set its tier yet.')
+  if (!(await findOwner(deps.db, ownerId))) throw ownerNotFound()
   return allowanceOf(deps, ownerId)
 }
 

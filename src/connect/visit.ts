@@ -7,10 +7,11 @@ import { type Ended, listEnded } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import { bindSession, type ConnectSession, findSessionByLinkSecret } from '../db/connect-sessions.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
+import { everything } from '../reach.ts'
 import type { Refusals } from '../refusals.ts'
 import { nextSlotsOf } from '../uploads/quota.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'
-import { sessionOfLink, wayBack, wayBackForStrangers } from './connect-session.ts'
+import { type PageRight, sessionOfLink, wayBack, wayBackForStrangers } from './connect-session.ts'
 
 export interface VisitDeps {
   db: Db
@@ -49,7 +50,8 @@ export async function openVisit(deps: VisitDeps, linkSecret: string, present: Pa
  */
 export async function sessionOfVisit(deps: VisitDeps, pass: Pass): Promise<ConnectSession> {
   const session = await findSessionByLinkSecret(deps.db, digest(pass.linkSecret))
-  if (!session) throw new ServiceError('session_invalid', 'Nothing is open here. Go back to where you came from and start again.')
+  if (!session || session.disowned)
+    throw new ServiceError('session_invalid', 'Nothing is open here. Go back to where you came from and start again.')
   checkBrowser(deps, session, pass)
   return session
 }
@@ -100,12 +102,17 @@ export interface Owned {
   ended: Ended[]
 }
 
-export async function accountsOfVisit(deps: AccountDeps, { ownerId, reconnectAccountId }: ConnectSession): Promise<Owned> {
-  const of = (status: 'active' | 'reauthorization_required') => pageOfAccounts(deps, { ownerId, status, limit: mostAccounts })
+/** Nothing for a link whose key may not read accounts. */
+export async function accountsOfVisit(deps: AccountDeps, session: ConnectSession): Promise<Owned> {
+  const { ownerId, reconnectAccountId, reachedAccountIds } = session
+  if (!mayOnPage(session, 'accounts:read')) return { accounts: [], more: false, nextSlots: new Map(), ended: [] }
+  const reach = { ...everything, accountIds: reachedAccountIds }
+  const of = (status: 'active' | 'reauthorization_required') =>
+    pageOfAccounts(deps, { ownerId, status, limit: mostAccounts, reach })
   const [active, down, ended] = await Promise.all([
     of('active'),
     of('reauthorization_required'),
-    listEnded(deps.db, ownerId, endedDays, mostEnded),
+    listEnded(deps.db, ownerId, endedDays, mostEnded, reach),
   ])
   const accounts = [...active.accounts, ...down.accounts]
   const more = active.nextCursor !== null || down.nextCursor !== null
@@ -120,14 +127,26 @@ export async function accountsOfVisit(deps: AccountDeps, { ownerId, reconnectAcc
   return { accounts: accounts.sort((a, b) => (a.id < b.id ? -1 : 1)), more, nextSlots, ended }
 }
 
-/** @throws ServiceError account_not_found: also for another owner's, of which nothing is told | account_disconnected */
+export const mayOnPage = ({ rights }: ConnectSession, right: PageRight): boolean => rights.includes(right)
+
+/**
+ * @param right what is about to be done with it; undefined for what every link may: bring the account back
+ * @throws ServiceError account_not_found: also for another owner's, of which nothing is told | account_disconnected
+ * @throws ServiceError insufficient_scope: the key that made the link may not
+ */
 export async function accountOfVisit(
   deps: AccountDeps & { refusals: Refusals },
   session: ConnectSession,
   accountId: string,
+  right?: PageRight,
 ): Promise<Account> {
+  if (right !== undefined && !mayOnPage(session, right)) {
+    const facts = { sessionId: session.id, keyId: session.createdBy, accountId, actor: 'owner' }
+    deps.refusals.note({ kind: 'insufficient_scope', event: 'link went beyond its key', who: session.id, facts })
+    throw new ServiceError('insufficient_scope', 'This link does not allow that. Go back to where you came from.')
+  }
   const account = await getAccount(deps, accountId)
-  if (account.owner_id !== session.ownerId) {
+  if (account.owner_id !== session.ownerId || !(session.reachedAccountIds?.includes(accountId) ?? true)) {
     const facts = { sessionId: session.id, accountId, actor: 'owner' }
     deps.refusals.note({ kind: 'foreign_account', event: 'account of another owner was asked for', who: session.id, facts })
     throw accountNotFound()

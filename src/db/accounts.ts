@@ -1,5 +1,6 @@
 // The statements of accounts: found, listed, labelled, connected, disconnected. What the outside sees is made in
 // account/account.ts.
+import { type Reach, reachAsJson } from '../reach.ts'
 import type { Db } from './client.ts'
 import type { AccountStatus, StatusReason } from './codes.ts'
 import { type ProfileFields, profileColumns } from './profiles.ts'
@@ -58,14 +59,14 @@ export async function findAccount(db: Db, id: string): Promise<AccountRow | unde
 /** Oldest first; `after` is the last id of the page before. */
 export async function listAccounts(
   db: Db,
-  filter: { ownerId: string | null; status: AccountStatus | null; after: string | null; limit: number },
+  filter: { ownerId: string | null; status: AccountStatus | null; after: string | null; limit: number; reach: Reach },
 ): Promise<AccountRow[]> {
   return db.run(
     'list_accounts',
     (sql) => sql<AccountRow[]>`
       select ${sql.unsafe(columns)} ${sql.unsafe(source)}
       where (${filter.ownerId}::text is null or a.owner_id = ${filter.ownerId}) and (${filter.status}::text is null or a.status = ${filter.status})
-        and (${filter.after}::text is null or a.id > ${filter.after})
+        and (${filter.after}::text is null or a.id > ${filter.after}) and in_reach(${reachAsJson(filter.reach)}::jsonb, a.owner_id, a.id)
       order by a.id limit ${filter.limit}`,
   )
 }
@@ -73,23 +74,30 @@ export async function listAccounts(
 export type Ended = Row<typeof accounts, 'id' | 'connectedAt'> & { reason: StatusReason | null; disconnectedAt: Date }
 
 /** The tombstones of an owner that somebody else made, TikTok or an operator, newest first. They hold nothing personal. */
-export async function listEnded(db: Db, ownerId: string, days: number, limit: number): Promise<Ended[]> {
+export async function listEnded(db: Db, ownerId: string, days: number, limit: number, reach: Reach): Promise<Ended[]> {
   return db.run(
     'list_ended_accounts',
     (sql) => sql<Ended[]>`
       select id, status_reason as reason, connected_at, disconnected_at from accounts
       where owner_id = ${ownerId} and status = 'disconnected' and status_reason is distinct from 'disconnected_by_owner'
-        and disconnected_at > now() - make_interval(days => ${days})
+        and disconnected_at > now() - make_interval(days => ${days}) and in_reach(${reachAsJson(reach)}::jsonb, owner_id, id)
       order by disconnected_at desc, id desc limit ${limit}`,
   )
 }
 
-export async function setLabel(db: Db, id: string, label: string | null, actor: string): Promise<boolean> {
+/** Who did something: a key, `service`, `tiktok`, `operator`, or `owner` on the hosted page, through the link that a key made. */
+export interface Doer {
+  actor: string
+  via?: { sessionId: string; keyId: string } | undefined
+}
+
+export async function setLabel(db: Db, id: string, label: string | null, { actor, via }: Doer): Promise<boolean> {
   const rows = await db.run(
     'set_label',
     (sql) => sql`
       with labelled as (update accounts set label = ${label} where id = ${id} and status <> 'disconnected' returning id)
-      , journal as (insert into timeline (account_id, kind, actor) select id, 'label_changed', ${actor} from labelled)
+      , journal as (insert into timeline (account_id, kind, actor, via_session_id, via_key_id)
+        select id, 'label_changed', ${actor}, ${via?.sessionId ?? null}, ${via?.keyId ?? null} from labelled)
       select id from labelled`,
   )
   return rows.length > 0
@@ -202,6 +210,7 @@ export async function disconnectAccount(
     accountId: string
     reason: StatusReason
     actor: string
+    via?: Doer['via']
     requestId: string | null
     revocationId: string | null
     generation?: number
@@ -240,8 +249,9 @@ export async function disconnectAccount(
             case when access_expires_at <= now() and e.attempt_id is not null then e.lease_until end)
         from erased e join ended n on n.id = e.account_id where ${end.revocationId}::text is not null
       ), journal as (
-        insert into timeline (account_id, kind, code, generation, actor, request_id)
-        select id, 'disconnected', ${end.reason}::text, generation, ${end.actor}::text, ${end.requestId}::text from ended
+        insert into timeline (account_id, kind, code, generation, actor, via_session_id, via_key_id, request_id)
+        select id, 'disconnected', ${end.reason}::text, generation, ${end.actor}::text, ${end.via?.sessionId ?? null}::text, ${end.via?.keyId ?? null}::text,
+          ${end.requestId}::text from ended
       ), announced as (
         insert into events (type, account_id, data)
         select 'account.disconnected', id, jsonb_build_object('account_id', id, 'owner_id', owner_id, 'reason', ${end.reason}::text) from ended where not ${silent}::boolean
@@ -251,14 +261,17 @@ export async function disconnectAccount(
   return rows[0]
 }
 
-export type TimelineEntry = Row<typeof timeline, 'seq' | 'at' | 'kind' | 'code' | 'generation' | 'actor' | 'requestId'>
+export type TimelineEntry = Row<
+  typeof timeline,
+  'seq' | 'at' | 'kind' | 'code' | 'generation' | 'actor' | 'viaSessionId' | 'viaKeyId' | 'requestId'
+>
 
 /** The newest first; `before` is the `seq` of the last entry of the page before. A time would not do: entries of one statement share theirs. */
 export async function readTimeline(db: Db, accountId: string, before: number | null, limit: number): Promise<TimelineEntry[]> {
   return db.run(
     'read_timeline',
     (sql) => sql<TimelineEntry[]>`
-      select seq, at, kind, code, generation, actor, request_id from timeline
+      select seq, at, kind, code, generation, actor, via_session_id, via_key_id, request_id from timeline
       where account_id = ${accountId} and (${before}::bigint is null
         or (at, seq) < (select b.at, b.seq from timeline b where b.account_id = ${accountId} and b.seq = ${before})) order by at desc, seq desc limit ${limit}`,
   )

@@ -7,7 +7,7 @@ import type { Row, timeline, tokenReads } from './schema.ts'
 export type TokenRead = Row<typeof tokenReads>
 
 /** One change: of an account (its timeline) or of what belongs to none (the operator audit log). */
-export type Change = Row<typeof timeline, 'at' | 'actor' | 'code' | 'requestId'> & {
+export type Change = Row<typeof timeline, 'at' | 'actor' | 'code' | 'viaSessionId' | 'viaKeyId' | 'requestId'> & {
   action: string
   /** the account, the connect session whose grant was refused, the API key, the vault key, or an owner by its hash */
   object: string
@@ -67,10 +67,10 @@ export async function readChanges(
       const during = sql`${from === null ? sql`true` : sql`at >= ${from}`} and ${to === null ? sql`true` : sql`at < ${to}`}
         and ${actor === null ? sql`true` : sql`actor = ${actor} and actor <> 'service'`}`
       const query = sql<Change[]>`
-        select at, seq, actor, kind as action, coalesce(account_id, session_id) as object, code, request_id from timeline
-        where ${during} and ${object === null ? sql`true` : sql`(account_id = ${object} or session_id = ${object})`}
+        select at, seq, actor, kind as action, coalesce(account_id, session_id) as object, code, via_session_id, via_key_id, request_id from timeline
+        where ${during} and ${object === null ? sql`true` : sql`(account_id = ${object} or session_id = ${object} or via_session_id = ${object})`}
         union all
-        select at, seq, actor, action, object, detail, null from audit_log
+        select at, seq, actor, action, object, detail, null, null, null from audit_log
         where ${during} and ${object === null ? sql`true` : sql`object = ${object}`}
         order by at, seq`
       for await (const changes of query.cursor(rowsAtOnce)) {

@@ -99,9 +99,10 @@ export async function beginAuthorization(
             else coalesce(s.reconnect_account_id, ${reconnect}) = ${reconnect}
               and exists (select 1 from accounts a where a.id = ${reconnect} and a.owner_id = s.owner_id and a.status <> 'disconnected') end
           and visits < 50
-        returning id
+        returning id, created_by
       ), journal as (
-        insert into timeline (account_id, kind, actor) select ${reconnect}::text, 'reconnect_started', 'owner' from session where ${reconnect}::text is not null
+        insert into timeline (account_id, kind, actor, via_session_id, via_key_id)
+        select ${reconnect}::text, 'reconnect_started', 'owner', id, created_by from session where ${reconnect}::text is not null
       ), asked as (
         select id, ${narrowedIn(sql, request.sessionId, request.scopes)} as narrowed from session
       ), begun as (

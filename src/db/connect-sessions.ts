@@ -1,5 +1,6 @@
 // The statements of a connect session: made, attested, come back, exchanged. Each step is one statement that checks where the session
 // stands, so that equal requests at once take a step once. What happens at TikTok in between is authorization-requests.ts.
+import { ownerInAuditLog } from './audit.ts'
 import type { Db } from './client.ts'
 import type { connectSessions, Row } from './schema.ts'
 
@@ -7,11 +8,14 @@ export type ConnectSession = Row<
   typeof connectSessions,
   | ('id' | 'ownerId' | 'returnUrl' | 'completion' | 'accountType' | 'ageConfirmedAt' | 'attestationVersion' | 'label')
   | ('reconnectAccountId' | 'status' | 'error' | 'accountId' | 'confirmHash' | 'createdBy' | 'visitorHash' | 'expiresAt')
+  | ('rights' | 'reachedAccountIds')
 > & {
   /** until it expires, by the database's clock; negative when it is over */
   secondsLeft: number
   /** its ten minutes are over by the database's clock */
   over: boolean
+  /** the key that made its link was revoked since: whoever has the link has nothing */
+  disowned: boolean
   /** an exchange was begun so long ago that its process must be gone */
   abandoned: boolean
 }
@@ -19,7 +23,7 @@ export type ConnectSession = Row<
 export type NewConnectSession = Row<
   typeof connectSessions,
   | ('id' | 'linkSecretHash' | 'ownerId' | 'returnUrl' | 'completion' | 'accountType' | 'attestationVersion' | 'label')
-  | ('reconnectAccountId' | 'createdBy')
+  | ('reconnectAccountId' | 'createdBy' | 'rights' | 'reachedAccountIds')
 > & { ageConfirmed: boolean }
 
 export const sessionLifeSeconds = 600
@@ -30,19 +34,26 @@ const abandonedAfter = '60 seconds'
 
 const columns = `id, owner_id, return_url, completion, account_type, age_confirmed_at,
   attestation_version, label, reconnect_account_id, status, error, account_id,
-  confirm_hash, created_by, visitor_hash, expires_at, extract(epoch from expires_at - now())::int as seconds_left, expires_at <= now() as over,
-  (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned`
+  confirm_hash, created_by, rights, reached_account_ids, visitor_hash, expires_at, extract(epoch from expires_at - now())::int as seconds_left, expires_at <= now() as over,
+  (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned,
+  exists (select 1 from api_keys k where k.id = created_by and k.revoked_at is not null) as disowned`
 
 export async function createSession(db: Db, session: NewConnectSession): Promise<Date> {
   const rows = await db.run(
     'create_connect_session',
     (sql) => sql<{ expiresAt: Date }[]>`
+      with opened as (
       insert into connect_sessions (id, link_secret_hash, owner_id, return_url, completion, account_type, age_confirmed_at, attestation_version, label,
-        reconnect_account_id, status, created_by, expires_at)
+        reconnect_account_id, status, created_by, rights, reached_account_ids, expires_at)
       values (${session.id}, ${session.linkSecretHash}, ${session.ownerId}, ${session.returnUrl}, ${session.completion}, ${session.accountType},
         case when ${session.ageConfirmed} then now() end, ${session.attestationVersion}, ${session.label}, ${session.reconnectAccountId},
-        'pending', ${session.createdBy}, now() + make_interval(secs => ${sessionLifeSeconds}))
-      returning expires_at`,
+        'pending', ${session.createdBy}, ${session.rights}, ${session.reachedAccountIds}, now() + make_interval(secs => ${sessionLifeSeconds}))
+      returning id, owner_id, created_by, rights, expires_at
+      ), told as (
+        insert into audit_log (actor, action, object, detail)
+        select created_by, 'connect_session_opened', id, concat_ws(' ', ${ownerInAuditLog(session.ownerId)}::text, array_to_string(rights, ' ')) from opened
+      )
+      select expires_at from opened`,
   )
   const row = rows[0]
   if (!row) throw new Error('An insert returned no row')
@@ -71,8 +82,13 @@ export async function attestSession(db: Db, id: string, accountType: string, att
   const rows = await db.run(
     'attest_connect_session',
     (sql) => sql`
-      update connect_sessions set account_type = ${accountType}, age_confirmed_at = now(), attestation_version = ${attestationVersion}
-      where id = ${id} and status in ('pending', 'authorizing') and expires_at > now() returning 1`,
+      with attested as (
+        update connect_sessions set account_type = ${accountType}, age_confirmed_at = now(), attestation_version = ${attestationVersion}
+        where id = ${id} and status in ('pending', 'authorizing') and expires_at > now() returning id, created_by
+      ), told as (
+        insert into audit_log (actor, action, object, detail) select 'owner', 'attested', id, created_by from attested
+      )
+      select 1 from attested`,
   )
   return rows.length > 0
 }

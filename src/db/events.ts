@@ -1,5 +1,6 @@
 // The statements of the feed. Rows are ordered by the transaction that made them and shown once every transaction before has ended:
 // a reader that has seen one row can never have missed an earlier one, however late its transaction commits.
+import { type Reach, reachAsJson } from '../reach.ts'
 import type { Db } from './client.ts'
 import type { events, Row } from './schema.ts'
 
@@ -8,12 +9,13 @@ export type EventPosition = Row<typeof events, 'xid' | 'seq'>
 
 export type EventRow = EventPosition & Row<typeof events, 'id' | 'type' | 'data' | 'occurredAt'>
 
-export async function readEvents(db: Db, after: EventPosition, limit: number): Promise<EventRow[]> {
+export async function readEvents(db: Db, after: EventPosition, limit: number, reach: Reach): Promise<EventRow[]> {
   return db.run(
     'read_events',
     (sql) => sql<EventRow[]>`
       select e.xid::text as xid, e.seq, e.id, e.type, e.data, e.occurred_at from events e
       where (e.xid, e.seq) > (${after.xid}::text::xid8, ${after.seq}::bigint) and e.xid < pg_snapshot_xmin(pg_current_snapshot())
+        and in_reach(${reachAsJson(reach)}::jsonb, e.data ->> 'owner_id', e.account_id)
       order by e.xid, e.seq limit ${limit}`, // by the number: a bare `xid` would be the text that was selected
   )
 }

@@ -173,6 +173,9 @@ export const connectSessions = pgTable(
     attemptId: text('attempt_id'),
     leaseUntil: at('lease_until'),
     createdBy: text('created_by').notNull(),
+    /** what its key may do on the page, and to which accounts if not to all of the owner: as the key stood when it made the link */
+    rights: text('rights').array().notNull(),
+    reachedAccountIds: text('reached_account_ids').array(),
     /** the one browser that may act on the connect page; set by its first act, never by a look */
     visitorHash: text('visitor_hash'),
     /** how often /authorize was visited with it; a session visited implausibly often is no person's */
@@ -215,6 +218,10 @@ export const apiKeys = pgTable('api_keys', {
   name: text('name').notNull(),
   secretHash: text('secret_hash').notNull(),
   scopes: text('scopes').array().notNull(),
+  /** how far it reaches; null: not narrowed in this way */
+  ownerPrefixes: text('owner_prefixes').array(),
+  accountIds: text('account_ids').array(),
+  networks: text('networks').array(),
   createdAt: at('created_at').notNull().defaultNow(),
   expiresAt: at('expires_at'),
   revokedAt: at('revoked_at'),
@@ -453,6 +460,9 @@ export const timeline = pgTable(
     generation: integer('generation'),
     attemptId: text('attempt_id'),
     actor: text('actor').notNull(),
+    /** done on the hosted page: the connect session, and the key that made its link */
+    viaSessionId: text('via_session_id'),
+    viaKeyId: text('via_key_id'),
     requestId: text('request_id'),
   },
   (table) => [

@@ -1,5 +1,6 @@
 // The statements of a token's life that hold one: vend and save. Each is one statement, so that nothing is ever half done; every
 // time in them is the database's. Locks are taken in one order everywhere: token set, then account.
+import { type Reach, reachAsJson } from '../reach.ts'
 import type { Db, StatementOptions } from './client.ts'
 import type { accounts, OuterRow, Row, tokenReads, tokenSets } from './schema.ts'
 import { snakeCased } from './wire-types.ts'
@@ -14,12 +15,15 @@ export type Vended = Row<typeof accounts, 'status' | 'statusReason' | 'openId' |
   OuterRow<typeof tokenSets, 'generation' | 'sealedAccessToken' | 'accessExpiresAt'> & { secondsLeft: number; audited: boolean }
 
 /** `degraded` also takes a token of an account whose refresh outcome is unknown (F01). */
-export type VendRead = Row<typeof tokenReads, 'accountId' | 'keyId' | 'requestId' | 'degraded'> & { minTtlSeconds: number }
+export type VendRead = Row<typeof tokenReads, 'accountId' | 'keyId' | 'requestId' | 'degraded'> & {
+  minTtlSeconds: number
+  reach: Reach
+}
 
 /**
  * Reads one sealed access token and writes its audit row; with whatever else is read at the same moment, in one statement.
  *
- * @returns undefined when there is no such account
+ * @returns undefined when there is no such account, or none for this reader
  */
 export function vendTokenSet(db: Db, read: VendRead): Promise<Vended | undefined> {
   return db.batched(vendTokenSets, read)
@@ -40,14 +44,15 @@ export async function vendTokenSets(db: Db, reads: VendRead[], options: Statemen
     (sql) => sql<(Vended & { place: number })[]>`
       with wanted as (
         select * from unnest(${reads.map((read) => read.accountId)}::text[], ${reads.map((read) => String(read.minTtlSeconds))}::text[],
-          ${reads.map((read) => read.keyId)}::text[], ${reads.map((read) => read.requestId)}::text[], ${reads.map((read) => (read.degraded ? 't' : 'f'))}::text[])
-          with ordinality as w (account_id, min_ttl, key_id, request_id, degraded, place)
+          ${reads.map((read) => read.keyId)}::text[], ${reads.map((read) => read.requestId)}::text[], ${reads.map((read) => (read.degraded ? 't' : 'f'))}::text[],
+          ${reads.map((read) => reachAsJson(read.reach) ?? '')}::text[])
+          with ordinality as w (account_id, min_ttl, key_id, request_id, degraded, reach, place)
       ), found as (
         select w.place, w.key_id, w.request_id, w.degraded::bool, a.id, a.status, a.status_reason, a.open_id, a.scopes, t.generation, t.sealed_access_token,
           t.access_expires_at, t.last_read_at, ${sql.unsafe(secondsLeft)},
           least(w.min_ttl::float8, t.lifetime_seconds / 2.0)::float8 as needed_seconds,
           set_config('synchronous_commit', 'off', true) as asynchronous
-        from wanted w join accounts a on a.id = w.account_id left join token_sets t on t.account_id = a.id
+        from wanted w join accounts a on a.id = w.account_id and (w.reach = '' or in_reach(w.reach::jsonb, a.owner_id, a.id)) left join token_sets t on t.account_id = a.id
       ), audit as (
         insert into token_reads (account_id, key_id, generation, degraded, request_id)
         select id, key_id, generation, degraded, request_id from found

@@ -51,6 +51,10 @@ const Timeline = z
         code: z.string().nullable().describe('Why or what, as the kind says'),
         generation: z.int().nullable(),
         actor: z.string().describe('A key id, or `service`, `tiktok`, `owner`'),
+        via: z
+          .object({ connect_session: z.string(), key_id: z.string() })
+          .nullable()
+          .describe('What was done through a link: its connect session, and the key that made it'),
       }),
     ),
     next_cursor: z.string().nullable(),
@@ -66,6 +70,7 @@ const Timeline = z
             code: null,
             generation: 1,
             actor: 'key_01k9z3m8r0000000000000000',
+            via: { connect_session: 'cs_01k9z3m8r0000000000000000', key_id: 'key_01k9z3m8r0000000000000000' },
           },
         ],
         next_cursor: null,
@@ -86,7 +91,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
   app.get(
     '/accounts',
     {
-      config: { scope: 'accounts:read' },
+      config: { scope: 'accounts:read', reach: 'filtered' },
       schema: {
         tags: ['accounts'],
         operationId: 'listAccounts',
@@ -102,7 +107,13 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
     },
     async (request) => {
       const { owner_id: ownerId, status, limit, cursor } = request.query
-      const { accounts, nextCursor } = await pageOfAccounts(deps, { ownerId, status, limit, cursor })
+      const { accounts, nextCursor } = await pageOfAccounts(deps, {
+        ownerId,
+        status,
+        limit,
+        cursor,
+        reach: requireCaller(request).reach,
+      })
       return { accounts, next_cursor: nextCursor }
     },
   )
@@ -136,7 +147,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
         response: { 200: Account, ...failuresOf(['account_not_found', 'account_disconnected'], { body: true }) },
       },
     },
-    (request) => labelAccount(deps, request.params.accountId, request.body.label, requireCaller(request).keyId),
+    (request) => labelAccount(deps, request.params.accountId, request.body.label, { actor: requireCaller(request).keyId }),
   )
 
   app.delete(
@@ -255,12 +266,13 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
         before: cursor === undefined ? undefined : Number(cursor),
       })
       return {
-        entries: entries.map(({ at, kind, code, generation, actor }) => ({
+        entries: entries.map(({ at, kind, code, generation, actor, viaSessionId, viaKeyId }) => ({
           at: at.toISOString(),
           kind,
           code,
           generation,
           actor,
+          via: viaSessionId === null || viaKeyId === null ? null : { connect_session: viaSessionId, key_id: viaKeyId },
         })),
         next_cursor: nextCursor,
       }

@@ -5,6 +5,7 @@ import { type ApiKeyRow, findApiKey, insertApiKey, touchApiKey } from '../db/api
 import type { Db } from '../db/client.ts'
 import { newId } from '../ids.ts'
 import type { KeyScope } from '../key-scopes.ts'
+import { everything, isFrom, type Reach } from '../reach.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'
 
 export { type KeyScope, keyScopes } from '../key-scopes.ts'
@@ -14,6 +15,7 @@ export interface Caller {
   keyId: string
   name: string
   scopes: readonly string[]
+  reach: Reach
 }
 
 const format = /^ttk_([0-9a-z]{25})_([0-9a-f]{64})_([0-9a-f]{8})$/
@@ -26,13 +28,32 @@ const checksum = (text: string) => crc32(text).toString(16).padStart(8, '0')
 /** @returns the key, to be shown once; only its hash is stored */
 export async function createApiKey(
   db: Db,
-  wish: { name: string; scopes: KeyScope[]; expiresAt: Date | null; actor?: string },
+  wish: {
+    name: string
+    scopes: KeyScope[]
+    expiresAt: Date | null
+    reach?: Reach
+    /** addresses it may come from; null: from anywhere */
+    networks?: readonly string[] | null
+    actor?: string
+  },
 ): Promise<{ id: string; key: string }> {
   const id = newId('key')
   const secret = Buffer.from(randomToken(32), 'base64url').toString('hex')
   const body = `ttk_${id.slice('key_'.length)}_${secret}`
-  const { name, scopes, expiresAt, actor = 'service' } = wish
-  await insertApiKey(db, { id, name, secretHash: digest(secret), scopes, expiresAt, actor })
+  const { name, scopes, expiresAt, reach = everything, networks = null, actor = 'service' } = wish
+  const listed = (texts: readonly string[] | null) => (texts === null ? null : [...texts])
+  await insertApiKey(db, {
+    id,
+    name,
+    secretHash: digest(secret),
+    scopes,
+    ownerPrefixes: listed(reach.ownerPrefixes),
+    accountIds: listed(reach.accountIds),
+    networks: listed(networks),
+    expiresAt,
+    actor,
+  })
   return { id, key: `${body}_${checksum(body)}` }
 }
 
@@ -40,12 +61,13 @@ export interface ApiKeys {
   /** whether this process has seen the key live; `verify` says whether it still is */
   knows(key: string): boolean
   /** The caller as it was last seen live: for what may be answered while keys cannot be looked up. */
-  lastKnown(key: string): Caller | undefined
+  lastKnown(key: string, address: string): Caller | undefined
   /**
+   * @param address where it comes from: a key that is bound to other networks is, from here, no key
    * @returns the caller, or undefined for anything but a live key
    * @throws ServiceError storage_unavailable: a key that cannot be looked up is refused, not believed (S60)
    */
-  verify(key: string): Promise<Caller | undefined>
+  verify(key: string, address: string): Promise<Caller | undefined>
 }
 
 /** @returns the parts of a key whose checksum fits; anything else costs nothing more */
@@ -56,7 +78,12 @@ function read(key: string): { id: string; secret: string } | undefined {
 
 const isLive = (row: ApiKeyRow, secret: string) => sameDigest(digest(secret), row.secretHash) && row.live
 
-const callerOf = (row: ApiKeyRow): Caller => ({ keyId: row.id, name: row.name, scopes: row.scopes })
+const callerOf = ({ id, name, scopes, ownerPrefixes, accountIds }: ApiKeyRow): Caller => ({
+  keyId: id,
+  name,
+  scopes,
+  reach: { ownerPrefixes, accountIds },
+})
 
 /** Keys as one process knows them: looked up once in four seconds each, however many callers come at once, and compared in constant time. */
 export function openApiKeys(db: Db): ApiKeys {
@@ -90,19 +117,19 @@ export function openApiKeys(db: Db): ApiKeys {
       return row !== undefined && secret !== undefined && isLive(row, secret)
     },
 
-    lastKnown(key) {
+    lastKnown(key, address) {
       const { id, secret } = read(key) ?? {}
       const row = id === undefined ? undefined : known.get(id)?.row
-      if (!row || secret === undefined || !isLive(row, secret)) return undefined
+      if (!row || secret === undefined || !isLive(row, secret) || !isFrom(row.networks, address)) return undefined
       // It may have ended since: the database's clock is out of reach, so ours decides.
       return row.expiresAt !== null && row.expiresAt.getTime() <= Date.now() ? undefined : callerOf(row)
     },
 
-    async verify(key) {
+    async verify(key, address) {
       const { id, secret } = read(key) ?? {}
       if (id === undefined || secret === undefined) return undefined
       const row = await lookUp(id)
-      if (!row || !isLive(row, secret)) return undefined
+      if (!row || !isLive(row, secret) || !isFrom(row.networks, address)) return undefined
       const now = performance.now()
       if (now - (touchedAt.get(row.id) ?? Number.NEGATIVE_INFINITY) > touchedEveryMs) {
         touchedAt.set(row.id, now)

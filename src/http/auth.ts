@@ -2,8 +2,11 @@
 // from the Authorization header only (S37).
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
-import { ServiceError } from '../errors.ts'
+import type { Db } from '../db/client.ts'
+import { accountInReach, sessionInReach } from '../db/reach.ts'
+import { accountNotFound, ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
 import type { Epoch } from '../journal/epoch.ts'
+import { everything, isNarrow, reachesOwner } from '../reach.ts'
 import type { Refusals } from '../refusals.ts'
 import { digest, sameDigest } from '../vault/digest.ts'
 import { within } from '../waiting.ts'
@@ -19,6 +22,11 @@ declare module 'fastify' {
     withoutDatabase?: true
     /** for everybody */
     public?: true
+    /**
+     * How a narrowed caller is kept within its reach. Unless it is said, by the account, owner or session in the path; `filtered`: the
+     * statement leaves out what is outside; `nothing`: the route tells of no account and no owner (S74).
+     */
+    reach?: 'filtered' | 'nothing'
     /** for browsers: failures are pages, not problem+json */
     page?: true
   }
@@ -28,6 +36,7 @@ declare module 'fastify' {
 }
 
 export interface GuardDeps {
+  db: Db
   refusals: Refusals
   config: Pick<Config, 'jwt' | 'metrics'>
   keyring: { readonly fits: boolean }
@@ -37,7 +46,7 @@ export interface GuardDeps {
 /** Closes every route of this instance, and opens it for keys that have its scope. Has to be called before the routes are added. */
 export function guardRoutes(
   app: FastifyInstance,
-  { refusals, config, keyring, epoch }: GuardDeps,
+  { db, refusals, config, keyring, epoch }: GuardDeps,
   { apiKeys, failures }: { apiKeys: ApiKeys; failures: Limits['failures'] },
 ): void {
   app.decorateRequest('caller', null)
@@ -49,6 +58,8 @@ export function guardRoutes(
     if (!open && (scope === undefined || !keyScopes.includes(scope))) {
       throw new Error(`Route ${route.method} ${route.url} names no scope and is not public`)
     }
+    if (!open && route.config?.reach === undefined && !/:(accountId|ownerId|sessionId)\b/.test(route.url))
+      throw new Error(`Route ${route.method} ${route.url} does not say how it keeps a narrowed caller within its reach`)
   })
 
   app.addHook('onRequest', async (request) => {
@@ -80,6 +91,16 @@ export function guardRoutes(
       throw new ServiceError('insufficient_scope', `This needs a key with the scope ${scope}.`)
     }
   })
+
+  // After the validation: what is outside is answered like what does not exist, word for word.
+  app.addHook('preHandler', async ({ caller, params, routeOptions }) => {
+    if (caller === null || routeOptions.config.reach !== undefined || !isNarrow(caller.reach)) return
+    const { accountId, ownerId, sessionId } = params as { accountId?: string; ownerId?: string; sessionId?: string }
+    const { reach } = caller
+    if (accountId !== undefined && !(await accountInReach(db, reach, accountId))) throw accountNotFound()
+    if (ownerId !== undefined && !reachesOwner(reach, ownerId)) throw ownerNotFound()
+    if (sessionId !== undefined && !(await sessionInReach(db, reach, sessionId))) throw sessionNotFound()
+  })
 }
 
 /** @throws Error when the route is public: then nobody was asked */
@@ -98,28 +119,29 @@ interface Credential {
 function credentialOf(request: FastifyRequest, apiKeys: ApiKeys, jwtCallers?: JwtCallers): Credential | undefined {
   const [, text] = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(request.headers.authorization ?? '') ?? []
   if (text === undefined) return undefined
-  if (jwtCallers && looksLikeJwt(text)) return { isKnown: jwtCallers.knows(text), verify: () => jwtCallers.verify(text) }
+  const address = request.ip
+  if (jwtCallers && looksLikeJwt(text)) return { isKnown: jwtCallers.knows(text), verify: () => jwtCallers.verify(text, address) }
   const { withoutDatabase } = request.routeOptions.config
   return {
     isKnown: apiKeys.knows(text),
-    verify: () => (withoutDatabase ? verifiedOrLastKnown(apiKeys, text) : apiKeys.verify(text)),
+    verify: () => (withoutDatabase ? verifiedOrLastKnown(apiKeys, text, address) : apiKeys.verify(text, address)),
   }
 }
 
 /** Who scrapes waits a few seconds at most, and a database that is away may take longer to be noticed. */
 const scrapePatienceMs = 1000
 
-async function verifiedOrLastKnown(apiKeys: ApiKeys, text: string): Promise<Caller | undefined> {
-  const lastKnown = apiKeys.lastKnown(text)
-  if (!lastKnown) return apiKeys.verify(text)
-  const verified = apiKeys.verify(text).catch((error) => {
+async function verifiedOrLastKnown(apiKeys: ApiKeys, text: string, address: string): Promise<Caller | undefined> {
+  const lastKnown = apiKeys.lastKnown(text, address)
+  if (!lastKnown) return apiKeys.verify(text, address)
+  const verified = apiKeys.verify(text, address).catch((error) => {
     if (error instanceof ServiceError) return lastKnown
     throw error
   })
   return within(verified, scrapePatienceMs, () => lastKnown)
 }
 
-const metricsCaller: Caller = { keyId: 'metrics-token', name: 'METRICS_TOKEN', scopes: ['ops:read'] }
+const metricsCaller: Caller = { keyId: 'metrics-token', name: 'METRICS_TOKEN', scopes: ['ops:read'], reach: everything }
 
 export function hasMetricsToken(request: FastifyRequest, { metrics }: Pick<Config, 'metrics'>): boolean {
   const [, text] = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(request.headers.authorization ?? '') ?? []

@@ -6,6 +6,7 @@ import type { Config } from '../config.ts'
 import { type CompleteDeps, completeConnect } from '../connect/complete.ts'
 import { createConnectSession, errorOf, getConnectSession, sessionStatuses, statusOf } from '../connect/connect-session.ts'
 import { completions } from '../db/codes.ts'
+import { ServiceError } from '../errors.ts'
 import type { Log } from '../telemetry.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
@@ -23,7 +24,7 @@ const CreateConnectSession = z
       .optional()
       .describe('The person confirmed being 18 or older; asked for on the connect page when missing'),
     label: Label.optional(),
-    tier: z.string().max(32).optional().describe("Sets the owner's tier"),
+    tier: z.string().max(32).optional().describe("Sets the owner's tier; needs the scope `owners:write` too"),
     reconnect_account_id: Id.optional().describe(
       'Only this account may come back. Without `account_type` and `age_confirmed` nobody is asked again, and what was attested for it stands',
     ),
@@ -94,7 +95,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
   app.post(
     '/connect-sessions',
     {
-      config: { scope: 'connect:write' },
+      config: { scope: 'connect:write', reach: 'filtered' },
       schema: {
         tags: ['connect'],
         operationId: 'openConnectSession',
@@ -107,6 +108,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
               'return_url_not_allowed',
               'account_type_not_supported',
               'age_not_confirmed',
+              'owner_not_found',
               'account_not_found',
               'owner_mismatch',
               'account_disconnected',
@@ -120,6 +122,9 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
     },
     async (request, reply) => {
       const body = request.body
+      const caller = requireCaller(request)
+      if (body.tier !== undefined && !caller.scopes.includes('owners:write'))
+        throw new ServiceError('insufficient_scope', 'tier: setting it needs a key with the scope owners:write.')
       const session = await createConnectSession(
         deps,
         {
@@ -132,7 +137,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
           reconnectAccountId: body.reconnect_account_id,
           completion: body.completion,
         },
-        requireCaller(request).keyId,
+        caller,
       )
       reply.code(201).header('cache-control', 'no-store') // the URLs carry the session's secret
       return {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Db } from '../db/client.ts'
 import { type EventPosition, readEvents } from '../db/events.ts'
 import { ServiceEvent, serviceEvent } from '../events/events.ts'
+import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
 
 const start: EventPosition = { xid: '0', seq: 0 }
@@ -48,7 +49,7 @@ export const eventRoutes: FastifyPluginAsyncZod<{ db: Db }> = async (app, { db }
   app.get(
     '/events',
     {
-      config: { scope: 'events:read' },
+      config: { scope: 'events:read', reach: 'filtered' },
       schema: {
         tags: ['events'],
         operationId: 'listEvents',
@@ -70,7 +71,7 @@ export const eventRoutes: FastifyPluginAsyncZod<{ db: Db }> = async (app, { db }
     },
     async (request) => {
       const { after = start, limit } = request.query
-      const rows = await readEvents(db, after, limit)
+      const rows = await readEvents(db, after, limit, requireCaller(request).reach)
       return { events: rows.map(serviceEvent), next_cursor: toCursor(rows.at(-1) ?? after) }
     },
   )

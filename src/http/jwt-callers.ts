@@ -3,6 +3,7 @@
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import type { Config } from '../config.ts'
 import { ServiceError } from '../errors.ts'
+import { everything, isFrom, narrower, type Reach } from '../reach.ts'
 import { digest } from '../vault/digest.ts'
 import type { Caller } from './api-keys.ts'
 
@@ -13,7 +14,7 @@ export interface JwtCallers {
    * @returns the caller, with the scopes our configuration gives it; undefined for anything but a live token for us
    * @throws ServiceError storage_unavailable: the provider's keys cannot be had, so nobody is believed (S60)
    */
-  verify(token: string): Promise<Caller | undefined>
+  verify(token: string, address: string): Promise<Caller | undefined>
 }
 
 /** Signatures with a public key only: with `none` anybody signs, with HS256 whoever can read the JWKS does (RFC 8725 §3.1). */
@@ -30,7 +31,7 @@ export function openJwtCallers(
   settings: NonNullable<Config['jwt']>,
   { timeoutMs = 3000, cooldownMs = 10_000, afterFailureMs = 2000 } = {},
 ): JwtCallers {
-  const { jwksUrl, issuer, audience, claim, scopes } = settings
+  const { jwksUrl, issuer, audience, claim, scopes, reaches } = settings
   const keys = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: timeoutMs, cooldownDuration: cooldownMs })
   let leftAloneUntil = 0
   const good = new Set<string>()
@@ -58,7 +59,7 @@ export function openJwtCallers(
   return {
     knows: (token) => good.has(digest(token)),
 
-    async verify(token) {
+    async verify(token, address) {
       try {
         const { payload } = await jwtVerify(token, keyOf, {
           algorithms,
@@ -69,10 +70,15 @@ export function openJwtCallers(
           requiredClaims: ['exp', 'sub'],
         })
         if (typeof payload.sub !== 'string' || payload.sub === '') return undefined
-        const granted = textsOf(payload[claim]).flatMap((text) => scopes.get(text) ?? [])
+        const values = textsOf(payload[claim])
+        const granted = values.flatMap((text) => scopes.get(text) ?? [])
+        // Whoever is several is held to what narrows any of them: otherwise a role that reads tokens would do so everywhere.
+        const narrowed = values.flatMap((text) => reaches.get(text) ?? [])
+        if (!narrowed.every(({ networks }) => isFrom(networks, address))) return undefined
+        const reach = narrowed.reduce<Reach>(narrower, everything)
         const subject = auditableSubject(payload.sub)
         remember(digest(token))
-        return { keyId: `jwt:${subject}`, name: `jwt:${subject}`, scopes: [...new Set(granted)] }
+        return { keyId: `jwt:${subject}`, name: `jwt:${subject}`, scopes: [...new Set(granted)], reach }
       } catch (error) {
         if (error instanceof ServiceError) throw error
         return undefined // which check failed helps only whoever is trying

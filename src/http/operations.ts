@@ -81,7 +81,7 @@ export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async 
   app.get(
     '/metrics',
     {
-      config: { scope: 'ops:read', withoutDatabase: true },
+      config: { scope: 'ops:read', reach: 'nothing', withoutDatabase: true },
       schema: {
         tags: ['operations'],
         operationId: 'getMetrics',

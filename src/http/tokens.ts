@@ -34,7 +34,7 @@ export const tokenRoutes: FastifyPluginAsyncZod<VendDeps> = async (app, deps) =>
   app.get(
     '/accounts/:accountId/token',
     {
-      config: { scope: 'tokens:read' },
+      config: { scope: 'tokens:read', reach: 'filtered' },
       schema: {
         tags: ['token'],
         operationId: 'getAccessToken',
@@ -46,7 +46,8 @@ export const tokenRoutes: FastifyPluginAsyncZod<VendDeps> = async (app, deps) =>
     },
     async (request, reply) => {
       reply.header('cache-control', 'no-store') // RFC 6749 §5.1
-      const reader = { keyId: requireCaller(request).keyId, requestId: request.id }
+      const { keyId, reach } = requireCaller(request)
+      const reader = { keyId, reach, requestId: request.id }
       return vend(deps, request.params.accountId, request.query.min_ttl, reader)
     },
   )
@@ -67,7 +68,8 @@ export const tokenRoutes: FastifyPluginAsyncZod<VendDeps> = async (app, deps) =>
     },
     async (request, reply) => {
       reply.header('cache-control', 'no-store')
-      const reader = { keyId: requireCaller(request).keyId, requestId: request.id }
+      const { keyId, reach } = requireCaller(request)
+      const reader = { keyId, reach, requestId: request.id }
       return replaceRejected(deps, request.params.accountId, request.body.generation, reader)
     },
   )

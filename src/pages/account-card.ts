@@ -14,11 +14,12 @@ export const nameOf = ({ label, profile }: Account): string =>
 /**
  * @param options.formToken what its forms carry
  * @param options.mayReconnect false where the session is for another account
+ * @param options.mayChange false where the key that made the link may not: there is nothing to rename or disconnect with
  * @param options.nextSlotAt when there will be one slot more than now; null: none is taken, or it is unknown
  */
 export function accountCard(
   account: Account,
-  options: { formToken: string; mayReconnect: boolean; nextSlotAt: string | null },
+  options: { formToken: string; mayReconnect: boolean; mayChange: boolean; nextSlotAt: string | null },
 ): Html {
   const { health } = account
   const now = new Date(health.checked_at)
@@ -33,12 +34,16 @@ ${facts(account, now)}
 <div class="wide">
 ${reasonsOf(account).map((reason) => html`<div class="note ${toneOf(account) === 'bad' ? 'bad' : ''}"><p>${reason}</p>${options.mayReconnect ? reconnectForm(account, name, options.formToken) : nothing}</div>`)}
 ${account.status === 'active' && mayUpload(account) ? quota(account, options.nextSlotAt, now) : nothing}
-<div class="actions">
-${renameForm(account, name, options.formToken)}
-<a class="button minor" href="/connect/accounts/${account.id}/disconnect">${words.disconnect}<span class="unseen"> ${name}</span></a>
-</div>
+${options.mayChange ? changes(account, name, options.formToken) : nothing}
 </div>
 </article></li>`
+}
+
+function changes(account: Account, name: string, formToken: string): Html {
+  return html`<div class="actions">
+${renameForm(account, name, formToken)}
+<a class="button minor" href="/connect/accounts/${account.id}/disconnect">${words.disconnect}<span class="unseen"> ${name}</span></a>
+</div>`
 }
 
 /** A page of its own asks first: it needs no script, and nobody disconnects by accident. */

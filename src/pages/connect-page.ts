@@ -131,7 +131,12 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
         if (notDone && linkSecret === undefined) return backToPage(deps, reply, { notDone })
         throw error
       }
-      deps.log.info('account type and age were attested', { sessionId: session.id, ownerId: session.ownerId, actor: 'owner' })
+      deps.log.info('account type and age were attested', {
+        sessionId: session.id,
+        keyId: session.createdBy,
+        ownerId: session.ownerId,
+        actor: 'owner',
+      })
       return redirect(
         deps,
         reply,

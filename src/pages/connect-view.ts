@@ -1,6 +1,7 @@
 // The markup of the hosted page: who it is for, the owner's accounts, and how to connect another. connect-page.ts decides.
 import type { Account } from '../account/account.ts'
 import type { Allowance } from '../connect/limits.ts'
+import { mayOnPage } from '../connect/visit.ts'
 import type { Ended } from '../db/accounts.ts'
 import { accountTypes } from '../db/codes.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
@@ -70,6 +71,7 @@ function accountList(view: ConnectView): Html {
     accountCard(account, {
       formToken,
       mayReconnect: (session.reconnectAccountId ?? account.id) === account.id,
+      mayChange: mayOnPage(session, 'accounts:write'),
       nextSlotAt: nextSlots.get(account.id)?.toISOString() ?? account.upload_quota.next_slot_at,
     }),
   )
@@ -94,8 +96,8 @@ function endedList({ ended }: ConnectView): Html {
 </section>`
 }
 
-function places({ allowance }: ConnectView): Html {
-  if (!allowance) return nothing
+function places({ session, allowance }: ConnectView): Html {
+  if (!allowance || !mayOnPage(session, 'accounts:read')) return nothing
   const { tier, accountLimit, accountsConnected } = allowance
   const [used, limit] = [count(accountsConnected), count(accountLimit)]
   const { places, placesOfPlan } = texts.page
@@ -136,11 +138,12 @@ ${scopeList(view)}
 function reconnectPanel(view: ConnectView, accountId: string): Html {
   const { heading, text, gone } = texts.connect.reconnectOnly
   const account = view.accounts.find(({ id }) => id === accountId)
-  if (!account) return html`<h2 id="connect-heading">${heading}</h2><p>${gone}</p>`
+  const isUnseen = !mayOnPage(view.session, 'accounts:read')
+  if (!account && !isUnseen) return html`<h2 id="connect-heading">${heading}</h2><p>${gone}</p>`
   return html`<h2 id="connect-heading">${heading}</h2>
-<p><bdi>${text(nameOf(account))}</bdi></p>
+${account ? html`<p><bdi>${text(nameOf(account))}</bdi></p>` : nothing}
 ${scopeList(view)}
-<form method="post" action="/connect/accounts/${account.id}/reconnect"><input type="hidden" name="form_token" value="${view.formToken}">
+<form method="post" action="/connect/accounts/${accountId}/reconnect"><input type="hidden" name="form_token" value="${view.formToken}">
 <button class="primary large">${texts.account.reconnect}</button></form>
 <p class="quiet small">${texts.connect.next(view.tiktokHost)}</p>`
 }

@@ -8,6 +8,7 @@ import type { Config } from '../config.ts'
 import { type AuthorizeDeps, startAuthorization } from '../connect/authorize.ts'
 import { wayBack } from '../connect/connect-session.ts'
 import { accountOfVisit, formTokenOf } from '../connect/visit.ts'
+import type { Doer } from '../db/accounts.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
@@ -45,7 +46,7 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
       return orSay(deps, reply, async () => {
         await accountOfVisit(deps, session, accountId)
         const start = await startAuthorization(deps, session, { bindings: bindingsOf(request), reconnectAccountId: accountId })
-        deps.log.info('reconnect was started', { accountId, sessionId: session.id, actor: 'owner' })
+        deps.log.info('reconnect was started', { accountId, sessionId: session.id, keyId: session.createdBy, actor: 'owner' })
         bindState(deps, reply, start)
         return redirect(deps, reply, start.location)
       })
@@ -68,9 +69,9 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
       const label = request.body.label.trim() === '' ? null : Label.safeParse(request.body.label)
       if (label?.success === false) return backToPage(deps, reply, { notDone: 'label_invalid' })
       return orSay(deps, reply, async () => {
-        await accountOfVisit(deps, session, accountId)
-        await labelAccount(deps, accountId, label?.data ?? null, 'owner')
-        deps.log.info('account was named', { accountId, sessionId: session.id, actor: 'owner' })
+        await accountOfVisit(deps, session, accountId, 'accounts:write')
+        await labelAccount(deps, accountId, label?.data ?? null, ownerOf(session))
+        deps.log.info('account was named', { accountId, sessionId: session.id, keyId: session.createdBy, actor: 'owner' })
         return backToPage(deps, reply, { done: label === null ? 'label_removed' : 'label_saved' })
       })
     },
@@ -83,7 +84,7 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
       const pass = requirePass(deps, request)
       const session = await openSession(deps, pass)
       return orSay(deps, reply, async () => {
-        const account = await accountOfVisit(deps, session, request.params.accountId)
+        const account = await accountOfVisit(deps, session, request.params.accountId, 'accounts:read')
         return sendPage(deps, reply, disconnectPage(account, { formToken: formTokenOf(pass), back: backOf(session) }))
       })
     },
@@ -99,8 +100,8 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
       const session = await actingSession(deps, request, request.body.form_token)
       const { accountId } = request.params
       return orSay(deps, reply, async () => {
-        await accountOfVisit(deps, session, accountId)
-        const end = { reason: 'disconnected_by_owner' as const, actor: 'owner', requestId: request.id }
+        await accountOfVisit(deps, session, accountId, 'accounts:write')
+        const end = { reason: 'disconnected_by_owner' as const, ...ownerOf(session), requestId: request.id }
         const revocation = await disconnect(deps, accountId, end)
         return backToPage(deps, reply, { done: revocation === 'pending' ? 'disconnected_pending' : 'disconnected' })
       })
@@ -112,7 +113,7 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
     { config, schema: { hide: true, summary: 'The picture of an account, for the page', params: AccountParams } },
     async (request, reply) => {
       const session = await openSession(deps, requirePass(deps, request))
-      const { id } = await accountOfVisit(deps, session, request.params.accountId)
+      const { id } = await accountOfVisit(deps, session, request.params.accountId, 'accounts:read')
       const { contentType, etag, picture } = await pictureOf(deps, id)
       reply.headers({
         etag: `"${etag}"`,
@@ -129,6 +130,9 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
     },
   )
 }
+
+/** On the page it is the owner, or whoever has the link: what the audit says of them is the link and who made it. */
+const ownerOf = ({ id, createdBy }: ConnectSession): Doer => ({ actor: 'owner', via: { sessionId: id, keyId: createdBy } })
 
 /** Shows the page again with a message at the top. */
 export function backToPage(

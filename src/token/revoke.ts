@@ -1,6 +1,7 @@
 // Ends grants: at our side at once, at TikTok as soon as it listens. What is to be revoked waits sealed in a row of its own, so
 // that a disconnect can be promised while TikTok is away.
 import { confirmEnd, endAccount } from '../account/end.ts'
+import type { Doer } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import type { RevocationEnd, RevocationState, StatusReason } from '../db/codes.ts'
 import {
@@ -65,7 +66,7 @@ export interface Revocations {
 export async function disconnect(
   { db, journal, log, revocations }: { db: Db; journal: Pick<Journal, 'write'>; log: Log; revocations: Pick<Revocations, 'now'> },
   accountId: string,
-  end: { reason: StatusReason; actor: string; requestId: string | null },
+  end: { reason: StatusReason; requestId: string | null } & Doer,
 ): Promise<RevocationState> {
   const revocationId = newId('rev')
   const ended = await endAccount({ db, journal }, { accountId, ...end, revocationId })
@@ -74,7 +75,7 @@ export async function disconnect(
     const pending = await pendingRevocationOf(db, accountId)
     return pending === undefined ? 'already_gone' : revocations.now(pending)
   }
-  log.info('account disconnected', { accountId, reason: end.reason, actor: end.actor })
+  log.info('account disconnected', { accountId, reason: end.reason, actor: end.actor, ...end.via })
   return revocations.now(revocationId)
 }
 

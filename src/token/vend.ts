@@ -5,6 +5,7 @@ import type { Db } from '../db/client.ts'
 import { peekTokenSet, refuseAccessToken, type Vended, vendTokenSet } from '../db/token-sets.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
+import type { Reach } from '../reach.ts'
 import type { Metrics } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -46,6 +47,7 @@ export type VendedToken = z.infer<typeof VendedToken>
 
 export interface TokenReader {
   keyId: string
+  reach: Reach
   requestId: string
 }
 
@@ -152,10 +154,10 @@ function readToken(
   { db }: VendDeps,
   accountId: string,
   minTtlSeconds: number,
-  { keyId, requestId }: TokenReader,
+  { keyId, requestId, reach }: TokenReader,
   degraded = false,
 ): Promise<Vended> {
-  return found(vendTokenSet(db, { accountId, minTtlSeconds, keyId, requestId, degraded }))
+  return found(vendTokenSet(db, { accountId, minTtlSeconds, keyId, requestId, reach, degraded }))
 }
 
 /** Reads without vending: nothing is handed out, so nothing is audited. */

@@ -10,6 +10,8 @@ import { startWorld } from '../world.ts'
 
 const idOf = (key: string) => `key_${key.split('_')[1]}`
 
+const here = '127.0.0.1'
+
 t.test('a revoked key is refused on every replica within 5 s, although each has just believed it (S35)', async (t) => {
   const world = await startWorld(t)
   const replicas: App[] = [world.app]
@@ -39,13 +41,13 @@ t.test('a caller changes its key without an interruption: two are live, then the
   const make = () => createApiKey(world.parts.db, { name: 'web-app', scopes: ['accounts:read'], expiresAt: null })
   const [before, after] = [await make(), await make()]
   const fresh = () => openApiKeys(world.parts.db) // a replica that has believed nothing yet
-  t.match(await fresh().verify(before.key), { keyId: before.id, name: 'web-app' })
-  t.match(await fresh().verify(after.key), { keyId: after.id, name: 'web-app' })
+  t.match(await fresh().verify(before.key, here), { keyId: before.id, name: 'web-app' })
+  t.match(await fresh().verify(after.key, here), { keyId: after.id, name: 'web-app' })
   t.equal(await revokeApiKey(world.parts.db, before.id, 'operator'), true)
   t.equal(await revokeApiKey(world.parts.db, before.id, 'operator'), true, 'repeating it is harmless')
   t.equal(await revokeApiKey(world.parts.db, 'key_unknown', 'operator'), false)
-  t.equal(await fresh().verify(before.key), undefined)
-  t.match(await fresh().verify(after.key), { keyId: after.id })
+  t.equal(await fresh().verify(before.key, here), undefined)
+  t.match(await fresh().verify(after.key, here), { keyId: after.id })
   const auditLog = await world.parts.db.run(
     'audit_log',
     (sql) => sql`select actor, action from audit_log where object = ${before.id} order by seq`,
@@ -63,9 +65,9 @@ t.test('a key expires by the clock of the database (S36)', async (t) => {
     scopes: ['accounts:read'],
     expiresAt: new Date(Date.now() + 3_600_000),
   })
-  t.match(await openApiKeys(world.parts.db).verify(key), { keyId: id })
+  t.match(await openApiKeys(world.parts.db).verify(key, here), { keyId: id })
   await world.timePasses(3601)
-  t.equal(await openApiKeys(world.parts.db).verify(key), undefined)
+  t.equal(await openApiKeys(world.parts.db).verify(key, here), undefined)
   const row = (await listApiKeys(world.parts.db)).find((each) => each.id === id)
   t.match(row, { live: false, revokedAt: null })
 })
@@ -79,7 +81,7 @@ t.test('a crowd with one key asks the database once', async (t) => {
     return parts.db.run(name, ...rest)
   }
   const keys = openApiKeys({ ...parts.db, run })
-  const callers = await Promise.all(Array.from({ length: 100 }, () => keys.verify(key)))
+  const callers = await Promise.all(Array.from({ length: 100 }, () => keys.verify(key, here)))
   t.ok(callers.every((caller) => caller?.keyId === id))
   t.equal(asked, 1)
 })
@@ -101,5 +103,5 @@ t.test('while the database is away a key that is not known well enough is refuse
   const world = await startWorld(t)
   const { key } = await createApiKey(world.parts.db, { name: 'web-app', scopes: ['accounts:read'], expiresAt: null })
   await world.parts.db.close()
-  await t.rejects(openApiKeys(world.parts.db).verify(key), { code: 'storage_unavailable' })
+  await t.rejects(openApiKeys(world.parts.db).verify(key, here), { code: 'storage_unavailable' })
 })

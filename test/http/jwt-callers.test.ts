@@ -4,6 +4,7 @@ import { SignJWT, UnsecuredJWT } from 'jose'
 import t from 'tap'
 import { ConfigError, loadConfig } from '../../src/config.ts'
 import { openJwtCallers } from '../../src/http/jwt-callers.ts'
+import { type Bounds, everything } from '../../src/reach.ts'
 import { type IdentityProvider, newSigningKey, startIdentityProvider } from '../rig/identity-provider.ts'
 import { startWorld } from '../world.ts'
 
@@ -16,7 +17,10 @@ const settingsOf = (provider: IdentityProvider, claim = 'sub') => ({
     ['upload-service', ['tokens:read', 'quota:write'] as const],
     ['web-app', ['connect:write', 'accounts:read'] as const],
   ]),
+  reaches: new Map<string, Bounds>(),
 })
+
+const here = '127.0.0.1'
 
 t.test('a good token is its subject, with the scopes our configuration gives it and none of its own', async (t) => {
   for (const alg of ['RS256', 'ES256', 'EdDSA']) {
@@ -24,8 +28,13 @@ t.test('a good token is its subject, with the scopes our configuration gives it 
     const provider = await startIdentityProvider(t, key)
     const callers = openJwtCallers(settingsOf(provider))
     const token = await provider.token(key, { claims: { scope: 'ops:read owners:write', scopes: ['ops:read'] } })
-    const expected = { keyId: 'jwt:upload-service', name: 'jwt:upload-service', scopes: ['tokens:read', 'quota:write'] }
-    t.same(await callers.verify(token), expected, alg)
+    const expected = {
+      keyId: 'jwt:upload-service',
+      name: 'jwt:upload-service',
+      scopes: ['tokens:read', 'quota:write'],
+      reach: everything,
+    }
+    t.same(await callers.verify(token, here), expected, alg)
   }
 })
 
@@ -33,7 +42,7 @@ t.test('a claim with a list gives the scopes of all that we know of it', async (
   const key = await newSigningKey('one')
   const provider = await startIdentityProvider(t, key)
   const callers = openJwtCallers(settingsOf(provider, 'roles'))
-  const verify = async (roles: unknown) => (await callers.verify(await provider.token(key, { claims: { roles } })))?.scopes
+  const verify = async (roles: unknown) => (await callers.verify(await provider.token(key, { claims: { roles } }), here))?.scopes
   t.same(await verify(['web-app', 'upload-service', 'admin']), ['connect:write', 'accounts:read', 'tokens:read', 'quota:write'])
   t.same(await verify('web-app'), ['connect:write', 'accounts:read'])
   t.same(await verify(['__proto__', 7, null, { a: 1 }]), [])
@@ -79,37 +88,40 @@ t.test('nothing but a live token for us is believed', async (t) => {
     'no type': await provider.token(key, { header: { typ: undefined } }),
     'a critical header we do not know': `${Buffer.from('{"alg":"RS256","kid":"one","typ":"at+jwt","crit":["x"],"x":1}').toString('base64url')}.${body}.${signature}`,
   }
-  for (const [what, token] of Object.entries(refused)) t.equal(await callers.verify(token), undefined, what)
-  t.ok(await callers.verify(good), 'and the good one still is')
-  t.ok(await callers.verify(await claimed({ exp: now - 3 })), 'clocks may differ by a few seconds')
+  for (const [what, token] of Object.entries(refused)) t.equal(await callers.verify(token, here), undefined, what)
+  t.ok(await callers.verify(good, here), 'and the good one still is')
+  t.ok(await callers.verify(await claimed({ exp: now - 3 }), here), 'clocks may differ by a few seconds')
   t.ok(
-    await callers.verify(await claimed({ aud: ['https://billing.example.com', provider.audience] })),
+    await callers.verify(await claimed({ aud: ['https://billing.example.com', provider.audience] }), here),
     'one audience of several',
   )
-  t.ok(await callers.verify(await provider.token(key, { header: { typ: 'application/at+jwt' } })), 'the long form of the type')
+  t.ok(
+    await callers.verify(await provider.token(key, { header: { typ: 'application/at+jwt' } }), here),
+    'the long form of the type',
+  )
 })
 
 t.test('a key that the provider has changed to is fetched, and one it has dropped is refused', async (t) => {
   const [before, after] = [await newSigningKey('before'), await newSigningKey('after')]
   const provider = await startIdentityProvider(t, before)
   const callers = openJwtCallers(settingsOf(provider), { cooldownMs: 0 })
-  t.ok(await callers.verify(await provider.token(before)))
+  t.ok(await callers.verify(await provider.token(before), here))
   provider.publish(after)
-  t.ok(await callers.verify(await provider.token(after)))
-  t.equal(await callers.verify(await provider.token(before)), undefined)
+  t.ok(await callers.verify(await provider.token(after), here))
+  t.equal(await callers.verify(await provider.token(before), here), undefined)
 })
 
 t.test('rubbish does not decide how often the provider is asked', async (t) => {
   const [key, unknown] = [await newSigningKey('one'), await newSigningKey('two')]
   const provider = await startIdentityProvider(t, key)
   const callers = openJwtCallers(settingsOf(provider))
-  for (let i = 0; i < 20; i++) await callers.verify(await provider.token(unknown))
+  for (let i = 0; i < 20; i++) await callers.verify(await provider.token(unknown), here)
   t.equal(provider.fetches(), 1, 'unknown key ids, within the cooldown')
 
   const down = await startIdentityProvider(t, key)
   down.answer('with 500')
   const closed = openJwtCallers(settingsOf(down))
-  for (let i = 0; i < 20; i++) await t.rejects(closed.verify(await down.token(key)), { code: 'storage_unavailable' })
+  for (let i = 0; i < 20; i++) await t.rejects(closed.verify(await down.token(key), here), { code: 'storage_unavailable' })
   t.equal(down.fetches(), 1, 'a provider that is down')
 })
 
@@ -120,17 +132,17 @@ t.test('without the provider nobody is believed: silent, broken or talking rubbi
   const token = await provider.token(key)
   for (const how of ['never', 'with 500', 'with rubbish'] as const) {
     provider.answer(how)
-    await t.rejects(callers.verify(token), { code: 'storage_unavailable', retryAfterSeconds: 2 }, how)
+    await t.rejects(callers.verify(token, here), { code: 'storage_unavailable', retryAfterSeconds: 2 }, how)
   }
   provider.answer('normally')
-  t.ok(await callers.verify(token))
+  t.ok(await callers.verify(token, here))
 })
 
 t.test('a subject stands in the audit as it is, or as its hash when it is long or strange', async (t) => {
   const key = await newSigningKey('one')
   const provider = await startIdentityProvider(t, key)
   const callers = openJwtCallers(settingsOf(provider))
-  const keyIdOf = async (sub: string) => (await callers.verify(await provider.token(key, { claims: { sub } })))?.keyId
+  const keyIdOf = async (sub: string) => (await callers.verify(await provider.token(key, { claims: { sub } }), here))?.keyId
   t.equal(await keyIdOf('auth0|5f7c8ec7'), 'jwt:auth0|5f7c8ec7')
   t.match(await keyIdOf('x'.repeat(5000)), /^jwt:~[0-9a-f]{32}$/)
   t.match(await keyIdOf('two\nlines'), /^jwt:~[0-9a-f]{32}$/)

@@ -1,6 +1,7 @@
 // The hosted page at the level of HTTP; what people see of it is in test/browser.
 import t from 'tap'
-import { startWorld } from '../world.ts'
+import type { KeyScope } from '../../src/http/api-keys.ts'
+import { returnUrl, startWorld } from '../world.ts'
 
 const unasked = { account_type: undefined, age_confirmed: undefined }
 const answers = { account_type: 'creator', age_confirmed: 'yes' }
@@ -169,3 +170,82 @@ t.test('the picture is shown to the visitor and to nobody else', async (t) => {
 })
 
 const tokenIn = (page: string): string => /name="form_token" value="([0-9a-f]{64})"/.exec(page)?.[1] ?? ''
+
+t.test('S73: on the page of a link nothing is seen or done that its key may not', async (t) => {
+  const world = await startWorld(t)
+  const { browser, config, connect, call, key } = world
+  const account = await connect({ owner: 'watched', session: { label: 'Secret shop' } })
+  const page = `${config.publicUrl}/connect`
+  const enter = async (...scopes: KeyScope[]) => {
+    const body = { owner_id: 'watched', return_url: returnUrl }
+    const { body: opened } = await call<{ connect_url: string; id: string }>('POST', '/connect-sessions', {
+      key: await key('connect:write', ...scopes),
+      body,
+    })
+    const person = browser()
+    await person.get(opened.connect_url)
+    const shown = await person.get(page)
+    return { person, shown, id: opened.id, form_token: tokenIn(shown.text) }
+  }
+  const act = (visit: Awaited<ReturnType<typeof enter>>, what: string, more = {}) =>
+    visit.person.post(`${page}/accounts/${account.id}/${what}`, { form_token: visit.form_token, ...more })
+  const unchanged = async (why: string) =>
+    t.match((await call('GET', `/accounts/${account.id}`)).body, { label: 'Secret shop', status: 'active' }, why)
+
+  const blind = await enter()
+  t.notMatch(blind.shown.text, /Secret shop|Mara|acc_/, 'it lists nothing')
+  for (const path of ['avatar', 'disconnect'])
+    t.match(await blind.person.get(`${page}/accounts/${account.id}/${path}`), { status: 403, text: /insufficient_scope/ }, path)
+  t.equal((await act(blind, 'label', { label: 'mine' })).status, 403)
+  t.equal((await act(blind, 'disconnect')).status, 403)
+  await unchanged('with connect:write alone')
+
+  const reader = await enter('accounts:read')
+  t.match(reader.shown.text, 'Secret shop')
+  t.notMatch(reader.shown.text, /\/(label|disconnect)"/, 'it offers no change')
+  t.equal((await act(reader, 'label', { label: 'mine' })).status, 403)
+  t.equal((await act(reader, 'disconnect')).status, 403)
+  await unchanged('with accounts:read')
+
+  const writer = await enter('accounts:read', 'accounts:write')
+  t.equal((await act(writer, 'label', { label: 'Renamed' })).status, 303)
+  t.match((await call('GET', `/accounts/${account.id}`)).body, { label: 'Renamed' })
+  const { body: timeline } = await call('GET', `/accounts/${account.id}/timeline`)
+  t.match(timeline, {
+    entries: [{ kind: 'label_changed', actor: 'owner', via: { connect_session: writer.id, key_id: /^key_/ } }],
+  })
+  const opened = await world.parts.db.run(
+    'audit',
+    (sql) => sql`select actor from audit_log where action = 'connect_session_opened' and object = ${writer.id}`,
+  )
+  t.equal(opened[0]?.actor, timelineKey(timeline))
+  t.equal((await act(writer, 'disconnect')).status, 303)
+  t.match((await call('GET', `/accounts/${account.id}/timeline`)).body, {
+    entries: [{ kind: String }, { kind: 'disconnected', actor: 'owner', via: { connect_session: writer.id } }],
+  })
+})
+
+t.test('S73: with its key revoked a link opens nothing, and connects nothing', async (t) => {
+  const { browser, config, openSession, parts } = await startWorld(t)
+  const opened = await openSession({ completion: 'callback' })
+  const person = browser()
+  await person.get(opened.connect_url)
+  t.equal((await person.get(`${config.publicUrl}/connect`)).status, 200)
+  await parts.db.run('revoke', (sql) => sql`update api_keys set revoked_at = now()`)
+  for (const url of [`${config.publicUrl}/connect`, opened.authorize_url])
+    t.match(await person.get(url), { status: 400, text: /session_invalid/ })
+  t.match(await browser().get(opened.connect_url), { status: 400, text: /session_invalid/ })
+})
+
+t.test('S73: a tier needs owners:write, also with a connect session', async (t) => {
+  const { call, key } = await startWorld(t)
+  const body = { owner_id: 'climber', return_url: returnUrl, tier: 'business' }
+  t.match(await call('POST', '/connect-sessions', { key: await key('connect:write'), body }), {
+    status: 403,
+    body: { code: 'insufficient_scope' },
+  })
+  t.equal((await call('GET', '/owners/climber')).status, 404)
+  t.equal((await call('POST', '/connect-sessions', { key: await key('connect:write', 'owners:write'), body })).status, 201)
+})
+
+const timelineKey = (timeline: Record<string, unknown>) => (timeline.entries as { via: { key_id: string } }[])[0]?.via.key_id

@@ -103,8 +103,9 @@ BEGIN
 
 	UPDATE connect_sessions s SET status = 'completed', error = NULL, account_id = fresh.account_id, completed_at = now(), sealed_code = NULL, sealed_verifier = NULL,
 		attempt_id = NULL, lease_until = NULL WHERE s.id = fresh.session_id;
-	INSERT INTO timeline (account_id, kind, generation, attempt_id, actor)
-	VALUES (fresh.account_id, CASE WHEN fresh.generation = 1 THEN 'connected' ELSE 'reconnected' END, fresh.generation, fresh.attempt_id, fresh.actor);
+	INSERT INTO timeline (account_id, kind, generation, attempt_id, actor, via_session_id, via_key_id)
+	SELECT fresh.account_id, CASE WHEN fresh.generation = 1 THEN 'connected' ELSE 'reconnected' END, fresh.generation, fresh.attempt_id, fresh.actor, s.id, s.created_by
+	FROM connect_sessions s WHERE s.id = fresh.session_id;
 	INSERT INTO events (type, account_id, data)
 	VALUES (CASE WHEN fresh.generation = 1 THEN 'account.connected' ELSE 'account.reconnected' END, fresh.account_id,
 		jsonb_build_object('account_id', fresh.account_id, 'owner_id', fresh.owner_id, 'scopes', to_jsonb(fresh.scopes), 'missing_scopes', to_jsonb(fresh.missing_scopes)));
