@@ -95,6 +95,30 @@ t.test('unknown words get the usage and exit code 1, and nothing is done', async
   t.match(await command(['help'], {}), { code: 0, stdout: /^Usage: / })
 })
 
+t.test('every command says what it takes, by `COMMAND --help` and by `help COMMAND`, and does nothing', async (t) => {
+  const { stdout } = await command(['help'], {})
+  const names = [...stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?)(?= |$)/gm)].map(([, name = '']) => name)
+  t.ok(names.length >= 15 && names.includes('keys create'), names.join(', '))
+  for (const name of names) {
+    const asked = await Promise.all([command([...name.split(' '), '--help'], {}), command(['help', ...name.split(' ')], {})])
+    for (const answer of asked)
+      t.match(answer, { code: 0, stderr: '', stdout: new RegExp(name === 'simulator' ? '--port' : name) }, name)
+    t.equal(asked[0]?.stdout, asked[1]?.stdout)
+    if (name !== 'simulator') t.ok((asked[0]?.stdout.length ?? 0) < stdout.length / 2, 'that command, and not all of them')
+  }
+  const family = await command(['keys', '-h'], {})
+  t.match(family.stdout, /keys create.*keys list.*keys revoke/s)
+  t.match(family.stdout, /Scopes: connect:write/)
+  t.notMatch(family.stdout, /vault/)
+  t.match(await command(['keys', 'create', '--name', 'x', '--scope', 'ops:read', '--help'], {}), {
+    code: 0,
+    stdout: /keys create --name/,
+  })
+  t.match(await command(['help', 'no-such'], {}), { code: 1, stdout: '', stderr: /There is no command "no-such"/ })
+  t.match(await command(['toString'], {}), { code: 1, stdout: '', stderr: /There is no command "toString"/ })
+  t.match(await command(['keys', 'destroy'], {}), { code: 1, stdout: '', stderr: /keys knows.*keys create/s })
+})
+
 t.test('a database that is named wrongly or is not there is said in a line, without its password', async (t) => {
   const password = 'pAsswordThatNobodyMaySee'
   const wrong = await command(['keys', 'list'], { DATABASE_URL: `mysql://u:${password}@db/x` })

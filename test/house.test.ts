@@ -103,7 +103,7 @@ t.test('the packages know nothing of the service, and only the command line star
     .filter(({ from, to }) => to.startsWith('.') && resolve('/', dirname(from), to).split('/')[1] !== from.split('/')[0])
   t.strictSame(out, [])
   const into = imports.filter(({ to }) => to.startsWith('tiktok-simulator'))
-  t.strictSame(into.map(arrow), ['cli.ts -> tiktok-simulator/command'])
+  t.strictSame(into.map(arrow), ['cli/commands.ts -> tiktok-simulator/command'])
 })
 
 t.test('only the composition root knows everything: no room below the roof is handed all there is', async (t) => {

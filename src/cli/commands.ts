@@ -1,0 +1,95 @@
+// Every command in one table: what `help`, `help COMMAND` and `COMMAND --help` print, and where a command is found. A new one is a line here.
+import { keyScopes } from '../key-scopes.ts'
+import { UsageError } from './terminal.ts'
+
+type Run = (argv: string[]) => Promise<void>
+
+/** A file is loaded when its command is called. */
+export const families: Record<string, () => Promise<Run>> = {
+  migrate: async () => (await import('./migrate.ts')).migrateNow,
+  roles: async () => (await import('./roles.ts')).roles,
+  keys: async () => (await import('./keys.ts')).keys,
+  vault: async () => (await import('./vault.ts')).vault,
+  audit: async () => (await import('./audit.ts')).audit,
+  accounts: async () => (await import('./accounts.ts')).accounts,
+  events: async () => (await import('./events.ts')).events,
+  notices: async () => (await import('./notices.ts')).notices,
+  simulator: loadSimulator,
+}
+
+/** The words, the options, the sentence. */
+const commands: [words: string, options: string, sentence: string][] = [
+  ['migrate', '', 'bring the database up to date'],
+  [
+    'roles',
+    '[--role tiktok_oauth_service] [--password-stdin]',
+    "create the service's role, or give it its rights anew after `migrate`",
+  ],
+  [
+    'keys create',
+    '--name N --scope S [--scope S…] [--expires-days D] [--owner-prefix P…] [--account ID…] [--from CIDR…]',
+    'create an API key; prints the key, only the key, once',
+  ],
+  ['keys list', '', 'every key without its secret, and when it was last used'],
+  ['keys revoke', 'ID | --all-but ID [--all-but ID…]', 'refused on every replica within 5 s'],
+  ['vault keygen', '[--id k1]', 'print a new vault key, ready for VAULT_KEYS'],
+  ['vault reseal', '[--dry-run]', 'move everything sealed to the first key of VAULT_KEYS, while the service runs'],
+  [
+    'audit reads',
+    '[--key ID] [--account ID] [--from T] [--to T] [--json]',
+    'every access token that was handed out: when, to whom, whose',
+  ],
+  [
+    'audit changes',
+    '[--account ID] [--owner O] [--actor ID] [--from T] [--to T] [--json]',
+    'every change to accounts and keys, and who made it',
+  ],
+  [
+    'accounts disconnect',
+    '--owner O | --all [--yes] [--per-second 5]',
+    'hands out no token from now on; tells TikTok at that rate',
+  ],
+  ['events endpoints', '', 'who gets events pushed'],
+  ['events enable', 'ENDPOINT', 'resume an endpoint that answered 410'],
+  ['events dead', '[--limit N]', 'deliveries that failed for good'],
+  ['events resend', 'EVENT | --all', 'send them again'],
+  ['notices list', '[--unsettled | --unknown] [--limit N]', 'what TikTok told us, and what we did about it'],
+  ['simulator', '[--port P] […]', 'TikTok, offline; `simulator --help` says more'],
+]
+
+const database = 'The database is that of DATABASE_URL or, without it, the embedded one under DATA_DIR.'
+const wholeConfiguration = 'need the whole configuration of the service'
+const footnotes: [of: RegExp, note: string][] = [
+  [/--scope/, `Scopes: ${keyScopes.join(', ')}`],
+  [/ T\]/, 'T: a date, a time such as 2026-11-22T14:00Z, or how long ago, such as 90m, 2h or 7d.'],
+  [/^(?!vault keygen|simulator)/, database],
+  [/^(vault reseal|accounts disconnect)/, `\`vault reseal\` and \`accounts disconnect\` ${wholeConfiguration}.`],
+]
+
+/**
+ * @param words of a command or of its family; all commands when there are none
+ * @throws UsageError when nothing begins with them
+ */
+export function usage(words: readonly string[] = []): string {
+  const asked = words.filter((word) => !word.startsWith('-')).slice(0, 2)
+  const shown = commands.filter(([command]) => asked.every((word, index) => command.split(' ')[index] === word))
+  if (shown.length === 0) throw new UsageError(`There is no command ${JSON.stringify(asked.join(' '))}.`)
+  const lines = shown.map(([command, options, sentence]) => {
+    const call = `  ${command} ${options}`.trimEnd()
+    return call.length < 46 ? `${call.padEnd(46)}${sentence}` : `${call}\n${' '.repeat(46)}${sentence}`
+  })
+  const notes = footnotes.filter(([of]) => shown.some(([command, options]) => of.test(`${command} ${options}`)))
+  return `Usage: npm run --silent cli -- COMMAND\n\n${[...lines, '', ...notes.map(([, note]) => note)].join('\n').trimEnd()}`
+}
+
+/** Whether the words ask what a command does instead of calling it. */
+export function asksForHelp([command = 'help', ...rest]: readonly string[]): boolean {
+  return ['help', '--help', '-h'].includes(command) || rest.some((word) => word === '--help' || word === '-h')
+}
+
+async function loadSimulator(): Promise<Run> {
+  const simulator = await import('tiktok-simulator/command').catch((cause) => {
+    throw new Error('The simulator is a development package that is not installed here: run it from a checkout.', { cause })
+  })
+  return simulator.runSimulator
+}
