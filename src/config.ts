@@ -54,6 +54,12 @@ export function loadConfig(env: Record<string, string | undefined>) {
     const url = v[name]
     if (url !== undefined) judge(name, { ...databaseAccess, url }, problems)
   }
+  // The one variable of psql's that the driver reads behind our back.
+  if (env.PGTARGETSESSIONATTRS)
+    problems.set(
+      'PGTARGETSESSIONATTRS',
+      'PGTARGETSESSIONATTRS is set: say target_session_attrs in DATABASE_URL instead, and unset it',
+    )
   if (v.DATABASE_DIRECT_URL && !v.DATABASE_URL)
     problems.set(
       'DATABASE_DIRECT_URL',

@@ -75,7 +75,7 @@ const encodeIt =
 
 /** @throws DatabaseUrlError */
 export function readDatabaseUrl({ url, tls, password: otherwise }: DatabaseLink): DatabaseAddress {
-  const { authority, path, query } = split(url)
+  const { authority, path, query } = split(url.trim()) // a secret that was read from a file often ends with its line
   const at = authority.lastIndexOf('@')
   const [user, password] = at === -1 ? [] : splitOnce(authority.slice(0, at), ':')
   const said = parameters(query)

@@ -146,6 +146,9 @@ t.test('what only fits together wrongly is named too', (t) => {
   t.match(refused({ ...pooled, DATABASE_DIRECT_URL: 'postgres://u@db/x?sslmode=prefer' }).problems, [
     /^DATABASE_DIRECT_URL has sslmode/,
   ])
+  t.match(refused({ ...elsewhere, PGTARGETSESSIONATTRS: 'any' }).problems, [
+    /^PGTARGETSESSIONATTRS is set: say target_session_attrs/,
+  ])
   t.match(refused({ ...enough, DATABASE_DIRECT_URL: 'postgres://localhost/x' }).problems, [/^DATABASE_DIRECT_URL is set and/])
   t.match(databaseLinks(loadConfig({ ...pooled, DATABASE_DIRECT_URL: 'postgres://u@localhost:1/x', PGPASSWORD: 'p/w' })), {
     usual: { url: 'postgres://u@localhost/x', pooler: 'transaction', password: 'p/w' },

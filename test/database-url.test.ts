@@ -39,6 +39,7 @@ t.test('who and what', async (t) => {
   }
   t.strictSame(who('postgres://u:p%2F%23%3F%25%40%3A@localhost/a%20b'), ['u', 'p/#?%@:', 'a b'])
   t.strictSame(who('postgres://u@localhost/db'), ['u', undefined, 'db'])
+  t.strictSame(who('postgres://u:p@localhost/db\n'), ['u', 'p', 'db'])
   t.strictSame(who('postgres://me@server:p@localhost/db'), ['me@server', 'p', 'db'], 'a user with an @, as one cloud has them')
   t.strictSame(who('postgres://u:p:q@localhost'), ['u', 'p:q', 'u'], 'the database is called after the user')
   t.strictSame(who('postgres://localhost?user=u&password=p%26q&dbname=db'), ['u', 'p&q', 'db'])

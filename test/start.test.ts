@@ -14,6 +14,7 @@ import { generateVaultKey } from '../src/vault/keyring.ts'
 import { emptyDatabase, freshDatabase } from './postgres.ts'
 import { eventually } from './rig/eventually.ts'
 import { type Replica, startReplica } from './rig/replica.ts'
+import { restrictService } from './rig/service-role.ts'
 
 const vaultKeys = generateVaultKey()
 const required = { TIKTOK_CLIENT_KEY: 'awstart0001', TIKTOK_CLIENT_SECRET: 'J8s0dk2LQmz7Wx91PvbnT4Rc', VAULT_KEYS: vaultKeys }
@@ -79,6 +80,22 @@ t.test('a start that cannot be says in words what to do, non-zero, and shows no 
   t.match(replica.logged(), /The service cannot start: PostgreSQL has no database of the name in DATABASE_URL: create it/)
   t.notOk(replica.logged().includes(vaultKeys) || replica.logged().includes('J8s0dk2LQmz7Wx91PvbnT4Rc'))
 })
+
+t.test(
+  'with MIGRATE=off the start migrates nothing: it ends where something is missing, and else serves under a role that owns nothing',
+  async (t) => {
+    const missing = await start((await emptyDatabase(t)).url, 'early', { ready: false, env: { MIGRATE: 'off' } })
+    t.equal(await missing.ended(), 1)
+    t.match(missing.logged(), /The database is not up to date, and MIGRATE=off: run `npm run --silent cli -- migrate` first/)
+    const service = new URL(await restrictService((await freshDatabase(t)).url))
+    const { password } = service
+    service.password = ''
+    const replica = await start(service.href, 'modest', { env: { MIGRATE: 'off', PGPASSWORD: password } })
+    t.equal(await statusOf(replica, '/health/ready'), 200)
+    replica.signal('SIGTERM')
+    t.equal(await replica.ended(), 0)
+  },
+)
 
 t.test('a DATA_DIR that cannot hold a database is told without its path', async (t) => {
   const dataDir = await mkdtemp(join(tmpdir(), 'tts-start-'))

@@ -1,10 +1,14 @@
-// Several servers in DATABASE_URL: the one that takes writes is found, and found again after a promotion.
+// The ways to a server that DATABASE_URL can name: sockets, IPv6, and several hosts, of which the one that takes writes is found.
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { type Db, openDb } from '../../src/db/client.ts'
 import { remedyOf } from '../../src/db/fault.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { ServiceError } from '../../src/errors.ts'
+import { startEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startServerPair } from '../rig/server-pair.ts'
 
@@ -70,4 +74,41 @@ t.test('a host that says nothing costs its share of the time, and once', async (
   t.match(await where(db), { standby: false })
   await Promise.all([1, 2, 3, 4, 5].map(() => db.run('sleep', (sql) => sql`select pg_sleep(0.1)`)))
   t.equal(sockets.size, 1, 'the one that answered is asked first from then on')
+})
+
+t.test('a server is reached by its socket, however that is written, and by its IPv6 address', async (t) => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'tts-sockets-'))
+  const sockets = await mkdtemp(join(tmpdir(), 'tts-run-'))
+  await chmod(sockets, 0o777)
+  const settings = { unix_socket_directories: sockets, listen_addresses: '127.0.0.1,::1' }
+  const server = await startEmbeddedPostgres({ dataDir, throwaway: true, settings })
+  t.teardown(async () => {
+    await server.stop()
+    await Promise.all([dataDir, sockets].map((dir) => rm(dir, { recursive: true })))
+  })
+  const { username, password, port } = new URL(server.url)
+  const [who, dir] = [`${username}:${password}`, encodeURIComponent(sockets)]
+  const address = (url: string, tls?: 'verify') => {
+    const db = openDb({ url, tls })
+    return db
+      .run('address', (sql) => sql<{ at: string | null }[]>`select host(inet_client_addr()) as at`)
+      .then(([row]) => row?.at)
+      .finally(() => db.close())
+  }
+  t.equal(await address(`postgres://${who}@/postgres?host=${sockets}&port=${port}`), null)
+  t.equal(await address(`postgres://${who}@${dir}:${port}/postgres`, 'verify'), null, 'a socket has nothing to prove')
+  t.equal(await address(`postgres:///postgres?host=${dir}&port=${port}&user=${username}&password=${password}`), null)
+  t.equal(
+    await address(`postgres://${who}@/postgres?host=${sockets},127.0.0.1&port=1,${port}`),
+    '127.0.0.1',
+    'a socket that is not there is passed over',
+  )
+  t.equal(await address(`postgres://${who}@localhost:${port}/postgres?hostaddr=127.0.0.1`), '127.0.0.1')
+  const v6 = Object.values(networkInterfaces()).some((list) => list?.some(({ address }) => address === '::1'))
+  if (v6) t.equal(await address(`postgres://${who}@[::1]:${port}/postgres`), '::1')
+  const refused: unknown = await address(`postgres://${who}@/postgres?host=${sockets}&port=1`).catch((error: unknown) => error)
+  t.match(
+    remedyOf(refused),
+    /There is no socket .*\.s\.PGSQL\.1, which DATABASE_URL names: start PostgreSQL, or correct the directory/,
+  )
 })
