@@ -4,7 +4,7 @@ import type { Db } from '../db/client.ts'
 import { awaitPicture, pauseProfiles, postponeProfile, saveAvatar, saveProfile } from '../db/profiles.ts'
 import { refuseAccessToken } from '../db/token-sets.ts'
 import type { Log } from '../telemetry.ts'
-import type { TikTok } from '../tiktok/client.ts'
+import type { TikTok, UserInfoAnswer } from '../tiktok/client.ts'
 import { scopeOfField } from '../tiktok/user-info.ts'
 import { digest } from '../vault/digest.ts'
 
@@ -46,8 +46,12 @@ export interface ProfileDeps {
  * Asks TikTok who this is, copies the picture (TikTok's own URLs expire within hours) and stores both. A picture younger than a day
  * is not fetched again.
  */
-export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<ProfileOutcome> {
-  const { db, tiktok, log } = deps
+export async function fetchProfile(
+  deps: ProfileDeps,
+  holder: Holder,
+  asked: Promise<UserInfoAnswer> = deps.tiktok.userInfo(holder.accessToken, holder.scopes),
+): Promise<ProfileOutcome> {
+  const { db, log } = deps
   const { accountId } = holder
   const about = { accountId }
   // Up to an hour of jitter, so that accounts that were connected together are not fetched together every day.
@@ -62,7 +66,7 @@ export async function fetchProfile(deps: ProfileDeps, holder: Holder): Promise<P
     return 'not_granted'
   }
 
-  const answer = await tiktok.userInfo(holder.accessToken, holder.scopes)
+  const answer = await asked
   switch (answer.kind) {
     case 'ok':
       break

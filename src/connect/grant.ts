@@ -2,13 +2,14 @@
 // from the journal.
 import { fetchProfile, type ProfileDeps } from '../account/profile.ts'
 import type { Config } from '../config.ts'
-import { type ConnectOutcome, connectAccount, findByOpenId, findConnect } from '../db/accounts.ts'
+import { type ConnectOutcome, connectAccount, findConnect, findSamePerson, knowsUnionIds } from '../db/accounts.ts'
 import { type ConnectSession, failSession, findSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
 import { AnsweredExchange } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { StoredEntry } from '../journal/sealing.ts'
+import type { UserInfoAnswer } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
 import type { Recording } from '../token/recording.ts'
 import type { Revocations } from '../token/revoke.ts'
@@ -66,8 +67,14 @@ export async function connectGrant(
 
   if (requiredScopes.some((scope) => !answer.scopes.includes(scope))) return refuse('scope_not_granted')
   const missingScopes = askedScopes.filter((scope) => !answer.scopes.includes(scope))
+  let asked: Promise<UserInfoAnswer> | undefined
+  const ask = () => {
+    asked ??= deps.tiktok.userInfo(answer.accessToken, answer.scopes)
+    return asked
+  }
+  const unionId = await recording.untilSaved(about, () => unionIdOf(deps, session, answer, ask))
   const { outcome, accountId, generation } = await recording.untilSaved(about, () =>
-    place(deps, session, answer, missingScopes, actor),
+    place(deps, session, { ...answer, unionId }, missingScopes, actor),
   )
   if (outcome === 'connected') {
     if (accountId === null) throw new Error('What was connected has an account')
@@ -75,7 +82,7 @@ export async function connectGrant(
     await recording.untilSaved(about, () => writeConnected(deps, answer, accountId))
     // After the token is safe, and never in its way: a profile that fails, hangs or is rubbish costs a picture.
     const { openId, accessToken, scopes } = answer
-    const profile = fetchProfile(deps, { accountId, openId, generation, accessToken, scopes })
+    const profile = fetchProfile(deps, { accountId, openId, generation, accessToken, scopes }, ask())
     await within(
       profile.catch((error) => log.warn('profile was not fetched', { accountId, error })),
       deps.timings.profilePatienceMs,
@@ -103,11 +110,29 @@ const refusals: Record<Exclude<PlaceOutcome, 'connected'>, FailureCode> = {
   session_gone: 'connect_session_not_found',
 }
 
+/**
+ * Who somebody is whose open_id we do not know: under another app of ours the same person has another one. Waited for no longer than a profile
+ * is, and only where it can matter; the grant is in the journal.
+ */
+async function unionIdOf(
+  { db, timings }: GrantDeps,
+  session: ConnectSession,
+  { openId }: AnsweredExchange,
+  ask: () => Promise<UserInfoAnswer>,
+): Promise<string | null> {
+  const { ownerId, reconnectAccountId } = session
+  if (await findSamePerson(db, { openId, unionId: null, ownerId, reconnectAccountId })) return null
+  if (!(await knowsUnionIds(db))) return null
+  const told = await within(ask(), timings.profilePatienceMs)
+  // An answer about somebody else says nothing about this person.
+  return told?.kind === 'ok' && told.user.openId === openId ? told.user.unionId : null
+}
+
 /** Seals the tokens for where they belong and connects; when the place moved in between, once more. */
 async function place(
   deps: GrantDeps,
   session: ConnectSession,
-  answer: AnsweredExchange,
+  answer: AnsweredExchange & { unionId: string | null },
   missingScopes: string[],
   actor: string,
 ): Promise<{ outcome: PlaceOutcome; accountId: string | null; generation: number | null }> {
@@ -122,18 +147,21 @@ async function place(
   // The same id on every try: a repeat after a lost answer recognises the account it made.
   const newAccountId = `acc_${answer.attemptId.slice('att_'.length)}`
   for (let tries = 0; tries < 10; tries++) {
-    const present = await findByOpenId(db, answer.openId)
+    const { openId, unionId } = answer
+    const { ownerId, reconnectAccountId } = session
+    const present = await findSamePerson(db, { openId, unionId, ownerId, reconnectAccountId })
     // An account that is there needs no place, whatever the tier and whether or not anybody can tell it.
     const limit = present ? 0 : await limitOf(deps, session.ownerId)
     if (limit === undefined) return { outcome: 'limit_unknown', accountId: null, generation: null }
     const spot = { subject: present?.id ?? newAccountId, generation: (present?.generation ?? 0) + 1 }
     const answered = await connectAccount(db, {
-      ownerId: session.ownerId,
+      ownerId,
       accountId: spot.subject,
       generation: spot.generation,
       clientKey: answer.clientKey,
-      openId: answer.openId,
-      reconnectAccountId: session.reconnectAccountId,
+      openId,
+      unionId,
+      reconnectAccountId,
       accountLimit: limit,
       label: session.label,
       accountType,

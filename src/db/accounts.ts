@@ -117,11 +117,36 @@ export async function findByOpenId(
   return rows[0]
 }
 
+/** Whom a fresh grant is of, and who connects. */
+export type Comer = Pick<Connect, 'openId' | 'unionId' | 'ownerId' | 'reconnectAccountId'>
+
+/**
+ * The live account a fresh grant belongs to, if any: the one of this open_id, else of the same person under another app (docs/tiktok.md §5).
+ * The same as connect_account looks for.
+ */
+export async function findSamePerson(db: Db, comer: Comer): Promise<{ id: string; generation: number } | undefined> {
+  const rows = await db.run(
+    'find_same_person',
+    (sql) => sql<{ id: string; generation: number }[]>`
+      select p.id, t.generation from same_person(${comer.openId}, ${comer.unionId}, ${comer.ownerId}, ${comer.reconnectAccountId}) p
+        join token_sets t on t.account_id = p.id`,
+  )
+  return rows[0]
+}
+
+/** Whether it matters who somebody new is: nobody can be the same person as an account whose union_id is not known. */
+export async function knowsUnionIds(db: Db): Promise<boolean> {
+  const rows = await db.run('knows_union_ids', (sql) => sql`select 1 from profiles where union_id is not null limit 1`)
+  return rows.length > 0
+}
+
 /** What connect_account takes: the columns of a token set and of its account, and what decides. */
 export type Connect = SealedTokenSet &
   Row<typeof tokenSets, 'accountId' | 'generation' | 'clientKey'> &
   Row<typeof accounts, 'ownerId' | 'label' | 'accountType' | 'attestedAt' | 'attestationVersion'> & {
     openId: string
+    /** null: not known */
+    unionId: string | null
     reconnectAccountId: string | null
     accountLimit: number
     missingScopes: string[]

@@ -16,6 +16,8 @@ const listed: Record<keyof ProfileFields, true> = {
 }
 const columns = Object.keys(listed).map(columnName)
 const columnsOf = (table: string) => columns.map((column) => `${table}.${column}`).join(', ')
+/** Who a person is does not change: a union_id that TikTok leaves out this time is the one that is known. */
+const renewed = columnsOf('excluded').replace('excluded.union_id', 'coalesce(excluded.union_id, p.union_id)')
 /** of the profile `p`, read together with its account */
 export const profileColumns = columnsOf('p')
 
@@ -42,7 +44,7 @@ export async function saveProfile(
       )
       insert into profiles as p (account_id, ${sql.unsafe(columns.join(', '))})
       select l.account_id, ${sql.unsafe(columnsOf('told'))} from live l, jsonb_populate_record(null::profiles, ${sql.json(snakeCased(profile))}) told
-      on conflict (account_id) do update set (${sql.unsafe(columns.join(', '))}, fetched_at) = row(${sql.unsafe(columnsOf('excluded'))}, now())
+      on conflict (account_id) do update set (${sql.unsafe(columns.join(', '))}, fetched_at) = row(${sql.unsafe(renewed)}, now())
       returning coalesce(p.picture_source = ${pictureSource} and p.picture_fetched_at > now() - interval '1 day', false) as picture_is_fresh`,
   )
   return rows[0]

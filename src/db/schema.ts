@@ -128,26 +128,30 @@ export const tokenSets = pgTable(
  * The person behind a live account, and nothing else: whatever is kept of them stands in this row. It hangs on the token set, which a
  * disconnect deletes, so no column of it can survive one.
  */
-export const profiles = pgTable('profiles', {
-  accountId: text('account_id')
-    .primaryKey()
-    .references(() => tokenSets.accountId, { onDelete: 'cascade' }),
-  /** the same person over all apps of one developer */
-  unionId: text('union_id'),
-  username: text('username'),
-  displayName: text('display_name'),
-  followerCount: bigint('follower_count', { mode: 'number' }),
-  isVerified: boolean('is_verified'),
-  fetchedAt: at('fetched_at').notNull().defaultNow(),
-  picture: bytes('picture'),
-  pictureType: text('picture_type'),
-  pictureEtag: text('picture_etag'),
-  /** digest of the link without its signature: the same link is the same picture */
-  pictureSource: text('picture_source'),
-  pictureFetchedAt: at('picture_fetched_at'),
-  /** what TikTok did not give at the last look although the scope was granted, by its own names of fields */
-  refusedFields: text('refused_fields').array(),
-})
+export const profiles = pgTable(
+  'profiles',
+  {
+    accountId: text('account_id')
+      .primaryKey()
+      .references(() => tokenSets.accountId, { onDelete: 'cascade' }),
+    /** the same person over all apps of one developer */
+    unionId: text('union_id'),
+    username: text('username'),
+    displayName: text('display_name'),
+    followerCount: bigint('follower_count', { mode: 'number' }),
+    isVerified: boolean('is_verified'),
+    fetchedAt: at('fetched_at').notNull().defaultNow(),
+    picture: bytes('picture'),
+    pictureType: text('picture_type'),
+    pictureEtag: text('picture_etag'),
+    /** digest of the link without its signature: the same link is the same picture */
+    pictureSource: text('picture_source'),
+    pictureFetchedAt: at('picture_fetched_at'),
+    /** what TikTok did not give at the last look although the scope was granted, by its own names of fields */
+    refusedFields: text('refused_fields').array(),
+  },
+  (table) => [index('profiles_union_id').on(table.unionId).where(sql`union_id is not null`)],
+)
 
 export const connectSessions = pgTable(
   'connect_sessions',

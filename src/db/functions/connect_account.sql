@@ -1,5 +1,5 @@
 -- Gives a fresh grant its account: a new one while the owner has a place, or the one that this TikTok account has already.
--- p_grant holds owner_id, account_id, generation, client_key, open_id, reconnect_account_id, account_limit, label, account_type, attested_at,
+-- p_grant holds owner_id, account_id, generation, client_key, open_id, union_id, reconnect_account_id, account_limit, label, account_type, attested_at,
 -- attestation_version, scopes, missing_scopes, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at,
 -- lifetime_seconds, attempt_id, session_id and actor.
 --
@@ -24,7 +24,7 @@ DECLARE
 	present_generation integer;
 	was_down boolean := false;
 BEGIN
-	SELECT g.* INTO STRICT fresh FROM jsonb_to_record(p_grant) AS g(owner_id text, account_id text, generation integer, client_key text, open_id text,
+	SELECT g.* INTO STRICT fresh FROM jsonb_to_record(p_grant) AS g(owner_id text, account_id text, generation integer, client_key text, open_id text, union_id text,
 		reconnect_account_id text, account_limit integer, label text, account_type text, attested_at timestamptz, attestation_version text,
 		scopes text[], missing_scopes text[], sealed_access_token text, sealed_refresh_token text, access_expires_at timestamptz,
 		refresh_expires_at timestamptz, lifetime_seconds integer, attempt_id text, session_id text, actor text);
@@ -44,7 +44,7 @@ BEGIN
 
 	INSERT INTO owners (id) VALUES (fresh.owner_id) ON CONFLICT (id) DO UPDATE SET updated_at = now();
 
-	SELECT a.id, a.owner_id, a.status INTO present FROM accounts a WHERE a.open_id = fresh.open_id AND a.status <> 'disconnected';
+	SELECT s.* INTO present FROM same_person(fresh.open_id, fresh.union_id, fresh.owner_id, fresh.reconnect_account_id) s;
 	IF FOUND THEN
 		IF present.owner_id <> fresh.owner_id THEN
 			RETURN QUERY SELECT 'already_connected', present.id;
@@ -62,6 +62,13 @@ BEGIN
 			RETURN;
 		END IF;
 		was_down := present.status = 'reauthorization_required';
+		IF present.open_id <> fresh.open_id THEN
+			-- The same person under another app. What they have uploaded today counts on, and so does a refusal of TikTok's.
+			UPDATE uploads u SET tiktok_user = tiktok_user_of(fresh.open_id) WHERE u.tiktok_user = tiktok_user_of(present.open_id);
+			UPDATE upload_gates g SET tiktok_user = tiktok_user_of(fresh.open_id) WHERE g.tiktok_user = tiktok_user_of(present.open_id)
+				AND NOT EXISTS (SELECT 1 FROM upload_gates o WHERE o.tiktok_user = tiktok_user_of(fresh.open_id));
+			UPDATE accounts a SET open_id = fresh.open_id WHERE a.id = fresh.account_id AND a.status <> 'disconnected';
+		END IF;
 		UPDATE accounts a SET status = 'active', status_reason = NULL, status_changed_at = now(), scopes = fresh.scopes, authorized_at = now(),
 			account_type = fresh.account_type, attested_at = fresh.attested_at, attestation_version = fresh.attestation_version,
 			attestation_source = 'self_attested', age_confirmed_at = fresh.attested_at, label = coalesce(a.label, fresh.label),
