@@ -9,6 +9,7 @@ import { ConfigError, databaseLinks, loadConfig } from '../src/config.ts'
 import { envExample, variables } from '../src/variables.ts'
 import { generateVaultKey } from '../src/vault/keyring.ts'
 import { freshDatabase } from './postgres.ts'
+import { ownNode } from './rig/own-node.ts'
 
 const enough = { TIKTOK_CLIENT_KEY: 'awtestkey0001', TIKTOK_CLIENT_SECRET: 'J8s0dk2LQmz7Wx91PvbnT4Rc' }
 
@@ -228,7 +229,7 @@ function run(
   until?: RegExp,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
-  const child = spawn(process.execPath, [main], { cwd, env: { PATH: process.env.PATH ?? '', ...env } })
+  const child = spawn(...ownNode([main]), { cwd, env: { PATH: process.env.PATH ?? '', ...env } })
   let [stdout, stderr, asked] = ['', '', false]
   child.stdout.on('data', (chunk) => {
     stdout += chunk

@@ -1,6 +1,6 @@
 // Databases for tests: each has its own, copied from a template that was migrated once, on the server of this test run. The
 // first test that asks for one starts the server, so that a test without a database pays nothing for it.
-import { fork } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { migrate } from '../src/db/migrate.ts'
 import { eventually } from './rig/eventually.ts'
+import { ownNode } from './rig/own-node.ts'
 import type { Running } from './rig/postgres-keeper.ts'
 
 interface Teardown {
@@ -99,13 +100,8 @@ async function serverOfThisRun(): Promise<string> {
 }
 
 function startKeeper(runnerPid: number, file: string): void {
-  const keeper = fork(fileURLToPath(new URL('rig/postgres-keeper.ts', import.meta.url)), [String(runnerPid), file], {
-    detached: true,
-    execArgv: [],
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-  })
-  keeper.disconnect()
-  keeper.unref()
+  const script = fileURLToPath(new URL('rig/postgres-keeper.ts', import.meta.url))
+  spawn(...ownNode([script, String(runnerPid), file]), { detached: true, stdio: 'ignore' }).unref()
 }
 
 function migrationsHash(): string {

@@ -8,6 +8,7 @@ import { keys } from '../../src/cli/keys.ts'
 import { moment, UsageError } from '../../src/cli/terminal.ts'
 import { vault } from '../../src/cli/vault.ts'
 import { ownerInAuditLog } from '../../src/db/audit.ts'
+import { announce } from '../../src/replica.ts'
 import { generateVaultKey } from '../../src/vault/keyring.ts'
 import { command, environmentOf } from '../rig/command.ts'
 import { seedAccounts } from '../rig/seed.ts'
@@ -67,6 +68,7 @@ t.test('vault reseal: refused while the service is on the old key; a dry run; do
   await world.connect()
   const env = environmentOf(world, { VAULT_KEYS: `${newKey},${oldKey}`, DATA_DIR: join(world.config.dataDir, 'cli') })
   const reseal = (...args: string[]) => command(['vault', 'reseal', ...args], env)
+  await announce(world.parts)
   t.match(await reseal(), { code: 1, stderr: /keyring_mismatch: .*\n {2}rep_\w+ does not know "k2"/ })
   await world.timePasses(20) // the world's service has no loops: it falls silent
   t.match(await reseal('--dry-run'), {

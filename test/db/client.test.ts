@@ -116,7 +116,7 @@ t.test('a statement that takes too long ends at its deadline, and soon after at 
 
 t.test('a statement may be given more time than usual', async (t) => {
   const { db } = await world(t, { deadlineMs: 50 })
-  await t.resolves(sleep(db, 1.2, 4_000), 'longer than the server would usually let it run')
+  await t.resolves(sleep(db, 1.2, 60_000), 'longer than the server would usually let it run')
 })
 
 t.test('with all connections busy a caller waits its turn, and hears overloaded when that takes too long', async (t) => {
@@ -159,10 +159,10 @@ t.test('a server that goes away costs one error per call, and all is well once i
 })
 
 t.test('a network that swallows packets is noticed at the deadline, by those in flight and nobody after them', async (t) => {
-  const { db, proxy, operator } = await world(t, { poolSize: 4, deadlineMs: 300 })
+  const { db, proxy, operator } = await world(t, { poolSize: 4 })
   await Promise.all([1, 2, 3, 4].map(() => sleep(db, 0.05)))
   proxy.stall()
-  t.equal(await one(db).catch(code), 'storage_unavailable')
+  t.equal(await one(db, 300).catch(code), 'storage_unavailable')
   t.equal(db.state.idleConnections, 0, 'the other idle connections are not trusted either')
   await proxy.resume()
   await Promise.all([1, 2, 3, 4].map(() => one(db)))
@@ -175,11 +175,12 @@ t.test('a network that swallows packets is noticed at the deadline, by those in 
 })
 
 t.test('a statement whose answer is lost may have taken effect, and is not repeated', async (t) => {
-  const { db, proxy, operator } = await world(t, { deadlineMs: 200 })
+  const { db, proxy, operator } = await world(t)
   await db.run('create', (sql) => sql`create table counted (n int)`)
   proxy.stall('answers')
-  t.equal(await db.run('insert', (sql) => sql`insert into counted values (1)`).catch(code), 'storage_unavailable')
-  t.match(await operator`select count(*)::int as n from counted`, [{ n: 1 }])
+  const insert = db.run('insert', (sql) => sql`insert into counted values (1)`, { deadlineMs: 200 })
+  t.equal(await insert.catch(code), 'storage_unavailable')
+  await eventually('it has taken effect', async () => (await operator`select from counted`).length === 1)
   await proxy.resume()
   t.match(await db.run('count', (sql) => sql`select count(*) as n from counted`), [{ n: 1 }])
 })
@@ -238,7 +239,7 @@ t.test('closing waits for what is in flight and leaves no connection at the serv
   await closed
   t.equal(db.state.idleConnections, 0)
   await eventually('the server has let go', async () => (await backends(operator)).length === 0)
-  t.equal(proxy.connections, 0)
+  await eventually('and so has the network', () => proxy.connections === 0)
 })
 
 t.test('F24: with five backends killed every 150 ms under 40 callers, every call ends and nothing is half done', async (t) => {

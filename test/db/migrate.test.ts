@@ -14,6 +14,7 @@ import { readRelease } from '../../src/db/install.ts'
 import { type MigrateOptions, migrate, migrationsApplied } from '../../src/db/migrate.ts'
 import { emptyDatabase, freshDatabase } from '../postgres.ts'
 import { eventually } from '../rig/eventually.ts'
+import { ownNode } from '../rig/own-node.ts'
 import { startProxy } from '../rig/proxy.ts'
 
 const drizzleFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
@@ -58,7 +59,7 @@ t.test('F48: three processes start on an empty database and each migration runs 
   const script = `import { migrate } from ${JSON.stringify(new URL('../../src/db/migrate.ts', import.meta.url).href)}
     process.stdout.write(String((await migrate(process.env.DATABASE_URL)).applied))`
   const start = (): ChildProcess =>
-    spawn(process.execPath, ['--input-type=module', '-e', script], {
+    spawn(...ownNode(['--input-type=module', '-e', script]), {
       env: { PATH: process.env.PATH, DATABASE_URL: url },
       stdio: ['ignore', 'pipe', 'inherit'],
     })

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { World } from '../world.ts'
+import { ownNode } from './own-node.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -14,7 +15,7 @@ export interface Ran {
 
 /** @param env the whole environment: nothing of the test runner's */
 export async function command(args: string[], env: Record<string, string>): Promise<Ran> {
-  const child = spawn(process.execPath, ['src/cli.ts', ...args], {
+  const child = spawn(...ownNode(['src/cli.ts', ...args]), {
     cwd: root,
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { ownNode } from './own-node.ts'
 
 export interface Demo {
   process: ChildProcess
@@ -19,10 +20,9 @@ export async function startDemo(
   dataDir: string,
   env: Record<string, string> = {},
 ): Promise<Demo> {
-  const { NODE_OPTIONS: _, ...inherited } = process.env
-  const demo = spawn(process.execPath, ['examples/demo.ts', '--data', dataDir, '--ports', '0,0,0'], {
+  const demo = spawn(...ownNode(['examples/demo.ts', '--data', dataDir, '--ports', '0,0,0']), {
     cwd: repository,
-    env: { ...inherited, ...env },
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   t.teardown(async () => {

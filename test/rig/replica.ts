@@ -5,6 +5,7 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { eventually } from './eventually.ts'
 import { type Failpoint, sign } from './failpoints.ts'
+import { ownNode } from './own-node.ts'
 
 export interface Replica {
   readonly name: string
@@ -43,8 +44,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const log = openSync(logFile, 'a')
   const before = readFileSync(logFile).length
   const loaders = preloads.flatMap((preload) => ['--import', `./test/rig/${preload}.ts`])
-  // Nothing of the test runner's environment: its loaders are for tests.
-  const child = spawn(process.execPath, [...loaders, 'src/main.ts'], {
+  const child = spawn(...ownNode([...loaders, 'src/main.ts']), {
     cwd: root,
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', log, log, 'ipc'],
