@@ -249,7 +249,7 @@ t.test('F24: with five backends killed every 150 ms under 40 callers, every call
   process.on('unhandledRejection', surprised)
   t.teardown(() => process.off('uncaughtException', surprised).off('unhandledRejection', surprised))
 
-  const { db, operator } = await world(t)
+  const { db, operator } = await world(t, { queueMs: 60_000, deadlineMs: 60_000 }) // kills are felt here, not a busy machine
   await db.run('create', (sql) => sql`create table moves (id serial primary key, half int)`)
   // One statement, two rows: half of it must never be seen.
   const move = () =>
