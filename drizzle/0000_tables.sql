@@ -331,6 +331,7 @@ CREATE INDEX "deliveries_dead" ON "deliveries" USING btree ("dead_at") WHERE dea
 CREATE INDEX "notices_unsettled" ON "notices" USING btree ("next_attempt_at") WHERE settled_at is null;--> statement-breakpoint
 CREATE INDEX "notices_received" ON "notices" USING btree ("received_at");--> statement-breakpoint
 CREATE INDEX "notices_person" ON "notices" USING btree ("open_id") WHERE open_id is not null;--> statement-breakpoint
+CREATE INDEX "profiles_union_id" ON "profiles" USING btree ("union_id") WHERE union_id is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "recoveries_open" ON "recoveries" USING btree ((ended_at is null)) WHERE ended_at is null;--> statement-breakpoint
 CREATE INDEX "revocations_due" ON "revocations" USING btree ("next_attempt_at");--> statement-breakpoint
 CREATE INDEX "revocations_owner" ON "revocations" USING btree ("owner_id") WHERE owner_id is not null;--> statement-breakpoint

@@ -1,1 +1,0 @@
-CREATE INDEX "profiles_union_id" ON "profiles" USING btree ("union_id") WHERE union_id is not null;
