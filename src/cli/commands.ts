@@ -12,6 +12,7 @@ export const families: Record<string, () => Promise<Run>> = {
   vault: async () => (await import('./vault.ts')).vault,
   audit: async () => (await import('./audit.ts')).audit,
   accounts: async () => (await import('./accounts.ts')).accounts,
+  journal: async () => (await import('./journal.ts')).journal,
   events: async () => (await import('./events.ts')).events,
   notices: async () => (await import('./notices.ts')).notices,
   simulator: loadSimulator,
@@ -49,6 +50,14 @@ const commands: [words: string, options: string, sentence: string][] = [
     '--owner O | --all [--yes] [--per-second 5]',
     'hands out no token from now on; tells TikTok at that rate',
   ],
+  ['journal status', '[--json]', 'what is in JOURNAL_DIR, and which journal a recovery waits for'],
+  [
+    'journal replay',
+    '[--accept-missing] [--wait 15] [--json]',
+    'bring a restored database up to date from JOURNAL_DIR; go on without journals that are lost',
+  ],
+  ['journal export', '', 'every entry as a line of JSON, without its secrets'],
+  ['journal prune', '[--hours H]', 'drop what is older than JOURNAL_HOURS, or than H'],
   ['events endpoints', '', 'who gets events pushed'],
   ['events enable', 'ENDPOINT', 'resume an endpoint that answered 410'],
   ['events dead', '[--limit N]', 'deliveries that failed for good'],
@@ -63,7 +72,10 @@ const footnotes: [of: RegExp, note: string][] = [
   [/--scope/, `Scopes: ${keyScopes.join(', ')}`],
   [/ T\]/, 'T: a date, a time such as 2026-11-22T14:00Z, or how long ago, such as 90m, 2h or 7d.'],
   [/^(?!vault keygen|simulator)/, database],
-  [/^(vault reseal|accounts disconnect)/, `\`vault reseal\` and \`accounts disconnect\` ${wholeConfiguration}.`],
+  [
+    /^(vault reseal|journal|accounts disconnect)/,
+    `\`vault reseal\`, \`journal\` and \`accounts disconnect\` ${wholeConfiguration}.`,
+  ],
 ]
 
 /**

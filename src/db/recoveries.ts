@@ -69,13 +69,13 @@ export async function reportJournals(
   )
 }
 
-/** An operator goes on without the journals that nobody has. @returns which */
+/** An operator goes on without the journals that nobody has, or has finished. @returns which */
 export async function acceptMissing(db: Db, recoveryId: string, actor: string): Promise<string[]> {
   const rows = await db.run(
     'accept_missing_journals',
     (sql) => sql<{ journalId: string }[]>`
       with accepted as (
-        update recovery_journals set state = 'accepted', updated_at = now() where recovery_id = ${recoveryId} and state = 'awaited' returning journal_id
+        update recovery_journals set state = 'accepted', updated_at = now() where recovery_id = ${recoveryId} and state in ('awaited', 'protected') returning journal_id
       ), told as (
         insert into audit_log (actor, action, object, detail) select ${actor}, 'journal_given_up', journal_id, ${recoveryId}::text from accepted
       )

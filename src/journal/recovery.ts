@@ -2,12 +2,13 @@
 // itself when every journal was replayed; what nobody has is named, and an operator decides.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from '../db/client.ts'
+import { sightEpoch } from '../db/epoch.ts'
 import { finishRecovery, joinRecovery, type Recovery, readRecovery, reportJournals, restoreMarks } from '../db/recoveries.ts'
 import type { Log } from '../telemetry.ts'
 import type { Vault } from '../vault/vault.ts'
 import { type JournalOnDisk, listJournals } from './disk.ts'
 import type { Journal } from './journal.ts'
-import { emptyTally, type OnProgress, restoreProtections, restoreTokens, type Tally } from './replay.ts'
+import { emptyTally, type Learnt, type OnProgress, restoreProtections, restoreTokens, type Tally } from './replay.ts'
 
 export interface RecoveryReport {
   recovery: Recovery | undefined
@@ -33,8 +34,8 @@ export interface TakeOptions {
   mark: number
   /** who it is done by, for timelines and the audit log */
   actor?: string
-  /** replay what is here, and do not wait for the others */
-  once?: boolean
+  /** how long the others are waited for; for ever without it */
+  patienceMs?: number
   onProgress?: (doing: string, done: number, total: number) => void
 }
 
@@ -71,15 +72,24 @@ export function createRecoverer(deps: RecovererDeps): Recoverer {
 
   /** Journals that this process answers for: its own, and of processes that are gone. */
   async function held(begunAtMs: number): Promise<JournalOnDisk[]> {
-    const here = (await listJournals(journal.dir)).filter(({ id, alive }) => id === journal.id || !alive)
+    const all = (await listJournals(journal.dir)).filter(({ segments }) => segments.length > 0)
+    const here = all.filter(({ id, alive }) => id === journal.id || !alive)
     if (copyDir === undefined) return here
-    const ids = new Set((await listJournals(journal.dir)).map(({ id }) => id))
+    const ids = new Set(all.map(({ id }) => id))
     const isDue = (copy: JournalOnDisk) => copy.ended || performance.now() - begunAtMs > copyPatienceMs
     const copies = await listJournals(copyDir).catch((error) => {
       log.warn('second place of the journal could not be read', { error })
       return []
     })
     return [...here, ...copies.filter((copy) => !ids.has(copy.id) && !copy.alive && isDue(copy))]
+  }
+
+  /** Neighbours whose last sign of life the database has forgotten, or who may have written after the moment it went back to. */
+  async function neededOf(siblings: Learnt['siblings'], rewoundTo: Date | null): Promise<[string, Date][]> {
+    const { known } = await sightEpoch(db, [...siblings.keys()], [])
+    const remembered = new Map(known.map(({ id, seenAt }) => [id, seenAt.getTime()]))
+    const from = rewoundTo === null ? Number.POSITIVE_INFINITY : rewoundTo.getTime() - lastSeenMarginMs
+    return [...siblings].filter(([id, at]) => (remembered.get(id) ?? 0) < at.getTime() || at.getTime() >= from)
   }
 
   return {
@@ -94,7 +104,7 @@ export function createRecoverer(deps: RecovererDeps): Recoverer {
       ])
     },
 
-    async take(recoveryId, { mark, actor = 'service', once = false, onProgress = () => {} }) {
+    async take(recoveryId, { mark, actor = 'service', patienceMs = Number.POSITIVE_INFINITY, onProgress = () => {} }) {
       const begunAtMs = performance.now()
       const tally = emptyTally()
       const parts = { ...deps, databaseId: journal.databaseId, known: journal.known, actor }
@@ -117,12 +127,14 @@ export function createRecoverer(deps: RecovererDeps): Recoverer {
 
         const toProtect = here.filter(({ id }) => !protectedIds.has(id))
         if (toProtect.length > 0) {
-          await joinRecovery(db, recoveryId, [{ journalId: journal.id, lastSeenAt: null }])
+          await joinRecovery(
+            db,
+            recoveryId,
+            idsOf(toProtect).map((journalId) => ({ journalId, lastSeenAt: null })),
+          )
           const learnt = await restoreProtections(parts, toProtect, recovery.rewoundTo, tally, progress('protecting'))
           for (const [id, noted] of learnt.marks) marks.set(id, Math.max(noted, marks.get(id) ?? 0))
-          // Who was at the database after the moment it went back to has entries that it lacks.
-          const from = (recovery.rewoundTo?.getTime() ?? 0) - lastSeenMarginMs
-          const needed = [...learnt.siblings].filter(([, seenAt]) => seenAt.getTime() >= from)
+          const needed = await neededOf(learnt.siblings, recovery.rewoundTo)
           await joinRecovery(
             db,
             recoveryId,
@@ -155,7 +167,7 @@ export function createRecoverer(deps: RecovererDeps): Recoverer {
           }
           if (await finishRecovery(db, recoveryId, journal.id)) return report(await present(recoveryId))
         }
-        if (once) return report(await present(recoveryId))
+        if (performance.now() - begunAtMs > patienceMs) return report(await present(recoveryId))
         if (awaited.length > 0 && performance.now() - complainedAtMs > complainEveryMs) {
           complainedAtMs = performance.now()
           for (const { journalId, lastSeenAt } of awaited)

@@ -159,9 +159,12 @@ async function protect(parts: ReplayParts, entry: StoredEntry, tally: Tally): Pr
     case 'disconnected': {
       const ended = DisconnectedAccount.parse(entry.body)
       const end = { accountId: entry.subject, reason: ended.reason, actor: ended.actor, requestId: null }
+      const disconnect = () => disconnectAccount(db, { ...end, revocationId: ended.revocationId, silent: true })
+      // Looked at again after the tombstone: another replica may have made the account in between.
       const isDone =
-        (await disconnectAccount(db, { ...end, revocationId: ended.revocationId, silent: true })) !== undefined ||
-        (await restoreTombstone(db, { ...ended, accountId: entry.subject }))
+        (await disconnect()) !== undefined ||
+        (await restoreTombstone(db, { ...ended, accountId: entry.subject })) ||
+        (await disconnect()) !== undefined
       if (isDone) tally.disconnectsRestored++
       return
     }

@@ -40,6 +40,7 @@ export interface DrillResult {
 }
 
 export interface DrillOptions {
+  env?: Record<string, string>
   /** between the loss and the restore: volumes are moved, journals damaged */
   beforeRestore?: () => Promise<void>
   /** while the replicas that were started after the restore bring everything home */
@@ -55,9 +56,9 @@ export async function restoreDrill(
   size: DrillSize,
   options: DrillOptions = {},
 ): Promise<DrillResult> {
-  const { say = () => {} } = options
+  const { env = {}, say = () => {} } = options
   const wrong: string[] = []
-  let replicas = await Promise.all(names.map((name) => rig.start(name, { preloads: [] })))
+  let replicas = await Promise.all(names.map((name) => rig.start(name, { preloads: [], env })))
   const replicaOf = (index: number) => replicas[index % replicas.length] as Replica
 
   const seeded = await rig.seed({ count: size.accounts, secondsLeft: 7200 })
@@ -101,7 +102,7 @@ export async function restoreDrill(
 
   const startedAt = performance.now()
   const seconds = () => (performance.now() - startedAt) / 1000
-  replicas = await Promise.all(names.map((name) => rig.start(name, { preloads: [] })))
+  replicas = await Promise.all(names.map((name) => rig.start(name, { preloads: [], env })))
   if (options.whileRecovering) replicas = await options.whileRecovering(replicas)
   await eventually(
     'the recovery is over',

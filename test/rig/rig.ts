@@ -57,6 +57,8 @@ export interface Rig {
   readonly secrets: string[]
   /** The server came back elsewhere. */
   serverMoved(databaseUrl: string): void
+  /** what a process of that name is started with */
+  environment(name: string): Record<string, string>
   /** starts another process; the name says whose directory it takes over */
   start(name: string, options?: StartOptions): Promise<Replica>
   seed<N extends number>(options: SeedOptions<N>): Promise<Several<N>>
@@ -138,7 +140,25 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
     return grant.person.openId === byId.get(accountId)?.openId ? undefined : 'a token of another account'
   }
 
+  const environment = (name: string, journalDir = join(dir, name)) => ({
+    PORT: '0',
+    PUBLIC_URL: publicUrl,
+    DATABASE_URL: proxy.url,
+    DATA_DIR: join(dir, name),
+    JOURNAL_DIR: journalDir,
+    VAULT_KEYS: vaultKeys,
+    TIKTOK_CLIENT_KEY: tiktok.clientKey,
+    TIKTOK_CLIENT_SECRET: tiktok.clientSecret,
+    TIKTOK_AUTH_BASE_URL: tiktok.url,
+    TIKTOK_API_BASE_URL: tiktok.url,
+    ALLOWED_RETURN_URLS: returnUrl,
+    RATE_LIMIT_PER_MINUTE: '10000000',
+    TIER_LIMITS: 'free:100000',
+    LOG_LEVEL: 'trace',
+  })
+
   const rig: Rig = {
+    environment,
     tiktok,
     proxy,
     sql,
@@ -158,23 +178,7 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
         logFile: join(dir, `${name}.log`),
         ...(preloads ? { preloads } : {}),
         ...(ready === undefined ? {} : { ready }),
-        env: {
-          PORT: '0',
-          PUBLIC_URL: publicUrl,
-          DATABASE_URL: proxy.url,
-          DATA_DIR: join(dir, name),
-          JOURNAL_DIR: journalDir,
-          VAULT_KEYS: vaultKeys,
-          TIKTOK_CLIENT_KEY: tiktok.clientKey,
-          TIKTOK_CLIENT_SECRET: tiktok.clientSecret,
-          TIKTOK_AUTH_BASE_URL: tiktok.url,
-          TIKTOK_API_BASE_URL: tiktok.url,
-          ALLOWED_RETURN_URLS: returnUrl,
-          RATE_LIMIT_PER_MINUTE: '10000000',
-          TIER_LIMITS: 'free:100000',
-          LOG_LEVEL: 'trace',
-          ...env,
-        },
+        env: { ...environment(name, journalDir), ...env },
       })
       replicas.push(replica)
       return replica
