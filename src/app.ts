@@ -24,7 +24,7 @@ import { type Journal, openJournal } from './journal/journal.ts'
 import { createRecoverer } from './journal/recovery.ts'
 import { replayJournal } from './operate/replay.ts'
 import { tryDirectories } from './places.ts'
-import { createKeyringCheck } from './readiness.ts'
+import { checkReadiness, createKeyringCheck } from './readiness.ts'
 import { createRefusals, type Refusals } from './refusals.ts'
 import { announce, leave } from './replica.ts'
 import { buildServer, type Patience } from './server.ts'
@@ -56,6 +56,8 @@ export interface App {
 export interface AppOptions {
   log?: Log
   timings?: Partial<Timings>
+  /** this process among its neighbours, when it has a name already */
+  replicaId?: string
   /** how long the door waits for slow clients */
   patience?: Patience
   /** without the loops: tests take the rounds themselves */
@@ -130,7 +132,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   const { port: metricsPort } = config.metrics
   const metricsListener = metricsPort === undefined ? undefined : await openMetricsListener(parts, metricsPort)
   const background: Background | undefined = options.background === false ? undefined : startBackground(parts)
-  log.info('service is ready', { url })
+  await sayWhenReady(parts, url)
 
   return {
     parts,
@@ -153,6 +155,23 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   }
 }
 
+const askedAgainMs = 1000
+
+/** A process that listens may still be unready, with the wrong vault keys for example; then the log says so, and says later when it is ready. */
+async function sayWhenReady(parts: Parts, url: string): Promise<void> {
+  const { ready, checks } = await checkReadiness(parts)
+  if (ready) return parts.log.info('service is ready', { url })
+  const reason = Object.entries(checks).flatMap(([name, state]) => (state === 'ok' ? [] : [`${name}: ${state}`]))
+  parts.log.error('service listens and is not ready', { url, reason: reason.join(', ') })
+  const look = async () => {
+    if (parts.leaving.aborted) return
+    if ((await checkReadiness(parts)).ready) parts.log.info('service is ready', { url })
+    else later()
+  }
+  const later = () => void setTimeout(() => void look().catch(later), askedAgainMs).unref()
+  later()
+}
+
 export interface OpenedParts {
   parts: Parts
   /** aborts `parts.leaving`: not ready any more */
@@ -170,7 +189,7 @@ export interface OpenedParts {
  */
 export async function openParts(
   config: Config,
-  options: { log: Log; database: DatabaseLink; applicationName?: string; timings?: Partial<Timings> },
+  options: { log: Log; database: DatabaseLink; applicationName?: string; replicaId?: string; timings?: Partial<Timings> },
 ): Promise<OpenedParts> {
   const { log } = options
   const metrics = createMetrics()
@@ -187,7 +206,7 @@ export async function openParts(
     },
   })
   const vault = createVault(await openKeyring(config, log))
-  const replicaId = newId('rep')
+  const replicaId = options.replicaId ?? newId('rep')
   let copyTroubleToldAtMs = Number.NEGATIVE_INFINITY
   /** A second place that is away is no outage; it is told of once a minute. */
   const copyTrouble = (error: unknown) => {

@@ -5,7 +5,9 @@ import closeWithGrace from 'close-with-grace'
 import { ConfigError, loadConfig } from './config.ts'
 import { readEnvFile } from './env-file.ts'
 import { ServiceError } from './errors.ts'
+import { newId } from './ids.ts'
 import { createLog, type Log } from './telemetry.ts'
+import { version } from './version.ts'
 
 /** Longer than the slowest refresh and its record; orchestrators usually kill after thirty seconds. */
 const graceMs = 25_000
@@ -20,7 +22,8 @@ process.env.UV_THREADPOOL_SIZE ??= '16'
 // change our code anyway, and not in a shared directory: what is kept here is run. Where nothing can be written there is no cache.
 enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)))
 
-let log: Log = createLog('info')
+const origin = { replicaId: newId('rep'), version }
+let log: Log = createLog('info', undefined, origin)
 let grace: ReturnType<typeof closeWithGrace> | undefined
 let askedAt: number | undefined
 const tell = (signal: string) => log.info('process was asked to end', { signal })
@@ -36,12 +39,18 @@ for (const signal of wishes) {
   })
 }
 
+process.on('uncaughtException', (error) => {
+  if (grace) return // it ends the process in order
+  log.fatal('service could not start', { error })
+  process.exit(1)
+})
+
 const { startApp } = await import('./app.ts')
 try {
   readEnvFile()
   const config = loadConfig(process.env)
-  log = createLog(config.logLevel)
-  const app = await startApp(config, { log })
+  log = createLog(config.logLevel, undefined, origin)
+  const app = await startApp(config, { log, replicaId: origin.replicaId })
 
   const delayMs = config.shutdownDelaySeconds * 1000 + graceMs
   grace = closeWithGrace({ delay: delayMs, logger: false, skip: [...wishes] }, async ({ signal, err }) => {
@@ -55,17 +64,14 @@ try {
     }
   })
 } catch (error) {
-  if (error instanceof ConfigError) {
-    for (const problem of error.problems) log.fatal(`configuration is wrong: ${problem}`)
-    console.error(
-      `The service cannot start:\n${error.problems.map((problem) => `  - ${problem}`).join('\n')}\nSee .env.example for every variable; \`npm run demo\` needs none.`,
-    )
-  } else {
-    const { remedyOf } = await import('./db/fault.ts')
-    const remedy = remedyOf(error)
-    log.fatal('service could not start', { error, reason: remedy })
-    if (remedy !== undefined) console.error(`The service cannot start: ${remedy}`)
-    else if (error instanceof ServiceError) console.error(`The service cannot start: ${error.message}`)
-  }
+  const { remedyOf } = await import('./db/fault.ts')
+  const isConfig = error instanceof ConfigError
+  const sentence = isConfig
+    ? `${error.problems.join('; ')}. See .env.example for every variable`
+    : (remedyOf(error) ?? (error instanceof ServiceError ? error.message : 'the log says more'))
+  if (isConfig) for (const problem of error.problems) log.fatal(`configuration is wrong: ${problem}`)
+  else log.fatal('service could not start', { error, reason: sentence })
+  // On standard error too, where people look; a line of JSON like every other, because collectors read nothing else.
+  createLog('fatal', process.stderr, origin).fatal(`The service cannot start: ${sentence}`)
   process.exit(1)
 }

@@ -71,11 +71,18 @@ function framesOf({ stack = '', message }: Error): string[] {
     .map((line) => line.trim())
 }
 
-/** @param destination standard output unless given */
-export function createLog(level: Config['logLevel'], destination?: pino.DestinationStream): Log {
+/**
+ * @param destination standard output unless given
+ * @param origin what every line says of where it comes from
+ */
+export function createLog(
+  level: Config['logLevel'],
+  destination?: pino.DestinationStream,
+  origin: { replicaId: string; version: string } | null = null,
+): Log {
   const options: pino.LoggerOptions = {
     level,
-    base: null,
+    base: origin,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
   }

@@ -60,6 +60,7 @@ const floors: string[][] = [
     'errors.ts',
     'failures.ts',
     'config.ts',
+    'version.ts',
     'env-file.ts',
     'database-url.ts',
     'variables.ts',

@@ -1,5 +1,6 @@
 // Real processes: ready by themselves, as many at once as anybody likes, and gone when they are asked to go.
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { chmod, mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -69,6 +70,52 @@ t.test('F67: who is asked to end is unready first, serves on for a while, and th
   t.notMatch(replica.logged(), /service has ended/)
   t.equal(await replica.ended(), 0)
   t.match(replica.logged(), /service has ended/)
+})
+
+t.test(
+  'a replica with other vault keys does not say that it is ready, and one that becomes ready later says so then',
+  async (t) => {
+    const { url } = await freshDatabase(t)
+    const first = await start(url, 'first')
+    const stranger = await start(url, 'stranger', { ready: false, env: { VAULT_KEYS: generateVaultKey() } })
+    const early = await start(url, 'early', { ready: false, env: { VAULT_KEYS: `${generateVaultKey('k2')},${vaultKeys}` } })
+    for (const replica of [stranger, early]) {
+      await eventually('it listens', () => /service listens and is not ready/.test(replica.logged()))
+      t.match(
+        parsed(replica.logged()).find(({ msg }) => /not ready/.test(msg)),
+        { level: 'error', reason: 'keyring: mismatch', url: /^http/ },
+      )
+      t.notMatch(replica.logged(), /service is ready/)
+    }
+    first.signal('SIGTERM')
+    t.equal(await first.ended(), 0)
+    await eventually('the neighbour that did not know its key is gone', () => /service is ready/.test(early.logged()))
+    t.notMatch(stranger.logged(), /service is ready/)
+  },
+)
+
+t.test('every line says which replica of which version it is from, also those of a start that fails', async (t) => {
+  const { url } = await freshDatabase(t)
+  const replica = await start(url, 'one')
+  const [one] = parsed(replica.logged())
+  t.match(one, { replicaId: /^rep_/, version: JSON.parse(readFileSync('package.json', 'utf8')).version })
+  t.same(new Set(parsed(replica.logged()).map(({ replicaId }) => replicaId)).size, 1)
+  const sql = postgres(url, { max: 1 })
+  t.match(await sql`select id from replicas`, [{ id: one?.replicaId }], 'it is the one that the database knows')
+  await sql.end()
+
+  for (const env of [
+    { PORT: 'none' },
+    { DATABASE_URL: 'postgres://u:p@127.0.0.1:9/x', MIGRATE: 'off' },
+    { VAULT_KEYS: 'k1:AAAA' },
+  ]) {
+    const failing = await start(url, 'failing', { ready: false, env })
+    t.equal(await failing.ended(), 1)
+    const lines = parsed(failing.logged())
+    t.ok(lines.length >= 2)
+    for (const line of lines) t.match(line, { replicaId: /^rep_/, version: one?.version, level: String, msg: String })
+    t.match(lines.at(-1), { level: 'fatal', msg: /^The service cannot start: ./ })
+  }
 })
 
 t.test('a start that cannot be says in words what to do, non-zero, and shows no secret', async (t) => {
@@ -177,6 +224,14 @@ t.test('a place to listen at that cannot be had is said to be that of HOST and P
     t.notMatch(replica.logged(), /DATABASE_URL/)
   }
 })
+
+/** @throws SyntaxError for a line that is not JSON */
+function parsed(logged: string): { msg: string; replicaId?: string; version?: string }[] {
+  return logged
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+}
 
 async function start(
   databaseUrl: string,

@@ -6,9 +6,8 @@ import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-pro
 import { z } from 'zod'
 import { Problem } from '../errors.ts'
 import { type FailureCode, failures } from '../failures.ts'
+import { version } from '../version.ts'
 import { nameSchemasOnce } from './schema-names.ts'
-
-const apiVersion = '1.0.0'
 
 /** Everything a guarded JSON route can answer besides its own failures. */
 const guarded: FailureCode[] = [
@@ -87,7 +86,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
       openapi: '3.1.0',
       info: {
         title: 'TikTok OAuth service',
-        version: apiVersion,
+        version,
         description:
           'Owns TikTok credentials end to end. The web app opens connect sessions and shows accounts, the upload service fetches access tokens and reserves upload slots, ops read health and metrics. Failures are problem+json (RFC 9457) with a `code` and who can mend it.',
       },
