@@ -32,6 +32,7 @@ import { createLog, createMetrics, type Log, type Metrics } from './telemetry.ts
 import { createTikTok, type TikTok } from './tiktok/client.ts'
 import { type Timings, timings } from './timings.ts'
 import { createCircuitBreaker } from './token/circuit-breaker.ts'
+import { createReadCap } from './token/read-cap.ts'
 import { createRecording } from './token/recording.ts'
 import { createRefresher } from './token/refresh.ts'
 import { createRevocations } from './token/revoke.ts'
@@ -100,7 +101,8 @@ export function compose(doors: Doors) {
   const refresher = createRefresher({ ...doors, epoch, breaker, recording, revocations })
   const exchanges = createExchanges({ ...doors, epoch, recording, revocations })
   const keyring = createKeyringCheck(doors)
-  return { ...doors, recoverer, epoch, breaker, recording, revocations, refresher, exchanges, keyring }
+  const readCap = createReadCap(doors)
+  return { ...doors, readCap, recoverer, epoch, breaker, recording, revocations, refresher, exchanges, keyring }
 }
 
 /**

@@ -142,6 +142,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
             issuer: v.JWT_ISSUER,
             audience: v.JWT_AUDIENCE,
             claim: v.JWT_CLAIM,
+            maxAgeSeconds: v.JWT_MAX_AGE,
             scopes: v.JWT_SCOPES as ReadonlyMap<string, readonly KeyScope[]>,
             reaches: v.JWT_REACH as ReadonlyMap<string, Bounds>,
           }

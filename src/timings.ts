@@ -20,6 +20,8 @@ export interface Timings {
   /** the first wait after a failed refresh; doubles up to the last */
   firstBackoffSeconds: number
   lastBackoffSeconds: number
+  /** how long after its record a disconnect is answered: a vend that takes more than half of it looks again before the token leaves */
+  disconnectFenceMs: number
   /** a flight that has not settled by then is given up by its callers */
   flightDeadlineMs: number
 }
@@ -35,5 +37,6 @@ export const timings: Timings = {
   verifyPatienceMs: 8000,
   firstBackoffSeconds: 2,
   lastBackoffSeconds: 60,
+  disconnectFenceMs: 100,
   flightDeadlineMs: 25_000,
 }

@@ -287,8 +287,10 @@ export const variables = z.object({
     .default(6000)
     .describe('Requests per key and minute; failed authentication per address, a hundredth of it'),
   READ_CAP_ACCOUNTS_PER_KEY: wholeNumber(0, 1_000_000)
-    .default(0)
-    .describe('How many different accounts a key may read tokens of in any ten minutes, over all replicas; 0: no cap'),
+    .default(10_000)
+    .describe(
+      'How many different accounts a key may read tokens of in any ten minutes, over all replicas: what a stolen key can take before somebody looks. 0: no cap',
+    ),
   JWT_JWKS_URL: z
     .string()
     .refine((text) => {
@@ -317,6 +319,9 @@ export const variables = z.object({
     .describe(
       'Which callers reach less than everything: VALUE=owner:PREFIX+account:ID+from:CIDR, each as often as needed; what is outside is 404. `+`, `,` and `=` in a prefix are percent-encoded. Of several values of one token all narrow',
     ),
+  JWT_MAX_AGE: wholeNumber(60, 86_400)
+    .default(3600)
+    .describe('Seconds after `iat` in which a JWT is believed, however late it expires'),
   JWT_CLAIM: z
     .string()
     .regex(/^[\w.:/-]{1,128}$/, 'must be the name of a claim')

@@ -32,7 +32,8 @@ const commands: [words: string, options: string, sentence: string][] = [
     'create an API key; prints the key, only the key, once',
   ],
   ['keys list', '', 'every key without its secret, and when it was last used'],
-  ['keys revoke', 'ID | --all-but ID [--all-but ID…]', 'refused on every replica within 5 s'],
+  ['keys revoke', 'ID | jwt:SUBJECT | --all-but ID [--all-but ID…]', 'refused on every replica within 5 s'],
+  ['keys allow', 'jwt:SUBJECT', 'take back the denial of a JWT caller, or of all of them with jwt:*'],
   ['vault keygen', '[--id k1]', 'print a new vault key, ready for VAULT_KEYS'],
   ['vault reseal', '[--dry-run]', 'move everything sealed to the first key of VAULT_KEYS, while the service runs'],
   [

@@ -1,7 +1,15 @@
 // `keys`: creates, lists and revokes API keys.
-import { listApiKeys, revokeApiKey, revokeOtherApiKeys } from '../db/api-keys.ts'
+import {
+  decideJwtCaller,
+  forgetJwtCaller,
+  listApiKeys,
+  listJwtCallers,
+  revokeApiKey,
+  revokeOtherApiKeys,
+} from '../db/api-keys.ts'
 import { migrate } from '../db/migrate.ts'
 import { createApiKey, type KeyScope, keyScopes } from '../http/api-keys.ts'
+import { jwtCallerNamed } from '../http/jwt-callers.ts'
 import { type Bounds, isNetwork } from '../reach.ts'
 import { onDatabase, operator } from './database.ts'
 import { nothingMore, parse, print, say, UsageError, wholeNumber } from './terminal.ts'
@@ -16,7 +24,9 @@ export async function keys(argv: string[]): Promise<void> {
     from: { type: 'string', multiple: true },
     'all-but': { type: 'string', multiple: true },
   })
-  nothingMore(positionals.slice(positionals[0] === 'revoke' && values['all-but'] === undefined ? 2 : 1))
+  nothingMore(
+    positionals.slice(positionals[0] === 'allow' || (positionals[0] === 'revoke' && values['all-but'] === undefined) ? 2 : 1),
+  )
   switch (positionals[0]) {
     case 'create':
       return create(values.name, values.scope ?? [], values['expires-days'], {
@@ -26,11 +36,13 @@ export async function keys(argv: string[]): Promise<void> {
       })
     case 'list':
       return list()
+    case 'allow':
+      return allow(positionals[1])
     case 'revoke':
       if (values['all-but'] !== undefined) return revokeAllBut(values['all-but'])
       return revoke(positionals[1])
     default:
-      throw new UsageError('keys knows create, list and revoke.')
+      throw new UsageError('keys knows create, list, revoke and allow.')
   }
 }
 
@@ -89,7 +101,15 @@ function boundsOf({ ownerPrefixes, accountIds, networks }: Bounds): string {
 async function list(): Promise<void> {
   return onDatabase(async (db) => {
     for (const key of await listApiKeys(db)) {
-      const state = key.revokedAt ? 'revoked' : key.live ? 'live' : 'expired'
+      const state = isJwt(key.id)
+        ? key.revokedAt
+          ? 'denied'
+          : 'kept'
+        : key.revokedAt
+          ? 'revoked'
+          : key.live
+            ? 'live'
+            : 'expired'
       const dates = `created ${day(key.createdAt)}\texpires ${day(key.expiresAt)}\tlast used ${minute(key.lastUsedAt)}`
       print([key.id, state, key.name, key.scopes.join(','), boundsOf(key), dates].join('\t'))
     }
@@ -97,24 +117,54 @@ async function list(): Promise<void> {
 }
 
 async function revoke(id: string | undefined): Promise<void> {
-  if (id === undefined) throw new UsageError('keys revoke needs the id of a key, or --all-but ID; `keys list` shows them.')
+  if (id === undefined)
+    throw new UsageError('keys revoke needs the id of a key, jwt:SUBJECT, or --all-but ID; `keys list` shows them.')
   return onDatabase(async (db) => {
+    if (isJwt(id)) {
+      const caller = jwtCallerNamed(id)
+      await decideJwtCaller(db, caller, true, operator)
+      print(`${caller} is denied; every replica refuses it within 5 s, until \`keys allow\``)
+      return
+    }
     if (!(await revokeApiKey(db, id, operator)))
       throw new UsageError(`There is no key ${JSON.stringify(id)}; \`keys list\` shows them.`)
     print(`${id} is revoked; every replica refuses it within 5 s`)
   })
 }
 
+/** Takes back what was decided about a JWT caller, or with `jwt:*` about all of them. */
+async function allow(id: string | undefined): Promise<void> {
+  if (id === undefined || !isJwt(id))
+    throw new UsageError('keys allow needs jwt:SUBJECT or jwt:*; a revoked API key stays revoked.')
+  const caller = jwtCallerNamed(id)
+  return onDatabase(async (db) => {
+    const everybodyIsDenied = (await listJwtCallers(db)).some((row) => row.id === everyJwtCaller && row.revokedAt !== null)
+    if (everybodyIsDenied && caller !== everyJwtCaller) await decideJwtCaller(db, caller, false, operator)
+    else if (!(await forgetJwtCaller(db, caller, operator))) throw new UsageError(`${JSON.stringify(caller)} is not denied.`)
+    print(`${caller} is allowed again, within 5 s`)
+  })
+}
+
+const everyJwtCaller = 'jwt:*'
+const isJwt = (id: string) => id.startsWith('jwt:')
+
 /** For the hour after a leak: keeps the named keys and revokes all others. */
 async function revokeAllBut(kept: string[]): Promise<void> {
   return onDatabase(async (db) => {
     const live = new Set((await listApiKeys(db)).filter((key) => key.live).map((key) => key.id))
-    const unknown = kept.find((id) => !live.has(id))
+    const [keptCallers, keptKeys] = [kept.filter(isJwt).map(jwtCallerNamed), kept.filter((id) => !isJwt(id))]
+    const unknown = keptKeys.find((id) => !live.has(id))
     if (unknown !== undefined)
       throw new UsageError(`${JSON.stringify(unknown)} is not a live key, so nothing was revoked; \`keys list\` shows them.`)
-    const revoked = await revokeOtherApiKeys(db, kept, operator)
+    // Whoever is kept is kept before everybody is denied: no caller of theirs is refused in between.
+    for (const { id } of await listJwtCallers(db)) if (!keptCallers.includes(id)) await decideJwtCaller(db, id, true, operator)
+    for (const id of keptCallers) await decideJwtCaller(db, id, false, operator)
+    await decideJwtCaller(db, everyJwtCaller, true, operator)
+    const revoked = await revokeOtherApiKeys(db, keptKeys, operator)
     for (const id of revoked) say(`${id} is revoked`)
-    print(`${revoked.length} keys are revoked; every replica refuses them within 5 s`)
+    print(
+      `${revoked.length} keys are revoked and all JWT callers but ${keptCallers.length} are denied; every replica refuses them within 5 s`,
+    )
   })
 }
 

@@ -36,7 +36,9 @@ const columns = `id, owner_id, return_url, completion, account_type, age_confirm
   attestation_version, label, reconnect_account_id, status, error, account_id,
   confirm_hash, created_by, rights, reached_account_ids, visitor_hash, expires_at, extract(epoch from expires_at - now())::int as seconds_left, expires_at <= now() as over,
   (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned,
-  exists (select 1 from api_keys k where k.id = created_by and k.revoked_at is not null) as disowned`
+  case when created_by like 'jwt:%'
+    then coalesce((select k.revoked_at is not null from api_keys k where k.id in (created_by, 'jwt:*') order by k.id = 'jwt:*' limit 1), false)
+    else exists (select 1 from api_keys k where k.id = created_by and k.revoked_at is not null) end as disowned`
 
 export async function createSession(db: Db, session: NewConnectSession): Promise<Date> {
   const rows = await db.run(

@@ -4,9 +4,7 @@ import { z } from 'zod'
 import { Account, type AccountDeps, getAccount, labelAccount, pageOfAccounts, pictureOf, timelineOf } from '../account/account.ts'
 import { AccountHealth } from '../account/health.ts'
 import { accountStatuses, revocationStates, type TimelineKind, timelineKinds } from '../db/codes.ts'
-import type { Journal } from '../journal/journal.ts'
-import type { Log } from '../telemetry.ts'
-import { disconnect, type Revocations } from '../token/revoke.ts'
+import { type DisconnectDeps, disconnect } from '../token/revoke.ts'
 import { type VerifyDeps, verify } from '../token/verify.ts'
 import { requireCaller } from './auth.ts'
 import { answerAs, failuresOf } from './openapi.ts'
@@ -84,8 +82,7 @@ function has(ifNoneMatch: string | undefined, etag: string): boolean {
   return tags.includes('*') || tags.includes(`"${etag}"`)
 }
 
-export type AccountRouteDeps = AccountDeps &
-  VerifyDeps & { log: Log; journal: Pick<Journal, 'write'>; revocations: Pick<Revocations, 'now'> }
+export type AccountRouteDeps = AccountDeps & VerifyDeps & DisconnectDeps
 
 export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app, deps) => {
   app.get(

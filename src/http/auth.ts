@@ -11,7 +11,7 @@ import type { Refusals } from '../refusals.ts'
 import { digest, sameDigest } from '../vault/digest.ts'
 import { within } from '../waiting.ts'
 import { type ApiKeys, type Caller, type KeyScope, keyScopes } from './api-keys.ts'
-import { type JwtCallers, looksLikeJwt, openJwtCallers } from './jwt-callers.ts'
+import { type JwtCallers, looksLikeJwt, openJwtCallers, openJwtDenials } from './jwt-callers.ts'
 import { addressOf, type Limits, type State, tooMany } from './limits.ts'
 
 declare module 'fastify' {
@@ -50,7 +50,7 @@ export function guardRoutes(
   { apiKeys, failures }: { apiKeys: ApiKeys; failures: Limits['failures'] },
 ): void {
   app.decorateRequest('caller', null)
-  const jwtCallers = config.jwt === undefined ? undefined : openJwtCallers(config.jwt)
+  const jwtCallers = config.jwt === undefined ? undefined : openJwtCallers(config.jwt, openJwtDenials(db))
   const prove = proofs(failures)
 
   app.addHook('onRoute', (route) => {
@@ -116,8 +116,9 @@ interface Credential {
 }
 
 /** What the request carries; undefined when there is nothing that could be one. */
+/** Some identity providers write twelve kilobytes of roles into a token; Node takes sixteen of headers. */
 function credentialOf(request: FastifyRequest, apiKeys: ApiKeys, jwtCallers?: JwtCallers): Credential | undefined {
-  const [, text] = /^Bearer ([\x21-\x7e]{1,4096})$/i.exec(request.headers.authorization ?? '') ?? []
+  const [, text] = /^Bearer ([\x21-\x7e]{1,12288})$/i.exec(request.headers.authorization ?? '') ?? []
   if (text === undefined) return undefined
   const address = request.ip
   if (jwtCallers && looksLikeJwt(text)) return { isKnown: jwtCallers.knows(text), verify: () => jwtCallers.verify(text, address) }

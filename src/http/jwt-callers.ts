@@ -2,6 +2,8 @@
 // configuration: algorithms, type, issuer, audience, and which caller may do what. A token cannot grant itself a scope.
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import type { Config } from '../config.ts'
+import { listJwtCallers } from '../db/api-keys.ts'
+import type { Db } from '../db/client.ts'
 import { ServiceError } from '../errors.ts'
 import { everything, isFrom, narrower, type Reach } from '../reach.ts'
 import { digest } from '../vault/digest.ts'
@@ -17,6 +19,35 @@ export interface JwtCallers {
   verify(token: string, address: string): Promise<Caller | undefined>
 }
 
+export interface JwtDenials {
+  /**
+   * Whether an operator denied the caller, or everybody and not this one.
+   *
+   * @throws ServiceError storage_unavailable: who cannot be looked up is refused, not believed (S60)
+   */
+  include(callerId: string): Promise<boolean>
+}
+
+/** Denied callers stop on every replica within 5 s, as revoked keys do. There are few, so all are read at once. */
+export function openJwtDenials(db: Db, { cachedForMs = 4000 } = {}): JwtDenials {
+  let known: { readAtMs: number; rows: Promise<Map<string, boolean>> } | undefined
+  const read = async () => new Map((await listJwtCallers(db)).map(({ id, revokedAt }) => [id, revokedAt !== null]))
+
+  return {
+    async include(callerId) {
+      if (!known || performance.now() - known.readAtMs > cachedForMs) {
+        const rows = read()
+        known = { readAtMs: performance.now(), rows }
+        rows.catch(() => {
+          known = undefined
+        })
+      }
+      const decided = await known.rows
+      return decided.get(callerId) ?? decided.get('jwt:*') ?? false
+    },
+  }
+}
+
 /** Signatures with a public key only: with `none` anybody signs, with HS256 whoever can read the JWKS does (RFC 8725 §3.1). */
 const algorithms = ['RS256', 'ES256', 'EdDSA', 'Ed25519']
 /** An ID token of the same provider is not meant for an API (RFC 9068 §2.1). */
@@ -29,9 +60,10 @@ const rememberedTokens = 10_000
  */
 export function openJwtCallers(
   settings: NonNullable<Config['jwt']>,
+  denials: JwtDenials,
   { timeoutMs = 3000, cooldownMs = 10_000, afterFailureMs = 2000 } = {},
 ): JwtCallers {
-  const { jwksUrl, issuer, audience, claim, scopes, reaches } = settings
+  const { jwksUrl, issuer, audience, claim, maxAgeSeconds, scopes, reaches } = settings
   const keys = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: timeoutMs, cooldownDuration: cooldownMs })
   let leftAloneUntil = 0
   const good = new Set<string>()
@@ -67,7 +99,8 @@ export function openJwtCallers(
           issuer,
           audience,
           clockTolerance: clockToleranceSeconds,
-          requiredClaims: ['exp', 'sub'],
+          requiredClaims: ['exp', 'iat', 'sub'],
+          maxTokenAge: maxAgeSeconds,
         })
         if (typeof payload.sub !== 'string' || payload.sub === '') return undefined
         const values = textsOf(payload[claim])
@@ -76,9 +109,10 @@ export function openJwtCallers(
         const narrowed = values.flatMap((text) => reaches.get(text) ?? [])
         if (!narrowed.every(({ networks }) => isFrom(networks, address))) return undefined
         const reach = narrowed.reduce<Reach>(narrower, everything)
-        const subject = auditableSubject(payload.sub)
+        const keyId = `jwt:${auditableSubject(payload.sub)}`
+        if (await denials.include(keyId)) return undefined
         remember(digest(token))
-        return { keyId: `jwt:${subject}`, name: `jwt:${subject}`, scopes: [...new Set(granted)], reach }
+        return { keyId, name: keyId, scopes: [...new Set(granted)], reach }
       } catch (error) {
         if (error instanceof ServiceError) throw error
         return undefined // which check failed helps only whoever is trying
@@ -95,6 +129,12 @@ export function looksLikeJwt(credential: string): boolean {
 /** One caller, or the roles and groups of one. */
 function textsOf(value: unknown): string[] {
   return (Array.isArray(value) ? value : [value]).filter((text) => typeof text === 'string')
+}
+
+/** What an operator means by `jwt:SUBJECT`: a hash that the audit showed stands for itself, and `*` for everybody. */
+export function jwtCallerNamed(text: string): string {
+  const subject = text.slice('jwt:'.length)
+  return /^(~\w{32}|\*)$/.test(subject) ? text : `jwt:${auditableSubject(subject)}`
 }
 
 /** What stands in the audit: the subject as it is, or its hash when it is long or holds what a log should not. */

@@ -16,6 +16,7 @@ import { newId } from '../ids.ts'
 import { forEachAtMost } from '../in-flight.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
+import type { Timings } from '../timings.ts'
 import type { Revocations } from '../token/revoke.ts'
 
 const emergencyReason = 'disconnected_by_operator' as const
@@ -37,7 +38,12 @@ const atOnce = 4
  * @returns how many this call ended
  */
 export async function disconnectMany(
-  { db, journal, log }: { db: Db; journal: Pick<Journal, 'write'>; log: Log },
+  {
+    db,
+    journal,
+    log,
+    timings,
+  }: { db: Db; journal: Pick<Journal, 'write'>; log: Log; timings: Pick<Timings, 'disconnectFenceMs'> },
   { ownerId, actor, perSecond }: Emergency,
   onProgress: (done: number, total: number) => void,
 ): Promise<number> {
@@ -62,6 +68,7 @@ export async function disconnectMany(
     if (last === undefined) break
     after = last
   }
+  await sleep(timings.disconnectFenceMs)
   if (done > 0) await noteDisconnects(db, actor, ownerId === null ? 'all' : ownerInAuditLog(ownerId), `${done} accounts`)
   return done
 }

@@ -1,5 +1,6 @@
 // Erases an owner: disconnect every account, tell TikTok, forget the person. Every step is idempotent, so a call that breaks off
 // is finished by repeating it.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { endAccount } from '../account/end.ts'
 import type { Db } from '../db/client.ts'
 import type { RevocationState } from '../db/codes.ts'
@@ -10,6 +11,7 @@ import { forEachAtMost } from '../in-flight.ts'
 import { hashOwner } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
+import type { Timings } from '../timings.ts'
 import type { Revocations } from '../token/revoke.ts'
 import { within } from '../waiting.ts'
 
@@ -34,11 +36,12 @@ export interface EraseDeps {
   journal: Pick<Journal, 'write' | 'now'>
   log: Log
   revocations: Pick<Revocations, 'attempt'>
+  timings: Pick<Timings, 'disconnectFenceMs'>
 }
 
 /** Disconnects and erases everything of an owner. Repeating it is harmless, and for an owner nobody knows it is done already. */
 export async function eraseOwner(
-  { db, journal, log, revocations }: EraseDeps,
+  { db, journal, log, revocations, timings }: EraseDeps,
   ownerId: string,
   by: { actor: string; requestId: string },
 ): Promise<Erasure> {
@@ -56,7 +59,7 @@ export async function eraseOwner(
     erased = accountIds.length < batch && (await forgetOwner(db, ownerId))
   }
   if (erased) await journal.write({ kind: 'erased', subject: '', generation: 0, body: hashOwner(ownerId, journal.now()) })
-  const told = await revokeAll(revocations, disconnected)
+  const [told] = await Promise.all([revokeAll(revocations, disconnected), sleep(timings.disconnectFenceMs)])
   told.pending = await pendingRevocationsOf(db, ownerId)
   log.info('owner was erased', {
     ownerId,

@@ -13,9 +13,7 @@ import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
 import { AccountParams, Label } from '../http/shapes.ts'
-import type { Journal } from '../journal/journal.ts'
-import type { Log } from '../telemetry.ts'
-import { disconnect, type Revocations } from '../token/revoke.ts'
+import { type DisconnectDeps, disconnect } from '../token/revoke.ts'
 import { disconnectPage } from './account-card.ts'
 import { bindingsOf, bindState } from './browser.ts'
 import { type Back, backTo, type PageDeps, redirect, sendPage } from './page.ts'
@@ -27,10 +25,7 @@ export const FormToken = z.string().max(128).default('')
 const config = { public: true, page: true } as const
 const form = (summary: string) => ({ hide: true, summary, consumes: ['application/x-www-form-urlencoded'] })
 
-export type OwnAccountRouteDeps = AccountDeps &
-  AuthorizeDeps &
-  VisitorDeps &
-  PageDeps & { log: Log; journal: Pick<Journal, 'write'>; revocations: Pick<Revocations, 'now'> }
+export type OwnAccountRouteDeps = AccountDeps & AuthorizeDeps & VisitorDeps & PageDeps & DisconnectDeps
 
 export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = async (app, deps) => {
   app.post(

@@ -1,5 +1,6 @@
 // Ends grants: at our side at once, at TikTok as soon as it listens. What is to be revoked waits sealed in a row of its own, so
 // that a disconnect can be promised while TikTok is away.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { confirmEnd, endAccount } from '../account/end.ts'
 import type { Doer } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
@@ -56,6 +57,14 @@ export interface Revocations {
   refuse(openId: string, grant: Grant): Promise<void>
 }
 
+export interface DisconnectDeps {
+  db: Db
+  journal: Pick<Journal, 'write'>
+  log: Log
+  revocations: Pick<Revocations, 'now'>
+  timings: Pick<Timings, 'disconnectFenceMs'>
+}
+
 /**
  * Disconnects an account: from the moment this is recorded no token leaves. Then TikTok is told, for a few seconds.
  *
@@ -64,19 +73,22 @@ export interface Revocations {
  * @throws ServiceError account_not_found
  */
 export async function disconnect(
-  { db, journal, log, revocations }: { db: Db; journal: Pick<Journal, 'write'>; log: Log; revocations: Pick<Revocations, 'now'> },
+  { db, journal, log, revocations, timings }: DisconnectDeps,
   accountId: string,
   end: { reason: StatusReason; requestId: string | null } & Doer,
 ): Promise<RevocationState> {
   const revocationId = newId('rev')
   const ended = await endAccount({ db, journal }, { accountId, ...end, revocationId })
+  const fence = sleep(timings.disconnectFenceMs)
   if (!ended) {
     if (!(await confirmEnd({ db, journal }, accountId))) throw accountNotFound()
+    await fence
     const pending = await pendingRevocationOf(db, accountId)
     return pending === undefined ? 'already_gone' : revocations.now(pending)
   }
   log.info('account disconnected', { accountId, reason: end.reason, actor: end.actor, ...end.via })
-  return revocations.now(revocationId)
+  const [revocation] = await Promise.all([revocations.now(revocationId), fence])
+  return revocation
 }
 
 export function createRevocations(deps: {

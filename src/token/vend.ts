@@ -10,7 +10,7 @@ import type { Metrics } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
 import type { Vault } from '../vault/vault.ts'
 import { within } from '../waiting.ts'
-import { admitReader, type ReadCapDeps } from './read-cap.ts'
+import type { ReadCap } from './read-cap.ts'
 import type { Refresher } from './refresh.ts'
 import type { RefreshOutcome } from './verdict.ts'
 
@@ -51,13 +51,14 @@ export interface TokenReader {
   requestId: string
 }
 
-export interface VendDeps extends ReadCapDeps {
+export interface VendDeps {
   db: Db
+  readCap: ReadCap
   vault: Vault
   epoch: Pick<Epoch, 'vouchesFor'>
   refresher: Pick<Refresher, 'refresh' | 'waitForGeneration'>
   metrics: Metrics
-  timings: Pick<Timings, 'patienceMs' | 'graceSeconds'>
+  timings: Pick<Timings, 'patienceMs' | 'graceSeconds' | 'disconnectFenceMs'>
 }
 
 /**
@@ -70,7 +71,7 @@ export interface VendDeps extends ReadCapDeps {
  * @throws ServiceError rate_limited: the key has read as many accounts as its cap allows
  */
 export async function vend(deps: VendDeps, accountId: string, minTtlSeconds: number, reader: TokenReader): Promise<VendedToken> {
-  await admitReader(deps, accountId, reader)
+  await deps.readCap.admit(accountId, reader)
   const found = await readToken(deps, accountId, minTtlSeconds, reader)
   if (found.audited && !deps.epoch.vouchesFor(accountId, found.generation)) throw databaseRewound()
   if (found.audited) return toVendedToken(deps, accountId, found)
@@ -89,7 +90,7 @@ export async function replaceRejected(
   rejectedGeneration: number,
   reader: TokenReader,
 ): Promise<VendedToken> {
-  await admitReader(deps, accountId, reader) // what a key may not read, it may not have refreshed either
+  await deps.readCap.admit(accountId, reader) // what a key may not read, it may not have refreshed either
   const found = await peek(deps, accountId)
   refuseIfDown(found)
   if (found.generation !== null && found.generation > rejectedGeneration) return vend(deps, accountId, 0, reader)
@@ -150,19 +151,35 @@ async function refreshWithin(
 }
 
 /** @param degraded also takes a token of an account whose refresh outcome is unknown (F01) */
-function readToken(
-  { db }: VendDeps,
+async function readToken(
+  deps: VendDeps,
   accountId: string,
   minTtlSeconds: number,
   { keyId, requestId, reach }: TokenReader,
   degraded = false,
 ): Promise<Vended> {
-  return found(vendTokenSet(db, { accountId, minTtlSeconds, keyId, requestId, reach, degraded }))
+  const askedAtMs = performance.now()
+  const vended = await found(vendTokenSet(deps.db, { accountId, minTtlSeconds, keyId, requestId, reach, degraded }))
+  return vended.audited ? stillStands(deps, accountId, vended, askedAtMs) : vended
 }
 
 /** Reads without vending: nothing is handed out, so nothing is audited. */
 function peek({ db }: VendDeps, accountId: string): Promise<Vended> {
   return found(peekTokenSet(db, accountId))
+}
+
+/**
+ * A vend sees the account as it was when its statement began. One that took long looks again: a disconnect that was answered meanwhile is
+ * final, and its answer waits long enough (`disconnectFenceMs`) that a quicker vend cannot come after it.
+ */
+async function stillStands(deps: VendDeps, accountId: string, vended: Vended, askedAtMs: number): Promise<Vended> {
+  const fenceMs = deps.timings.disconnectFenceMs / 2
+  for (let since = askedAtMs; performance.now() - since > fenceMs; ) {
+    since = performance.now()
+    const now = await peek(deps, accountId)
+    if (now.generation === null) refuseIfDown(now)
+  }
+  return vended
 }
 
 async function found(row: Promise<Vended | undefined>): Promise<Vended> {

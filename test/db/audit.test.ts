@@ -244,7 +244,7 @@ t.test(
     const later = accounts.filter(({ id }) => !served.some((account) => account.id === id)).slice(0, cap)
     for (const { id } of later) t.equal((await read(id, thief)).status, 200, 'ten minutes later it may read others')
 
-    const free = await startWorld(t)
+    const free = await startWorld(t, { env: { READ_CAP_ACCOUNTS_PER_KEY: '0' } })
     const account = await free.connect()
     await free.call('GET', `/accounts/${account.id}/token`)
     t.same(await connect(t, free.databaseUrl)`select * from read_windows`, [])

@@ -1,4 +1,5 @@
 // Handing out access tokens: fresh enough, audited, and an honest answer when there is none.
+import postgres from 'postgres'
 import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import { claimTokenSet, releaseClaim } from '../../src/db/claims.ts'
@@ -440,3 +441,31 @@ async function audited({ parts }: World, accounts: Account[]) {
       where account_id = any(${accounts.map(({ id }) => id)}) order by at`,
   )
 }
+
+t.test('I6: a disconnect that was answered is final, also for a read that hangs in the audit meanwhile', async (t) => {
+  const gone = await connected(world)
+  const before = await read(world, gone)
+  t.equal(before.status, 200)
+  const sql = postgres(world.databaseUrl, { max: 1, onnotice: () => {} })
+  t.teardown(() => sql.end())
+  const held = Promise.withResolvers<void>()
+  const locked = Promise.withResolvers<void>()
+  const audit = sql.begin(async (tx) => {
+    await tx`lock table token_reads in access exclusive mode`
+    locked.resolve()
+    await held.promise
+  })
+  await locked.promise
+  const late = read(world, gone)
+  await eventually('the read waits for its audit row', async () => {
+    const waiting = await world.parts.db.run(
+      'test',
+      (sql) => sql`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%token_reads%'`,
+    )
+    return waiting.length > 0
+  })
+  t.equal((await world.call('DELETE', `/accounts/${gone.id}`)).status, 200)
+  held.resolve()
+  await audit
+  t.match(await late, { status: 410, body: { code: 'account_disconnected', access_token: undefined } })
+})

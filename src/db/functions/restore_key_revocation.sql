@@ -5,6 +5,11 @@ CREATE OR REPLACE FUNCTION restore_key_revocation(p_key text, p_revoked_at times
 SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
 	UPDATE api_keys SET revoked_at = least(p_revoked_at, now()) WHERE id = p_key AND revoked_at IS NULL;
+	IF NOT FOUND AND p_key LIKE 'jwt:%' THEN
+		-- A JWT caller has a row only once it is denied.
+		INSERT INTO api_keys (id, name, secret_hash, scopes, revoked_at) VALUES (p_key, p_key, '', '{}', least(p_revoked_at, now()))
+		ON CONFLICT (id) DO NOTHING;
+	END IF;
 	IF NOT FOUND THEN
 		RETURN false;
 	END IF;
