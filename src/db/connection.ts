@@ -80,7 +80,7 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
         use(client.sql, work, statementTimeoutMs).then(resolve, reject)
       })
     if (ours.setUp !== '') await client.sql.unsafe(ours.setUp)
-    judge(await run(lookAt, allowedMs), address)
+    judge(await run((sql) => lookAt(sql, pooler), allowedMs), address)
     return { ...client, run }
   }
 
@@ -137,8 +137,9 @@ function ofStandby(error: unknown): never {
 }
 
 /** @throws Error about a server that will not do */
-function judge({ standby, encoding }: Server, { writable }: DatabaseAddress): void {
+function judge({ standby, encoding, settingsArrived }: Server, { writable }: DatabaseAddress): void {
   if (writable && standby) throw notPrimary()
+  if (!settingsArrived) throw Object.assign(new Error('the settings were dropped on the way'), { code: 'SETTINGS_DROPPED' })
   if (encoding !== 'UTF8') throw Object.assign(new Error('the database is not UTF8'), { code: 'NOT_UTF8' })
 }
 

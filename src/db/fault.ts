@@ -90,6 +90,8 @@ const remedies: Record<string, Remedy> = {
   NOT_POSTGRESQL: (where) => `What listens at ${where} is not PostgreSQL: correct the address in DATABASE_URL.`,
   NOT_A_PRIMARY: (where) =>
     `No server of DATABASE_URL takes writes; the last one asked was ${where}: name the primary, or wait until a standby is promoted.`,
+  SETTINGS_DROPPED: (where) =>
+    `${where} drops the settings that sessions are opened with, as PgBouncer does with ignore_startup_parameters: set DATABASE_POOLER to its pool_mode (session or transaction).`,
   NOT_UTF8: () =>
     "The database's encoding is not UTF8, so names of people would be lost: create one with `createdb --encoding=UTF8 --template=template0 NAME` and name it in DATABASE_URL.",
   TLS_NOT_OFFERED: (where) =>

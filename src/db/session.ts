@@ -36,7 +36,7 @@ const ours = {
   array_nulls: 'on',
   transform_null_equals: 'off',
   exit_on_error: 'off',
-  client_min_messages: 'warning',
+  client_min_messages: 'warning', // nobody's default, so it tells whether the settings have arrived
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
   default_transaction_deferrable: 'off',
@@ -69,15 +69,19 @@ function assignments(verb: string, settings: Record<string, string>): string {
 export interface Server {
   standby: boolean
   encoding: string
+  /** false when something between took the settings and dropped them (PgBouncer's ignore_startup_parameters) */
+  settingsArrived: boolean
 }
 
-/** One round trip to the end of the way. Two timeouts are younger than the oldest PostgreSQL that we run on, so they are set if they are there. */
-export async function lookAt(sql: Sql): Promise<Server> {
-  const lift = ['idle_session_timeout', 'transaction_timeout'].map(
-    (name) => `case when current_setting('${name}', true) <> '0' then set_config('${name}', '0', false) end`,
+/** One round trip to the end of the way. Two timeouts are younger than the oldest PostgreSQL that we run on, so they are lifted where they are. */
+export async function lookAt(sql: Sql, pooler: Pooler): Promise<Server> {
+  const young = pooler === 'transaction' ? [] : ['idle_session_timeout', 'transaction_timeout'] // there it would be for others, too
+  const lift = young.map(
+    (name) => `, case when current_setting('${name}', true) <> '0' then set_config('${name}', '0', false) end`,
   )
   const [server] = await sql.unsafe<Server[]>(
-    `select pg_is_in_recovery() as standby, current_setting('server_encoding') as encoding, ${lift.join(', ')}`,
+    `select pg_is_in_recovery() as standby, current_setting('server_encoding') as encoding,
+      current_setting('client_min_messages') = '${ours.client_min_messages}' as settings_arrived ${lift.join('')}`,
   )
   if (!server) throw new Error('the server answers a select with no row')
   return server

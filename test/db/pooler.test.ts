@@ -8,7 +8,7 @@ import { ServiceError } from '../../src/errors.ts'
 import { emptyDatabase, freshDatabase } from '../postgres.ts'
 import { eventually } from '../rig/eventually.ts'
 import { noPgbouncer, startPgbouncer } from '../rig/pgbouncer.ts'
-import { spoil } from '../rig/spoiled.ts'
+import { hostile, spoil } from '../rig/spoiled.ts'
 import { startWorld } from '../world.ts'
 
 const code = (error: unknown) => (error instanceof ServiceError ? error.code : `not ours: ${error}`)
@@ -23,20 +23,16 @@ const works = (db: Db) =>
 for (const pooler of ['session', 'transaction'] as const) {
   t.test(`pool_mode=${pooler}`, { skip: noPgbouncer }, async (t) => {
     const { url } = await emptyDatabase(t)
-    await spoil(url, `database ${new URL(url).pathname.slice(1)}`)
+    // What ends an idle session of the pool is between PgBouncer and PostgreSQL.
+    const theirs = pooler === 'transaction' ? ['idle_session_timeout', 'transaction_timeout'] : []
+    await spoil(url, `database ${new URL(url).pathname.slice(1)}`, theirs)
     const pooled = await startPgbouncer(t, url, { pool_mode: pooler, default_pool_size: pooler === 'session' ? '20' : '3' })
     const db = openDb({ url: pooled, pooler, poolSize: 10 })
     t.teardown(() => db.close())
     const operator = postgres(url, {
       max: 1,
       onnotice: () => {},
-      connection: {
-        statement_timeout: 10_000,
-        lock_timeout: 0,
-        transaction_timeout: 0,
-        idle_session_timeout: 0,
-        default_transaction_read_only: false,
-      },
+      connection: { statement_timeout: 10_000, idle_session_timeout: 60_000, transaction_timeout: 60_000 },
     })
     t.teardown(() => operator.end())
 
@@ -139,4 +135,11 @@ t.test('without a word about the pooler the start says at once which one is miss
   const error: unknown = await migrate(pooled, { onWait: (reason) => waits.push(reason) }).catch((error: unknown) => error)
   t.match(remedyOf(error), /^127\.0\.0\.1:\d+ refuses our first message, as PgBouncer does: set DATABASE_POOLER to its pool_mode/)
   t.same(waits, [])
+
+  const ignored = `IntervalStyle, ${Object.keys(hostile).join(', ')}`
+  const deaf = await startPgbouncer(t, url, { pool_mode: 'session', ignore_startup_parameters: ignored })
+  const dropped: unknown = await migrate(deaf, { onWait: (reason) => waits.push(reason) }).catch((error: unknown) => error)
+  t.match(remedyOf(dropped), /^127\.0\.0\.1:\d+ drops the settings that sessions are opened with.*set DATABASE_POOLER/)
+  t.same(waits, [])
+  await t.resolves(migrate({ url: deaf, pooler: 'session' }))
 })

@@ -26,10 +26,14 @@ export const hostile = {
   synchronous_commit: 'off',
 }
 
-/** @param subject such as `database x` */
-export async function spoil(url: string, subject: string): Promise<void> {
+/**
+ * @param subject such as `database x`
+ * @param but settings that are left alone
+ */
+export async function spoil(url: string, subject: string, but: string[] = []): Promise<void> {
   const sql = postgres(url, { max: 1, onnotice: () => {} })
   await sql.unsafe('create schema if not exists elsewhere')
-  for (const [name, value] of Object.entries(hostile)) await sql.unsafe(`alter ${subject} set ${name} = '${value}'`)
+  for (const [name, value] of Object.entries(hostile))
+    if (!but.includes(name)) await sql.unsafe(`alter ${subject} set ${name} = '${value}'`)
   await sql.end()
 }
