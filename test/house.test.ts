@@ -51,7 +51,7 @@ const floors: string[][] = [
   ['account'],
   ['uploads', 'events'],
   ['readiness.ts', 'replica.ts'],
-  ['timings.ts', 'places.ts'],
+  ['timings.ts', 'directories.ts'],
   ['journal'],
   ['db', 'tiktok', 'vault', 'refusals.ts', 'telemetry.ts', 'single-flight.ts'],
   [
@@ -66,6 +66,7 @@ const floors: string[][] = [
     'variables.ts',
     'ids.ts',
     'key-scopes.ts',
+    'reach.ts',
     'in-flight.ts',
     'waiting.ts',
   ],

@@ -1,3 +1,4 @@
+// A caller reaches what lies inside its owners, accounts and networks, and the JSON for the database says the same.
 import fc from 'fast-check'
 import t from 'tap'
 import { everything, isFrom, isNetwork, narrower, reachesAccount } from '../src/reach.ts'

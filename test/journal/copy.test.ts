@@ -1,3 +1,4 @@
+// The second place of the journal: written soon, never in the way, and enough to start from when the first is lost.
 import { cp, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
