@@ -247,7 +247,9 @@ async function start(
     ...required,
     ...more,
   }
-  return startReplica({ name, logFile: join(home, 'log'), env, preloads: [], ...options })
+  const replica = await startReplica({ name, logFile: join(home, 'log'), env, preloads: [], ...options })
+  t.teardown(() => replica.isRunning && replica.signal('SIGKILL'))
+  return replica
 }
 
 async function statusOf(replica: Replica, path: string): Promise<number> {
