@@ -37,6 +37,7 @@ import { createRecording } from './token/recording.ts'
 import { createRefresher } from './token/refresh.ts'
 import { createRevocations } from './token/revoke.ts'
 import { generateVaultKey, type Keyring, parseKeyring } from './vault/keyring.ts'
+import { keysFromCommand } from './vault/keys-command.ts'
 import { createVault, type Vault } from './vault/vault.ts'
 
 export interface App {
@@ -114,6 +115,10 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
   const log = options.log ?? createLog(config.logLevel)
   if (config.publicUrl.startsWith('https:') && config.trustedProxies.length === 0)
     log.warn('TRUSTED_PROXIES is empty: behind a proxy all callers count as one address; name the address the proxy comes from')
+  if (config.allowedCompletions.includes('callback'))
+    log.warn(
+      'ALLOWED_COMPLETIONS has callback: a link connects the TikTok account of whoever opens it, for the owner who made it; prefer confirm',
+    )
   await tryDirectories(config, log)
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
@@ -308,6 +313,7 @@ async function startEmbedded(config: Config, log: Log) {
 /** The configured keys; for development, with the embedded database only, a generated one that stays with the data. */
 async function openKeyring(config: Config, log: Log): Promise<Keyring> {
   if (config.vaultKeys !== undefined) return parse(config.vaultKeys, 'VAULT_KEYS')
+  if (config.vaultKeysCommand !== undefined) return parse(await keysFromCommand(config.vaultKeysCommand), 'VAULT_KEYS_COMMAND')
   if (config.vaultKeysFile !== undefined) {
     const text = await readFile(config.vaultKeysFile, 'utf8').catch(() => {
       throw new ConfigError(['VAULT_KEYS_FILE cannot be read'])

@@ -1,10 +1,11 @@
 // The environment, read once and checked as a whole. An error names the variable and never shows its value, because half of them
 // are secrets.
+import { readFileSync } from 'node:fs'
 import { type DatabaseLink, DatabaseUrlError, readDatabaseUrl } from './database-url.ts'
 import type { KeyScope } from './key-scopes.ts'
 import { isLoopback } from './outbound/public-address.ts'
 import type { Bounds } from './reach.ts'
-import { variables } from './variables.ts'
+import { secretVariables, variables } from './variables.ts'
 
 /** What the rest of the service knows of its environment. */
 export type Config = ReturnType<typeof loadConfig>
@@ -24,11 +25,14 @@ export class ConfigError extends Error {
  * @throws ConfigError naming every bad or missing variable
  */
 export function loadConfig(env: Record<string, string | undefined>) {
-  const given = Object.fromEntries(
-    Object.entries(env).filter(([name, value]) => name in variables.shape && value !== undefined && value !== ''),
+  const problems = new Map<string, string>()
+  const given = withSecretFiles(
+    Object.fromEntries(
+      Object.entries(env).filter(([name, value]) => name in variables.shape && value !== undefined && value !== ''),
+    ),
+    problems,
   )
   const parsed = variables.safeParse(given)
-  const problems = new Map<string, string>()
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       const name = String(issue.path[0])
@@ -43,7 +47,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
     throw new ConfigError([...problems.values()])
   }
   const v = parsed.data
-  if (v.DATABASE_URL && !v.VAULT_KEYS && !v.VAULT_KEYS_FILE) {
+  if (v.DATABASE_URL && !v.VAULT_KEYS && !v.VAULT_KEYS_FILE && !v.VAULT_KEYS_COMMAND) {
     problems.set(
       'VAULT_KEYS',
       'VAULT_KEYS is missing: with DATABASE_URL set it is required, because the tokens outlive this machine (make a key with `npm run --silent cli -- vault keygen`)',
@@ -71,6 +75,14 @@ export function loadConfig(env: Record<string, string | undefined>) {
       'DATABASE_DIRECT_URL is missing: with DATABASE_POOLER=transaction migrations need an address past the pooler, or MIGRATE=off and a migration job of its own',
     )
   if (v.VAULT_KEYS && v.VAULT_KEYS_FILE) problems.set('VAULT_KEYS_FILE', 'VAULT_KEYS_FILE and VAULT_KEYS are both set: keep one')
+  if (v.VAULT_KEYS_COMMAND && (v.VAULT_KEYS || v.VAULT_KEYS_FILE))
+    problems.set('VAULT_KEYS_COMMAND', 'VAULT_KEYS_COMMAND and VAULT_KEYS or VAULT_KEYS_FILE are both set: keep one')
+  const tierService = v.TIER_SERVICE_URL === undefined ? undefined : new URL(v.TIER_SERVICE_URL)
+  if (tierService?.protocol === 'http:' && !isLoopback(tierService.hostname) && v.TIER_SERVICE_TLS !== 'off')
+    problems.set(
+      'TIER_SERVICE_URL',
+      'TIER_SERVICE_URL is http, so its token and its answers cross the network in the clear: use https, or set TIER_SERVICE_TLS=off for a network that you trust',
+    )
   if (!v.PUBLIC_URL && !isLoopback(v.HOST))
     problems.set('PUBLIC_URL', 'PUBLIC_URL is missing: HOST is not loopback, so browsers need a public address')
   for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_SCOPES'] as const) {
@@ -112,6 +124,10 @@ export function loadConfig(env: Record<string, string | undefined>) {
     },
     vaultKeys: v.VAULT_KEYS,
     vaultKeysFile: v.VAULT_KEYS_FILE,
+    vaultKeysCommand: v.VAULT_KEYS_COMMAND,
+    allowedCompletions: v.ALLOWED_COMPLETIONS as readonly ('confirm' | 'callback')[],
+    docs: v.DOCS === 'on',
+    securityContact: v.SECURITY_CONTACT as readonly string[],
     allowedReturnUrls: v.ALLOWED_RETURN_URLS as readonly string[],
     tiers: {
       limits: v.TIER_LIMITS as ReadonlyMap<string, number>,
@@ -161,6 +177,29 @@ export function databaseLinks(config: Config, embeddedUrl?: string): { usual: Da
   const usual = databaseUrl === undefined ? { url: embeddedUrl ?? '' } : { ...databaseAccess, url: databaseUrl }
   if (databaseDirectUrl === undefined) return { usual, direct: usual }
   return { usual, direct: { ...databaseAccess, pooler: undefined, url: databaseDirectUrl } }
+}
+
+/** For every variable that holds a secret: its value, or what stands in the file that NAME_FILE names. */
+function withSecretFiles(
+  given: Record<string, string | undefined>,
+  problems: Map<string, string>,
+): Record<string, string | undefined> {
+  const read = { ...given }
+  for (const name of secretVariables) {
+    const file = given[`${name}_FILE`]
+    if (file === undefined) continue
+    if (given[name] !== undefined) {
+      problems.set(`${name}_FILE`, `${name}_FILE and ${name} are both set: keep one`)
+      continue
+    }
+    try {
+      read[name] = readFileSync(file, 'utf8').trim()
+    } catch {
+      problems.set(`${name}_FILE`, `${name}_FILE cannot be read`)
+    }
+  }
+  if (problems.size > 0) throw new ConfigError([...problems.values()])
+  return read
 }
 
 function judge(name: string, link: DatabaseLink, problems: Map<string, string>): void {

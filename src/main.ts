@@ -15,6 +15,9 @@ const graceMs = 25_000
 const sameWishMs = 1000
 const wishes = ['SIGINT', 'SIGTERM'] as const
 
+// Otherwise Node opens its debugger at this signal, and with it our memory, to everybody on the machine.
+process.on('SIGUSR1', () => {})
+
 // Before anything uses the pool: a refresh waits for its answer to be on disk, and with Node's four threads hundreds a second would queue.
 process.env.UV_THREADPOOL_SIZE ??= '16'
 

@@ -11,11 +11,12 @@ import { openApiKeys } from './http/api-keys.ts'
 import { type GuardDeps, guardRoutes } from './http/auth.ts'
 import { type ConnectSessionRouteDeps, connectSessionRoutes } from './http/connect-sessions.ts'
 import { eventRoutes } from './http/events.ts'
-import { answerFailure, answerUnreadable, handleFailures, routeNotFound } from './http/failures.ts'
+import { answerFailure, answerUnreadable, everywhere, handleFailures, routeNotFound } from './http/failures.ts'
 import { limitRequests } from './http/limits.ts'
 import { describeApi, openDocs } from './http/openapi.ts'
 import { type OperationRouteDeps, operationRoutes } from './http/operations.ts'
 import { ownerRoutes } from './http/owners.ts'
+import { securityTxtRoute } from './http/security-txt.ts'
 import { tokenRoutes } from './http/tokens.ts'
 import { uploadRoutes } from './http/uploads.ts'
 import { type WebhookRouteDeps, webhookRoutes } from './http/webhooks.ts'
@@ -82,7 +83,8 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     routerOptions: { maxParamLength: 256 }, // an owner's 128 characters may be two units each
-    frameworkErrors: (error, request, reply) => answerFailure(log, error, request, reply as unknown as FastifyReply),
+    frameworkErrors: (error, request, reply) =>
+      answerFailure(log, error, request, (reply as unknown as FastifyReply).headers(everywhere(config))),
     clientErrorHandler: (error, socket) => answerUnreadable(log, error, socket),
   })
   app.setValidatorCompiler(validatorCompiler)
@@ -99,12 +101,14 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   const limits = await limitRequests(app, deps)
   openDocs(app)
   guardRoutes(app, deps, { apiKeys: openApiKeys(deps.db), failures: limits.failures })
-  await describeApi(app)
+  await describeApi(app, config.docs)
 
   app.addHook('onSend', async (request, reply) => {
     // A connection that is busy when shutdown begins would be kept open and delay the end. And Node would read an unwanted body
     // for as long as it is sent.
     if (deps.leaving.aborted || hasUnreadBody(request)) reply.header('connection', 'close')
+    reply.headers(everywhere(config))
+    if (isDocs(request)) reply.headers(docsHeaders)
   })
   app.addHook('onResponse', async (request, reply) => {
     // The route's pattern: an address holds ids, and on the browser routes secrets.
@@ -128,6 +132,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   await app.register(eventRoutes, deps)
   await app.register(webhookRoutes, { ...deps, forgeries: limits.forgeries })
   await app.register(operationRoutes, deps)
+  await app.register(securityTxtRoute, { config })
   await app.register(async (pages) => {
     pages.setErrorHandler((error, request, reply) => answerFailureOnPage(deps, error, request, reply))
     refusePrefetch(pages, deps)
@@ -139,6 +144,10 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   })
   return app
 }
+
+/** The description's page is somebody else's, with scripts and a policy of its own for them; the rest is as on our pages. */
+const docsHeaders = { 'referrer-policy': 'no-referrer', 'x-frame-options': 'DENY', 'cross-origin-opener-policy': 'same-origin' }
+const isDocs = ({ url }: FastifyRequest): boolean => /^\/docs([/?]|$)/.test(url)
 
 /** A request that was answered before its body was here, such as one without a key. */
 function hasUnreadBody({ raw }: FastifyRequest): boolean {

@@ -140,6 +140,22 @@ const decoded = (text: string) => {
 }
 
 /** Every variable, in the order of `.env.example`. The description is its sentence there. */
+/** Those that hold a secret, alone or inside a URL. Each may be read from a file: environments are shown in more places than files are. */
+export const secretVariables = [
+  'DATABASE_URL',
+  'DATABASE_DIRECT_URL',
+  'PGPASSWORD',
+  'TIKTOK_CLIENT_SECRET',
+  'TIKTOK_CLIENT_SECRET_PREVIOUS',
+  'TIER_SERVICE_TOKEN',
+  'REDIS_URL',
+  'EVENT_WEBHOOKS',
+  'METRICS_TOKEN',
+] as const
+const secretFiles = Object.fromEntries(
+  secretVariables.map((name) => [`${name}_FILE`, z.string().min(1).optional().describe(`A file that holds what ${name} would`)]),
+) as { [name in `${(typeof secretVariables)[number]}_FILE`]: z.ZodOptional<z.ZodString> }
+
 export const variables = z.object({
   HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on'),
   PORT: wholeNumber(0, 65535).default(3000).describe('Port to listen on'),
@@ -220,9 +236,35 @@ export const variables = z.object({
       'k2:BASE64,k1:BASE64, 32 bytes each, the first is primary; make one with `cli vault keygen`. Required when DATABASE_URL is set (or VAULT_KEYS_FILE)',
     ),
   VAULT_KEYS_FILE: z.string().min(1).optional().describe('A file that holds what VAULT_KEYS would'),
+  VAULT_KEYS_COMMAND: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'A program and its arguments, run at start without a shell: it prints what VAULT_KEYS would be. For keys in a KMS, Vault, SOPS or age; SECURITY.md has examples',
+    ),
   ALLOWED_RETURN_URLS: returnUrls
     .default([])
     .describe('Comma list of URLs that people may be sent back to; origin and path must match exactly'),
+  ALLOWED_COMPLETIONS: list
+    .refine(
+      (modes) => modes.length > 0 && modes.every((mode) => mode === 'confirm' || mode === 'callback'),
+      'must be confirm, or confirm,callback',
+    )
+    .default(['confirm'])
+    .describe(
+      'How connect sessions may be completed. confirm: your backend says who is logged in. callback: at once, so a link can connect the TikTok account of whoever opens it; people are shown first who gets access',
+    ),
+  DOCS: z.enum(['on', 'off']).default('on').describe('off: no /docs and no /openapi.json'),
+  SECURITY_CONTACT: list
+    .refine(
+      (contacts) => contacts.every((contact) => /^(mailto:[^\s@]+@[^\s@]+|https:\/\/\S+|tel:[+\d-]+)$/.test(contact)),
+      'must hold mailto:, https: or tel: addresses',
+    )
+    .default([])
+    .describe(
+      'Where to report a vulnerability, such as mailto:security@example.com: said in /.well-known/security.txt (RFC 9116)',
+    ),
   TIER_LIMITS: tierLimits
     .default(
       new Map([
@@ -238,6 +280,10 @@ export const variables = z.object({
     .refine((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol), 'must be an http or https URL')
     .optional()
     .describe('Optional: GET URL/OWNER_ID answers {"tier":"creator"} or {"account_limit":7} and decides instead'),
+  TIER_SERVICE_TLS: z
+    .enum(['verify', 'off'])
+    .default('verify')
+    .describe('off: TIER_SERVICE_URL may be http on a network that you trust; on loopback it may anyway'),
   TIER_SERVICE_TOKEN: secret.optional().describe('Bearer token for the tier service'),
   UPLOAD_LIMIT_PER_DAY: wholeNumber(1, 1000).default(20).describe('Uploads per TikTok account in any 24 hours'),
   JOURNAL_DIR: z
@@ -331,6 +377,7 @@ export const variables = z.object({
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .describe('How much is logged'),
+  ...secretFiles,
 })
 
 /** @returns the text of `.env.example`: every variable, a sentence each, commented out unless required */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { ConfigError, databaseLinks, loadConfig } from '../src/config.ts'
-import { envExample, variables } from '../src/variables.ts'
+import { envExample, secretVariables, variables } from '../src/variables.ts'
 import { generateVaultKey } from '../src/vault/keyring.ts'
 import { freshDatabase } from './postgres.ts'
 import { ownNode } from './rig/own-node.ts'
@@ -243,3 +243,33 @@ function run(
     child.once('close', (code) => resolve({ code, stdout, stderr }))
   })
 }
+
+t.test('every variable that holds a secret can be read from a file', async (t) => {
+  const file = `${t.testdir({ secret: 'a-secret-from-a-file\n' })}/secret`
+  const { TIKTOK_CLIENT_SECRET: _, ...without } = { TIKTOK_CLIENT_KEY: 'awsimulator00001', TIKTOK_CLIENT_SECRET: '' }
+  t.equal(loadConfig({ ...without, TIKTOK_CLIENT_SECRET_FILE: file }).tiktok.clientSecret, 'a-secret-from-a-file')
+  for (const name of secretVariables) {
+    t.throws(
+      () => loadConfig({ ...without, [name]: 'x', [`${name}_FILE`]: file }),
+      new RegExp(`${name}_FILE and ${name} are both set`),
+    )
+    t.throws(() => loadConfig({ ...without, [`${name}_FILE`]: '/nowhere/secret' }), new RegExp(`${name}_FILE cannot be read`))
+  }
+})
+
+t.test('the tier service is asked in the clear on loopback only, or when it is said so', async (t) => {
+  const start =
+    (url: string, more = {}) =>
+    () =>
+      loadConfig({
+        TIKTOK_CLIENT_KEY: 'awsimulator00001',
+        TIKTOK_CLIENT_SECRET: 'SimulatorSecret1',
+        TIER_SERVICE_URL: url,
+        ...more,
+      })
+  t.throws(start('http://tiers.internal/tiers'), /TIER_SERVICE_URL is http/)
+  t.throws(start('http://10.0.0.7/tiers'), /TIER_SERVICE_TLS=off/)
+  for (const url of ['http://127.0.0.1:9/tiers', 'http://localhost/tiers', 'https://tiers.internal/tiers'])
+    t.doesNotThrow(start(url), url)
+  t.doesNotThrow(start('http://tiers.internal/tiers', { TIER_SERVICE_TLS: 'off' }))
+})

@@ -62,6 +62,7 @@ const floors: string[][] = [
     'config.ts',
     'version.ts',
     'env-file.ts',
+    'child-environment.ts',
     'database-url.ts',
     'variables.ts',
     'ids.ts',

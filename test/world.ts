@@ -69,6 +69,8 @@ export interface ConnectOptions {
 
 export interface Browser {
   get(url: string): Promise<Answer<string>>
+  /** From authorize_url to the redirect to TikTok, over our page where that asks first. */
+  setOut(authorizeUrl: string): Promise<Answer<string>>
   post(url: string, form: Record<string, string>): Promise<Answer<string>>
   /** Follows authorize_url to TikTok, lets the person decide, comes back. @returns where the browser ends: the return URL */
   walk(authorizeUrl: string, decision: { person?: string; decline?: string[]; deny?: boolean }): Promise<URL>
@@ -95,6 +97,7 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
     TIKTOK_AUTH_BASE_URL: tiktok.url,
     TIKTOK_API_BASE_URL: tiktok.url,
     ALLOWED_RETURN_URLS: returnUrl,
+    ALLOWED_COMPLETIONS: 'confirm,callback',
     RATE_LIMIT_PER_MINUTE: '1000000',
     DEFAULT_TIER: 'business',
     LOG_LEVEL: 'trace',
@@ -165,6 +168,22 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
   return world
 }
 
+/** To TikTok, over our page where that asks first (`completion: callback`). */
+async function setOut(
+  visit: (url: string, options: { method?: 'GET' | 'POST'; form?: Record<string, string> }) => Promise<Answer<string>>,
+  authorizeUrl: string,
+): Promise<Answer<string>> {
+  const out = await visit(authorizeUrl, {})
+  const page = String(out.headers.location)
+  if (!/\/connect\?session=/.test(page)) return out
+  const entered = await visit(page, {})
+  const shown = await visit(String(entered.headers.location), {})
+  const token = /name="form_token" value="([^"]+)"/.exec(shown.text)?.[1] ?? ''
+  const form = { form_token: token, account_type: 'creator', age_confirmed: 'yes' }
+  const answered = await visit(page.replace(/\?.*/, ''), { method: 'POST', form })
+  return visit(String(answered.headers.location), {})
+}
+
 /** Public URLs are answered by the port this test happens to have. */
 export function startBrowser(serviceUrl: string, publicUrl: string, tiktok: Simulator): Browser {
   const cookies = new Map<string, string>()
@@ -194,10 +213,10 @@ export function startBrowser(serviceUrl: string, publicUrl: string, tiktok: Simu
   return {
     cookies,
     get: (url) => visit(url, {}),
+    setOut: (url) => setOut(visit, url),
     post: (url, form) => visit(url, { method: 'POST', form }),
     async walk(authorizeUrl, { person = 'mara', decline, deny }) {
-      const out = await visit(authorizeUrl, {})
-      const toTikTok = String(out.headers.location)
+      const toTikTok = String((await setOut(visit, authorizeUrl)).headers.location)
       const decided = await tiktok.authorize({
         authorize_url: toTikTok,
         person,

@@ -24,6 +24,7 @@ export async function onDatabase(
   options: { migrated?: boolean } = {},
 ): Promise<void> {
   const { DATABASE_URL, DATABASE_TLS, DATABASE_POOLER, DATABASE_DIRECT_URL, PGPASSWORD, DATA_DIR } = process.env
+  const { DATABASE_URL_FILE, DATABASE_DIRECT_URL_FILE, PGPASSWORD_FILE } = process.env
   const config = loadConfig({
     TIKTOK_CLIENT_KEY: 'not-needed',
     TIKTOK_CLIENT_SECRET: 'not-needed-here',
@@ -33,6 +34,9 @@ export async function onDatabase(
     DATABASE_POOLER,
     DATABASE_DIRECT_URL,
     PGPASSWORD,
+    DATABASE_URL_FILE,
+    DATABASE_DIRECT_URL_FILE,
+    PGPASSWORD_FILE,
     DATA_DIR,
   })
   await onLinks(config, async ({ direct }) => {

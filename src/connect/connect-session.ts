@@ -62,11 +62,20 @@ export interface CreatedSession {
  * @throws ServiceError owner_not_found: the owner, or a new account of theirs, is outside of what the opener reaches
  */
 export async function createConnectSession(
-  { db, config, log }: { db: Db; config: Pick<Config, 'allowedReturnUrls' | 'publicUrl' | 'tiers'>; log: Log },
+  {
+    db,
+    config,
+    log,
+  }: { db: Db; config: Pick<Config, 'allowedCompletions' | 'allowedReturnUrls' | 'publicUrl' | 'tiers'>; log: Log },
   wish: ConnectWish,
   opener: Opener,
 ): Promise<CreatedSession> {
   checkReturnUrl(wish.returnUrl, config.allowedReturnUrls)
+  if (!config.allowedCompletions.includes(wish.completion))
+    throw new ServiceError(
+      'validation_failed',
+      `completion: ${wish.completion} is not among ALLOWED_COMPLETIONS here; use confirm.`,
+    )
   const attested = checkAttestation(wish)
   const tier = wish.tier === undefined ? null : checkTier({ config }, wish.tier)
   const { keyId: actor, scopes, reach } = opener

@@ -89,7 +89,7 @@ const CompleteConnectSession = z
   .meta({ id: 'CompleteConnectSession', examples: [{ owner_id: 'user_42', confirm: 'from-the-return-url' }] })
 
 export type ConnectSessionRouteDeps = AccountDeps &
-  CompleteDeps & { log: Log; config: Pick<Config, 'allowedReturnUrls' | 'publicUrl' | 'tiers'> }
+  CompleteDeps & { log: Log; config: Pick<Config, 'allowedCompletions' | 'allowedReturnUrls' | 'publicUrl' | 'tiers'> }
 
 export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps> = async (app, deps) => {
   app.post(

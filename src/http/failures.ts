@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
+import type { Config } from '../config.ts'
 import { ServiceError, toProblem } from '../errors.ts'
 import { failures } from '../failures.ts'
 import { newId } from '../ids.ts'
@@ -11,6 +12,12 @@ import type { Log } from '../telemetry.ts'
 export function handleFailures(app: FastifyInstance, log: Log): void {
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => answerFailure(log, error, request, reply))
 }
+
+/** On every answer: no browser guesses a type, and one that came by https comes by https again. */
+export const everywhere = ({ secureCookies }: Pick<Config, 'secureCookies'>) => ({
+  'x-content-type-options': 'nosniff',
+  ...(secureCookies ? { 'strict-transport-security': 'max-age=31536000' } : {}),
+})
 
 export const routeNotFound = () => new ServiceError('route_not_found', 'See /docs for the routes there are.')
 
@@ -65,7 +72,7 @@ export function answerUnreadable(log: Log, error: NodeJS.ErrnoException, socket:
   const problem = toProblem(new ServiceError('validation_failed', sentence), requestId)
   const body = JSON.stringify(problem)
   socket.end(
-    `HTTP/1.1 ${problem.status} Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\ncache-control: no-store\r\nconnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${problem.status} Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n${body}`,
   )
   // Whoever goes on sending keeps a half-closed connection open; destroyed at once it might take the answer with it.
   setTimeout(() => socket.destroy(), farewellMs).unref()

@@ -80,7 +80,7 @@ export function openDocs(app: FastifyInstance): void {
 }
 
 /** Has to be registered before the routes. */
-export async function describeApi(app: FastifyInstance): Promise<void> {
+export async function describeApi(app: FastifyInstance, shown = true): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -122,6 +122,7 @@ export async function describeApi(app: FastifyInstance): Promise<void> {
     },
     transformObject: (document) => nameSchemasOnce(asCallersSeeIt(jsonSchemaTransformObject(document))),
   })
+  if (!shown) return
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { persistAuthorization: false } })
   app.get('/openapi.json', { config: { public: true, bucket: 'docs' }, schema: { hide: true } }, async () => app.swagger())
 }

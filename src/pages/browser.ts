@@ -48,8 +48,11 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
       },
       async (request, reply) => {
         const session = await sessionOfLink(deps, request.query.session)
-        checkBrowser(deps, session, readPass(deps, request))
-        if (session.accountType === null || session.ageConfirmedAt === null) {
+        const pass = readPass(deps, request)
+        checkBrowser(deps, session, pass)
+        // In callback mode nobody asks afterwards who this was: the person has to have seen our page, and said yes there with this browser.
+        const isUnasked = session.completion === 'callback' && session.visitorHash === null
+        if (isUnasked || session.accountType === null || session.ageConfirmedAt === null) {
           return redirect(deps, reply, `${deps.config.publicUrl}/connect?session=${request.query.session}`)
         }
         const start = await startAuthorization(deps, session, { bindings: bindingsOf(request) })

@@ -47,10 +47,14 @@ export function connectPage(view: ConnectView): Html {
 <p class="quiet">${words.forWhom(back.host, session.ownerId)}</p>
 <p class="quiet">${some ? nothing : html`${places(view)} `}<span class="part">${words.minutesLeft(inMinutes(session.secondsLeft))}</span></p>`
   const connect = html`<section class="panel" id="connect" aria-labelledby="connect-heading">${connectPanel(view)}</section>`
+  const access =
+    session.completion === 'callback'
+      ? html`<div class="note top"><p><strong>${words.access(back.host, session.ownerId)}</strong></p></div>`
+      : nothing
   const content = some
     ? html`<div class="columns"><div>${accountList(view)}${endedList(view)}</div>${connect}</div>`
     : html`${endedList(view)}${connect}`
-  return page(words.title, { header, content: html`${messages(view)}${content}`, wide: some, back })
+  return page(words.title, { header, content: html`${messages(view)}${access}${content}`, wide: some, back })
 }
 
 /** First and focused, so that a screen reader starts here after the redirect: live regions are not read out on load. */

@@ -20,6 +20,8 @@ export const texts = {
     heading: 'Your TikTok accounts',
     headingFirst: 'Connect a TikTok account',
     forWhom: (host: string, ownerId: string) => `For ${host}, where you are known as ${ownerId}.`,
+    access: (host: string, ownerId: string) =>
+      `If you go on, ${host} gets access to your TikTok account at once, for ${ownerId}. If that is not you, close this page.`,
     minutesLeft: (minutes: string) => `This page stays open for ${minutes}.`,
     places: (used: string, limit: string) => `${used} of ${limit} places used`,
     placesOfPlan: (used: string, limit: string, tier: string) => `${used} of ${limit} places used (plan: ${tier})`,

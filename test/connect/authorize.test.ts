@@ -730,7 +730,7 @@ async function consented(world: World, session: Record<string, unknown> = {}, pe
 async function setOut(world: World, body: Record<string, unknown> = {}) {
   const session = await world.openSession(body)
   const browser: Browser = world.browser()
-  const visited = await browser.get(session.authorize_url)
+  const visited = await browser.setOut(session.authorize_url)
   return { session, browser, visited, state: stateIn(visited) }
 }
 

@@ -216,3 +216,51 @@ function hasExample({ schema, example, examples }: Content[string]): boolean {
 }
 
 const isPlain = ({ type, $ref }: Schema) => $ref === undefined && type !== 'object' && type !== 'array'
+
+t.test(
+  'every answer says nosniff, and by https HSTS; the documentation can be switched off; security.txt says whom to tell',
+  async (t) => {
+    const paths = [
+      '/health/live',
+      '/docs',
+      '/docs/',
+      '/docs/static/index.html',
+      '/openapi.json',
+      '/accounts',
+      '/nowhere',
+      '/%zz',
+      '/connect',
+      '/callback',
+      '/docs/problems',
+    ]
+    const plain = await startWorld(t)
+    const secure = await startWorld(t, {
+      env: {
+        PUBLIC_URL: 'https://oauth.example.com',
+        DOCS: 'off',
+        SECURITY_CONTACT: 'mailto:security@example.com,https://example.com/report',
+      },
+    })
+    for (const path of paths) {
+      const [here, there] = [await plain.call('GET', path, { key: null }), await secure.call('GET', path, { key: null })]
+      t.match(here.headers, { 'x-content-type-options': 'nosniff', 'strict-transport-security': undefined }, path)
+      t.match(there.headers, { 'x-content-type-options': 'nosniff', 'strict-transport-security': /max-age=/ }, path)
+    }
+    t.match((await plain.call('GET', '/docs/', { key: null })).headers, {
+      'x-frame-options': 'DENY',
+      'referrer-policy': 'no-referrer',
+      'cross-origin-opener-policy': 'same-origin',
+      'content-security-policy': String,
+    })
+    for (const path of ['/docs', '/docs/', '/docs/json', '/docs/static/index.html', '/openapi.json'])
+      t.equal((await secure.call('GET', path, { key: null })).status, 404, path)
+    t.equal((await secure.call('GET', '/docs/problems', { key: null })).status, 200, 'where `type` points stays')
+    const told = await secure.call('GET', '/.well-known/security.txt', { key: null })
+    t.match(told, { status: 200, headers: { 'content-type': /^text\/plain/ } })
+    t.match(
+      told.text,
+      /^Contact: mailto:security@example.com\nContact: https:\/\/example.com\/report\nExpires: 20\d\d-.+Z\nCanonical: https:\/\/oauth.example.com\//,
+    )
+    t.equal((await plain.call('GET', '/.well-known/security.txt', { key: null })).status, 404)
+  },
+)

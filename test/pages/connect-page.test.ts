@@ -237,6 +237,47 @@ t.test('S73: with its key revoked a link opens nothing, and connects nothing', a
   t.match(await browser().get(opened.connect_url), { status: 400, text: /session_invalid/ })
 })
 
+t.test('completion: callback has to be allowed, and the person is shown first who gets access', async (t) => {
+  const careful = await startWorld(t, { env: { ALLOWED_COMPLETIONS: 'confirm' } })
+  const body = {
+    owner_id: 'anybody',
+    return_url: returnUrl,
+    completion: 'callback',
+    account_type: 'creator',
+    age_confirmed: true,
+  }
+  t.match(await careful.call('POST', '/connect-sessions', { body }), {
+    status: 400,
+    body: { code: 'validation_failed', detail: /ALLOWED_COMPLETIONS/ },
+  })
+  t.notMatch(careful.logged(), /ALLOWED_COMPLETIONS/)
+
+  const { browser, config, openSession, logged, tiktok } = await startWorld(t)
+  t.match(logged(), /ALLOWED_COMPLETIONS has callback/)
+  const opened = await openSession({ completion: 'callback', owner_id: 'mallory' })
+  const victim = browser()
+  for (let tries = 0; tries < 2; tries++)
+    t.match(
+      await victim.get(opened.authorize_url),
+      { status: 303, headers: { location: opened.connect_url } },
+      'the link leads to the page',
+    )
+  await victim.get(opened.connect_url)
+  const page = await victim.get(`${config.publicUrl}/connect`)
+  t.match(page.text, /127\.0\.0\.1:5999 gets access to your TikTok account at once, for mallory/)
+  t.match(await victim.get(opened.authorize_url), { headers: { location: opened.connect_url } }, 'seen is not agreed to')
+  const session = new URL(opened.connect_url).searchParams.get('session') ?? ''
+  await victim.post(`${config.publicUrl}/connect`, { ...answers, session })
+  t.match(
+    await victim.get(opened.authorize_url),
+    { headers: { location: opened.connect_url } },
+    'nor is a form that knows the link alone',
+  )
+  await victim.post(`${config.publicUrl}/connect`, { ...answers, form_token: tokenIn(page.text) })
+  t.ok(String((await victim.get(opened.authorize_url)).headers.location).startsWith(tiktok.url))
+  t.match(await browser().get(opened.authorize_url), { status: 400, text: /browser_mismatch/ }, 'and for nobody else')
+})
+
 t.test('S73: a tier needs owners:write, also with a connect session', async (t) => {
   const { call, key } = await startWorld(t)
   const body = { owner_id: 'climber', return_url: returnUrl, tier: 'business' }

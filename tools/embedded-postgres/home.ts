@@ -5,6 +5,7 @@ import { chmod, lstat, mkdir, mkdtemp, realpath, rmdir, stat, symlink } from 'no
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { childEnvironment } from '../../src/child-environment.ts'
 
 export interface Account {
   uid: number
@@ -71,10 +72,9 @@ export async function runAs(account: Account | undefined, program: string, args:
   return stdout.trim()
 }
 
-/** PG* would talk to PostgreSQL's programs behind our back; messages are read, so they have to be in English. */
+/** Nothing of ours: the account that PostgreSQL runs as can read its environment. Messages are read, so they have to be in English. */
 export function environment(): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('PG') && !name.startsWith('LC_'))
-  return { ...Object.fromEntries(own), LC_ALL: 'C' }
+  return { ...childEnvironment(), LC_ALL: 'C' }
 }
 
 function mayEnter(account: Account, directory: string): Promise<boolean> {
