@@ -16,11 +16,19 @@ const { values, positionals } = parseArgs({
     accounts: { type: 'string', default: '1000' },
     rotations: { type: 'string', default: '2' },
     kills: { type: 'string', default: '0' },
+    lag: { type: 'string', default: '5' },
     'lose-volume': { type: 'boolean', default: false },
   },
   allowPositionals: true,
 })
-if (positionals[0] !== 'restore') throw new Error('There is one drill: `npm run drill -- restore`')
+if (positionals[0] === 'promote') {
+  const { promoteDrill } = await import('./promote.ts')
+  const { accounts, lag } = values
+  const size = { accounts: Number(accounts), lagSeconds: Number(lag), perSecond: 100 }
+  show(await promoteDrill({ ...size, say: console.log }))
+  process.exit()
+}
+if (positionals[0] !== 'restore') throw new Error('The drills are `npm run drill -- restore` and `npm run drill -- promote`')
 const dataDir = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-drill-'))
 const server = await startEmbeddedPostgres({ dataDir, throwaway: true })
 const endings: (() => unknown)[] = []
@@ -54,14 +62,18 @@ try {
     ['from the start to the end of the recovery', `${result.recoverySeconds.toFixed(1)} s`],
     ['until everybody had a token', `${result.readySeconds.toFixed(1)} s`],
   ]
-  const width = Math.max(...rows.map(([what]) => what.length))
-  for (const [what, value] of rows) console.log(`${what.padEnd(width)}  ${value}`)
-  for (const line of result.wrong.slice(0, 20)) console.log(`WRONG: ${line}`)
-  if (result.wrong.length > 0) process.exitCode = 1
+  show({ table: rows, wrong: result.wrong })
 } finally {
   for (const end of endings.toReversed()) await end()
   await server.stop()
   await rm(dataDir, { recursive: true, force: true })
+}
+
+function show({ table, wrong }: { table: [string, string][]; wrong: string[] }): void {
+  const width = Math.max(...table.map(([what]) => what.length))
+  for (const [what, value] of table) console.log(`${what.padEnd(width)}  ${value}`)
+  for (const line of wrong.slice(0, 20)) console.log(`WRONG: ${line}`)
+  if (wrong.length > 0) process.exitCode = 1
 }
 
 /** Kills one after the other in the middle of its replay, and starts it again. */

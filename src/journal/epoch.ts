@@ -118,11 +118,14 @@ export function createEpoch({ db, vault, journal, recoverer, log, metrics }: Epo
     metrics.databaseRewound.set(1)
     recovery ??= recoverer
       .take(recoveryId, { mark })
-      .then(() => log.info('database was brought up to date', { name: recoveryId }))
-      .catch((error) => log.error('recovery was not finished', { name: recoveryId, error }))
+      .then(() => {
+        journal.forgetLately() // what could not be brought back is behind for good
+        identity = { systemIdentifier: null, timeline: null } // whichever server this is now, it is up to date
+        log.info('database was brought up to date', { name: recoveryId })
+      })
+      .catch((error) => log.warn('recovery was not finished here: it goes on with the next look', { name: recoveryId, error }))
       .finally(() => {
         recovery = undefined
-        journal.forgetLately() // what could not be brought back is behind for good
         inDoubt = true // looked at once more before anything is spent
         metrics.databaseRewound.set(0)
       })

@@ -1,0 +1,168 @@
+// `npm run drill -- promote [--lag 5]`: an asynchronous standby that is seconds behind is promoted under load, on PostgreSQL's own programs
+// (Debian's, or those in PG_BIN). Afterwards everybody's token has to work, and TikTok must not have seen one twice.
+import { spawn } from 'node:child_process'
+import { chmodSync, existsSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { migrate } from '../src/db/migrate.ts'
+import { eventually } from '../test/rig/eventually.ts'
+import { startProxy } from '../test/rig/proxy.ts'
+import type { Replica } from '../test/rig/replica.ts'
+import { startRig } from '../test/rig/rig.ts'
+
+/** @returns the lines of its table, and what was not as it has to be */
+export async function promoteDrill(options: {
+  accounts: number
+  lagSeconds: number
+  perSecond: number
+  say: (line: string) => void
+}) {
+  const { accounts, lagSeconds, perSecond, say } = options
+  const home = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-promote-'))
+  chmodSync(home, 0o777)
+  const endings: (() => unknown)[] = [() => rm(home, { recursive: true, force: true })]
+  const wrong: string[] = []
+  try {
+    const primary = { dir: join(home, 'primary'), port: await freePort() }
+    const standby = { dir: join(home, 'standby'), port: await freePort() }
+    await program('initdb', '-D', primary.dir, '-U', 'postgres', '-A', 'trust')
+    await start(primary)
+    endings.push(() => stop(primary.dir))
+    const line = await startProxy(undefined, urlOf(primary.port))
+    endings.push(() => line.close())
+    await program('pg_basebackup', '-h', '127.0.0.1', '-p', String(line.port), '-U', 'postgres', '-D', standby.dir, '-R')
+    await start(standby)
+    endings.push(() => stop(standby.dir))
+    await migrate(urlOf(primary.port))
+
+    const rig = await startRig({ teardown: (end) => endings.push(end) }, urlOf(primary.port))
+    const replicas = await Promise.all(['one', 'two', 'three'].map((name) => rig.start(name, { preloads: [] })))
+    const seeded = await rig.seed({ count: accounts, secondsLeft: 7200 })
+    const load = startLoad(async (n) => {
+      const replica = replicas[n % 3] as Replica
+      const account = seeded[n % seeded.length]
+      if (!account) return
+      const { generation } = await rig.read(replica, account.id, 0)
+      if (generation !== undefined) await rig.call(replica, 'POST', `/accounts/${account.id}/token/rejected`, { generation })
+    }, perSecond)
+    await pause(8_000)
+    await line.cut()
+    await pause(lagSeconds * 1000)
+    const before = rig.tiktok.stats.report().refreshes_processed
+    await stop(primary.dir)
+    rig.serverMoved(urlOf(standby.port))
+    const startedAt = performance.now()
+    await program('pg_ctl', 'promote', '-D', standby.dir, '-w')
+    say(`promoted after ${lagSeconds} s without the primary's changes, ${before} refreshes so far`)
+    let recoveredSeconds = 0
+    await eventually(
+      'a recovery is over, and everybody is ready',
+      async () => {
+        const [row] = await rig.sql`select count(*)::int as n from recoveries where ended_at is not null`.catch(() => [])
+        const ready = await Promise.all(replicas.map((replica) => rig.call(replica, 'GET', '/health/ready')))
+        recoveredSeconds = (performance.now() - startedAt) / 1000
+        return Number(row?.n) > 0 && ready.every(({ status }) => status === 200)
+      },
+      120_000,
+    )
+    await pause(3_000)
+    await load.stop()
+
+    let vend = 0
+    let refreshed = 0
+    for (const [n, { id }] of seeded.entries()) {
+      const replica = replicas[n % 3] as Replica
+      const read = await rig.read(replica, id, 0)
+      if (read.status === 200 && !read.wrong) vend++
+      else wrong.push(`${id} was answered ${read.status} ${read.code ?? read.wrong ?? ''}`)
+      const answer = await rig.call(replica, 'POST', `/accounts/${id}/token/rejected`, { generation: read.generation })
+      if (answer.status === 200) refreshed++
+      else wrong.push(`refresh of ${id} was answered ${answer.status} ${String(answer.body.code)}`)
+    }
+    const [restored] = await rig.sql`select count(*)::int as n from timeline where kind = 'restored'`
+    const [reasons] = await rig.sql`select string_agg(reason, ', ') as of from recoveries`
+    const { double_spends: twice, double_spend_count: presentedTwice } = rig.tiktok.stats.report()
+    for (const { person, presented } of twice) wrong.push(`a refresh token of ${person} was presented ${presented} times`)
+    const table: [string, string][] = [
+      ['live accounts that vend', `${vend} of ${seeded.length}`],
+      ['refreshed once more afterwards', `${refreshed} of ${seeded.length}`],
+      ['refresh tokens presented twice', String(presentedTwice)],
+      ['token sets that the standby lacked', String(restored?.n)],
+      ['noticed by', String(reasons?.of)],
+      ['from the promotion until everybody was ready', `${recoveredSeconds.toFixed(1)} s`],
+    ]
+    return { table, wrong }
+  } finally {
+    for (const end of endings.toReversed()) await end()
+  }
+}
+
+function startLoad(work: (n: number) => Promise<void>, perSecond: number) {
+  const flights = new Set<Promise<void>>()
+  let n = 0
+  const timer = setInterval(() => {
+    const flight = work(n++).finally(() => flights.delete(flight))
+    flights.add(flight)
+  }, 1000 / perSecond)
+  return {
+    async stop() {
+      clearInterval(timer)
+      await Promise.all(flights)
+    },
+  }
+}
+
+const programs = process.env.PG_BIN ?? newest('/usr/lib/postgresql')
+
+function newest(place: string): string {
+  const versions = existsSync(place) ? readdirSync(place).sort((a, b) => Number(b) - Number(a)) : []
+  return join(place, versions[0] ?? '', 'bin')
+}
+
+/** PostgreSQL refuses to run as root. */
+async function program(name: string, ...args: string[]): Promise<void> {
+  const path = join(programs, name)
+  const asOther = process.getuid?.() === 0 ? ['runuser', '-u', 'postgres', '--'] : []
+  const [first = path, ...rest] = [...asOther, path, ...args]
+  // Not `inherit` and not piped: a server that is started would hold the pipe open.
+  await new Promise<void>((resolve, reject) => {
+    const child = spawn(first, rest, { stdio: 'ignore' })
+    child.once('error', reject)
+    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${name} ended with ${code}`))))
+  })
+}
+
+async function start({ dir, port }: { dir: string; port: number }): Promise<void> {
+  await program(
+    'pg_ctl',
+    'start',
+    '-D',
+    dir,
+    '-w',
+    '-l',
+    `${dir}.log`,
+    '-o',
+    `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${join(dir, '..')}`,
+  )
+}
+
+async function stop(dir: string): Promise<void> {
+  try {
+    await program('pg_ctl', 'stop', '-D', dir, '-m', 'immediate')
+  } catch {
+    // it is stopped
+  }
+}
+
+const urlOf = (port: number) => `postgres://postgres@127.0.0.1:${port}/postgres`
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
