@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { migrate } from '../src/db/migrate.ts'
-import type { Replica } from '../test/rig/replica.ts'
 import { restoreDrill } from '../test/rig/restore-drill.ts'
 import { type Rig, startRig } from '../test/rig/rig.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
@@ -47,7 +46,7 @@ try {
       beforeRestore: async () => {
         if (values['lose-volume']) await rm(join(rig.dir, 'two'), { recursive: true })
       },
-      whileRecovering: (replicas) => killed(rig, replicas, Number(values.kills)),
+      beforeStart: () => killed(rig, Number(values.kills), { JOURNAL_COPY_DIR: secondPlace }),
     },
   )
   const rows: [string, string][] = [
@@ -76,34 +75,23 @@ function show({ table, wrong }: { table: [string, string][]; wrong: string[] }):
   if (wrong.length > 0) process.exitCode = 1
 }
 
-/** Kills one after the other in the middle of its replay, and starts it again. */
-async function killed(rig: Rig, replicas: Replica[], times: number): Promise<Replica[]> {
-  const present = [...replicas]
+/** One replica after the other is killed in the middle of its replay: when the next tenth of what is to come home has come. */
+async function killed(rig: Rig, times: number, env: Record<string, string>): Promise<void> {
+  const home = async () => {
+    const [row] = await rig.sql<
+      { n: number }[]
+    >`select count(*)::int as n from timeline where kind in ('restored', 'disconnected')`
+    return row?.n ?? 0
+  }
   for (let n = 0; n < times; n++) {
-    const index = n % present.length
-    const victim = present[index]
-    if (!victim) break
+    const before = await home()
+    const victim = await rig.start(['one', 'two', 'three'][n % 3] ?? 'one', { preloads: [], env, ready: false })
+    const deadline = performance.now() + 6_000
+    while ((await home()) <= before && performance.now() < deadline) await pause(2)
+    await pause(Math.random() * 100)
     victim.signal('SIGKILL')
     await victim.ended()
-    console.log(
-      `${victim.name} was killed; open recoveries: ${(await rig.sql`select from recoveries where ended_at is null`).length}`,
-    )
-    present[index] = await rig.start(victim.name, {
-      preloads: [],
-      env: { JOURNAL_COPY_DIR: join(rig.dir, 'second') },
-      ready: false,
-    })
-    await pause(400 + Math.random() * 1200)
+    const open = await rig.sql`select from recoveries where ended_at is null`
+    console.log(`${victim.name} was killed: ${await home()} rows were restored by then, open recoveries: ${open.length}`)
   }
-  for (const replica of present.filter(({ url }) => url === '')) {
-    replica.signal('SIGKILL')
-    await replica.ended()
-  }
-  return Promise.all(
-    present.map((replica) =>
-      replica.url === ''
-        ? rig.start(replica.name, { preloads: [], env: { JOURNAL_COPY_DIR: join(rig.dir, 'second') } })
-        : replica,
-    ),
-  )
 }

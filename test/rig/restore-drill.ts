@@ -43,6 +43,8 @@ export interface DrillOptions {
   env?: Record<string, string>
   /** between the loss and the restore: volumes are moved, journals damaged */
   beforeRestore?: () => Promise<void>
+  /** after the restore, before the replicas are started that have to bring everything home */
+  beforeStart?: () => Promise<void>
   /** while the replicas that were started after the restore bring everything home */
   whileRecovering?: (replicas: Replica[]) => Promise<Replica[]>
   say?: (line: string) => void
@@ -100,6 +102,7 @@ export async function restoreDrill(
   const { refreshes_processed: before } = rig.tiktok.stats.report()
   say('database restored')
 
+  await options.beforeStart?.()
   const startedAt = performance.now()
   const seconds = () => (performance.now() - startedAt) / 1000
   replicas = await Promise.all(names.map((name) => rig.start(name, { preloads: [], env })))
