@@ -58,7 +58,7 @@ const lastSeenMarginMs = 90_000
 const copyPatienceMs = 60_000
 const complainEveryMs = 30_000
 /** A neighbour's disconnects are waited for so long before tokens that a journal of ours vouches for are handed out. */
-const protectionPatienceMs = 10_000
+const protectionPatienceMs = 5_000
 
 export function createRecoverer(deps: RecovererDeps): Recoverer {
   const { db, journal, log, copyDir, stopping } = deps

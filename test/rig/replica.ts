@@ -33,8 +33,8 @@ export interface ReplicaOptions {
   env: Record<string, string>
   /** loaded before the service */
   preloads?: ('failpoints' | 'skewed-clock')[]
-  /** waits for it to be ready; false for one that is not expected to be */
-  ready?: boolean
+  /** waits for it to be ready; false for one that is not expected to be, 'listening' for one that may not be yet */
+  ready?: boolean | 'listening'
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -69,7 +69,8 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   if (ready) {
     await eventually(`${name} is ready: ${logFile}`, () => {
       if (!isRunning()) throw new Error(`${name} ended before it was ready: ${logged()}`)
-      url = /"url":"(http:[^"]+)"[^\n]*"msg":"service is ready"/.exec(logged())?.[1] ?? ''
+      const listens = ready === 'listening' ? /"url":"(http:[^"]+)"[^\n]*"msg":"service listens/.exec(logged()) : null
+      url = (listens ?? /"url":"(http:[^"]+)"[^\n]*"msg":"service is ready"/.exec(logged()))?.[1] ?? ''
       return url !== ''
     })
   }

@@ -105,7 +105,7 @@ export async function restoreDrill(
   await options.beforeStart?.()
   const startedAt = performance.now()
   const seconds = () => (performance.now() - startedAt) / 1000
-  replicas = await Promise.all(names.map((name) => rig.start(name, { preloads: [], env })))
+  replicas = await Promise.all(names.map((name) => rig.start(name, { preloads: [], env, ready: 'listening' })))
   if (options.whileRecovering) replicas = await options.whileRecovering(replicas)
   await eventually(
     'the recovery is over',

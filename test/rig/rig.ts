@@ -40,7 +40,7 @@ export interface StartOptions {
   preloads?: ('failpoints' | 'skewed-clock')[]
   /** replicas of one name share a directory over their lives */
   journalDir?: string
-  ready?: boolean
+  ready?: boolean | 'listening'
 }
 
 export interface Rig {
