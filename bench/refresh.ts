@@ -116,9 +116,9 @@ async function fill(db: Db, size: number): Promise<void> {
     await db.run(
       'tokens',
       (sql) => sql`
-      insert into token_sets (account_id, generation, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds,
+      insert into token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds,
         saved_attempt_id, due_at)
-      select 'acc_' || lpad(n::text, 25, '0'), 1, repeat('x', 160), repeat('x', 160), now() + interval '2 hours', now() + interval '180 days', 7200, 'att_' || n,
+      select 'acc_' || lpad(n::text, 25, '0'), 1, 'bench', repeat('x', 160), repeat('x', 160), now() + interval '2 hours', now() + interval '180 days', 7200, 'att_' || n,
         now() + interval '1 hour' + random() * interval '1 hour'
       from generate_series(${from}::int, ${to}::int) n`,
     )

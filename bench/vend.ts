@@ -11,6 +11,7 @@ import { openDb } from '../src/db/client.ts'
 import { migrate } from '../src/db/migrate.ts'
 import { createApiKey } from '../src/http/api-keys.ts'
 import { newId } from '../src/ids.ts'
+import { sealExpiry, sealIdentity } from '../src/vault/deciding-rows.ts'
 import { generateVaultKey, parseKeyring } from '../src/vault/keyring.ts'
 import { createVault } from '../src/vault/vault.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
@@ -39,11 +40,11 @@ for (const id of ids) {
     'seed',
     (sql) => sql`
       with account as (
-        insert into accounts (id, owner_id, open_id, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes)
-        values (${id}, 'bench', ${id}, 'active', 'creator', now(), 'bench', now(), ${['user.info.basic', 'video.upload']}) returning id
+        insert into accounts (id, owner_id, open_id, sealed_identity, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes)
+        values (${id}, 'bench', ${id}, ${sealIdentity(vault, { accountId: id, openId: id, ownerId: 'bench' })}, 'active', 'creator', now(), 'bench', now(), ${['user.info.basic', 'video.upload']}) returning id
       )
-      insert into token_sets (account_id, generation, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds, saved_attempt_id, due_at)
-      select id, 1, ${vault.seal({ purpose: 'access_token', subject: id, generation: 1 }, `act.${id}${id}${id}`)}, 'unused', now() + interval '1 day', now() + interval '90 days', 86400, 'seed', now() + interval '1 day'
+      insert into token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, sealed_expiry, access_expires_at, refresh_expires_at, lifetime_seconds, saved_attempt_id, due_at)
+      select id, 1, 'bench', ${vault.seal({ purpose: 'access_token', subject: id, generation: 1 }, `act.${id}${id}${id}`)}, 'unused', ${sealExpiry(vault, id, 1, new Date(Date.now() + 2 * 86_400_000))}, now() + interval '1 day', now() + interval '90 days', 86400, 'seed', now() + interval '1 day'
       from account`,
   )
 }

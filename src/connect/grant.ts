@@ -13,6 +13,7 @@ import type { UserInfoAnswer } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
 import type { Recording } from '../token/recording.ts'
 import type { Revocations } from '../token/revoke.ts'
+import { sealExpiry, sealIdentity } from '../vault/deciding-rows.ts'
 import type { Vault } from '../vault/vault.ts'
 import { within } from '../waiting.ts'
 import { limitOf, type TierDeps } from './limits.ts'
@@ -160,6 +161,7 @@ async function place(
       generation: spot.generation,
       clientKey: answer.clientKey,
       openId,
+      sealedIdentity: sealIdentity(vault, { accountId: spot.subject, openId, ownerId }),
       unionId,
       reconnectAccountId,
       accountLimit: limit,
@@ -171,6 +173,7 @@ async function place(
       missingScopes,
       sealedAccessToken: vault.seal({ purpose: 'access_token', ...spot }, answer.accessToken),
       sealedRefreshToken: vault.seal({ purpose: 'refresh_token', ...spot }, answer.refreshToken),
+      sealedExpiry: sealExpiry(vault, spot.subject, spot.generation, answer.accessExpiresAt),
       accessExpiresAt: answer.accessExpiresAt,
       refreshExpiresAt: answer.refreshExpiresAt,
       lifetimeSeconds: answer.lifetimeSeconds,

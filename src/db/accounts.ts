@@ -143,7 +143,7 @@ export async function knowsUnionIds(db: Db): Promise<boolean> {
 /** What connect_account takes: the columns of a token set and of its account, and what decides. */
 export type Connect = SealedTokenSet &
   Row<typeof tokenSets, 'accountId' | 'generation' | 'clientKey'> &
-  Row<typeof accounts, 'ownerId' | 'label' | 'accountType' | 'attestedAt' | 'attestationVersion'> & {
+  Row<typeof accounts, 'ownerId' | 'sealedIdentity' | 'label' | 'accountType' | 'attestedAt' | 'attestationVersion'> & {
     openId: string
     /** null: not known */
     unionId: string | null
@@ -252,7 +252,7 @@ export async function disconnectAccount(
         where t.account_id = ${end.accountId} and (${generation}::integer is null or t.generation = ${generation})
         returning t.*
       ), ended as (
-        update accounts a set status = 'disconnected', status_reason = ${end.reason}, status_changed_at = now(), disconnected_at = now(), open_id = null,
+        update accounts a set status = 'disconnected', status_reason = ${end.reason}, status_changed_at = now(), disconnected_at = now(), open_id = null, sealed_identity = null,
           label = null, profile_due_at = null
         from erased e where a.id = e.account_id
         returning a.id, a.owner_id, e.generation, a.account_type, a.attested_at, a.attestation_version, a.scopes, a.connected_at, a.disconnected_at

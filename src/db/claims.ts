@@ -16,7 +16,7 @@ export interface ClaimTerms {
  * `unsettledAttempts` it may be spent already.
  */
 export type Claim = Row<typeof tokenSets, 'accountId' | 'generation' | 'sealedRefreshToken' | 'unsettledAttempts' | 'failures'> &
-  Row<typeof accounts, 'scopes'> & {
+  Row<typeof accounts, 'scopes' | 'ownerId' | 'sealedIdentity'> & {
     attemptId: string
     openId: string
     /** the earlier holder's lease ended without a word; the timeline says so */
@@ -45,7 +45,7 @@ const journalAndClaims = `journal as (
         insert into timeline (account_id, kind, generation, attempt_id, code, actor)
         select account_id, 'refresh_abandoned', generation, left_by, 'lease_ran_out', 'service' from claimed where lease_ran_out
       )
-      select c.account_id, c.attempt_id, c.generation, a.open_id, a.scopes,
+      select c.account_id, c.attempt_id, c.generation, a.open_id, a.owner_id, a.sealed_identity, a.scopes,
         c.sealed_refresh_token, c.unsettled_attempts, c.lease_ran_out,
         coalesce(c.refresh_expires_at <= now(), false) as refresh_token_expired, exists (select 1 from probe) as probing, c.failures, now() as claimed_at
       from claimed c join accounts a on a.id = c.account_id`
@@ -117,7 +117,7 @@ export async function reclaimDueTokenSets(db: Db, terms: ClaimTerms): Promise<Cl
   return db.run(
     'reclaim_due_token_sets',
     (sql) => sql<Claim[]>`
-      select t.account_id, t.attempt_id, t.generation, a.open_id, a.scopes,
+      select t.account_id, t.attempt_id, t.generation, a.open_id, a.owner_id, a.sealed_identity, a.scopes,
         t.sealed_refresh_token, t.unsettled_attempts, false as lease_ran_out,
         coalesce(t.refresh_expires_at <= now(), false) as refresh_token_expired, false as probing, t.failures,
         t.lease_until - make_interval(secs => ${terms.leaseSeconds}) as claimed_at

@@ -174,7 +174,10 @@ export async function restoreAccount(
   db: Db,
   account: RestoredTokens &
     Row<typeof tokenSets, 'clientKey'> &
-    Row<typeof accounts, 'ownerId' | 'label' | 'accountType' | 'attestedAt' | 'attestationVersion' | 'connectedAt'> & {
+    Row<
+      typeof accounts,
+      'ownerId' | 'sealedIdentity' | 'label' | 'accountType' | 'attestedAt' | 'attestationVersion' | 'connectedAt'
+    > & {
       openId: string
       sessionId: string
     },

@@ -51,6 +51,8 @@ export const accounts = pgTable(
       .references(() => owners.id),
     /** null once disconnected: a tombstone keeps no personal data, and what else is known of the person stands in `profiles` */
     openId: text('open_id'),
+    /** whose account it is, and of which person, as it was connected; null once disconnected */
+    sealedIdentity: text('sealed_identity'),
     label: text('label'),
     status: text('status', { enum: accountStatuses }).notNull(),
     statusReason: text('status_reason', { enum: statusReasons }),
@@ -95,6 +97,8 @@ export const tokenSets = pgTable(
     sealedAccessToken: text('sealed_access_token').notNull(),
     sealedRefreshToken: text('sealed_refresh_token').notNull(),
     accessExpiresAt: at('access_expires_at').notNull(),
+    /** the same, sealed: nothing is handed out after it */
+    sealedExpiry: text('sealed_expiry'),
     refreshExpiresAt: at('refresh_expires_at'),
     /** expires_in as TikTok said it, or what is assumed when it said nonsense */
     lifetimeSeconds: integer('lifetime_seconds').notNull(),

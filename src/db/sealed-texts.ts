@@ -19,7 +19,21 @@ const tokens = [
 ] as const
 
 export const sealedTables: readonly SealedTable[] = [
-  { name: 'token_sets', key: 'account_id', subject: 'account_id', generation: 'generation', columns: tokens },
+  {
+    name: 'token_sets',
+    key: 'account_id',
+    subject: 'account_id',
+    generation: 'generation',
+    columns: [...tokens, { name: 'sealed_expiry', purpose: 'expiry' }],
+  },
+  {
+    name: 'accounts',
+    key: 'id',
+    // vault/deciding-rows.ts says the same
+    subject: `id || '|' || length(open_id) || '|' || open_id || owner_id`,
+    generation: '0',
+    columns: [{ name: 'sealed_identity', purpose: 'identity' }],
+  },
   { name: 'revocations', key: 'id', subject: 'subject', generation: 'generation', columns: tokens },
   {
     name: 'connect_sessions',

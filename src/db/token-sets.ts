@@ -11,8 +11,11 @@ export const refusedColumn = `coalesce(t.refused_generation = t.generation, fals
 const secondsLeft = `case when ${refusedColumn} then 0 else coalesce(extract(epoch from t.access_expires_at - now()), 0) end::float8 as seconds_left`
 
 /** What a vend found. `audited` is true when the audit row was written in the same statement: no row, no token (S27). */
-export type Vended = Row<typeof accounts, 'status' | 'statusReason' | 'openId' | 'scopes'> &
-  OuterRow<typeof tokenSets, 'generation' | 'sealedAccessToken' | 'accessExpiresAt'> & { secondsLeft: number; audited: boolean }
+export type Vended = Row<typeof accounts, 'status' | 'statusReason' | 'openId' | 'ownerId' | 'sealedIdentity' | 'scopes'> &
+  OuterRow<typeof tokenSets, 'generation' | 'sealedAccessToken' | 'sealedExpiry' | 'accessExpiresAt'> & {
+    secondsLeft: number
+    audited: boolean
+  }
 
 /** `degraded` also takes a token of an account whose refresh outcome is unknown (F01). */
 export type VendRead = Row<typeof tokenReads, 'accountId' | 'keyId' | 'requestId' | 'degraded'> & {
@@ -48,7 +51,8 @@ export async function vendTokenSets(db: Db, reads: VendRead[], options: Statemen
           ${reads.map((read) => reachAsJson(read.reach) ?? '')}::text[])
           with ordinality as w (account_id, min_ttl, key_id, request_id, degraded, reach, place)
       ), found as (
-        select w.place, w.key_id, w.request_id, w.degraded::bool, a.id, a.status, a.status_reason, a.open_id, a.scopes, t.generation, t.sealed_access_token,
+        select w.place, w.key_id, w.request_id, w.degraded::bool, a.id, a.status, a.status_reason, a.open_id, a.owner_id, a.sealed_identity, a.scopes, t.generation,
+          t.sealed_access_token, t.sealed_expiry,
           t.access_expires_at, t.last_read_at, ${sql.unsafe(secondsLeft)},
           least(w.min_ttl::float8, t.lifetime_seconds / 2.0)::float8 as needed_seconds,
           set_config('synchronous_commit', 'off', true) as asynchronous
@@ -71,7 +75,7 @@ export async function vendTokenSets(db: Db, reads: VendRead[], options: Statemen
           for update skip locked
         )
       )
-      select place::int as place, status, status_reason, open_id, scopes, generation, sealed_access_token,
+      select place::int as place, status, status_reason, open_id, owner_id, sealed_identity, scopes, generation, sealed_access_token, sealed_expiry,
         access_expires_at, seconds_left,
         exists (select 1 from audit r where r.request_id = found.request_id and r.account_id = found.id) as audited
       from found`,
@@ -87,7 +91,7 @@ export async function peekTokenSet(db: Db, accountId: string): Promise<Vended | 
   const rows = await db.run(
     'peek_token_set',
     (sql) => sql<Vended[]>`
-      select a.status, a.status_reason, a.open_id, a.scopes, t.generation, null as sealed_access_token,
+      select a.status, a.status_reason, a.open_id, a.owner_id, null as sealed_identity, a.scopes, t.generation, null as sealed_access_token, null as sealed_expiry,
         t.access_expires_at, ${sql.unsafe(secondsLeft)}, false as audited
       from accounts a left join token_sets t on t.account_id = a.id where a.id = ${accountId}`,
   )
@@ -115,7 +119,7 @@ export async function refuseAccessToken(db: Db, accountId: string, generation: n
 /** A new token set, sealed for the generation after the one spent. */
 export type SealedTokenSet = Row<
   typeof tokenSets,
-  'sealedAccessToken' | 'sealedRefreshToken' | 'accessExpiresAt' | 'refreshExpiresAt' | 'lifetimeSeconds'
+  'sealedAccessToken' | 'sealedRefreshToken' | 'sealedExpiry' | 'accessExpiresAt' | 'refreshExpiresAt' | 'lifetimeSeconds'
 > &
   Row<typeof accounts, 'scopes'>
 

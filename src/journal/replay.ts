@@ -14,6 +14,7 @@ import {
   restoreTokenSets,
   restoreTombstone,
 } from '../db/recoveries.ts'
+import { sealExpiry, sealIdentity } from '../vault/deciding-rows.ts'
 import type { Vault } from '../vault/vault.ts'
 import { foreignness, type JournalOnDisk, readSegment, type SegmentFile } from './disk.ts'
 import { AnsweredRefresh, ConnectedAccount, DisconnectedAccount, ErasedOwner, isOwner, RevokedKey, Sighting } from './entries.ts'
@@ -153,7 +154,8 @@ async function protect(parts: ReplayParts, entry: StoredEntry, tally: Tally): Pr
       const { accessToken: _, refreshToken: __, ...account } = ConnectedAccount.parse(entry.body)
       const tokens = sealedTokens(parts, entry.subject, entry.generation, ConnectedAccount.parse(entry.body))
       known.note(entry.subject, entry.generation)
-      if ((await restoreAccount(db, { ...account, ...tokens })) === 'restored') tally.accountsRestored++
+      const sealedIdentity = sealIdentity(parts.vault, { ...account, accountId: entry.subject })
+      if ((await restoreAccount(db, { ...account, ...tokens, sealedIdentity })) === 'restored') tally.accountsRestored++
       return
     }
     case 'disconnected': {
@@ -217,6 +219,7 @@ function sealedTokens(
     ...{ accountId, generation, attemptId, accessExpiresAt, refreshExpiresAt, lifetimeSeconds, scopes, actor },
     sealedAccessToken: vault.seal({ purpose: 'access_token', ...place }, accessToken),
     sealedRefreshToken: vault.seal({ purpose: 'refresh_token', ...place }, refreshToken),
+    sealedExpiry: sealExpiry(vault, accountId, generation, accessExpiresAt),
   }
 }
 

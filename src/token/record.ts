@@ -9,6 +9,7 @@ import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { StoredEntry } from '../journal/sealing.ts'
 import type { Log, Metrics } from '../telemetry.ts'
+import { sealExpiry } from '../vault/deciding-rows.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Recording } from './recording.ts'
 import type { Revocations } from './revoke.ts'
@@ -66,6 +67,7 @@ async function save(deps: RecordDeps, answer: AnsweredRefresh): Promise<SaveOutc
   const next = {
     sealedAccessToken: vault.seal({ purpose: 'access_token', ...place }, answer.accessToken),
     sealedRefreshToken: vault.seal({ purpose: 'refresh_token', ...place }, answer.refreshToken),
+    sealedExpiry: sealExpiry(vault, place.subject, place.generation, answer.accessExpiresAt),
     accessExpiresAt: answer.accessExpiresAt,
     refreshExpiresAt: answer.refreshExpiresAt,
     lifetimeSeconds: answer.lifetimeSeconds,

@@ -10,6 +10,7 @@ import { SingleFlight } from '../single-flight.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
+import { checkIdentity } from '../vault/deciding-rows.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import { keep, type RecordDeps } from './record.ts'
 import { onceMore } from './recording.ts'
@@ -137,6 +138,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   async function open(claim: Claim): Promise<string> {
     const { accountId, generation } = claim
     try {
+      checkIdentity(vault, claim, claim.sealedIdentity)
       return vault.open({ purpose: 'refresh_token', subject: accountId, generation }, claim.sealedRefreshToken)
     } catch (error) {
       await releaseClaim(db, claim, 'credential_unreadable', 300)

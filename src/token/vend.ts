@@ -8,6 +8,7 @@ import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import type { Reach } from '../reach.ts'
 import type { Metrics } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
+import { checkExpiry, checkIdentity } from '../vault/deciding-rows.ts'
 import type { Vault } from '../vault/vault.ts'
 import { within } from '../waiting.ts'
 import type { ReadCap } from './read-cap.ts'
@@ -189,10 +190,12 @@ async function found(row: Promise<Vended | undefined>): Promise<Vended> {
 }
 
 function toVendedToken({ vault, metrics }: VendDeps, accountId: string, vended: Vended, degraded = false): VendedToken {
-  const { generation, sealedAccessToken, accessExpiresAt, openId } = vended
+  const { generation, sealedAccessToken, sealedExpiry, accessExpiresAt, openId, ownerId, sealedIdentity } = vended
   if (generation === null || sealedAccessToken === null || accessExpiresAt === null || openId === null) {
     throw new Error('A vended row is whole')
   }
+  checkIdentity(vault, { accountId, openId, ownerId }, sealedIdentity)
+  checkExpiry(vault, accountId, generation, accessExpiresAt, sealedExpiry)
   const accessToken = vault.open({ purpose: 'access_token', subject: accountId, generation }, sealedAccessToken)
   metrics.vended.inc({ degraded: String(degraded) })
   return {

@@ -13,6 +13,8 @@ export type Purpose =
   | 'journal'
   | 'canary'
   | 'event'
+  | 'identity'
+  | 'expiry'
 
 /** The key bytes live in closures and KeyObjects: neither `util.inspect` nor `JSON.stringify` finds anything to print. */
 export interface Keyring {

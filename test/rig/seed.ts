@@ -3,6 +3,7 @@
 import type postgres from 'postgres'
 import type { Simulator } from 'tiktok-simulator/server'
 import { newId } from '../../src/ids.ts'
+import { sealExpiry, sealIdentity } from '../../src/vault/deciding-rows.ts'
 import type { Vault } from '../../src/vault/vault.ts'
 
 export interface Seeded {
@@ -63,20 +64,23 @@ export async function seedAccounts<N extends number>(
         person: grant.person,
         access: vault.seal({ purpose: 'access_token', ...place }, grant.access_token),
         refresh: vault.seal({ purpose: 'refresh_token', ...place }, grant.refresh_token),
+        identity: sealIdentity(vault, { accountId: place.subject, openId: grant.open_id, ownerId: owner }),
+        expiry: sealExpiry(vault, place.subject, 1, new Date(Date.now() + (secondsLeft + 60) * 1000)),
         refreshSeconds: grant.refresh_expires_in,
       }
     })
     await sql`
       with given as (
         select * from unnest(${rows.map((row) => row.id)}::text[], ${rows.map((row) => row.openId)}::text[], ${rows.map((row) => row.access)}::text[],
-          ${rows.map((row) => row.refresh)}::text[], ${rows.map((row) => row.refreshSeconds)}::int[]) as g (id, open_id, access, refresh, refresh_seconds)
+          ${rows.map((row) => row.refresh)}::text[], ${rows.map((row) => row.refreshSeconds)}::int[], ${rows.map((row) => row.identity)}::text[],
+          ${rows.map((row) => row.expiry)}::text[]) as g (id, open_id, access, refresh, refresh_seconds, identity, expiry)
       ), account as (
-        insert into accounts (id, owner_id, open_id, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes)
-        select id, ${owner}, open_id, 'active', 'creator', now(), '2026-11', now(), ${scopes} from given
+        insert into accounts (id, owner_id, open_id, sealed_identity, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes)
+        select id, ${owner}, open_id, identity, 'active', 'creator', now(), '2026-11', now(), ${scopes} from given
       )
-      insert into token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds,
+      insert into token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, sealed_expiry, access_expires_at, refresh_expires_at, lifetime_seconds,
         saved_attempt_id, due_at)
-      select id, 1, 'seeded', access, refresh, now() + make_interval(secs => ${secondsLeft}), now() + make_interval(secs => refresh_seconds), 7200,
+      select id, 1, 'seeded', access, refresh, expiry, now() + make_interval(secs => ${secondsLeft}), now() + make_interval(secs => refresh_seconds), 7200,
         'att_seed_' || id, now() + make_interval(secs => ${dueInSeconds}) from given`
     all.push(...rows.map(({ id, openId, person }) => ({ id, openId, person })))
   }

@@ -166,6 +166,7 @@ async function spentAccount(t: Test, { secondsLeft = 7200 } = {}) {
   const next = {
     sealedAccessToken: vault.seal({ purpose: 'access_token', ...place }, 'act.next'),
     sealedRefreshToken: vault.seal({ purpose: 'refresh_token', ...place }, 'rft.next'),
+    sealedExpiry: null,
     accessExpiresAt: new Date(Date.now() + 7_200_000),
     refreshExpiresAt: null,
     lifetimeSeconds: 7200,

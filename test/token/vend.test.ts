@@ -460,7 +460,7 @@ t.test('I6: a disconnect that was answered is final, also for a read that hangs 
   await eventually('the read waits for its audit row', async () => {
     const waiting = await world.parts.db.run(
       'test',
-      (sql) => sql`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%token_reads%'`,
+      (sql) => sql`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%with wanted as%'`,
     )
     return waiting.length > 0
   })
@@ -468,4 +468,43 @@ t.test('I6: a disconnect that was answered is final, also for a read that hangs 
   held.resolve()
   await audit
   t.match(await late, { status: 410, body: { code: 'account_disconnected', access_token: undefined } })
+})
+
+t.test('a row that was changed past the service hands out nothing, and spends no refresh token', async (t) => {
+  const change = async (account: Account, statement: string) => {
+    const [before] = await world.parts.db.run(
+      'before',
+      (sql) =>
+        sql`select a.owner_id, a.open_id, t.access_expires_at, t.generation, t.sealed_expiry from accounts a join token_sets t on t.account_id = a.id where a.id = ${account.id}`,
+    )
+    await world.parts.db.run('attack', (sql) => sql.unsafe(statement.replaceAll('$id', `'${account.id}'`)))
+    return before
+  }
+  const victim = await connected(world)
+  const attacks: Record<string, string> = {
+    'a swapped owner': `update accounts set owner_id = (select id from owners where id <> accounts.owner_id limit 1) where id = $id`,
+    'another open_id': `update accounts set open_id = open_id || 'x' where id = $id`,
+    'a moved expiry': `update token_sets set access_expires_at = access_expires_at + interval '1 second' where account_id = $id`,
+    'another generation': `update token_sets set generation = generation + 1 where account_id = $id`,
+    'the expiry of another account': `update token_sets set sealed_expiry = (select sealed_expiry from token_sets where account_id = '${victim.id}') where account_id = $id`,
+    'no identity at all': `update accounts set sealed_identity = null where id = $id`,
+    'no expiry at all': `update token_sets set sealed_expiry = null where account_id = $id`,
+    'the identity of another account': `update accounts set sealed_identity = (select sealed_identity from accounts where id = '${victim.id}') where id = $id`,
+  }
+  const spentBefore = world.tiktok.stats.report().refreshes_processed
+  for (const [what, statement] of Object.entries(attacks)) {
+    const account = await connected(world)
+    t.equal((await read(world, account)).status, 200)
+    await change(account, statement)
+    const answer = await world.call<{ code?: string; access_token?: string }>('GET', `/accounts/${account.id}/token`)
+    t.match(answer, { status: 500, body: { code: 'credential_unreadable', access_token: undefined } }, what)
+  }
+  const due = await connected(world)
+  await change(due, `update accounts set owner_id = (select id from owners where id <> accounts.owner_id limit 1) where id = $id`)
+  await change(due, `update token_sets set access_expires_at = now() - interval '1 minute' where account_id = $id`)
+  t.equal((await world.call('GET', `/accounts/${due.id}/token`)).status, 500, 'nor is it refreshed')
+  t.equal(world.tiktok.stats.report().refreshes_processed, spentBefore)
+  const early = await connected(world)
+  await change(early, `update token_sets set access_expires_at = access_expires_at - interval '1 minute' where account_id = $id`)
+  t.equal((await read(world, early)).status, 200, 'an expiry moved to earlier costs a refresh at most')
 })

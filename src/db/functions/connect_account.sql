@@ -26,7 +26,7 @@ DECLARE
 BEGIN
 	SELECT g.* INTO STRICT fresh FROM jsonb_to_record(p_grant) AS g(owner_id text, account_id text, generation integer, client_key text, open_id text, union_id text,
 		reconnect_account_id text, account_limit integer, label text, account_type text, attested_at timestamptz, attestation_version text,
-		scopes text[], missing_scopes text[], sealed_access_token text, sealed_refresh_token text, access_expires_at timestamptz,
+		scopes text[], missing_scopes text[], sealed_identity text, sealed_access_token text, sealed_refresh_token text, sealed_expiry text, access_expires_at timestamptz,
 		refresh_expires_at timestamptz, lifetime_seconds integer, attempt_id text, session_id text, actor text);
 
 	-- A repeat after a lost answer recognises its own success.
@@ -69,13 +69,13 @@ BEGIN
 				AND NOT EXISTS (SELECT 1 FROM upload_gates o WHERE o.tiktok_user = tiktok_user_of(fresh.open_id));
 			UPDATE accounts a SET open_id = fresh.open_id WHERE a.id = fresh.account_id AND a.status <> 'disconnected';
 		END IF;
-		UPDATE accounts a SET status = 'active', status_reason = NULL, status_changed_at = now(), scopes = fresh.scopes, authorized_at = now(),
+		UPDATE accounts a SET status = 'active', status_reason = NULL, status_changed_at = now(), sealed_identity = fresh.sealed_identity, scopes = fresh.scopes, authorized_at = now(),
 			account_type = fresh.account_type, attested_at = fresh.attested_at, attestation_version = fresh.attestation_version,
 			attestation_source = 'self_attested', age_confirmed_at = fresh.attested_at, label = coalesce(a.label, fresh.label),
 			profile_due_at = now() + interval '1 minute', expiry_announced_days = NULL
 		WHERE a.id = fresh.account_id AND a.status <> 'disconnected';
 		UPDATE token_sets t SET generation = fresh.generation, client_key = fresh.client_key,
-			sealed_access_token = fresh.sealed_access_token, sealed_refresh_token = fresh.sealed_refresh_token,
+			sealed_access_token = fresh.sealed_access_token, sealed_refresh_token = fresh.sealed_refresh_token, sealed_expiry = fresh.sealed_expiry,
 			access_expires_at = fresh.access_expires_at, refresh_expires_at = fresh.refresh_expires_at, lifetime_seconds = fresh.lifetime_seconds,
 			refreshed_at = now(), saved_attempt_id = fresh.attempt_id, attempt_id = NULL, lease_until = NULL, unsettled_attempts = 0, rejected_at = NULL,
 			failures = 0, next_attempt_at = now(), last_read_at = now(),
@@ -93,18 +93,18 @@ BEGIN
 			RETURN;
 		END IF;
 		BEGIN
-			INSERT INTO accounts (id, owner_id, open_id, label, status, account_type, attested_at, attestation_version, age_confirmed_at,
+			INSERT INTO accounts (id, owner_id, open_id, sealed_identity, label, status, account_type, attested_at, attestation_version, age_confirmed_at,
 				scopes, profile_due_at)
-			VALUES (fresh.account_id, fresh.owner_id, fresh.open_id, fresh.label, 'active', fresh.account_type, fresh.attested_at,
+			VALUES (fresh.account_id, fresh.owner_id, fresh.open_id, fresh.sealed_identity, fresh.label, 'active', fresh.account_type, fresh.attested_at,
 				fresh.attestation_version, fresh.attested_at, fresh.scopes, now() + interval '1 minute');
 		EXCEPTION WHEN unique_violation THEN
 			-- Another connect of the same TikTok account was quicker: the caller looks again.
 			RETURN QUERY SELECT 'moved', NULL::text;
 			RETURN;
 		END;
-		INSERT INTO token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, access_expires_at,
+		INSERT INTO token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, sealed_expiry, access_expires_at,
 			refresh_expires_at, lifetime_seconds, saved_attempt_id, due_at)
-		VALUES (fresh.account_id, 1, fresh.client_key, fresh.sealed_access_token, fresh.sealed_refresh_token, fresh.access_expires_at,
+		VALUES (fresh.account_id, 1, fresh.client_key, fresh.sealed_access_token, fresh.sealed_refresh_token, fresh.sealed_expiry, fresh.access_expires_at,
 			fresh.refresh_expires_at, fresh.lifetime_seconds, fresh.attempt_id, refresh_due_at(fresh.access_expires_at, fresh.lifetime_seconds, now()));
 	END IF;
 

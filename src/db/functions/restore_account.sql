@@ -12,7 +12,7 @@ DECLARE
 	outcome text;
 BEGIN
 	SELECT r.* INTO STRICT fresh FROM jsonb_to_record(p_restore) AS r(account_id text, generation integer, attempt_id text, sealed_access_token text,
-		sealed_refresh_token text, access_expires_at timestamptz, refresh_expires_at timestamptz, lifetime_seconds integer, scopes text[],
+		sealed_identity text, sealed_refresh_token text, sealed_expiry text, access_expires_at timestamptz, refresh_expires_at timestamptz, lifetime_seconds integer, scopes text[],
 		actor text, owner_id text, open_id text, client_key text, label text, account_type text, attested_at timestamptz, attestation_version text,
 		connected_at timestamptz, session_id text);
 
@@ -25,7 +25,7 @@ BEGIN
 		IF outcome <> 'restored' THEN
 			RETURN outcome;
 		END IF;
-		UPDATE accounts a SET authorized_at = fresh.connected_at, account_type = fresh.account_type, attested_at = fresh.attested_at,
+		UPDATE accounts a SET sealed_identity = fresh.sealed_identity, authorized_at = fresh.connected_at, account_type = fresh.account_type, attested_at = fresh.attested_at,
 			attestation_version = fresh.attestation_version, age_confirmed_at = fresh.attested_at, attestation_source = 'self_attested',
 			label = coalesce(a.label, fresh.label), expiry_announced_days = NULL
 		WHERE a.id = fresh.account_id;
@@ -33,17 +33,17 @@ BEGIN
 	ELSE
 		INSERT INTO owners (id) VALUES (fresh.owner_id) ON CONFLICT (id) DO NOTHING;
 		BEGIN
-			INSERT INTO accounts (id, owner_id, open_id, label, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes,
+			INSERT INTO accounts (id, owner_id, open_id, sealed_identity, label, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes,
 				profile_due_at, authorized_at, connected_at)
-			VALUES (fresh.account_id, fresh.owner_id, fresh.open_id, fresh.label, 'active', fresh.account_type, fresh.attested_at, fresh.attestation_version,
+			VALUES (fresh.account_id, fresh.owner_id, fresh.open_id, fresh.sealed_identity, fresh.label, 'active', fresh.account_type, fresh.attested_at, fresh.attestation_version,
 				fresh.attested_at, fresh.scopes, now(), fresh.connected_at, fresh.connected_at);
 		EXCEPTION WHEN unique_violation THEN
 			-- By its id: a neighbour has restored it just now, or left its tombstone.
 			RETURN CASE WHEN EXISTS (SELECT 1 FROM accounts a WHERE a.id = fresh.account_id) THEN 'present' ELSE 'taken' END;
 		END;
-		INSERT INTO token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, access_expires_at, refresh_expires_at, lifetime_seconds,
+		INSERT INTO token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, sealed_expiry, access_expires_at, refresh_expires_at, lifetime_seconds,
 			saved_attempt_id, due_at)
-		VALUES (fresh.account_id, fresh.generation, fresh.client_key, fresh.sealed_access_token, fresh.sealed_refresh_token, fresh.access_expires_at, fresh.refresh_expires_at,
+		VALUES (fresh.account_id, fresh.generation, fresh.client_key, fresh.sealed_access_token, fresh.sealed_refresh_token, fresh.sealed_expiry, fresh.access_expires_at, fresh.refresh_expires_at,
 			fresh.lifetime_seconds, fresh.attempt_id, refresh_due_at(fresh.access_expires_at, fresh.lifetime_seconds, now()));
 		INSERT INTO timeline (account_id, kind, generation, attempt_id, actor)
 		VALUES (fresh.account_id, 'restored', fresh.generation, fresh.attempt_id, fresh.actor);

@@ -10,10 +10,10 @@ DECLARE
 	fresh record;
 BEGIN
 	SELECT r.* INTO STRICT fresh FROM jsonb_to_record(p_restore) AS r(account_id text, generation integer, attempt_id text, sealed_access_token text,
-		sealed_refresh_token text, access_expires_at timestamptz, refresh_expires_at timestamptz, lifetime_seconds integer, scopes text[],
+		sealed_refresh_token text, sealed_expiry text, access_expires_at timestamptz, refresh_expires_at timestamptz, lifetime_seconds integer, scopes text[],
 		lost_required_scope boolean, actor text);
 
-	UPDATE token_sets t SET generation = fresh.generation, sealed_access_token = fresh.sealed_access_token, sealed_refresh_token = fresh.sealed_refresh_token,
+	UPDATE token_sets t SET generation = fresh.generation, sealed_access_token = fresh.sealed_access_token, sealed_refresh_token = fresh.sealed_refresh_token, sealed_expiry = fresh.sealed_expiry,
 		access_expires_at = fresh.access_expires_at, refresh_expires_at = coalesce(fresh.refresh_expires_at, t.refresh_expires_at), lifetime_seconds = fresh.lifetime_seconds,
 		refreshed_at = now(), saved_attempt_id = fresh.attempt_id, attempt_id = NULL, lease_until = NULL, unsettled_attempts = 0, rejected_at = NULL, failures = 0,
 		next_attempt_at = now(),

@@ -14,14 +14,14 @@ DECLARE
 	next_reason text;
 BEGIN
 	SELECT s.* INTO STRICT fresh FROM jsonb_to_record(p_save) AS s(account_id text, spent_generation integer, attempt_id text,
-		sealed_access_token text, sealed_refresh_token text, access_expires_at timestamptz, refresh_expires_at timestamptz,
+		sealed_access_token text, sealed_refresh_token text, sealed_expiry text, access_expires_at timestamptz, refresh_expires_at timestamptz,
 		lifetime_seconds integer, scopes text[], lost_required_scope boolean);
 	IF fresh.lost_required_scope THEN
 		next_status := 'reauthorization_required';
 		next_reason := 'required_scope_removed';
 	END IF;
 
-	UPDATE token_sets t SET generation = fresh.spent_generation + 1, sealed_access_token = fresh.sealed_access_token, sealed_refresh_token = fresh.sealed_refresh_token,
+	UPDATE token_sets t SET generation = fresh.spent_generation + 1, sealed_access_token = fresh.sealed_access_token, sealed_refresh_token = fresh.sealed_refresh_token, sealed_expiry = fresh.sealed_expiry,
 		access_expires_at = fresh.access_expires_at, refresh_expires_at = coalesce(fresh.refresh_expires_at, t.refresh_expires_at), lifetime_seconds = fresh.lifetime_seconds,
 		refreshed_at = now(), saved_attempt_id = fresh.attempt_id, attempt_id = NULL, lease_until = NULL, unsettled_attempts = 0, rejected_at = NULL, failures = 0,
 		next_attempt_at = now(),

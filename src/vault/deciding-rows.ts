@@ -1,0 +1,41 @@
+// What decides about a token beside the token itself: whose it is and until when. Whoever can write to the database could change that, so it
+// is sealed along with it, and what does not fit its seal hands out nothing.
+import { ServiceError } from '../errors.ts'
+import type { SealPlace, Vault } from './vault.ts'
+
+export interface Identity {
+  accountId: string
+  openId: string
+  ownerId: string
+}
+
+/** The SQL in db/sealed-texts.ts says the same; the length keeps the two ids apart, whatever they are made of. */
+const identityPlace = ({ accountId, openId, ownerId }: Identity): SealPlace => ({
+  purpose: 'identity',
+  subject: `${accountId}|${[...openId].length}|${openId}${ownerId}`,
+  generation: 0,
+})
+const expiryPlace = (accountId: string, generation: number): SealPlace => ({ purpose: 'expiry', subject: accountId, generation })
+
+/** An empty text: all that matters is the place, which is authenticated with it. */
+export const sealIdentity = (vault: Vault, identity: Identity): string => vault.seal(identityPlace(identity), '')
+
+/** @throws ServiceError credential_unreadable: the account has another owner or person than it was connected with */
+export function checkIdentity(vault: Vault, identity: Identity, sealed: string | null): void {
+  if (sealed === null) throw changed()
+  vault.open(identityPlace(identity), sealed)
+}
+
+export const sealExpiry = (vault: Vault, accountId: string, generation: number, expiresAt: Date): string =>
+  vault.seal(expiryPlace(accountId, generation), String(expiresAt.getTime()))
+
+/** Moved to earlier it costs a refresh and nothing else. @throws ServiceError credential_unreadable: moved to later, or of another generation */
+export function checkExpiry(vault: Vault, accountId: string, generation: number, expiresAt: Date, sealed: string | null): void {
+  if (sealed === null || expiresAt.getTime() > Number(vault.open(expiryPlace(accountId, generation), sealed))) throw changed()
+}
+
+const changed = () =>
+  new ServiceError(
+    'credential_unreadable',
+    'What is stored about this account was changed past the service: restore the row, or have the person connect again.',
+  )
