@@ -33,7 +33,7 @@ try {
   // A tenth falls due while it runs, for the background; the others are refreshed when somebody asks.
   await rig.seed({ count: Math.ceil(accounts * 0.9) })
   for (let second = 0; second < 30; second++) await rig.seed({ count: Math.ceil(accounts / 300), dueInSeconds: 5 + second * 2 })
-  const { key: apiKey } = await createApiKey(db, { name: 'bench', scopes: ['tokens:read'], expiresAt: null })
+  const { key: apiKey } = await createApiKey(rig, { name: 'bench', scopes: ['tokens:read'], expiresAt: null })
 
   const change = await changeKeys({
     async start(name, vaultKeys) {

@@ -27,7 +27,7 @@ try {
   await migrate({ url: server.url })
   const rig = await startRig({ teardown: (work: () => unknown) => endings.unshift(work) }, server.url)
   const accounts = await rig.seed({ count: 50, secondsLeft: 7200 })
-  const { key } = await createApiKey(rig.db, { name: 'rolling', scopes: [...keyScopes], expiresAt: null })
+  const { key } = await createApiKey(rig, { name: 'rolling', scopes: [...keyScopes], expiresAt: null })
 
   const ports = await freePorts(5)
   const [door = 0, stats = 0, ...places] = ports

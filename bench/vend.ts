@@ -48,7 +48,7 @@ for (const id of ids) {
       from account`,
   )
 }
-const { key } = await createApiKey(db, { name: 'bench', scopes: ['tokens:read'], expiresAt: null })
+const { key } = await createApiKey({ db, vault }, { name: 'bench', scopes: ['tokens:read'], expiresAt: null })
 
 const env = {
   ...process.env,

@@ -28,6 +28,7 @@ CREATE TABLE "api_keys" (
 	"owner_prefixes" text[],
 	"account_ids" text[],
 	"networks" text[],
+	"sealed_facts" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"expires_at" timestamp with time zone,
 	"revoked_at" timestamp with time zone,

@@ -1,11 +1,8 @@
 // The composition root: builds every part once, hands each what it uses, and takes all down in the opposite order.
-import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { type Background, startBackground } from './background/background.ts'
-import { type Config, ConfigError, databaseLinks } from './config.ts'
+import { type Config, databaseLinks } from './config.ts'
 import { createExchanges } from './connect/exchange.ts'
 import { openTierService, type TierService } from './connect/tier-service.ts'
 import type { DatabaseLink } from './database-url.ts'
@@ -36,8 +33,7 @@ import { createReadCap } from './token/read-cap.ts'
 import { createRecording } from './token/recording.ts'
 import { createRefresher } from './token/refresh.ts'
 import { createRevocations } from './token/revoke.ts'
-import { generateVaultKey, type Keyring, parseKeyring } from './vault/keyring.ts'
-import { keysFromCommand } from './vault/keys-command.ts'
+import { openKeyring } from './vault/open-keyring.ts'
 import { createVault, type Vault } from './vault/vault.ts'
 
 export interface App {
@@ -212,7 +208,7 @@ export async function openParts(
       log.warn('database connection trouble', { event: kind, name, error: cause, reason: remedyOf(cause) })
     },
   })
-  const vault = createVault(await openKeyring(config, log))
+  const vault = createVault(await openKeyring(config, (sentence) => log.warn(sentence)))
   const replicaId = options.replicaId ?? newId('rep')
   let copyTroubleToldAtMs = Number.NEGATIVE_INFINITY
   /** A second place that is away is no outage; it is told of once a minute. */
@@ -308,30 +304,4 @@ async function startEmbedded(config: Config, log: Log) {
         : error.message
     throw new ServiceError('storage_unavailable', sentence, { cause: error })
   })
-}
-
-/** The configured keys; for development, with the embedded database only, a generated one that stays with the data. */
-async function openKeyring(config: Config, log: Log): Promise<Keyring> {
-  if (config.vaultKeys !== undefined) return parse(config.vaultKeys, 'VAULT_KEYS')
-  if (config.vaultKeysCommand !== undefined) return parse(await keysFromCommand(config.vaultKeysCommand), 'VAULT_KEYS_COMMAND')
-  if (config.vaultKeysFile !== undefined) {
-    const text = await readFile(config.vaultKeysFile, 'utf8').catch(() => {
-      throw new ConfigError(['VAULT_KEYS_FILE cannot be read'])
-    })
-    return parse(text.trim(), 'VAULT_KEYS_FILE')
-  }
-  const file = join(config.dataDir, 'vault.key')
-  if (!existsSync(file)) {
-    await writeFile(file, generateVaultKey(), { mode: 0o600, flag: 'wx' })
-    log.warn('a development vault key was generated under DATA_DIR; set VAULT_KEYS for anything that matters')
-  }
-  return parse((await readFile(file, 'utf8')).trim(), 'VAULT_KEYS')
-}
-
-function parse(text: string, name: string): Keyring {
-  try {
-    return parseKeyring(text, name)
-  } catch (error) {
-    throw new ConfigError([error instanceof Error ? error.message : `${name} cannot be used`])
-  }
 }

@@ -14,6 +14,7 @@ export const refusalKinds = [
   'foreign_form',
   'state_missing',
   'read_cap',
+  'foreign_key',
 ] as const
 export type RefusalKind = (typeof refusalKinds)[number]
 

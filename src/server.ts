@@ -100,7 +100,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   await app.register(cookie)
   const limits = await limitRequests(app, deps)
   openDocs(app)
-  guardRoutes(app, deps, { apiKeys: openApiKeys(deps.db), failures: limits.failures })
+  guardRoutes(app, deps, { apiKeys: openApiKeys(deps), failures: limits.failures })
   await describeApi(app, config.docs)
 
   app.addHook('onSend', async (request, reply) => {

@@ -2,7 +2,8 @@
 import t from 'tap'
 import { openDb } from '../src/db/client.ts'
 import { keyScopes, openApiKeys } from '../src/http/api-keys.ts'
-import { parseKeyring } from '../src/vault/keyring.ts'
+import { generateVaultKey, parseKeyring } from '../src/vault/keyring.ts'
+import { createVault } from '../src/vault/vault.ts'
 import { emptyDatabase, freshDatabase } from './postgres.ts'
 import { command } from './rig/command.ts'
 
@@ -53,7 +54,8 @@ t.test(
 
 t.test('keys create prints the key, only the key; it works until it is revoked, and is never shown again', async (t) => {
   const { url } = await emptyDatabase(t) // no migration by hand: the first key may come first
-  const env = { DATABASE_URL: url }
+  const vaultKeys = generateVaultKey()
+  const env = { DATABASE_URL: url, VAULT_KEYS: vaultKeys }
   const made = await command(['keys', 'create', '--name', 'ops', ...keyScopes.flatMap((scope) => ['--scope', scope])], env)
   t.match(made, { code: 0, stdout: /^ttk_[0-9a-z]{25}_[0-9a-f]{64}_[0-9a-f]{8}\n$/ })
   const key = made.stdout.trim()
@@ -62,14 +64,16 @@ t.test('keys create prints the key, only the key; it works until it is revoked, 
   t.notOk(made.stderr.includes(key))
   const db = openDb({ url })
   t.teardown(() => db.close())
-  t.match(await openApiKeys(db).verify(key, here), { keyId: id, name: 'ops', scopes: [...keyScopes] })
+  const vault = createVault(parseKeyring(vaultKeys))
+  const refusals = { note: () => t.fail('our own key is refused'), flush: () => {} }
+  t.match(await openApiKeys({ db, vault, refusals }).verify(key, here), { keyId: id, name: 'ops', scopes: [...keyScopes] })
 
   const listed = await command(['keys', 'list'], env)
   t.match(listed, { code: 0, stderr: '' })
   t.match(listed.stdout, new RegExp(`^${id}\\tlive\\tops\\t`))
   t.notMatch(listed.stdout, key.split('_')[2] ?? '')
   t.match(await command(['keys', 'revoke', id], env), { code: 0 })
-  t.equal(await openApiKeys(db).verify(key, here), undefined)
+  t.equal(await openApiKeys({ db, vault, refusals }).verify(key, here), undefined)
   t.match((await command(['keys', 'list'], env)).stdout, new RegExp(`^${id}\\trevoked\\t`))
 })
 

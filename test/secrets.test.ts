@@ -176,7 +176,7 @@ async function connect(world: World, secrets: ReturnType<typeof watch>, completi
   const opened = await world.openSession({ owner_id: person, completion })
   secrets.addFrom('session', opened.authorize_url, 'session')
   const browser = world.browser()
-  const out = await browser.get(opened.authorize_url)
+  const out = await browser.setOut(opened.authorize_url)
   const toTikTok = String(out.headers.location)
   secrets.addFrom('state', toTikTok, 'state')
   secrets.addFrom('client key', toTikTok, 'client_key')

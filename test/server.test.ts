@@ -8,6 +8,7 @@ import { Agent, request } from 'undici'
 import { startApp } from '../src/app.ts'
 import { measureRefreshing } from '../src/background/refresh-ahead.ts'
 import { revokeApiKey } from '../src/db/api-keys.ts'
+import type { Db } from '../src/db/client.ts'
 import { Problem } from '../src/errors.ts'
 import { failures } from '../src/failures.ts'
 import { createApiKey, type KeyScope, keyScopes, openApiKeys } from '../src/http/api-keys.ts'
@@ -30,7 +31,7 @@ t.test('S31: a route that names no scope and is not public fails the start', asy
   const app = Fastify()
   const { failures } = await limitRequests(app, world.parts)
   handleFailures(app, world.parts.log)
-  guardRoutes(app, world.parts, { apiKeys: openApiKeys(world.parts.db), failures })
+  guardRoutes(app, world.parts, { apiKeys: openApiKeys(world.parts), failures })
   t.throws(() => app.get('/forgotten', async () => 'open'), /names no scope/)
   t.throws(() => app.get('/misspelt', { config: { scope: 'accounts:raed' as KeyScope } }, async () => 'open'), /names no scope/)
   t.throws(() => app.get('/all', { config: { scope: 'accounts:read' } }, async () => 'open'), /narrowed caller/, 'S74')
@@ -115,13 +116,14 @@ t.test('S32: a key is 256 random bits behind a checksum, and a bad one costs no 
 
   let queries = 0
   const { run } = world.parts.db
-  const keys = openApiKeys({
+  const counted: Db = {
     ...world.parts.db,
     run: (...statement) => {
       queries++
       return run(...statement)
     },
-  })
+  }
+  const keys = openApiKeys({ ...world.parts, db: counted })
   const flipped = secret.startsWith('0') ? `1${secret.slice(1)}` : `0${secret.slice(1)}`
   for (const wrong of [
     '',
@@ -139,7 +141,7 @@ t.test('S32: a key is 256 random bits behind a checksum, and a bad one costs no 
 })
 
 t.test('S36: a key ends by its date, and says when it was used', async (t) => {
-  const { key, id } = await createApiKey(world.parts.db, {
+  const { key, id } = await createApiKey(world.parts, {
     name: 'brief',
     scopes: ['accounts:read'],
     expiresAt: new Date(Date.now() + 60_000),
@@ -152,7 +154,7 @@ t.test('S36: a key ends by its date, and says when it was used', async (t) => {
     )
     return row?.used === true
   })
-  const expired = await createApiKey(world.parts.db, {
+  const expired = await createApiKey(world.parts, {
     name: 'past',
     scopes: ['accounts:read'],
     expiresAt: new Date(Date.now() - 1000),
@@ -173,7 +175,7 @@ t.test('S35: a revoked key stops within five seconds on every replica', async (t
     },
   )
   t.teardown(() => neighbour.close())
-  const { key, id } = await createApiKey(world.parts.db, { name: 'lost', scopes: ['accounts:read'], expiresAt: null })
+  const { key, id } = await createApiKey(world.parts, { name: 'lost', scopes: ['accounts:read'], expiresAt: null })
   const both = () =>
     Promise.all([world.app.url, neighbour.url].map(async (url) => (await world.call('GET', `${url}/accounts`, { key })).status))
   t.same(await both(), [200, 200])
@@ -582,7 +584,7 @@ t.test('METRICS_PORT without METRICS_TOKEN asks for nothing', async (t) => {
 })
 
 t.test('S61: what was refused at the door is in the log, with who and what', async (t) => {
-  const { key, id } = await createApiKey(world.parts.db, { name: 'curious', scopes: ['accounts:read'], expiresAt: null })
+  const { key, id } = await createApiKey(world.parts, { name: 'curious', scopes: ['accounts:read'], expiresAt: null })
   await world.call('GET', '/accounts/acc_x/token', { key })
   await world.call('GET', '/accounts', { key: 'ttk_nonsense' })
   const lines = world

@@ -114,7 +114,7 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
   t.teardown(() => app.close())
 
   const { parts } = app
-  const key = async (...scopes: KeyScope[]) => (await createApiKey(parts.db, { name: 'test', scopes, expiresAt: null })).key
+  const key = async (...scopes: KeyScope[]) => (await createApiKey(parts, { name: 'test', scopes, expiresAt: null })).key
   const allKey = await key(...keyScopes)
 
   const world: World = {

@@ -4,10 +4,13 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openDb } from '../../src/db/client.ts'
 import { createApiKey, type KeyScope, keyScopes } from '../../src/http/api-keys.ts'
+import { openKeyring } from '../../src/vault/open-keyring.ts'
+import { createVault } from '../../src/vault/vault.ts'
 import { runningEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
 
 const callers = {
-  'web-app': ['connect:write', 'accounts:read', 'accounts:write'],
+  /** `owners:write` because it says with each connect session which plan the owner has */
+  'web-app': ['connect:write', 'accounts:read', 'accounts:write', 'owners:write'],
   'upload-service': ['tokens:read', 'quota:write', 'accounts:read'],
   /** for whoever tries the API by hand */
   you: [...keyScopes],
@@ -35,11 +38,13 @@ export async function keysFor(serviceUrl: string, dataDir: string): Promise<Keys
   const keys: [DemoCaller, { key: string; file: string }][] = []
   const url = kept.every(({ key }) => key !== undefined) ? undefined : await runningEmbeddedPostgres(dataDir)
   const db = url === undefined ? undefined : openDb({ url, poolSize: 1, applicationName: 'tiktok-oauth-demo' })
+  const config = { dataDir, vaultKeys: process.env.VAULT_KEYS, vaultKeysFile: undefined, vaultKeysCommand: undefined }
+  const vault = db && createVault(await openKeyring(config, () => {}))
   for (const { name, file, key: keptKey } of kept) {
     let key = keptKey
     if (key === undefined) {
-      if (!db) throw new Error('The demo found no database to make its API keys in')
-      key = (await createApiKey(db, { name: `demo ${name}`, scopes: [...callers[name]], expiresAt: null })).key
+      if (!db || !vault) throw new Error('The demo found no database to make its API keys in')
+      key = (await createApiKey({ db, vault }, { name: `demo ${name}`, scopes: [...callers[name]], expiresAt: null })).key
       await writeFile(file, `${key}\n`, { mode: 0o600 })
     }
     keys.push([name, { key, file }])

@@ -56,7 +56,7 @@ export class ServiceProblem extends Error {
 }
 
 /**
- * @param webAppKey scopes connect:write, accounts:read, accounts:write; it cannot read tokens
+ * @param webAppKey scopes connect:write, accounts:read, accounts:write and, for the plan that it states, owners:write; it cannot read tokens
  * @param uploadKey scope tokens:read; a real web app has no such key, the upload service does
  */
 export function openService({ url, webAppKey, uploadKey }: { url: string; webAppKey: string; uploadKey: string }) {

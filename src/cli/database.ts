@@ -6,6 +6,8 @@ import type { DatabaseLink } from '../database-url.ts'
 import { type Db, openDb } from '../db/client.ts'
 import { migrationsApplied } from '../db/migrate.ts'
 import { loadEmbeddedPostgres } from '../embedded-postgres.ts'
+import { openKeyring } from '../vault/open-keyring.ts'
+import { createVault, type Vault } from '../vault/vault.ts'
 import { say } from './terminal.ts'
 
 const applicationName = 'tiktok-oauth-cli'
@@ -23,12 +25,31 @@ export async function onDatabase(
   work: (db: Db, database: DatabaseLink) => Promise<void>,
   options: { migrated?: boolean } = {},
 ): Promise<void> {
+  await onConfig({ VAULT_KEYS: 'not-needed' }, options, (db, database) => work(db, database))
+}
+
+/** For commands that seal something and need none of TikTok's variables. */
+export async function onVault(
+  work: (db: Db, vault: Vault, database: DatabaseLink) => Promise<void>,
+  options: { migrated?: boolean } = {},
+): Promise<void> {
+  const { VAULT_KEYS, VAULT_KEYS_FILE, VAULT_KEYS_COMMAND } = process.env
+  await onConfig({ VAULT_KEYS, VAULT_KEYS_FILE, VAULT_KEYS_COMMAND }, options, async (db, database, config) => {
+    await work(db, createVault(await openKeyring(config, say)), database)
+  })
+}
+
+async function onConfig(
+  keys: Record<string, string | undefined>,
+  options: { migrated?: boolean },
+  work: (db: Db, database: DatabaseLink, config: Config) => Promise<void>,
+): Promise<void> {
   const { DATABASE_URL, DATABASE_TLS, DATABASE_POOLER, DATABASE_DIRECT_URL, PGPASSWORD, DATA_DIR } = process.env
   const { DATABASE_URL_FILE, DATABASE_DIRECT_URL_FILE, PGPASSWORD_FILE } = process.env
   const config = loadConfig({
     TIKTOK_CLIENT_KEY: 'not-needed',
     TIKTOK_CLIENT_SECRET: 'not-needed-here',
-    VAULT_KEYS: 'not-needed',
+    ...keys,
     DATABASE_URL,
     DATABASE_TLS,
     DATABASE_POOLER,
@@ -43,7 +64,7 @@ export async function onDatabase(
     const db = openDb({ ...direct, poolSize: 2, deadlineMs: 60_000, applicationName })
     try {
       if (options.migrated !== false) await requireMigrated(db)
-      await work(db, direct)
+      await work(db, direct, config)
     } finally {
       await db.close()
     }

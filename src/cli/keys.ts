@@ -7,11 +7,15 @@ import {
   revokeApiKey,
   revokeOtherApiKeys,
 } from '../db/api-keys.ts'
+import type { Db } from '../db/client.ts'
 import { migrate } from '../db/migrate.ts'
+import { readCanaries } from '../db/vault-keys.ts'
+import { ServiceError } from '../errors.ts'
 import { createApiKey, type KeyScope, keyScopes } from '../http/api-keys.ts'
 import { jwtCallerNamed } from '../http/jwt-callers.ts'
 import { type Bounds, isNetwork } from '../reach.ts'
-import { onDatabase, operator } from './database.ts'
+import type { Vault } from '../vault/vault.ts'
+import { onDatabase, onVault, operator } from './database.ts'
 import { nothingMore, parse, print, say, UsageError, wholeNumber } from './terminal.ts'
 
 export async function keys(argv: string[]): Promise<void> {
@@ -57,17 +61,21 @@ async function create(name: string | undefined, wanted: string[], days: string |
     return known
   })
   const expiresAt = days === undefined ? null : new Date(Date.now() + wholeNumber('--expires-days', days, 1, 36_500) * 86_400_000)
-  return onDatabase(
-    async (db, database) => {
+  return onVault(
+    async (db, vault, database) => {
       await migrate(database)
-      const { id, key } = await createApiKey(db, {
-        name,
-        scopes: [...new Set(scopes)],
-        expiresAt,
-        reach: bounds,
-        networks: bounds.networks,
-        actor: operator,
-      })
+      await refuseStrangeKeys(db, vault)
+      const { id, key } = await createApiKey(
+        { db, vault },
+        {
+          name,
+          scopes: [...new Set(scopes)],
+          expiresAt,
+          reach: bounds,
+          networks: bounds.networks,
+          actor: operator,
+        },
+      )
       const live = (await listApiKeys(db)).filter((other) => other.name === name && other.live)
       say(`${id} was created for ${name}; this is the only time the key is shown`)
       // Two live keys let a caller change its key without an interruption; a third was probably forgotten.
@@ -76,6 +84,18 @@ async function create(name: string | undefined, wanted: string[], days: string |
     },
     { migrated: false },
   )
+}
+
+/** @throws ServiceError keyring_mismatch: a key sealed with other keys than the service's would be refused there, and an alarm */
+async function refuseStrangeKeys(db: Db, vault: Vault): Promise<void> {
+  const canaries = await readCanaries(db)
+  const [primary] = vault.keyIds
+  const isRetired = canaries.length > 0 && !canaries.some(({ keyId }) => keyId === primary)
+  if (isRetired || canaries.some(({ keyId, sealedCanary }) => !vault.checkCanary(keyId, sealedCanary)))
+    throw new ServiceError(
+      'keyring_mismatch',
+      'The vault keys here are not those of this database: use the VAULT_KEYS of the service.',
+    )
 }
 
 /** @throws UsageError: a bound that can never hold, or holds for everybody, is a slip of the hand */

@@ -7,22 +7,22 @@ export type ApiKeyRow = Row<typeof apiKeys> & {
   live: boolean
 }
 
-const columns = `id, name, secret_hash, scopes, owner_prefixes, account_ids, networks, created_at, expires_at, revoked_at,
+const columns = `id, name, secret_hash, scopes, owner_prefixes, account_ids, networks, sealed_facts, created_at, expires_at, revoked_at,
   last_used_at, (revoked_at is null and (expires_at is null or expires_at > now())) as live`
 
 export async function insertApiKey(
   db: Db,
   key: Row<
     typeof apiKeys,
-    'id' | 'name' | 'secretHash' | 'scopes' | 'ownerPrefixes' | 'accountIds' | 'networks' | 'expiresAt'
+    'id' | 'name' | 'secretHash' | 'scopes' | 'ownerPrefixes' | 'accountIds' | 'networks' | 'sealedFacts' | 'expiresAt'
   > & { actor: string },
 ): Promise<void> {
   await db.run(
     'insert_api_key',
     (sql) => sql`
       with made as (
-        insert into api_keys (id, name, secret_hash, scopes, owner_prefixes, account_ids, networks, expires_at)
-        values (${key.id}, ${key.name}, ${key.secretHash}, ${key.scopes}, ${key.ownerPrefixes}, ${key.accountIds}, ${key.networks}, ${key.expiresAt})
+        insert into api_keys (id, name, secret_hash, scopes, owner_prefixes, account_ids, networks, sealed_facts, expires_at)
+        values (${key.id}, ${key.name}, ${key.secretHash}, ${key.scopes}, ${key.ownerPrefixes}, ${key.accountIds}, ${key.networks}, ${key.sealedFacts}, ${key.expiresAt})
         returning id, scopes
       )
       insert into audit_log (actor, action, object, detail) select ${key.actor}, 'api_key_created', id, array_to_string(scopes, ' ') from made`,

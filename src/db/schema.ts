@@ -230,6 +230,8 @@ export const apiKeys = pgTable('api_keys', {
   ownerPrefixes: text('owner_prefixes').array(),
   accountIds: text('account_ids').array(),
   networks: text('networks').array(),
+  /** all of this, sealed when it was made: a row that somebody else wrote does not fit its own */
+  sealedFacts: text('sealed_facts'),
   createdAt: at('created_at').notNull().defaultNow(),
   expiresAt: at('expires_at'),
   revokedAt: at('revoked_at'),

@@ -6,7 +6,10 @@ import type { Db } from '../db/client.ts'
 import { newId } from '../ids.ts'
 import type { KeyScope } from '../key-scopes.ts'
 import { everything, isFrom, type Reach } from '../reach.ts'
+import type { Refusals } from '../refusals.ts'
+import { isOurKey, sealKey } from '../vault/deciding-rows.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'
+import type { Vault } from '../vault/vault.ts'
 
 export { type KeyScope, keyScopes } from '../key-scopes.ts'
 
@@ -27,7 +30,7 @@ const checksum = (text: string) => crc32(text).toString(16).padStart(8, '0')
 
 /** @returns the key, to be shown once; only its hash is stored */
 export async function createApiKey(
-  db: Db,
+  { db, vault }: { db: Db; vault: Vault },
   wish: {
     name: string
     scopes: KeyScope[]
@@ -43,7 +46,7 @@ export async function createApiKey(
   const body = `ttk_${id.slice('key_'.length)}_${secret}`
   const { name, scopes, expiresAt, reach = everything, networks = null, actor = 'service' } = wish
   const listed = (texts: readonly string[] | null) => (texts === null ? null : [...texts])
-  await insertApiKey(db, {
+  const facts = {
     id,
     name,
     secretHash: digest(secret),
@@ -52,8 +55,8 @@ export async function createApiKey(
     accountIds: listed(reach.accountIds),
     networks: listed(networks),
     expiresAt,
-    actor,
-  })
+  }
+  await insertApiKey(db, { ...facts, sealedFacts: sealKey(vault, facts), actor })
   return { id, key: `${body}_${checksum(body)}` }
 }
 
@@ -86,7 +89,7 @@ const callerOf = ({ id, name, scopes, ownerPrefixes, accountIds }: ApiKeyRow): C
 })
 
 /** Keys as one process knows them: looked up once in four seconds each, however many callers come at once, and compared in constant time. */
-export function openApiKeys(db: Db): ApiKeys {
+export function openApiKeys({ db, vault, refusals }: { db: Db; vault: Vault; refusals: Refusals }): ApiKeys {
   const known = new Map<string, { row: ApiKeyRow; readAt: number }>()
   const asked = new Map<string, Promise<ApiKeyRow | undefined>>()
   const touchedAt = new Map<string, number>()
@@ -103,7 +106,10 @@ export function openApiKeys(db: Db): ApiKeys {
 
   async function ask(id: string): Promise<ApiKeyRow | undefined> {
     const readAt = performance.now()
-    const row = await findApiKey(db, id)
+    const found = await findApiKey(db, id)
+    const row = found && isOurKey(vault, found, found.sealedFacts) ? found : undefined
+    if (found && !row)
+      refusals.note({ kind: 'foreign_key', event: 'API key was written past the service', who: id, facts: { keyId: id } })
     // Only keys that exist are kept, so that guesses cannot fill the memory.
     if (row) known.set(id, { row, readAt })
     else known.delete(id)

@@ -25,6 +25,8 @@ export interface Epoch {
   trusted(): Promise<boolean>
   /** While the database is older than the journals, a token may leave only if it is the newest that a journal knows. */
   vouchesFor(accountId: string, generation: number | null): boolean
+  /** Whether a journal of this process knows a later generation: somebody put the row back as it was, or it was read a moment ago. */
+  isBehind(accountId: string, generation: number | null): boolean
   /**
    * Lets a request pass while the database is trusted. Looks first when it is in doubt.
    *
@@ -164,6 +166,7 @@ export function createEpoch({ db, vault, journal, recoverer, log, metrics }: Epo
       inDoubt = true
     },
     trusted,
+    isBehind: (accountId, generation) => generation !== null && journal.known.of(accountId) > generation,
     vouchesFor: (accountId, generation) => !recovery || journal.known.of(accountId) === generation,
     async admit(may) {
       if (!(await trusted()) && !(may === 'vend' && recoverer.isProtected)) throw databaseRewound()

@@ -56,7 +56,7 @@ export interface VendDeps {
   db: Db
   readCap: ReadCap
   vault: Vault
-  epoch: Pick<Epoch, 'vouchesFor'>
+  epoch: Pick<Epoch, 'vouchesFor' | 'isBehind' | 'metOlderRow'>
   refresher: Pick<Refresher, 'refresh' | 'waitForGeneration'>
   metrics: Metrics
   timings: Pick<Timings, 'patienceMs' | 'graceSeconds' | 'disconnectFenceMs'>
@@ -179,6 +179,11 @@ async function stillStands(deps: VendDeps, accountId: string, vended: Vended, as
     since = performance.now()
     const now = await peek(deps, accountId)
     if (now.generation === null) refuseIfDown(now)
+  }
+  const { epoch } = deps
+  // Looked at once more: a refresh may have been recorded since the read began. A row that stays behind was put back as it once was.
+  if (epoch.isBehind(accountId, vended.generation) && epoch.isBehind(accountId, (await peek(deps, accountId)).generation)) {
+    if (await epoch.metOlderRow(accountId)) throw databaseRewound()
   }
   return vended
 }

@@ -1,6 +1,7 @@
 // What decides about a token beside the token itself: whose it is and until when. Whoever can write to the database could change that, so it
 // is sealed along with it, and what does not fit its seal hands out nothing.
 import { ServiceError } from '../errors.ts'
+import { digest, sameDigest } from './digest.ts'
 import type { SealPlace, Vault } from './vault.ts'
 
 export interface Identity {
@@ -32,6 +33,37 @@ export const sealExpiry = (vault: Vault, accountId: string, generation: number, 
 /** Moved to earlier it costs a refresh and nothing else. @throws ServiceError credential_unreadable: moved to later, or of another generation */
 export function checkExpiry(vault: Vault, accountId: string, generation: number, expiresAt: Date, sealed: string | null): void {
   if (sealed === null || expiresAt.getTime() > Number(vault.open(expiryPlace(accountId, generation), sealed))) throw changed()
+}
+
+/** What an API key may do. Its end may be moved to earlier, as whoever revokes it does. */
+export interface KeyFacts {
+  id: string
+  name: string
+  secretHash: string
+  scopes: readonly string[]
+  ownerPrefixes: readonly string[] | null
+  accountIds: readonly string[] | null
+  networks: readonly string[] | null
+  expiresAt: Date | null
+}
+
+const keyPlace = (id: string): SealPlace => ({ purpose: 'api_key', subject: id, generation: 0 })
+const rightsOf = ({ name, secretHash, scopes, ownerPrefixes, accountIds, networks }: KeyFacts): string =>
+  digest(JSON.stringify([name, secretHash, scopes, ownerPrefixes, accountIds, networks]))
+
+export const sealKey = (vault: Vault, key: KeyFacts): string =>
+  vault.seal(keyPlace(key.id), `${rightsOf(key)} ${key.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY}`)
+
+/** Whether the service made this key as it stands: what somebody planted or widened in the database opens nothing. */
+export function isOurKey(vault: Vault, key: KeyFacts, sealed: string | null): boolean {
+  if (sealed === null) return false
+  try {
+    const [rights = '', end = ''] = vault.open(keyPlace(key.id), sealed).split(' ')
+    return sameDigest(rights, rightsOf(key)) && (key.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY) <= Number(end)
+  } catch (error) {
+    if (error instanceof ServiceError) return false
+    throw error
+  }
 }
 
 const changed = () =>

@@ -15,6 +15,7 @@ export type Purpose =
   | 'event'
   | 'identity'
   | 'expiry'
+  | 'api_key'
 
 /** The key bytes live in closures and KeyObjects: neither `util.inspect` nor `JSON.stringify` finds anything to print. */
 export interface Keyring {

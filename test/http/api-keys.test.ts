@@ -1,9 +1,11 @@
 // API keys over their life: made, used, replaced, expired, revoked; on every replica (S32, S35, S36).
+import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { type App, startApp } from '../../src/app.ts'
 import { listApiKeys, revokeApiKey, revokeOtherApiKeys } from '../../src/db/api-keys.ts'
 import { createApiKey, openApiKeys } from '../../src/http/api-keys.ts'
 import { createLog } from '../../src/telemetry.ts'
+import { digest } from '../../src/vault/digest.ts'
 import { eventually } from '../rig/eventually.ts'
 import { letTimePass } from '../rig/time.ts'
 import { startWorld } from '../world.ts'
@@ -38,9 +40,9 @@ t.test('a revoked key is refused on every replica within 5 s, although each has 
 
 t.test('a caller changes its key without an interruption: two are live, then the first is revoked (S36)', async (t) => {
   const world = await startWorld(t)
-  const make = () => createApiKey(world.parts.db, { name: 'web-app', scopes: ['accounts:read'], expiresAt: null })
+  const make = () => createApiKey(world.parts, { name: 'web-app', scopes: ['accounts:read'], expiresAt: null })
   const [before, after] = [await make(), await make()]
-  const fresh = () => openApiKeys(world.parts.db) // a replica that has believed nothing yet
+  const fresh = () => openApiKeys(world.parts) // a replica that has believed nothing yet
   t.match(await fresh().verify(before.key, here), { keyId: before.id, name: 'web-app' })
   t.match(await fresh().verify(after.key, here), { keyId: after.id, name: 'web-app' })
   t.equal(await revokeApiKey(world.parts.db, before.id, 'operator'), true)
@@ -60,27 +62,27 @@ t.test('a caller changes its key without an interruption: two are live, then the
 
 t.test('a key expires by the clock of the database (S36)', async (t) => {
   const world = await startWorld(t)
-  const { id, key } = await createApiKey(world.parts.db, {
+  const { id, key } = await createApiKey(world.parts, {
     name: 'contractor',
     scopes: ['accounts:read'],
     expiresAt: new Date(Date.now() + 3_600_000),
   })
-  t.match(await openApiKeys(world.parts.db).verify(key, here), { keyId: id })
+  t.match(await openApiKeys(world.parts).verify(key, here), { keyId: id })
   await world.timePasses(3601)
-  t.equal(await openApiKeys(world.parts.db).verify(key, here), undefined)
+  t.equal(await openApiKeys(world.parts).verify(key, here), undefined)
   const row = (await listApiKeys(world.parts.db)).find((each) => each.id === id)
   t.match(row, { live: false, revokedAt: null })
 })
 
 t.test('a crowd with one key asks the database once', async (t) => {
   const { parts } = await startWorld(t)
-  const { id, key } = await createApiKey(parts.db, { name: 'crowd', scopes: ['accounts:read'], expiresAt: null })
+  const { id, key } = await createApiKey(parts, { name: 'crowd', scopes: ['accounts:read'], expiresAt: null })
   let asked = 0
   const run: typeof parts.db.run = (name, ...rest) => {
     if (name === 'find_api_key') asked++
     return parts.db.run(name, ...rest)
   }
-  const keys = openApiKeys({ ...parts.db, run })
+  const keys = openApiKeys({ ...parts, db: { ...parts.db, run } })
   const callers = await Promise.all(Array.from({ length: 100 }, () => keys.verify(key, here)))
   t.ok(callers.every((caller) => caller?.keyId === id))
   t.equal(asked, 1)
@@ -101,7 +103,61 @@ t.test('its last use is known, to a minute', async (t) => {
 
 t.test('while the database is away a key that is not known well enough is refused, not believed (S60)', async (t) => {
   const world = await startWorld(t)
-  const { key } = await createApiKey(world.parts.db, { name: 'web-app', scopes: ['accounts:read'], expiresAt: null })
+  const { key } = await createApiKey(world.parts, { name: 'web-app', scopes: ['accounts:read'], expiresAt: null })
   await world.parts.db.close()
-  await t.rejects(openApiKeys(world.parts.db).verify(key, here), { code: 'storage_unavailable' })
+  await t.rejects(openApiKeys(world.parts).verify(key, here), { code: 'storage_unavailable' })
 })
+
+t.test('S75: a key that was written or widened past the service is refused and alarmed', async (t) => {
+  const world = await startWorld(t)
+  const run = (statement: string) => world.parts.db.run('attack', (sql) => sql.unsafe(statement))
+  const asked = async (key: string, path = '/accounts') => (await world.call('GET', path, { key })).status
+  const made = () =>
+    createApiKey(world.parts, {
+      name: 'narrow',
+      scopes: ['accounts:read'],
+      expiresAt: new Date(Date.now() + 3_600_000),
+      reach: { ownerPrefixes: ['acme_'], accountIds: null },
+      networks: ['127.0.0.0/8'],
+    })
+  const donor = await made()
+  t.equal(await asked(donor.key), 200)
+
+  const secret = 'a'.repeat(64)
+  const planted = `key_${'0'.repeat(25)}`
+  const body = `ttk_${'0'.repeat(25)}_${secret}`
+  const plantedKey = `${body}_${crc32(body).toString(16).padStart(8, '0')}`
+  const plant = (seal: string) =>
+    run(`insert into api_keys (id, name, secret_hash, scopes, sealed_facts) values ('${planted}', 'ops', '${digest(secret)}', '{accounts:read,tokens:read}', ${seal})
+      on conflict (id) do update set sealed_facts = excluded.sealed_facts`)
+  await plant('null')
+  t.equal(await asked(plantedKey), 401, 'a planted key')
+  await plant(`(select sealed_facts from api_keys where id = '${donor.id}')`)
+  t.equal(await asked(plantedKey), 401, 'a planted key with the seal of another')
+
+  const widened: Record<string, string> = {
+    scopes: `scopes = '{accounts:read,tokens:read}'`,
+    owners: 'owner_prefixes = null',
+    accounts: `account_ids = '{}'`,
+    networks: 'networks = null',
+    'its end': `expires_at = expires_at + interval '1 day'`,
+    'no end': 'expires_at = null',
+    'another secret': `secret_hash = '${digest(secret)}'`,
+    'its name, to whom slots belong': `name = 'uploader'`,
+  }
+  for (const [what, change] of Object.entries(widened)) {
+    const { id, key } = await made()
+    await run(`update api_keys set ${change} where id = '${id}'`)
+    t.equal(await asked(what === 'another secret' ? rekeyed(key, secret) : key), 401, what)
+  }
+  const { id, key } = await made()
+  await run(`update api_keys set expires_at = expires_at - interval '1 minute' where id = '${id}'`)
+  t.equal(await asked(key), 200, 'an end that was moved to earlier takes nothing that is not its owner’s to take')
+  t.match(world.logged(), /API key was written past the service/)
+  t.match((await world.call('GET', '/metrics')).text, /security_refusals_total\{kind="foreign_key"\} [1-9]/)
+})
+
+function rekeyed(key: string, secret: string): string {
+  const body = `${key.split('_').slice(0, 2).join('_')}_${secret}`
+  return `${body}_${crc32(body).toString(16).padStart(8, '0')}`
+}

@@ -146,5 +146,5 @@ t.test('S74: from another network a key is no key', async (t) => {
 async function narrowKey(world: World, bounds: Partial<Bounds>): Promise<string> {
   const { networks = null, ...narrow } = bounds
   const reach = { ownerPrefixes: null, accountIds: null, ...narrow }
-  return (await createApiKey(world.parts.db, { name: 'narrow', scopes: [...keyScopes], expiresAt: null, reach, networks })).key
+  return (await createApiKey(world.parts, { name: 'narrow', scopes: [...keyScopes], expiresAt: null, reach, networks })).key
 }

@@ -149,8 +149,7 @@ t.test('unknown accounts and tombstones', async (t) => {
 
 t.test('an Idempotency-Key belongs to the name of the key and to the account', async (t) => {
   const { world, base, reserve } = await connected(t)
-  const keyOf = async (name: string) =>
-    (await createApiKey(world.parts.db, { name, scopes: ['quota:write'], expiresAt: null })).key
+  const keyOf = async (name: string) => (await createApiKey(world.parts, { name, scopes: ['quota:write'], expiresAt: null })).key
   const [photos, films, filmsAfterChange] = [await keyOf('photos'), await keyOf('films'), await keyOf('films')]
   const at = (path: string, key: string) =>
     world.call<Upload>('POST', `${path}/uploads`, { key, headers: { 'idempotency-key': 'job-1' } })

@@ -113,6 +113,7 @@ t.test('codes, verifiers and waiting revocations are moved too, and open in thei
   world.tiktok.faults.add({ route: 'revoke', times: 'always', status: 503, process: false })
   await world.call('DELETE', `/accounts/${disconnected.id}`)
   const { db } = world.parts
+  const key = await world.key('connect:write')
   await db.run('left', (sql) => sql`delete from replicas`)
 
   const parts = await partsWith(t, world, both)
@@ -122,7 +123,6 @@ t.test('codes, verifiers and waiting revocations are moved too, and open in thei
 
   const app = await startApp({ ...world.config, vaultKeys: newKey }, { log: silent, background: false })
   t.teardown(() => app.close())
-  const key = await world.key('connect:write')
   const completed = await fetch(`${app.url}/connect-sessions/${opened.id}/complete`, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
@@ -146,7 +146,7 @@ t.test('it is refused while a live replica seals with another key or does not kn
   t.same([...(await countSealedTexts(db)).keys()], ['k1'], 'nothing was moved')
 
   await announceReplica(db, { ...replica, keyIds: ['k1'], primaryKeyId: 'k1' })
-  t.match(await reseal(parts, { actor: 'operator', dryRun: true }), { resealed: 12 }, 'a dry run may look')
+  t.match(await reseal(parts, { actor: 'operator', dryRun: true }), { resealed: 13 }, 'a dry run may look')
   await world.timePasses(20)
   t.match(await reseal(parts, { actor: 'operator' }), { left: [] }, 'a replica that is silent is taken for gone')
 })
@@ -157,8 +157,8 @@ t.test('a dry run counts and writes nothing; a run that was stopped goes on; a s
   const parts = await partsWith(t, world, both)
   const before = await world.sql`select * from token_sets order by account_id`
   t.match(await reseal(parts, { actor: 'operator', dryRun: true }), {
-    resealed: 120,
-    left: [{ keyId: 'k1', count: 120 }],
+    resealed: 121,
+    left: [{ keyId: 'k1', count: 121 }],
     retired: [],
   })
   t.same(await world.sql`select * from token_sets order by account_id`, before)
@@ -171,17 +171,17 @@ t.test('a dry run counts and writes nothing; a run that was stopped goes on; a s
   }
   await t.rejects(reseal(parts, { actor: 'operator', pageSize: 5, onProgress: stop }), stopped)
   t.same(seen, [
-    [15, 120],
-    [30, 120],
+    [15, 121],
+    [30, 121],
   ])
   t.same(
     [...(await countSealedTexts(db))],
     [
-      ['k1', 90],
+      ['k1', 91],
       ['k2', 30],
     ],
   )
-  t.match(await reseal(parts, { actor: 'operator' }), { resealed: 90, left: [], retired: ['k1'] })
+  t.match(await reseal(parts, { actor: 'operator' }), { resealed: 91, left: [], retired: ['k1'] })
   t.match(await reseal(parts, { actor: 'operator' }), { resealed: 0, left: [], retired: [] })
   const generations = await world.sql`select distinct generation from token_sets`
   t.same(generations, [{ generation: 1 }], 'the generation stays')
@@ -197,7 +197,7 @@ t.test('two at once do no harm', async (t) => {
   for (const report of reports) t.match(report, { left: [], unreadable: [] })
   t.equal(
     reports.reduce((sum, { resealed }) => sum + resealed, 0),
-    800,
+    801,
     'each text was moved once',
   )
 })
@@ -209,7 +209,7 @@ t.test('what does not open is told, stays as it is, and keeps its key from being
   const [before] = await world.sql`select * from token_sets where account_id = ${victim?.id ?? ''}`
   const parts = await partsWith(t, world, both)
   const report = await reseal(parts, { actor: 'operator' })
-  t.match(report, { resealed: 19, left: [{ keyId: 'k1', count: 1 }], retired: [] })
+  t.match(report, { resealed: 20, left: [{ keyId: 'k1', count: 1 }], retired: [] })
   t.same(report.unreadable, [{ table: 'token_sets', row: victim?.id, keyId: 'k1' }])
   const [after] = await world.sql`select * from token_sets where account_id = ${victim?.id ?? ''}`
   t.equal(after?.sealed_refresh_token, before?.sealed_refresh_token)

@@ -68,7 +68,7 @@ export async function restoreDrill(
   const leaving = (await Promise.all(owners.map((owner) => rig.seed({ count: 2, secondsLeft: 7200, owner })))).flat()
   const keys = await Promise.all(
     Array.from({ length: size.revokedKeys }, () =>
-      createApiKey(rig.db, { name: 'leaked', scopes: ['accounts:read'], expiresAt: null }),
+      createApiKey(rig, { name: 'leaked', scopes: ['accounts:read'], expiresAt: null }),
     ),
   )
   await rotate([...seeded, ...leaving].map(({ id }) => id))

@@ -103,7 +103,7 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
   const secrets = [tiktok.clientSecret, vaultKeys.split(':')[1] ?? '']
   let apiKey: Promise<string> | undefined
   const key = () => {
-    apiKey ??= createApiKey(db, { name: 'rig', scopes: [...keyScopes], expiresAt: null }).then((made) => {
+    apiKey ??= createApiKey({ db, vault }, { name: 'rig', scopes: [...keyScopes], expiresAt: null }).then((made) => {
       secrets.push(made.key.split('_')[2] ?? '')
       return made.key
     })

@@ -470,7 +470,7 @@ t.test('I6: a disconnect that was answered is final, also for a read that hangs 
   t.match(await late, { status: 410, body: { code: 'account_disconnected', access_token: undefined } })
 })
 
-t.test('a row that was changed past the service hands out nothing, and spends no refresh token', async (t) => {
+t.test('S75: a row that was changed past the service hands out nothing, and spends no refresh token', async (t) => {
   const change = async (account: Account, statement: string) => {
     const [before] = await world.parts.db.run(
       'before',
@@ -508,3 +508,27 @@ t.test('a row that was changed past the service hands out nothing, and spends no
   await change(early, `update token_sets set access_expires_at = access_expires_at - interval '1 minute' where account_id = $id`)
   t.equal((await read(world, early)).status, 200, 'an expiry moved to earlier costs a refresh at most')
 })
+
+t.test(
+  'S75: a whole row put back as it once was is noticed before its token leaves, and the journal brings the newest home',
+  async (t) => {
+    const own = await startWorld(t)
+    const account = await own.connect()
+    const path = `/accounts/${account.id}/token`
+    const keep = (statement: string) => own.parts.db.run('attack', (sql) => sql.unsafe(statement))
+    await keep('create table kept_sets as table token_sets')
+    const { body: old } = await own.call<VendedToken>('GET', path)
+    const { body: fresh } = await own.call<VendedToken>('POST', `${path}/rejected`, { body: { generation: 1 } })
+    t.equal(fresh.generation, 2)
+    await keep(`update token_sets t set generation = k.generation, sealed_access_token = k.sealed_access_token, sealed_refresh_token = k.sealed_refresh_token,
+    sealed_expiry = k.sealed_expiry, access_expires_at = k.access_expires_at, saved_attempt_id = k.saved_attempt_id, refused_generation = null
+    from kept_sets k where k.account_id = t.account_id`)
+    let last: Answer<VendedToken> | undefined
+    await eventually('the newest token is back', async () => {
+      last = await own.call<VendedToken>('GET', path)
+      t.not(last.body.access_token, old.access_token)
+      return last.status === 200
+    })
+    t.match(last?.body, { generation: 2, access_token: fresh.access_token })
+  },
+)
