@@ -6,14 +6,16 @@ import { eventually } from '../rig/eventually.ts'
 import { startRedis } from '../rig/redis.ts'
 import { startWorld, type World } from '../world.ts'
 
-const without = { name: 'in memory', skip: false as false | string, redis: async (_t: Test) => ({}) }
+// In memory there is room for so many; Redis keeps them all, and is asked once for each.
+const without = { name: 'in memory', crowd: 5200, skip: false as false | string, redis: async (_t: Test) => ({}) }
 const withRedis = {
   name: 'through Redis',
+  crowd: 520,
   skip: spawnSync('redis-server', ['--version']).status === 0 ? (false as const) : 'no redis-server on this machine',
   redis: async (t: Test) => ({ REDIS_URL: (await startRedis(t)).url }),
 }
 
-for (const { name, skip, redis } of [without, withRedis]) {
+for (const { name, crowd, skip, redis } of [without, withRedis]) {
   t.test(`S80: health is never limited, whatever strangers do (${name})`, { skip }, async (t) => {
     const world = await startLimited(t, { RATE_LIMIT_PER_MINUTE: '20', ...(await redis(t)) })
     for (const path of ['/docs/problems', '/openapi.json', '/callback'])
@@ -41,13 +43,15 @@ for (const { name, skip, redis } of [without, withRedis]) {
     t.equal((await from(world, '192.0.2.1', '/webhooks/tiktok', 'POST')).statusCode, 401, 'nor do notices')
   })
 
-  t.test(`S80: 5,200 addresses do not make a limited key forget that it is (${name})`, { skip }, async (t) => {
+  t.test(`S80: ${crowd} addresses do not make a limited key forget that it is (${name})`, { skip }, async (t) => {
+    const now = Date.now()
+    t.capture(Date, 'now', () => now) // the minute of the limit does not end, however long they take
     const world = await startLimited(t, { RATE_LIMIT_PER_MINUTE: '10', ...(await redis(t)) })
     const key = await world.key('accounts:read')
-    const call = async () => (await world.call('GET', '/accounts', { key })).status
+    const call = async () => (await from(world, '192.0.2.1', '/accounts', 'GET', key)).statusCode
     for (let call_ = 0; call_ < 10; call_++) t.equal(await call(), 200)
     t.equal(await call(), 429)
-    for (let one = 0; one < 5200; one++) {
+    for (let one = 0; one < crowd; one++) {
       const address = `10.1.${one >> 8}.${one & 255}`
       await from(world, address, one % 2 === 0 ? '/docs/problems' : '/callback')
       await from(world, address, '/accounts')
