@@ -55,7 +55,7 @@ t.test('the server that takes writes is taken, whatever the order, and found aga
   const insert = () => both.run('insert', (sql) => sql`insert into counted values (2)`).then(() => 'ok', code)
   t.equal(await insert(), 'storage_unavailable', 'nobody takes writes just now')
   await pair.promote()
-  await eventually('the promoted one is found', async () => (await insert()) === 'ok', 10_000)
+  await eventually('the promoted one is found', async () => (await insert()) === 'ok')
   t.match(await both.run('count', (sql) => sql`select count(*) as n from counted where n = 1`), [{ n: 1 }])
 })
 

@@ -94,7 +94,7 @@ for (const pooler of ['session', 'transaction'] as const) {
       const asleep =
         () => operator`select from pg_stat_activity where state = 'active' and query ~ 'pg_sleep' and pid <> pg_backend_pid()
         and datname = current_database()`
-      await eventually('it is ended at the server', async () => (await asleep()).length === 0, 8_000)
+      await eventually('it is ended at the server', async () => (await asleep()).length === 0)
       await eventually('statements work again', () => works(db))
       await t.resolves(sleep(1.2, 8_000), 'longer than the database would let it run')
     })
