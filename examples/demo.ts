@@ -8,7 +8,7 @@ import { defaultSettings } from 'tiktok-simulator/settings'
 import { variables } from '../src/variables.ts'
 import { runningEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
 import { type Child, startChild } from './demo/child.ts'
-import { cookieSecret, keysFor } from './demo/keys.ts'
+import { controlToken, cookieSecret, keysFor } from './demo/keys.ts'
 import { freePort } from './demo/ports.ts'
 
 const { values: options } = parseArgs({
@@ -66,7 +66,7 @@ async function start(): Promise<void> {
     'simulator',
     ...['--port', portOf(simulator), '--app-name', 'Example app'],
     ...['--redirect-uri', `${service}/callback`, '--webhook-url', `${service}/webhooks/tiktok`],
-    ...['--state', join(dataDir, 'simulator.json')],
+    ...['--state', join(dataDir, 'simulator.json'), '--control-token', await controlToken(dataDir)],
   ])
   const oauth = run('service', ['src/main.ts'], {
     PORT: portOf(service),

@@ -37,6 +37,6 @@ export const timings: Timings = {
   verifyPatienceMs: 8000,
   firstBackoffSeconds: 2,
   lastBackoffSeconds: 60,
-  disconnectFenceMs: 100,
+  disconnectFenceMs: 500,
   flightDeadlineMs: 25_000,
 }

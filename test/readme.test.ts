@@ -19,13 +19,17 @@ t.test(
   async (t) => {
     const port = await freePort(0)
     const returnUrl = 'http://127.0.0.1:5050/tiktok/return'
-    const world = await startWorld(t, { env: { PORT: String(port), ALLOWED_RETURN_URLS: returnUrl } })
+    const world = await startWorld(t, {
+      env: { PORT: String(port), ALLOWED_RETURN_URLS: returnUrl },
+      simulator: { controlToken: 'let-me-in' },
+    })
     const key = await world.key(...keyScopes)
     const here = (text: string) =>
       text
         .replaceAll('http://127.0.0.1:3000', world.app.url)
         .replaceAll('http://127.0.0.1:4500', world.tiktok.url)
         .replaceAll('$(cat .data/demo/keys/you)', key)
+        .replaceAll('$(cat .data/demo/keys/simulator)', 'let-me-in')
 
     const steps = here(session)
       .split(/^\$ /m)

@@ -54,8 +54,15 @@ export async function keysFor(serviceUrl: string, dataDir: string): Promise<Keys
 }
 
 /** A secret of the web app's own, so that a login outlives a restart too. */
-export async function cookieSecret(dataDir: string): Promise<string> {
-  const file = join(dataDir, 'web-app-cookie-secret')
+export const cookieSecret = (dataDir: string): Promise<string> => keptSecret(join(dataDir, 'web-app-cookie-secret'))
+
+/** What the simulator's control API asks for: beside the keys, for whoever tries it by hand. */
+export async function controlToken(dataDir: string): Promise<string> {
+  await mkdir(join(dataDir, 'keys'), { recursive: true, mode: 0o700 })
+  return keptSecret(join(dataDir, 'keys', 'simulator'))
+}
+
+async function keptSecret(file: string): Promise<string> {
   const kept = await readFile(file, 'utf8').catch(() => undefined)
   if (kept !== undefined) return kept.trim()
   const secret = randomBytes(32).toString('base64url')

@@ -4,25 +4,27 @@ import { ServiceProblem } from './service.ts'
 import type { Message } from './session.ts'
 
 /** Why a connect did not work out: codes of the service, and OAuth's access_denied. */
-const connectFailures: Record<string, string> = {
-  access_denied: 'You declined at TikTok, or TikTok does not let this account connect. Nothing was connected.',
-  scope_not_granted: 'You switched off a permission we cannot work without. Try again and leave the upload permission on.',
-  account_limit_reached: 'Your plan has no place left. Disconnect an account or choose a larger plan.',
-  account_already_connected: 'Somebody else has connected this TikTok account here. They have to disconnect it first.',
-  account_mismatch: 'That was a different TikTok account. To add it, use Connect instead of Reconnect.',
-  owner_mismatch: 'Somebody else started this. Log in as that person, or start again as yourself; nothing was connected.',
-  session_expired:
-    'This attempt is over: it took more than ten minutes, or nobody could say whether your plan has a place. Please start again.',
-  confirm_invalid: 'The link you came back with does not fit. Please start again.',
-  session_not_ready: 'You have not been to TikTok yet. Please start again.',
-  connect_session_not_found: 'This link does not belong to a connection you started. Please start again.',
-  account_type_not_supported: 'Only Creator and Business accounts can be connected.',
-  age_not_confirmed: 'Please confirm that you are 18 or older.',
-  tiktok_rejected: 'TikTok refused. Please start again.',
-  tiktok_unavailable: 'TikTok does not answer at the moment. Reload this page in a minute to try again.',
-  storage_unavailable: 'Our side has trouble storing the connection. Reload this page in a minute to try again.',
-  service_unreachable: 'We cannot reach our TikTok service at the moment. Reload this page in a minute to try again.',
-}
+const connectFailures: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    access_denied: 'You declined at TikTok, or TikTok does not let this account connect. Nothing was connected.',
+    scope_not_granted: 'You switched off a permission we cannot work without. Try again and leave the upload permission on.',
+    account_limit_reached: 'Your plan has no place left. Disconnect an account or choose a larger plan.',
+    account_already_connected: 'Somebody else has connected this TikTok account here. They have to disconnect it first.',
+    account_mismatch: 'That was a different TikTok account. To add it, use Connect instead of Reconnect.',
+    owner_mismatch: 'Somebody else started this. Log in as that person, or start again as yourself; nothing was connected.',
+    session_expired:
+      'This attempt is over: it took more than ten minutes, or nobody could say whether your plan has a place. Please start again.',
+    confirm_invalid: 'The link you came back with does not fit. Please start again.',
+    session_not_ready: 'You have not been to TikTok yet. Please start again.',
+    connect_session_not_found: 'This link does not belong to a connection you started. Please start again.',
+    account_type_not_supported: 'Only Creator and Business accounts can be connected.',
+    age_not_confirmed: 'Please confirm that you are 18 or older.',
+    tiktok_rejected: 'TikTok refused. Please start again.',
+    tiktok_unavailable: 'TikTok does not answer at the moment. Reload this page in a minute to try again.',
+    storage_unavailable: 'Our side has trouble storing the connection. Reload this page in a minute to try again.',
+    service_unreachable: 'We cannot reach our TikTok service at the moment. Reload this page in a minute to try again.',
+  }),
+)
 
 /** Nothing was lost: the same request may simply be repeated. */
 const repeatable = new Set([
@@ -36,8 +38,11 @@ const repeatable = new Set([
 
 export const mayBeRepeated = (code: string) => repeatable.has(code)
 
-export function connectFailure(code: string, detail = 'Please start again.'): Message {
-  return { kind: 'bad', title: 'The TikTok account was not connected', text: connectFailures[code] ?? `${detail} (${code})` }
+/** @param detail of the service itself; without it the code came in an address, which anybody can write, and only known ones are shown */
+export function connectFailure(code: string, detail?: string): Message {
+  const known = connectFailures.get(code)
+  const unknown = detail === undefined ? 'Please start again.' : `${detail} (${code})`
+  return { kind: 'bad', title: 'The TikTok account was not connected', text: known ?? unknown }
 }
 
 export function problemMessage(title: string, error: unknown): Message {

@@ -86,6 +86,22 @@ export async function vendTokenSets(db: Db, reads: VendRead[], options: Statemen
   return answers
 }
 
+/** The present generation of an account, together with all that are asked about at the same moment; null for one without a token set. */
+export function presentGeneration(db: Db, accountId: string): Promise<number | null> {
+  return db.batched(presentGenerations, accountId)
+}
+
+async function presentGenerations(db: Db, accountIds: string[], options: StatementOptions): Promise<(number | null)[]> {
+  const rows = await db.run(
+    'present_generations',
+    (sql) => sql<Row<typeof tokenSets, 'accountId' | 'generation'>[]>`
+      select account_id, generation from token_sets where account_id = any(${[...new Set(accountIds)]})`,
+    options,
+  )
+  const generations = new Map(rows.map(({ accountId, generation }) => [accountId, generation]))
+  return accountIds.map((accountId) => generations.get(accountId) ?? null)
+}
+
 /** What a vend would find, without vending. */
 export async function peekTokenSet(db: Db, accountId: string): Promise<Vended | undefined> {
   const rows = await db.run(

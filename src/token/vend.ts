@@ -2,7 +2,8 @@
 // when neither is to be had.
 import { z } from 'zod'
 import type { Db } from '../db/client.ts'
-import { peekTokenSet, refuseAccessToken, type Vended, vendTokenSet } from '../db/token-sets.ts'
+import { overloaded } from '../db/semaphore.ts'
+import { peekTokenSet, presentGeneration, refuseAccessToken, type Vended, vendTokenSet } from '../db/token-sets.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import type { Reach } from '../reach.ts'
@@ -174,15 +175,14 @@ function peek({ db }: VendDeps, accountId: string): Promise<Vended> {
  * final, and its answer waits long enough (`disconnectFenceMs`) that a quicker vend cannot come after it.
  */
 async function stillStands(deps: VendDeps, accountId: string, vended: Vended, askedAtMs: number): Promise<Vended> {
-  const fenceMs = deps.timings.disconnectFenceMs / 2
-  for (let since = askedAtMs; performance.now() - since > fenceMs; ) {
+  const { db, epoch, timings } = deps
+  for (let since = askedAtMs; performance.now() - since > timings.disconnectFenceMs / 2; ) {
+    if (performance.now() - askedAtMs > timings.patienceMs) throw overloaded()
     since = performance.now()
-    const now = await peek(deps, accountId)
-    if (now.generation === null) refuseIfDown(now)
+    if ((await presentGeneration(db, accountId)) === null) refuseIfDown(await peek(deps, accountId))
   }
-  const { epoch } = deps
   // Looked at once more: a refresh may have been recorded since the read began. A row that stays behind was put back as it once was.
-  if (epoch.isBehind(accountId, vended.generation) && epoch.isBehind(accountId, (await peek(deps, accountId)).generation)) {
+  if (epoch.isBehind(accountId, vended.generation) && epoch.isBehind(accountId, await presentGeneration(db, accountId))) {
     if (await epoch.metOlderRow(accountId)) throw databaseRewound()
   }
   return vended

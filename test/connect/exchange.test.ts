@@ -127,7 +127,10 @@ t.test('a refused grant never had an account: timeline, audit and log name its s
   const changes: Change[] = []
   const filter = { actor: null, object: id, from: null, to: null }
   await readChanges(db, filter, async (some) => void changes.push(...some))
-  t.match(changes, [{ action: 'grant_revoked', object: id, code: 'confirmed' }])
+  t.match(changes, [
+    { action: 'connect_session_opened', object: id },
+    { action: 'grant_revoked', object: id, code: 'confirmed' },
+  ])
   const lines = world.logged().slice(logged).split('\n').filter(Boolean)
   const settled = lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'grant revocation was settled')
   t.match(settled, { sessionId: id, reason: 'scope_not_granted', outcome: 'confirmed' })

@@ -122,10 +122,15 @@ t.test('a tier service that does not answer stops new connections and nothing el
   })
 
   await t.test('in callback mode the person hears of it and nothing is connected', async (t) => {
-    service.fail({ status: 503 })
+    service.say({ tier: 'free' })
     const session = await world.openSession({ owner_id: 'user_callback', completion: 'callback' })
-    const back = await world.browser().walk(session.authorize_url, { person: 'noura' })
-    t.equal(back.searchParams.get('error'), 'storage_unavailable')
+    const browser = world.browser()
+    const out = await browser.setOut(session.authorize_url)
+    const decided = world.tiktok.authorize({ authorize_url: String(out.headers.location), person: 'noura' })
+    nowMs += 31_000
+    service.fail({ status: 503 })
+    const back = await browser.get('redirect_to' in decided ? decided.redirect_to : '')
+    t.equal(new URL(String(back.headers.location)).searchParams.get('error'), 'storage_unavailable')
     t.equal(liveGrantsOf(world, 'noura'), 0)
   })
 

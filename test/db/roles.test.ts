@@ -8,6 +8,7 @@ import postgres from 'postgres'
 import t from 'tap'
 import { openDb } from '../../src/db/client.ts'
 import { grantRole } from '../../src/db/roles.ts'
+import { generateVaultKey } from '../../src/vault/keyring.ts'
 import { freshDatabase } from '../postgres.ts'
 import { command } from '../rig/command.ts'
 import { restrictService, serviceRole } from '../rig/service-role.ts'
@@ -113,7 +114,7 @@ t.test("as a command: the service gets its role and password, and the owner's wo
   given.stdin.end('a/b#c?d%e\n')
   t.match(await once(given, 'exit'), [0])
   const asService = Object.assign(new URL(url), { username: role, password: '' }).href
-  const env = { DATABASE_URL: asService, PGPASSWORD: 'a/b#c?d%e' }
+  const env = { DATABASE_URL: asService, PGPASSWORD: 'a/b#c?d%e', VAULT_KEYS: generateVaultKey() }
   t.match(await command(['keys', 'list'], env), { code: 0 })
   t.match(await command(['keys', 'create', '--name', 'n', '--scope', 'ops:read'], env), {
     code: 1,

@@ -217,3 +217,16 @@ t.test('pages keep to themselves', async (t) => {
   t.notMatch(policy, 'unsafe-inline')
   t.match([headers['set-cookie']].flat().join(), /HttpOnly; SameSite=Lax/)
 })
+
+t.test('what an address says of a failure is shown only if it is a code of ours', async (t) => {
+  const ada = await loggedIn('user_ada')
+  for (const error of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'Call 0900 for a prize', '<b>x</b>', '']) {
+    const answer = await ada.browser.get(`${app}/tiktok/return?status=failed&error=${encodeURIComponent(error)}`)
+    t.equal(answer.status, 303, error)
+    const shown = (await ada.see()).text
+    t.match(shown, 'Please start again.', error)
+    if (error !== '') t.notMatch(shown, error)
+  }
+  await ada.browser.get(`${app}/tiktok/return?status=failed&error=access_denied`)
+  t.match((await ada.see()).text, 'You declined at TikTok')
+})

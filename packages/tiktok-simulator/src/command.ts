@@ -110,7 +110,7 @@ function greeting({ url, clientKey, clientSecret }: { url: string; clientKey: st
 People and what they connected: ${url}/
 Try it without a browser; the answer says where TikTok would send Mara's:
 
-  curl -s ${url}/_sim/authorize -d '{"person":"mara","authorize_url":"${url}/v2/auth/authorize/?${query}"}'
+  curl -s ${url}/_sim/authorize -H 'content-type: application/json' -d '{"person":"mara","authorize_url":"${url}/v2/auth/authorize/?${query}"}'
 
 `
 }

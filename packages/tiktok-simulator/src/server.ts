@@ -21,6 +21,7 @@ import type { Stats } from './stats.ts'
 import { tokenCall } from './token.ts'
 import { initRoute, takeVideo, uploadCall } from './upload.ts'
 import { userInfoCall } from './user-info.ts'
+import { refusedAtControl, refusedAtPage, refusedForm } from './visitors.ts'
 import type { Webhooks } from './webhooks.ts'
 import { type Answer, BodyTooLarge, CallerGone, json, type Request, readRequest, send } from './wire.ts'
 import { createWorld, type World } from './world.ts'
@@ -130,11 +131,14 @@ async function serve(
     return answer
   }
   const request = await readRequest(incoming)
-  if (request.path.startsWith('/_sim/')) return send(response, remembering(() => control(world, request, controlToken))())
+  if (request.path.startsWith('/_sim/')) {
+    const refusal = refusedAtControl(request, controlToken)
+    return send(response, refusal ?? remembering(() => control(world, request))())
+  }
   world.stats.count('requests')
   const call = callFor(world, request)
   if (call) return perform(world, { ...call, process: remembering(call.process) }, response)
-  send(response, remembering(() => pageFor(world, request))())
+  send(response, refusedPage(request) ?? remembering(() => pageFor(world, request))())
 }
 
 /** The routes that can be scripted to fail. */
@@ -151,6 +155,12 @@ function callFor(world: World, request: Request): Call | undefined {
     default:
       return avatarCall(world, request)
   }
+}
+
+/** The consent page is TikTok's and has its name; what people look at and press buttons on is ours. */
+function refusedPage(request: Request): Answer | undefined {
+  if (request.path === '/' || request.path.startsWith('/people/')) return refusedAtPage(request)
+  return request.method === 'POST' && request.path.startsWith('/v2/auth/authorize') ? refusedForm(request) : undefined
 }
 
 function pageFor(world: World, request: Request): Answer {

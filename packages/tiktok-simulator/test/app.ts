@@ -83,7 +83,12 @@ export function userInfo(simulator: Simulator, accessToken: unknown, fields = 'o
 }
 
 export function sim(simulator: Simulator, method: string, path: string, body?: object): Promise<Reply> {
-  return reply(fetch(`${simulator.url}/_sim/${path}`, { method, ...(body && { body: JSON.stringify(body) }) }))
+  return reply(
+    fetch(`${simulator.url}/_sim/${path}`, {
+      method,
+      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    }),
+  )
 }
 
 /** A webhook receiver that answers with the given statuses in turn, then with 200. */

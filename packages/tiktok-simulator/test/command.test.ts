@@ -27,8 +27,10 @@ t.test('the command says where it is and what to try, and ends on SIGTERM', asyn
   t.match(text, /TIKTOK_API_BASE_URL=http:\/\/127\.0\.0\.1:\d+/)
   t.match(text, 'TIKTOK_CLIENT_KEY=awmine')
 
-  const [, url, body] = /curl -s (\S+) -d '(.*)'/.exec(text) ?? []
-  const tried = await (await fetch(url ?? '', { method: 'POST', body: body ?? '' })).json()
+  const [, url, body] = /curl -s (\S+) -H 'content-type: application\/json' -d '(.*)'/.exec(text) ?? []
+  const tried = await (
+    await fetch(url ?? '', { method: 'POST', headers: { 'content-type': 'application/json' }, body: body ?? '' })
+  ).json()
   t.match(tried, { redirect_to: /^http:\/\/127\.0\.0\.1:3000\/callback\?code=/ })
 
   child.kill('SIGTERM')

@@ -1,6 +1,7 @@
 // What scripts and tests may do to the simulator: decide, step its clock, look inside.
 import { createHash } from 'node:crypto'
 import t from 'tap'
+import { request } from 'undici'
 import { authorizeUrl, connect, exchange, postForm, refresh, sim, simulatorFor, userInfo } from './app.ts'
 
 t.test('a script authorizes without a browser', async (t) => {
@@ -82,7 +83,11 @@ t.test('stats name every double spend and start over when told', async (t) => {
 t.test('a hundred thousand grants are made at once, and each works', async (t) => {
   const simulator = await simulatorFor(t)
   const crowd = { count: 100_000, prefix: 'load', scopes: ['user.info.basic', 'video.upload'], access_expires_in: 60 }
-  const response = await fetch(`${simulator.url}/_sim/grants?format=ndjson`, { method: 'POST', body: JSON.stringify(crowd) })
+  const response = await fetch(`${simulator.url}/_sim/grants?format=ndjson`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(crowd),
+  })
   const lines = (await response.text()).trimEnd().split('\n')
   t.equal(lines.length, 100_000)
   const last = JSON.parse(lines.at(-1) ?? '')
@@ -113,12 +118,69 @@ t.test('the control token guards /_sim and nothing else', async (t) => {
   t.equal((await fetch(authorizeUrl(simulator))).status, 200)
 })
 
+t.test('a web page can neither drive /_sim nor read it, and presses no button', async (t) => {
+  const simulator = await simulatorFor(t)
+  const { access_token } = await connect(simulator, 'mara')
+  const json = { 'content-type': 'application/json' }
+  const body = JSON.stringify({ webhook_url: 'http://10.0.0.1/inside' })
+  const status = async (path: string, headers: Record<string, string>, method = 'POST') => {
+    const answer = await request(`${simulator.url}${path}`, {
+      method: method as 'GET',
+      headers,
+      body: method === 'POST' ? body : null,
+    })
+    await answer.body.dump()
+    return answer.statusCode
+  }
+  const settings = '/_sim/settings'
+  for (const origin of ['https://evil.example', 'null', simulator.url.replace('http:', 'https:'), 'http://127.0.0.1:1'])
+    t.equal(await status(settings, { ...json, origin }), 403, origin)
+  for (const site of ['cross-site', 'same-site']) t.equal(await status(settings, { ...json, 'sec-fetch-site': site }), 403, site)
+  for (const type of [
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'multipart/form-data; boundary=x',
+    'text/plain; application/json',
+  ])
+    t.equal(await status(settings, { 'content-type': type }), 415, type)
+  t.equal(await status(settings, {}), 415, 'no type at all')
+  t.equal(simulator.settings.webhook_url, null)
+
+  const foreign = ['rebound.example', 'rebound.example:80', 'localhost.example', '127.0.0.1.example']
+  for (const host of foreign) {
+    t.equal(await status('/_sim/grants?reveal=1', { host }, 'GET'), 403, host)
+    t.equal(await status('/', { host }, 'GET'), 403, host)
+  }
+  for (const host of ['localhost:4500', '[::1]:4500', 'simulator:4500', 'tiktok.localhost'])
+    t.equal(await status('/_sim/grants', { host }, 'GET'), 200, host)
+  t.equal(await status('/_sim/health', { host: 'rebound.example' }, 'GET'), 200, 'whether it lives is no secret')
+
+  const buttons = { 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'cross-site' }
+  t.equal(await status('/people/mara/remove-app', buttons), 403)
+  t.equal(
+    await status('/people/mara/remove-app', { ...buttons, 'sec-fetch-site': 'same-origin', origin: 'null' }),
+    303,
+    'its own form is taken',
+  )
+  t.equal((await userInfo(simulator, access_token)).status, 401)
+  t.equal(
+    await status(`/v2/auth/authorize/?${authorizeUrl(simulator).split('?')[1]}`, buttons),
+    403,
+    'nor does it consent for anybody',
+  )
+
+  const guarded = await simulatorFor(t, { controlToken: 'let-me-in' })
+  const told = await fetch(`${guarded.url}/_sim/health`)
+  t.equal(told.status, 200)
+})
+
 t.test('what does not exist is said so, and what is not JSON too', async (t) => {
   const simulator = await simulatorFor(t)
   t.equal((await sim(simulator, 'GET', 'health')).status, 200)
   for (const path of ['nothing', 'people/nobody', 'toString', 'faults/x/y', 'people/%'])
     t.equal((await sim(simulator, 'GET', path)).status, 404, path)
-  t.equal((await fetch(`${simulator.url}/_sim/faults`, { method: 'POST', body: '{' })).status, 400)
+  const headers = { 'content-type': 'application/json' }
+  t.equal((await fetch(`${simulator.url}/_sim/faults`, { method: 'POST', headers, body: '{' })).status, 400)
   t.equal((await postForm(simulator, '/v2/oauth/token', {})).status, 404, 'without the slash')
   const tooLarge = { method: 'POST', body: 'x'.repeat(1_100_000) }
   t.equal((await fetch(`${simulator.url}/_sim/faults`, tooLarge)).status, 413)

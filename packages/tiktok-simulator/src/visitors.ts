@@ -1,0 +1,48 @@
+/**
+ * Who may use the control API and the pages. The simulator runs on a developer's machine, where any web page that is open can send requests
+ * to it, and a name that somebody else owns can be made to point at it.
+ */
+import { isIP } from 'node:net'
+import { type Answer, bearerOf, json, type Request } from './wire.ts'
+
+/** @returns why the control API is closed to this request; undefined when it is open */
+export function refusedAtControl(request: Request, controlToken: string | undefined): Answer | undefined {
+  if (request.path === '/_sim/health' && request.method === 'GET') return undefined
+  if (controlToken !== undefined && bearerOf(request) !== controlToken)
+    return json(401, { error: 'send the control token as Authorization: Bearer' })
+  const isStranger = controlToken === undefined && !isNearName(request.headers.host)
+  if (isStranger || isForeignPage(request)) return refused('/_sim is for tools on this machine, not for web pages')
+  // Every page may send a form or plain text anywhere; JSON it may not, unless it is asked and told yes.
+  const { 'content-type': type = '' } = request.headers
+  if (request.body.length > 0 && !/^application\/json\s*(;|$)/i.test(type))
+    return json(415, { error: 'send the body as application/json' })
+  return undefined
+}
+
+/** A page of the simulator, seen or posted to: by its own name and from itself. */
+export function refusedAtPage(request: Request): Answer | undefined {
+  if (!isNearName(request.headers.host)) return refused('open this page by its address, or as localhost')
+  return request.method === 'POST' ? refusedForm(request) : undefined
+}
+
+export function refusedForm(request: Request): Answer | undefined {
+  return isForeignPage(request) ? refused('this form belongs to a page of the simulator') : undefined
+}
+
+/** The page of another site that a browser shows. Our own forms say `Origin: null`, so where a browser tells the site, that decides. */
+function isForeignPage({ headers }: Request): boolean {
+  const { origin, host, 'sec-fetch-site': site } = headers
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
+  return origin !== undefined && origin !== `http://${host}`
+}
+
+/** An address, this machine, or a name without a dot, as containers have: nobody elsewhere can own those. */
+function isNearName(host = ''): boolean {
+  const name = host
+    .replace(/:\d+$/, '')
+    .replace(/^\[|\]$/g, '')
+    .toLowerCase()
+  return isIP(name) !== 0 || /^[a-z0-9_-]+$/.test(name) || /(^|\.)localhost$/.test(name)
+}
+
+const refused = (why: string): Answer => json(403, { error: why })
