@@ -10,8 +10,16 @@ t.test('grants, changed people and the clock outlive the process', async (t) => 
   const first = await startSimulator({ stateFile })
   first.clock.advance(600)
   const [crowd] = first.issueGrants({ count: 1 })
-  await fetch(`${first.url}/_sim/people/mara`, { method: 'PATCH', body: '{"follower_count":50000}' })
-  await fetch(`${first.url}/_sim/people`, { method: 'POST', body: '{"id":"newest","display_name":"Newest"}' })
+  await fetch(`${first.url}/_sim/people/mara`, {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+    body: '{"follower_count":50000}',
+  })
+  await fetch(`${first.url}/_sim/people`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"id":"newest","display_name":"Newest"}',
+  })
   const old = first.grants.issue(mara(first), ['user.info.basic'])
   const tokens = first.grants.refresh(old.refresh_token)
   await first.close()
