@@ -24,7 +24,10 @@ export const sealIdentity = (vault: Vault, identity: Identity): string => vault.
 /** @throws ServiceError credential_unreadable: the account has another owner or person than it was connected with */
 export function checkIdentity(vault: Vault, identity: Identity, sealed: string | null): void {
   if (sealed === null) throw changed()
-  vault.open(identityPlace(identity), sealed)
+  const place = identityPlace(identity)
+  if (wasChecked(vault, sealed, place.subject)) return
+  vault.open(place, sealed)
+  remember(vault, sealed, place.subject)
 }
 
 export const sealExpiry = (vault: Vault, accountId: string, generation: number, expiresAt: Date): string =>
@@ -32,7 +35,10 @@ export const sealExpiry = (vault: Vault, accountId: string, generation: number, 
 
 /** Moved to earlier it costs a refresh and nothing else. @throws ServiceError credential_unreadable: moved to later, or of another generation */
 export function checkExpiry(vault: Vault, accountId: string, generation: number, expiresAt: Date, sealed: string | null): void {
+  const fact = `${accountId} ${generation} ${expiresAt.getTime()}`
+  if (sealed !== null && wasChecked(vault, sealed, fact)) return
   if (sealed === null || expiresAt.getTime() > Number(vault.open(expiryPlace(accountId, generation), sealed))) throw changed()
+  remember(vault, sealed, fact)
 }
 
 /** What an API key may do. Its end may be moved to earlier, as whoever revokes it does. */
@@ -64,6 +70,19 @@ export function isOurKey(vault: Vault, key: KeyFacts, sealed: string | null): bo
     if (error instanceof ServiceError) return false
     throw error
   }
+}
+
+/** What was found to fit its seal: the same seal with the same facts fits again, and a busy account is read many times. */
+const checked = new WeakMap<Vault, Map<string, string>>()
+const rememberedSeals = 20_000
+
+const wasChecked = (vault: Vault, sealed: string, fact: string): boolean => checked.get(vault)?.get(sealed) === fact
+
+function remember(vault: Vault, sealed: string, fact: string): void {
+  const facts = checked.get(vault) ?? new Map<string, string>()
+  checked.set(vault, facts.set(sealed, fact))
+  const [oldest] = facts.keys()
+  if (facts.size > rememberedSeals && oldest !== undefined) facts.delete(oldest)
 }
 
 const changed = () =>
