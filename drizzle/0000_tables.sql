@@ -41,7 +41,8 @@ CREATE TABLE "audit_log" (
 	"actor" text NOT NULL,
 	"action" text NOT NULL,
 	"object" text NOT NULL,
-	"detail" text
+	"detail" text,
+	CONSTRAINT "audit_log_operator" CHECK (actor <> 'operator' or has_table_privilege(session_user, 'public.audit_log', 'DELETE'))
 );
 --> statement-breakpoint
 CREATE TABLE "authorization_requests" (
@@ -245,6 +246,7 @@ CREATE TABLE "timeline" (
 	"via_session_id" text,
 	"via_key_id" text,
 	"request_id" text,
+	CONSTRAINT "timeline_operator" CHECK (actor <> 'operator' or has_table_privilege(session_user, 'public.audit_log', 'DELETE')),
 	CONSTRAINT "timeline_subject" CHECK (num_nonnulls(account_id, session_id) = 1)
 ) PARTITION BY RANGE ("at");
 --> statement-breakpoint
@@ -324,6 +326,7 @@ CREATE UNIQUE INDEX "accounts_open_id_live" ON "accounts" USING btree ("open_id"
 CREATE INDEX "accounts_owner" ON "accounts" USING btree ("owner_id","id");--> statement-breakpoint
 CREATE INDEX "accounts_profile_due" ON "accounts" USING btree ("profile_due_at") WHERE profile_due_at is not null and status = 'active';--> statement-breakpoint
 CREATE INDEX "accounts_expiry_announced" ON "accounts" USING btree ("id") WHERE expiry_announced_days is not null;--> statement-breakpoint
+CREATE INDEX "audit_log_at" ON "audit_log" USING brin ("at");--> statement-breakpoint
 CREATE INDEX "audit_log_actor" ON "audit_log" USING btree ("actor","at");--> statement-breakpoint
 CREATE INDEX "audit_log_object" ON "audit_log" USING btree ("object","at");--> statement-breakpoint
 CREATE INDEX "authorization_requests_session" ON "authorization_requests" USING btree ("session_id");--> statement-breakpoint
@@ -339,9 +342,11 @@ CREATE UNIQUE INDEX "recoveries_open" ON "recoveries" USING btree ((ended_at is 
 CREATE INDEX "revocations_due" ON "revocations" USING btree ("next_attempt_at");--> statement-breakpoint
 CREATE INDEX "revocations_owner" ON "revocations" USING btree ("owner_id") WHERE owner_id is not null;--> statement-breakpoint
 CREATE INDEX "revocations_user" ON "revocations" USING btree ("tiktok_user");--> statement-breakpoint
+CREATE INDEX "timeline_at" ON "timeline" USING brin ("at");--> statement-breakpoint
 CREATE INDEX "timeline_account" ON "timeline" USING btree ("account_id","at");--> statement-breakpoint
 CREATE INDEX "timeline_session" ON "timeline" USING btree ("session_id","at") WHERE session_id is not null;--> statement-breakpoint
 CREATE INDEX "timeline_actor" ON "timeline" USING btree ("actor","at") WHERE actor <> 'service';--> statement-breakpoint
+CREATE INDEX "token_reads_at" ON "token_reads" USING brin ("at");--> statement-breakpoint
 CREATE INDEX "token_reads_account" ON "token_reads" USING btree ("account_id","at");--> statement-breakpoint
 CREATE INDEX "token_reads_key" ON "token_reads" USING btree ("key_id","at");--> statement-breakpoint
 CREATE INDEX "token_sets_due" ON "token_sets" USING btree ("due_at") WHERE due_at is not null;--> statement-breakpoint

@@ -101,3 +101,12 @@ export async function dropOldPartitions(db: Db, parent: 'token_reads' | 'timelin
   )
   return rows[0]?.dropped ?? 0
 }
+
+/** @returns how many rows of the audit log were deleted. @see functions/drop_old_audit_log.sql */
+export async function dropOldAuditLog(db: Db, keptDays: number, limit: number): Promise<number> {
+  const rows = await db.run(
+    'drop_old_audit_log',
+    (sql) => sql<{ dropped: number }[]>`select drop_old_audit_log(${keptDays}, ${limit}) as dropped`,
+  )
+  return rows[0]?.dropped ?? 0
+}

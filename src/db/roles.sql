@@ -2,8 +2,9 @@
 -- Run by `cli roles` and by ops/roles.sql, after `set_config('service.role', NAME, true)`. It can add to the audit but neither change nor
 -- delete a row of it, and it can neither make an API key nor forget a vault key: that takes the owner of the tables.
 --
--- Partitions of the audit are made and dropped by two functions that run with the owner's rights, and keep the last thirty days whoever
--- calls them.
+-- When a row of the audit was written is the database's word, so that column is not its to fill; nor does it write as `operator`, by a check
+-- of the tables. Partitions are made and dropped, and old rows of the audit log deleted, by functions that run with the owner's rights and
+-- keep what the owner promised, whoever calls them.
 DO $$
 DECLARE
 	service text := current_setting('service.role');
@@ -34,7 +35,10 @@ BEGIN
 	FOR name IN SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition LOOP
 		EXECUTE format('GRANT %s ON public.%I TO %I', CASE
 			-- The audit: read and added to.
-			WHEN name IN ('token_reads', 'timeline', 'audit_log') THEN 'SELECT, INSERT'
+			WHEN name IN ('token_reads', 'timeline', 'audit_log') THEN 'SELECT, INSERT (' || (
+				SELECT string_agg(quote_ident(a.attname), ', ') FROM pg_attribute a
+				WHERE a.attrelid = format('public.%I', name)::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> 'at' AND a.attidentity = ''
+			) || ')'
 			-- Keys of callers: looked up, and marked as used.
 			WHEN name = 'api_keys' THEN 'SELECT, UPDATE (last_used_at)'
 			-- Canaries: read, and one left for a new key.

@@ -426,6 +426,9 @@ export const replicas = pgTable('replicas', {
   journalKeyIds: text('journal_key_ids').array().notNull(),
 })
 
+/** Whoever may delete from the audit owns it, and is who runs the commands: nobody else writes in an operator's name. */
+const operatorsOwn = sql`actor <> 'operator' or has_table_privilege(session_user, 'public.audit_log', 'DELETE')`
+
 /** What was changed that belongs to no account: API keys, vault keys, an emergency. Only ever added to. */
 export const auditLog = pgTable(
   'audit_log',
@@ -437,7 +440,12 @@ export const auditLog = pgTable(
     object: text('object').notNull(),
     detail: text('detail'),
   },
-  (table) => [index('audit_log_actor').on(table.actor, table.at), index('audit_log_object').on(table.object, table.at)],
+  (table) => [
+    check('audit_log_operator', operatorsOwn),
+    index('audit_log_at').using('brin', table.at),
+    index('audit_log_actor').on(table.actor, table.at),
+    index('audit_log_object').on(table.object, table.at),
+  ],
 )
 
 /** Every access token that was handed out: who, whose, which (S27). Partitioned by day, so that retention is dropping a partition. */
@@ -451,7 +459,11 @@ export const tokenReads = pgTable(
     degraded: boolean('degraded').notNull().default(false),
     requestId: text('request_id').notNull(),
   },
-  (table) => [index('token_reads_account').on(table.accountId, table.at), index('token_reads_key').on(table.keyId, table.at)],
+  (table) => [
+    index('token_reads_at').using('brin', table.at),
+    index('token_reads_account').on(table.accountId, table.at),
+    index('token_reads_key').on(table.keyId, table.at),
+  ],
 )
 
 const kindsOfTimeline = Object.keys(timelineKinds) as [TimelineKind, ...TimelineKind[]]
@@ -476,6 +488,8 @@ export const timeline = pgTable(
     requestId: text('request_id'),
   },
   (table) => [
+    check('timeline_operator', operatorsOwn),
+    index('timeline_at').using('brin', table.at),
     check('timeline_subject', sql`num_nonnulls(account_id, session_id) = 1`),
     index('timeline_account').on(table.accountId, table.at),
     index('timeline_session').on(table.sessionId, table.at).where(sql`session_id is not null`),

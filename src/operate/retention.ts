@@ -1,6 +1,6 @@
 // Retention: partitions are created ahead, secrets of dead sessions erased, and nothing is kept longer than promised.
 
-import { dropOldPartitions, ensurePartitions } from '../db/audit.ts'
+import { dropOldAuditLog, dropOldPartitions, ensurePartitions } from '../db/audit.ts'
 import type { Db } from '../db/client.ts'
 import { eraseStaleCodes, purgeSessions } from '../db/connect-sessions.ts'
 import { purgeEvents } from '../db/events.ts'
@@ -14,6 +14,8 @@ const batch = 500
 export const keptDays = {
   /** Every handed-out token and every account's timeline can be looked up for three months. */
   audit: 90,
+  /** Who made a key, who disconnected everybody: for the audit of a year, and a month to write it. */
+  auditLog: 400,
   sessions: 1,
   /** Ten delivery attempts take three days. A reader that was away for longer than this lists the accounts again. */
   events: 30,
@@ -39,6 +41,7 @@ export async function applyRetention({ db, log, stopping }: { db: Db; log: Log; 
   purged += await whole((limit) => purgeNotices(db, keptDays.notices, limit))
   purged += await whole((limit) => purgeUploads(db, keptDays.uploads, limit))
   purged += await purgeUploadGates(db, keptDays.uploads)
+  purged += await whole((limit) => dropOldAuditLog(db, keptDays.auditLog, limit))
   const { audit } = keptDays
   const dropped = (await dropOldPartitions(db, 'token_reads', audit)) + (await dropOldPartitions(db, 'timeline', audit))
   if (purged + dropped > 0) log.info('retention was applied', { count: purged + dropped })

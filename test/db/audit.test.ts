@@ -157,7 +157,26 @@ t.test(
       'alter function drop_daily_partitions(text, integer) reset all',
     ])
       await t.rejects(service.unsafe(statement), { code: '42501' }, statement)
-    await t.rejects(service`select drop_daily_partitions('token_reads', 0)`, { code: '22023' }, 'the last thirty days stay')
+    for (const days of [0, 31, 89])
+      await t.rejects(
+        service`select drop_daily_partitions('token_reads', ${days})`,
+        { code: '22023' },
+        `retention is not its to shorten (${days})`,
+      )
+    await t.rejects(service`select drop_old_audit_log(364, 100)`, { code: '22023' }, 'nor that of the audit log')
+    const forged: Record<string, string> = {
+      'a token read of yesterday': `insert into token_reads (at, account_id, key_id, generation, request_id) values (now() - interval '1 day', 'acc_1', 'key_1', 1, 'req_1')`,
+      'a change of yesterday': `insert into timeline (at, account_id, kind, actor) values (now() - interval '1 day', 'acc_1', 'connected', 'service')`,
+      'a log entry of tomorrow': `insert into audit_log (at, actor, action, object) values (now() + interval '1 day', 'service', 'x', 'x')`,
+    }
+    for (const [what, statement] of Object.entries(forged))
+      await t.rejects(service.unsafe(statement), { code: '42501' }, `${what}`)
+    for (const statement of [
+      `insert into audit_log (actor, action, object) values ('operator', 'api_key_created', 'key_x')`,
+      `insert into timeline (account_id, kind, actor) values ('acc_1', 'disconnected', 'operator')`,
+    ])
+      await t.rejects(service.unsafe(statement), { code: '23514' }, 'nobody but the owner writes as operator')
+    await owner.unsafe(`insert into audit_log (actor, action, object) values ('operator', 'tried', 'x')`)
     await t.rejects(service`select drop_daily_partitions('accounts', 90)`, { code: '22023' }, 'and only the audit has days')
   },
 )

@@ -1,7 +1,7 @@
 -- Retention of the audit: drops whole days that ended before p_keep_days ago, and what the default partition holds of them.
 --
--- The service's role may only add to the audit (ops/roles.sql), so this runs with its owner's rights. It takes the parent from a
--- fixed list and keeps at least thirty days, whoever calls it.
+-- The service's role may only add to the audit (roles.sql), so this runs with its owner's rights. It takes the parent from a fixed
+-- list. How long the audit is kept is the owner's to say, who keeps thirty days at least; whoever else calls this keeps ninety.
 --
 -- Dropping locks the whole table for a moment. Behind a long query of the audit that moment does not come, and every token read
 -- would queue up behind this wait. So the wait is short, and the next round tries again.
@@ -12,8 +12,8 @@ DECLARE
 	partition record;
 	oldest_kept date := (now() AT TIME ZONE 'UTC')::date - p_keep_days;
 BEGIN
-	IF p_parent NOT IN ('token_reads', 'timeline') OR p_keep_days < 30 THEN
-		RAISE EXCEPTION 'only token_reads and timeline, and nothing of the last thirty days' USING ERRCODE = 'invalid_parameter_value';
+	IF p_parent NOT IN ('token_reads', 'timeline') OR p_keep_days < (CASE WHEN has_table_privilege(session_user, 'public.audit_log', 'DELETE') THEN 30 ELSE 90 END) THEN
+		RAISE EXCEPTION 'only token_reads and timeline, and nothing of the last ninety days (for the owner thirty)' USING ERRCODE = 'invalid_parameter_value';
 	END IF;
 	FOR partition IN
 		SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
