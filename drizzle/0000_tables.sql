@@ -35,6 +35,14 @@ CREATE TABLE "api_keys" (
 	"last_used_at" timestamp with time zone
 );
 --> statement-breakpoint
+CREATE TABLE "audit_days" (
+	"day" text PRIMARY KEY NOT NULL,
+	"rows" integer NOT NULL,
+	"hash" text NOT NULL,
+	"sealed_hash" text NOT NULL,
+	"closed_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "audit_log" (
 	"seq" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "audit_log_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"at" timestamp with time zone DEFAULT now() NOT NULL,
@@ -43,6 +51,15 @@ CREATE TABLE "audit_log" (
 	"object" text NOT NULL,
 	"detail" text,
 	CONSTRAINT "audit_log_operator" CHECK (actor <> 'operator' or has_table_privilege(session_user, 'public.audit_log', 'DELETE'))
+);
+--> statement-breakpoint
+CREATE TABLE "audit_streams" (
+	"id" text PRIMARY KEY NOT NULL,
+	"at_micros" text NOT NULL,
+	"source" integer NOT NULL,
+	"key" text NOT NULL,
+	"holder" text NOT NULL,
+	"lease_until" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "authorization_requests" (
@@ -312,6 +329,7 @@ CREATE TABLE "uploads" (
 CREATE TABLE "vault_keys" (
 	"key_id" text PRIMARY KEY NOT NULL,
 	"sealed_canary" text NOT NULL,
+	"seals" bigint DEFAULT 0 NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint

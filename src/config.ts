@@ -127,6 +127,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
     vaultKeysCommand: v.VAULT_KEYS_COMMAND,
     allowedCompletions: v.ALLOWED_COMPLETIONS as readonly ('confirm' | 'callback')[],
     docs: v.DOCS === 'on',
+    auditStream: v.AUDIT_STREAM,
     securityContact: v.SECURITY_CONTACT as readonly string[],
     allowedReturnUrls: v.ALLOWED_RETURN_URLS as readonly string[],
     tiers: {

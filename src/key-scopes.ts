@@ -8,5 +8,6 @@ export const keyScopes = [
   'owners:write',
   'events:read',
   'ops:read',
+  'audit:read',
 ] as const
 export type KeyScope = (typeof keyScopes)[number]

@@ -2,8 +2,9 @@
 // and none is dropped that one of them still seals with.
 import type { Db } from './db/client.ts'
 import { announceReplica, forgetReplica } from './db/replicas.ts'
+import { addSeals } from './db/vault-keys.ts'
 import type { Journal } from './journal/journal.ts'
-import type { Log } from './telemetry.ts'
+import type { Log, Metrics } from './telemetry.ts'
 import type { Vault } from './vault/vault.ts'
 import { within } from './waiting.ts'
 
@@ -25,6 +26,34 @@ export async function announce({
   // A disk that hangs must not make a live process silent: what is on it may be sealed with any of its keys.
   const journalKeyIds = (await within(journal.keyIds(), diskPatienceMs)) ?? keyIds
   await announceReplica(db, { id: replicaId, keyIds, primaryKeyId: keyIds[0] ?? '', journalKeyIds })
+}
+
+/** Random nonces allow 2^32 seals under one key (NIST SP 800-38D §8.3); half of that leaves time to make another. */
+const mostSeals = 2 ** 31
+let warnedAtMs = Number.NEGATIVE_INFINITY
+
+/** Adds what this process has sealed to the count of all. What a process that is killed had not told is missing, some seconds' worth. */
+export async function countSeals({
+  db,
+  vault,
+  log,
+  metrics,
+}: {
+  db: Db
+  vault: Vault
+  log: Log
+  metrics: Metrics
+}): Promise<void> {
+  const [primary = ''] = vault.keyIds
+  const count = await addSeals(db, primary, vault.takeSealCount(primary))
+  if (count === undefined) return
+  metrics.primaryKeySeals.set(count)
+  if (count < mostSeals || performance.now() - warnedAtMs < 3_600_000) return
+  warnedAtMs = performance.now()
+  log.warn(
+    'the primary vault key has sealed half of what one key may: make another with `vault keygen`, put it first and `vault reseal`',
+    { count },
+  )
 }
 
 /** At the end, after everything is recorded; a process that cannot say goodbye is forgotten by its silence. */

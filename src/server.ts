@@ -8,6 +8,7 @@ import type { TierDeps } from './connect/limits.ts'
 import { ServiceError } from './errors.ts'
 import { type AccountRouteDeps, accountRoutes } from './http/accounts.ts'
 import { openApiKeys } from './http/api-keys.ts'
+import { auditRoutes } from './http/audit.ts'
 import { type GuardDeps, guardRoutes } from './http/auth.ts'
 import { type ConnectSessionRouteDeps, connectSessionRoutes } from './http/connect-sessions.ts'
 import { eventRoutes } from './http/events.ts'
@@ -133,6 +134,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   await app.register(webhookRoutes, { ...deps, forgeries: limits.forgeries })
   await app.register(operationRoutes, deps)
   await app.register(securityTxtRoute, { config })
+  await app.register(auditRoutes, deps)
   await app.register(async (pages) => {
     pages.setErrorHandler((error, request, reply) => answerFailureOnPage(deps, error, request, reply))
     refusePrefetch(pages, deps)

@@ -192,6 +192,14 @@ export function createMetrics() {
     deliveriesWaiting: gauge('event_deliveries_waiting', 'Events that an endpoint has not accepted yet'),
     oldestDeliverySeconds: gauge('event_oldest_delivery_age_seconds', 'How long the longest of them has been waiting'),
     deadLetters: gauge('event_dead_letters', 'Event deliveries that failed for good; `cli events dead` lists them'),
+    primaryKeySeals: gauge(
+      'vault_primary_key_seals',
+      'How often the primary vault key has sealed, on all replicas; make a new one well before 2^32',
+    ),
+    auditStreamLag: gauge(
+      'audit_stream_lag_seconds',
+      'How old the oldest row of the audit is that AUDIT_STREAM has not had; 0 when it has all',
+    ),
     securityRefusals: counter('security_refusals_total', 'Requests refused for security reasons, by kind', ['kind']),
     databaseTrouble: counter('database_trouble_total', 'Connections lost, deadlines missed, pools replaced', ['kind']),
     databaseRewound: gauge(

@@ -58,6 +58,12 @@ const webhookTargets = list
     'must read URL|SECRET[|OLD_SECRET] with base64 secrets of 24 to 64 random bytes',
   )
 
+/** A collector may well be inside the network; a file has no host. */
+const mayBeStream = ({ protocol, hostname, pathname }: URL): boolean =>
+  protocol === 'https:' ||
+  (protocol === 'http:' && isLoopback(hostname)) ||
+  (protocol === 'file:' && hostname === '' && pathname !== '/')
+
 /** Host names are resolved and checked at each call. */
 function mayBeTarget(text: string): boolean {
   if (!URL.canParse(text)) return false
@@ -151,6 +157,7 @@ export const secretVariables = [
   'REDIS_URL',
   'EVENT_WEBHOOKS',
   'METRICS_TOKEN',
+  'AUDIT_STREAM',
 ] as const
 const secretFiles = Object.fromEntries(
   secretVariables.map((name) => [`${name}_FILE`, z.string().min(1).optional().describe(`A file that holds what ${name} would`)]),
@@ -254,6 +261,14 @@ export const variables = z.object({
     .default(['confirm'])
     .describe(
       'How connect sessions may be completed. confirm: your backend says who is logged in. callback: at once, so a link can connect the TikTok account of whoever opens it; people are shown first who gets access',
+    ),
+  AUDIT_STREAM: z
+    .string()
+    .refine((text) => URL.canParse(text) && mayBeStream(new URL(text)), 'must be file:/PATH or an https URL (http on loopback)')
+    .transform((text) => new URL(text))
+    .optional()
+    .describe(
+      'Optional: where the audit goes too, as JSON lines, at least once: file:/PATH or https://COLLECTOR. One replica writes it',
     ),
   DOCS: z.enum(['on', 'off']).default('on').describe('off: no /docs and no /openapi.json'),
   SECURITY_CONTACT: list

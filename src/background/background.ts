@@ -7,12 +7,14 @@ import type { Db } from '../db/client.ts'
 import { createDispatcher, measureDeliveries } from '../events/dispatcher.ts'
 import { type SettleDeps, settleNotices } from '../inbound/notices.ts'
 import type { Epoch } from '../journal/epoch.ts'
+import { closeAuditDays } from '../operate/audit-chain.ts'
 import { replayJournal } from '../operate/replay.ts'
 import { applyRetention } from '../operate/retention.ts'
 import type { KeyringCheck } from '../readiness.ts'
-import { announce } from '../replica.ts'
+import { announce, countSeals } from '../replica.ts'
 import type { RecordDeps } from '../token/record.ts'
 import type { Revocations } from '../token/revoke.ts'
+import { createAuditStream } from './audit-stream.ts'
 import { startLoop } from './loop.ts'
 import { createProfiler, type ProfilerDeps } from './profiler.ts'
 import { createRefreshAhead, measureRefreshing, type RefreshAheadDeps } from './refresh-ahead.ts'
@@ -28,7 +30,7 @@ type BackgroundDeps = RefreshAheadDeps &
   RecordDeps &
   ProfilerDeps & {
     db: Db
-    config: Pick<Config, 'eventWebhooks' | 'journal'>
+    config: Pick<Config, 'auditStream' | 'eventWebhooks' | 'journal'>
     keyring: KeyringCheck
     revocations: Pick<Revocations, 'attemptDue'>
     replicaId: string
@@ -96,9 +98,18 @@ export function startBackground(deps: BackgroundDeps): Background {
       then(3000, () => announce(deps)),
     ),
     loopWithKeys(
+      'seals',
+      then(60_000, () => countSeals(deps)),
+    ),
+    loopWithKeys(
       'retention',
       then(600_000, () => applyRetention(deps)),
     ),
+    loopWithKeys(
+      'audit',
+      then(600_000, () => closeAuditDays(deps)),
+    ),
+    ...(deps.config.auditStream === undefined ? [] : [loop('audit-stream', createAuditStream(deps, deps.config.auditStream))]),
   ]
   return {
     async stop() {

@@ -2,8 +2,10 @@
 // written in pieces.
 import { once } from 'node:events'
 import { type Change, ownerInAuditLog, readChanges, readTokenReads, type TokenRead } from '../db/audit.ts'
-import { onDatabase } from './database.ts'
-import { moment, parse, say, UsageError } from './terminal.ts'
+import { type Verdict, verifyAudit } from '../operate/audit-chain.ts'
+import { keptDays } from '../operate/retention.ts'
+import { onDatabase, onVault } from './database.ts'
+import { moment, parse, print, say, Unfinished, UsageError } from './terminal.ts'
 
 export async function audit(argv: string[]): Promise<void> {
   const { values, positionals } = parse(argv, {
@@ -36,9 +38,32 @@ export async function audit(argv: string[]): Promise<void> {
         const write = writer(json, changeLine)
         say(`${await readChanges(db, { ...span, actor, object }, write)} changes`)
       })
+    case 'verify':
+      return verify()
     default:
-      throw new UsageError('audit knows reads and changes.')
+      throw new UsageError('audit knows reads, changes and verify.')
   }
+}
+
+/** Counts the days again and holds them against their seals. Exit code 1: somebody changed the audit. */
+async function verify(): Promise<void> {
+  return onVault(async (db, vault) => {
+    const keptSince = new Date(Date.now() - (keptDays.audit - 1) * 86_400_000).toISOString().slice(0, 10)
+    const counts = new Map<Verdict, number>()
+    for await (const { day, rows, verdict } of verifyAudit({ db, vault }, keptSince)) {
+      counts.set(verdict, (counts.get(verdict) ?? 0) + 1)
+      print([day, verdict, `${rows} rows`].join('\t'))
+    }
+    const bad = (['changed', 'not_ours', 'missing'] as const).filter((verdict) => counts.has(verdict))
+    if (bad.length === 0) {
+      say(`${counts.get('ok') ?? 0} days are as they were closed; today's is closed an hour after its end`)
+      return
+    }
+    say(
+      `The audit was changed past the service (${bad.join(', ')}): keep a copy of the database, and hold these days against AUDIT_STREAM`,
+    )
+    throw new Unfinished()
+  })
 }
 
 interface Line {

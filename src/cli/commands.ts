@@ -46,6 +46,7 @@ const commands: [words: string, options: string, sentence: string][] = [
     '[--account ID] [--owner O] [--actor ID] [--from T] [--to T] [--json]',
     'every change to accounts and keys, and who made it',
   ],
+  ['audit verify', '', 'whether each closed day of the audit is as it was sealed; exit code 1 if one is not'],
   [
     'accounts disconnect',
     '--owner O | --all [--yes] [--per-second 5]',

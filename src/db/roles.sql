@@ -41,8 +41,10 @@ BEGIN
 			) || ')'
 			-- Keys of callers: looked up, and marked as used.
 			WHEN name = 'api_keys' THEN 'SELECT, UPDATE (last_used_at)'
-			-- Canaries: read, and one left for a new key.
-			WHEN name = 'vault_keys' THEN 'SELECT, INSERT'
+			-- The seals of its days: one more, and none changed.
+			WHEN name = 'audit_days' THEN 'SELECT, INSERT'
+			-- Canaries: read, and one left for a new key; seals are counted.
+			WHEN name = 'vault_keys' THEN 'SELECT, INSERT, UPDATE (seals)'
 			ELSE 'SELECT, INSERT, UPDATE, DELETE'
 		END, name, service);
 	END LOOP;

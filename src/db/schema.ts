@@ -296,6 +296,8 @@ export const circuitBreakers = pgTable('circuit_breakers', {
 export const vaultKeys = pgTable('vault_keys', {
   keyId: text('key_id').primaryKey(),
   sealedCanary: text('sealed_canary').notNull(),
+  /** how often all replicas have sealed with it, near enough: random nonces allow 2^32 */
+  seals: bigint('seals', { mode: 'number' }).notNull().default(0),
   createdAt: at('created_at').notNull().defaultNow(),
 })
 
@@ -497,6 +499,25 @@ export const timeline = pgTable(
     index('timeline_actor').on(table.actor, table.at).where(sql`actor <> 'service'`),
   ],
 )
+
+/** The audit's own seal: a hash over the rows of a day and the day before, sealed when the day is over. Only ever added to. */
+export const auditDays = pgTable('audit_days', {
+  day: text('day').primaryKey(),
+  rows: integer('rows').notNull(),
+  hash: text('hash').notNull(),
+  sealedHash: text('sealed_hash').notNull(),
+  closedAt: at('closed_at').notNull().defaultNow(),
+})
+
+/** How far AUDIT_STREAM has the audit, by a hash of where it leads; and who writes it. */
+export const auditStreams = pgTable('audit_streams', {
+  id: text('id').primaryKey(),
+  atMicros: text('at_micros').notNull(),
+  source: integer('source').notNull(),
+  key: text('key').notNull(),
+  holder: text('holder').notNull(),
+  leaseUntil: at('lease_until').notNull(),
+})
 
 /** Which accounts a key has read in the last ten minutes; written only while READ_CAP_ACCOUNTS_PER_KEY is set. */
 export const readWindows = pgTable(

@@ -35,6 +35,7 @@ export const sealedTables: readonly SealedTable[] = [
     columns: [{ name: 'sealed_identity', purpose: 'identity' }],
   },
   { name: 'revocations', key: 'id', subject: 'subject', generation: 'generation', columns: tokens },
+  { name: 'audit_days', key: 'day', subject: 'day', generation: 'rows', columns: [{ name: 'sealed_hash', purpose: 'audit' }] },
   { name: 'api_keys', key: 'id', subject: 'id', generation: '0', columns: [{ name: 'sealed_facts', purpose: 'api_key' }] },
   {
     name: 'connect_sessions',

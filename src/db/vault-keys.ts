@@ -52,3 +52,15 @@ export async function retireCanary(db: Db, keyId: string, actor: string): Promis
   )
   return rows.length > 0
 }
+
+/** @returns how often all have sealed with the key by now; undefined before its canary is there */
+export async function addSeals(db: Db, keyId: string, count: number): Promise<number | undefined> {
+  const rows = await db.run(
+    'add_seals',
+    (sql) =>
+      sql<
+        Row<typeof vaultKeys, 'seals'>[]
+      >`update vault_keys set seals = seals + ${count} where key_id = ${keyId} returning seals`,
+  )
+  return rows[0]?.seals
+}

@@ -16,6 +16,7 @@ export type Purpose =
   | 'identity'
   | 'expiry'
   | 'api_key'
+  | 'audit'
 
 /** The key bytes live in closures and KeyObjects: neither `util.inspect` nor `JSON.stringify` finds anything to print. */
 export interface Keyring {

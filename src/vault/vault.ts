@@ -22,6 +22,8 @@ export interface Vault {
   keyIdOf(sealed: string): string
   /** @returns the same secret under the primary key, or null when it already is */
   reseal(place: SealPlace, sealed: string): string | null
+  /** How often this process has sealed under each key since this was last asked. */
+  takeSealCount(keyId: string): number
   /** A text to store in the database: as long as it opens, the key under this id has not changed. */
   sealCanary(keyId: string): string
   /** @returns false for a missing key, other bytes under the same id, or another key's canary */
@@ -43,11 +45,14 @@ const canaryText = 'canary'
  * seals a second, within three months at 500.
  */
 export function createVault(keyring: Keyring): Vault {
+  const seals = new Map<string, number>()
+
   function sealWith(keyId: string, place: SealPlace, plaintext: string): string {
     const subkey = keyring.subkey(keyId, place.purpose)
     if (!subkey) throw new ServiceError('keyring_mismatch', `Put the vault key "${keyId}" into VAULT_KEYS and restart.`)
     // An unpaired surrogate would come back as another character, and the secret would be changed.
     if (!plaintext.isWellFormed()) throw new TypeError('Only well-formed text can be sealed')
+    seals.set(keyId, (seals.get(keyId) ?? 0) + 1)
     const nonce = freshNonce()
     const gcmSeal = createCipheriv(cipher, subkey, nonce, gcm)
     gcmSeal.setAAD(placeBytes(place, keyId))
@@ -83,6 +88,11 @@ export function createVault(keyring: Keyring): Vault {
     reseal(place, sealed) {
       if (split(sealed).keyId === keyring.primaryId) return null
       return sealWith(keyring.primaryId, place, open(place, sealed))
+    },
+    takeSealCount(keyId) {
+      const count = seals.get(keyId) ?? 0
+      seals.delete(keyId)
+      return count
     },
     sealCanary: (keyId) => sealWith(keyId, canaryPlace(keyId), canaryText),
     checkCanary(keyId, sealed) {

@@ -159,7 +159,7 @@ t.test('a mistake in the words is found before anything is done', async (t) => {
     [audit, 'reads --from yesterday', /takes a date/],
     [audit, 'reads --from 2026-13-01', /takes a date/],
     [audit, 'changes', /needs --account, --owner, --actor or --from/],
-    [audit, 'everything', /knows reads and changes/],
+    [audit, 'everything', /knows reads, changes and verify/],
     [accounts, 'disconnect', /needs --owner O or --all/],
     [accounts, 'disconnect --all --owner user_2', /needs --owner O or --all/],
     [accounts, 'disconnect --all --per-second 0', /from 1 to 1000/],

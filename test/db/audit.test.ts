@@ -161,7 +161,7 @@ t.test(
       await t.rejects(
         service`select drop_daily_partitions('token_reads', ${days})`,
         { code: '22023' },
-        `retention is not its to shorten (${days})`,
+        `S76: retention is not its to shorten (${days})`,
       )
     await t.rejects(service`select drop_old_audit_log(364, 100)`, { code: '22023' }, 'nor that of the audit log')
     const forged: Record<string, string> = {
@@ -175,7 +175,7 @@ t.test(
       `insert into audit_log (actor, action, object) values ('operator', 'api_key_created', 'key_x')`,
       `insert into timeline (account_id, kind, actor) values ('acc_1', 'disconnected', 'operator')`,
     ])
-      await t.rejects(service.unsafe(statement), { code: '23514' }, 'nobody but the owner writes as operator')
+      await t.rejects(service.unsafe(statement), { code: '23514' }, 'S76: nobody but the owner writes as operator')
     await owner.unsafe(`insert into audit_log (actor, action, object) values ('operator', 'tried', 'x')`)
     await t.rejects(service`select drop_daily_partitions('accounts', 90)`, { code: '22023' }, 'and only the audit has days')
   },

@@ -48,6 +48,7 @@ const asked: Record<string, ((of: Subject) => { path: string; body?: unknown; he
   commitUpload: ({ account, upload }) => ({ path: `/accounts/${account}/uploads/${upload}/commit` }),
   releaseUpload: ({ account, upload }) => ({ path: `/accounts/${account}/uploads/${upload}/release` }),
   listEvents: undefined,
+  listAudit: undefined,
   getMetrics: undefined,
 }
 

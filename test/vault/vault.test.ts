@@ -215,3 +215,10 @@ t.test('what cannot come back unchanged, or has no place, is not sealed', async 
   t.throws(() => vault.seal({ ...place, subject: '\udc00' }, token), TypeError)
   for (const generation of [-1, 1.5, Number.NaN, 2 ** 53]) t.throws(() => vault.seal({ ...place, generation }, token), TypeError)
 })
+
+t.test('seals are counted for each key, and told once', async (t) => {
+  const vault = createVault(parseKeyring(`${generateVaultKey('k2')},${generateVaultKey('k1')}`))
+  const place = { purpose: 'access_token', subject: 'acc_1', generation: 1 } as const
+  for (let n = 0; n < 3; n++) vault.seal(place, 'x')
+  t.same([vault.takeSealCount('k2'), vault.takeSealCount('k1'), vault.takeSealCount('k2')], [3, 0, 0])
+})
