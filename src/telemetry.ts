@@ -194,7 +194,7 @@ export function createMetrics() {
     deadLetters: gauge('event_dead_letters', 'Event deliveries that failed for good; `cli events dead` lists them'),
     primaryKeySeals: gauge(
       'vault_primary_key_seals',
-      'How often the primary vault key has sealed, on all replicas; make a new one well before 2^32',
+      'Seals made with the primary vault key, by all replicas; make another key well before 2^32',
     ),
     auditStreamLag: gauge(
       'audit_stream_lag_seconds',

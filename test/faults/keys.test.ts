@@ -44,7 +44,7 @@ async function sealedRows(sql: postgres.Sql): Promise<unknown> {
     sql`select * from token_sets order by account_id`,
     sql`select * from connect_sessions order by id`,
     sql`select * from revocations order by id`,
-    sql`select * from vault_keys order by key_id`,
+    sql`select key_id, sealed_canary, created_at from vault_keys order by key_id`,
     sql`select id, status, status_reason from accounts order by id`,
   ])
 }
