@@ -212,7 +212,14 @@ export const failures = {
     status: 409,
     mendedBy: 'caller',
     title: 'The upload slot was released',
-    remedy: 'Reserve a new slot; this one was given back.',
+    remedy: 'Reserve a new slot, with a new `Idempotency-Key`; this one was given back.',
+  },
+  upload_expired: {
+    status: 409,
+    mendedBy: 'caller',
+    title: 'The upload slot has expired',
+    remedy:
+      'Commit it if TikTok has the video. Else reserve a new slot, with a new `Idempotency-Key`: the slot may have gone to another upload.',
   },
   upload_committed: {
     status: 409,

@@ -13,7 +13,7 @@ export const codes: Record<number, string[]> = {
   403: words('insufficient_scope owner_mismatch confirm_invalid'),
   404: words('route_not_found account_not_found connect_session_not_found upload_not_found owner_not_found'),
   409: words(`reauthorization_required account_limit_reached account_already_connected account_mismatch session_not_ready upload_released
-    upload_committed`),
+    upload_committed upload_expired`),
   410: words('account_disconnected session_expired'),
   413: words('payload_too_large'),
   415: words('unsupported_media_type'),
@@ -44,6 +44,8 @@ export const routes = `
   GET /accounts/{}/quota
   GET /accounts/{}/readiness
   POST /accounts/{}/uploads
+  GET /accounts/{}/uploads
+  GET /accounts/{}/uploads/{}
   POST /accounts/{}/uploads/{}/commit
   POST /accounts/{}/uploads/{}/release
   GET /owners/{}

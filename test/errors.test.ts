@@ -9,7 +9,7 @@ const contract: Record<number, string> = {
   401: 'unauthenticated invalid_signature',
   403: 'insufficient_scope owner_mismatch confirm_invalid',
   404: 'route_not_found account_not_found connect_session_not_found upload_not_found owner_not_found',
-  409: 'reauthorization_required account_limit_reached account_already_connected account_mismatch session_not_ready upload_released upload_committed',
+  409: 'reauthorization_required account_limit_reached account_already_connected account_mismatch session_not_ready upload_released upload_committed upload_expired',
   410: 'account_disconnected session_expired',
   413: 'payload_too_large',
   415: 'unsupported_media_type',

@@ -126,14 +126,14 @@ export async function pageOfAccounts(
   deps: AccountDeps,
   filter: {
     ownerId?: string | undefined
-    status?: AccountStatus | undefined
+    statuses?: readonly AccountStatus[] | undefined
     limit: number
     cursor?: string | undefined
     reach?: Reach
   },
 ): Promise<{ accounts: Account[]; nextCursor: string | null }> {
-  const { ownerId = null, status = null, limit, cursor = null, reach = everything } = filter
-  const rows = await listAccounts(deps.db, { ownerId, status, after: cursor, limit: limit + 1, reach })
+  const { ownerId = null, statuses = null, limit, cursor = null, reach = everything } = filter
+  const rows = await listAccounts(deps.db, { ownerId, statuses, after: cursor, limit: limit + 1, reach })
   const page = rows.slice(0, limit)
   const last = page.at(-1)
   return { accounts: await toAccounts(deps, page), nextCursor: rows.length > limit && last ? last.id : null }

@@ -108,7 +108,7 @@ export async function accountsOfVisit(deps: AccountDeps, session: ConnectSession
   if (!mayOnPage(session, 'accounts:read')) return { accounts: [], more: false, nextSlots: new Map(), ended: [] }
   const reach = { ...everything, accountIds: reachedAccountIds }
   const of = (status: 'active' | 'reauthorization_required') =>
-    pageOfAccounts(deps, { ownerId, status, limit: mostAccounts, reach })
+    pageOfAccounts(deps, { ownerId, statuses: [status], limit: mostAccounts, reach })
   const [active, down, ended] = await Promise.all([
     of('active'),
     of('reauthorization_required'),

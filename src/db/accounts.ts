@@ -59,13 +59,20 @@ export async function findAccount(db: Db, id: string): Promise<AccountRow | unde
 /** Oldest first; `after` is the last id of the page before. */
 export async function listAccounts(
   db: Db,
-  filter: { ownerId: string | null; status: AccountStatus | null; after: string | null; limit: number; reach: Reach },
+  filter: {
+    ownerId: string | null
+    statuses: readonly AccountStatus[] | null
+    after: string | null
+    limit: number
+    reach: Reach
+  },
 ): Promise<AccountRow[]> {
+  const statuses = filter.statuses === null ? null : [...filter.statuses]
   return db.run(
     'list_accounts',
     (sql) => sql<AccountRow[]>`
       select ${sql.unsafe(columns)} ${sql.unsafe(source)}
-      where (${filter.ownerId}::text is null or a.owner_id = ${filter.ownerId}) and (${filter.status}::text is null or a.status = ${filter.status})
+      where (${filter.ownerId}::text is null or a.owner_id = ${filter.ownerId}) and (${statuses}::text[] is null or a.status = any(${statuses}::text[]))
         and (${filter.after}::text is null or a.id > ${filter.after}) and in_reach(${reachAsJson(filter.reach)}::jsonb, a.owner_id, a.id)
       order by a.id limit ${filter.limit}`,
   )

@@ -69,3 +69,7 @@ export const timelineKinds = {
   uploads_closed: "TikTok takes no uploads for a while; the code is TikTok's error",
 } as const
 export type TimelineKind = keyof typeof timelineKinds
+
+/** How an upload stands; `expired` is made of its time, not stored. */
+export const uploadStatuses = ['reserved', 'committed', 'released', 'expired'] as const
+export type UploadStatus = (typeof uploadStatuses)[number]

@@ -2,7 +2,7 @@
 // nothing is oversold. Every time is the database's.
 import { type TroubleRow, troubleColumns } from './accounts.ts'
 import type { Db, StatementOptions } from './client.ts'
-import type { AccountStatus } from './codes.ts'
+import type { AccountStatus, UploadStatus } from './codes.ts'
 import type { accounts, OuterRow, Row, tokenSets, uploads } from './schema.ts'
 import { snakeCased } from './wire-types.ts'
 
@@ -135,6 +135,33 @@ export async function reserveUploads(
   const answers: Decided<ReserveOutcome>[] = []
   for (const row of rows) answers[row.place - 1] = toDecided(row)
   return answers
+}
+
+/** An account's uploads as they stand now, newest first. Ids sort by time. */
+export async function findUploads(
+  db: Db,
+  filter: {
+    accountId: string
+    uploadId: string | null
+    statuses: readonly UploadStatus[] | null
+    before: string | null
+    limit: number
+  },
+): Promise<(UploadRow & { status: UploadStatus })[]> {
+  const { accountId, uploadId, before, limit } = filter
+  const statuses = filter.statuses === null ? null : [...filter.statuses]
+  return db.run(
+    'find_uploads',
+    (sql) => sql<(UploadRow & { status: UploadStatus })[]>`
+      select u.* from (
+        select id, reserved_at, expires_at, committed_at, late, publish_id, released_at, tiktok_error,
+          case when committed_at is not null then 'committed' when released_at is not null then 'released'
+            when expires_at <= now() then 'expired' else 'reserved' end as status
+        from uploads where account_id = ${accountId}
+          and (${uploadId}::text is null or id = ${uploadId}) and (${before}::text is null or id < ${before})
+      ) u where ${statuses}::text[] is null or u.status = any(${statuses}::text[])
+      order by u.id desc limit ${limit}`,
+  )
 }
 
 /** The video is at TikTok: its slot stays taken for 24 hours from now. */

@@ -7,21 +7,12 @@ import { accountStatuses, revocationStates, type TimelineKind, timelineKinds } f
 import { type DisconnectDeps, disconnect } from '../token/revoke.ts'
 import { type VerifyDeps, verify } from '../token/verify.ts'
 import { requireCaller } from './auth.ts'
+import { cursorOf } from './cursors.ts'
 import { answerAs, failuresOf } from './openapi.ts'
-import { AccountParams, Id, Label, OwnerId } from './shapes.ts'
+import { AccountParams, Label, OwnerId, pageLimit, statusFilter } from './shapes.ts'
 
-const pageLimit = (usual: number) =>
-  z
-    .string()
-    .regex(/^\d{1,3}$/)
-    .transform(Number)
-    .pipe(z.int().min(1).max(200))
-    .default(usual)
-
-const TimelineCursor = z
-  .string()
-  .regex(/^\d{1,15}$/)
-  .describe('`next_cursor` of the page before')
+const AccountCursor = cursorOf('accounts', /^acc_[0-9a-z]{25}$/)
+const TimelineCursor = cursorOf('timeline', /^\d{1,15}$/)
 
 const AccountPage = z.object({ accounts: z.array(Account), next_cursor: z.string().nullable() }).meta({ id: 'AccountPage' })
 
@@ -95,23 +86,23 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
         summary: 'List accounts, oldest first',
         querystring: z.strictObject({
           owner_id: OwnerId.optional(),
-          status: z.enum(accountStatuses).optional(),
+          status: statusFilter(accountStatuses),
           limit: pageLimit(50),
-          cursor: Id.optional().describe('`next_cursor` of the page before'),
+          cursor: AccountCursor.schema.optional(),
         }),
         response: { 200: AccountPage, ...failuresOf([]) },
       },
     },
     async (request) => {
-      const { owner_id: ownerId, status, limit, cursor } = request.query
+      const { owner_id: ownerId, status: statuses, limit, cursor } = request.query
       const { accounts, nextCursor } = await pageOfAccounts(deps, {
         ownerId,
-        status,
+        statuses,
         limit,
         cursor,
         reach: requireCaller(request).reach,
       })
-      return { accounts, next_cursor: nextCursor }
+      return { accounts, next_cursor: nextCursor === null ? null : AccountCursor.write(nextCursor) }
     },
   )
 
@@ -252,7 +243,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
         operationId: 'getAccountTimeline',
         summary: 'Why an account is in its state, newest first',
         params: AccountParams,
-        querystring: z.strictObject({ limit: pageLimit(50), cursor: TimelineCursor.optional() }),
+        querystring: z.strictObject({ limit: pageLimit(50), cursor: TimelineCursor.schema.optional() }),
         response: { 200: Timeline, ...failuresOf(['account_not_found']) },
       },
     },
@@ -271,7 +262,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
           actor,
           via: viaSessionId === null || viaKeyId === null ? null : { connect_session: viaSessionId, key_id: viaKeyId },
         })),
-        next_cursor: nextCursor,
+        next_cursor: nextCursor === null ? null : TimelineCursor.write(nextCursor),
       }
     },
   )

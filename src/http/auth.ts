@@ -1,6 +1,6 @@
 // Who may call what. Every route names a scope or says `public`; one that says neither fails the start (S31). Credentials are taken
 // from the Authorization header only (S37).
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
 import { accountInReach, sessionInReach } from '../db/reach.ts'
@@ -16,8 +16,8 @@ import { addressOf, type Limits, type State, tooMany } from './limits.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** the scope a key needs */
-    scope?: KeyScope
+    /** the scope a key needs; of several, any one */
+    scope?: KeyScope | readonly [KeyScope, ...KeyScope[]]
     /** answered also while the database is away: to METRICS_TOKEN, and to keys that were live when they were last looked up */
     withoutDatabase?: true
     /** for everybody */
@@ -54,8 +54,9 @@ export function guardRoutes(
   const prove = proofs(failures)
 
   app.addHook('onRoute', (route) => {
-    const { scope, public: open } = route.config ?? {}
-    if (!open && (scope === undefined || !keyScopes.includes(scope))) {
+    const { public: open } = route.config ?? {}
+    const scopes = scopesOf(route.config)
+    if (!open && (scopes.length === 0 || !scopes.every((scope) => keyScopes.includes(scope)))) {
       throw new Error(`Route ${route.method} ${route.url} names no scope and is not public`)
     }
     if (!open && route.config?.reach === undefined && !/:(accountId|ownerId|sessionId)\b/.test(route.url))
@@ -63,7 +64,8 @@ export function guardRoutes(
   })
 
   app.addHook('onRequest', async (request) => {
-    const { scope, public: open, page, withoutDatabase } = request.routeOptions.config
+    const { public: open, page, withoutDatabase } = request.routeOptions.config
+    const scopes = scopesOf(request.routeOptions.config)
     if (request.is404 || (open && !page)) return
     if (withoutDatabase && hasMetricsToken(request, config)) {
       request.caller = metricsCaller
@@ -74,7 +76,7 @@ export function guardRoutes(
         retryAfterSeconds: 30,
       })
     // Before the key is looked up: it may be one that was revoked after the moment the database went back to.
-    if (scope !== 'ops:read') await epoch.admit(scope === 'tokens:read' ? 'vend' : 'anything')
+    if (!scopes.includes('ops:read')) await epoch.admit(scopes.includes('tokens:read') ? 'vend' : 'anything')
     if (open) return
     const facts = { requestId: request.id, route: request.routeOptions.url ?? '' }
     const outcome = await prove(request, credentialOf(request, apiKeys, jwtCallers))
@@ -85,10 +87,10 @@ export function guardRoutes(
     }
     const { caller } = outcome
     request.caller = caller
-    if (scope === undefined || !caller.scopes.includes(scope)) {
+    if (!scopes.some((scope) => caller.scopes.includes(scope))) {
       const { keyId } = caller
       refusals.note({ kind: 'insufficient_scope', event: 'scope was missing', who: keyId, facts: { ...facts, keyId } })
-      throw new ServiceError('insufficient_scope', `This needs a key with the scope ${scope}.`)
+      throw new ServiceError('insufficient_scope', `This needs a key with the scope ${scopes.join(' or ')}.`)
     }
   })
 
@@ -101,6 +103,11 @@ export function guardRoutes(
     if (ownerId !== undefined && !reachesOwner(reach, ownerId)) throw ownerNotFound()
     if (sessionId !== undefined && !(await sessionInReach(db, reach, sessionId))) throw sessionNotFound()
   })
+}
+
+/** @returns the scopes any of which opens a route; none for a public one */
+export function scopesOf(config: FastifyContextConfig | undefined): readonly KeyScope[] {
+  return [config?.scope ?? []].flat()
 }
 
 /** @throws Error when the route is public: then nobody was asked */

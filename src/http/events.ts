@@ -6,6 +6,7 @@ import { type EventPosition, readEvents } from '../db/events.ts'
 import { ServiceEvent, serviceEvent } from '../events/events.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
+import { pageLimit } from './shapes.ts'
 
 const start: EventPosition = { xid: '0', seq: 0 }
 
@@ -58,13 +59,7 @@ export const eventRoutes: FastifyPluginAsyncZod<{ db: Db }> = async (app, { db }
           'Events are kept for 30 days. Keep `next_cursor` with what you made of the events: reading on from it skips nothing and repeats nothing, whatever was going on at the same time.',
         querystring: z.strictObject({
           after: Cursor.optional().describe('`next_cursor` of the page before; without it from the oldest event there is'),
-          limit: z
-            .string()
-            .regex(/^\d{1,3}$/)
-            .transform(Number)
-            .pipe(z.int().min(1).max(200))
-            .default(50)
-            .describe('From 1 to 200'),
+          limit: pageLimit(50),
         }),
         response: { 200: EventPage, ...failuresOf([]) },
       },

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { Problem } from '../errors.ts'
 import { type FailureCode, failures } from '../failures.ts'
 import { version } from '../version.ts'
+import { scopesOf } from './auth.ts'
 import { nameSchemasOnce } from './schema-names.ts'
 
 /** Everything a guarded JSON route can answer besides its own failures. */
@@ -115,9 +116,11 @@ export async function describeApi(app: FastifyInstance, shown = true): Promise<v
       const { config } = document.route
       // Who may call it, said where it is read: the scope of a guarded route, no lock on a public one.
       const open = config?.public ? { security: [] } : {}
-      const scope = config?.scope
-        ? { description: `${transformed.schema?.description ?? ''}\n\nScope: \`${config.scope}\`.`.trim() }
-        : {}
+      const scopes = scopesOf(config).map((scope) => `\`${scope}\``)
+      const scope =
+        scopes.length === 0
+          ? {}
+          : { description: `${transformed.schema?.description ?? ''}\n\nScope: ${scopes.join(' or ')}.`.trim() }
       return { ...transformed, schema: { ...transformed.schema, ...open, ...scope } }
     },
     transformObject: (document) => nameSchemasOnce(asCallersSeeIt(jsonSchemaTransformObject(document))),
@@ -130,6 +133,9 @@ export async function describeApi(app: FastifyInstance, shown = true): Promise<v
 export const requiredByCode = 'x-required-by-code'
 
 interface DescribedParameter {
+  in?: string
+  style?: string
+  explode?: boolean
   required?: boolean
   schema?: Record<string, unknown>
 }
@@ -144,7 +150,11 @@ function asCallersSeeIt<T extends { paths?: object }>(description: T): T {
   for (const operation of Object.values(description.paths ?? {}).flatMap((methods) => Object.values(methods))) {
     const { requestBody, parameters } = operation as { requestBody?: DescribedBody; parameters?: DescribedParameter[] }
     if (requestBody) sayIfOptional(requestBody)
-    for (const parameter of parameters ?? []) sayIfRequired(parameter)
+    for (const parameter of parameters ?? []) {
+      sayIfRequired(parameter)
+      if (parameter.in === 'query' && parameter.schema?.type === 'array')
+        Object.assign(parameter, { style: 'form', explode: false })
+    }
   }
   return description
 }

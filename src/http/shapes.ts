@@ -27,3 +27,22 @@ export const Label = z
 export const Id = z.string().regex(/^[\w-]{1,64}$/)
 
 export const AccountParams = z.strictObject({ accountId: Id })
+
+/** A number in a query, where everything is text; an integer in the description. */
+export const wholeNumber = (range: { minimum: number; maximum: number; usual: number }, description: string) =>
+  z
+    .preprocess(
+      (text) => (typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : text),
+      z.int().min(range.minimum).max(range.maximum),
+    )
+    .prefault(range.usual)
+    .describe(`${description}, from ${range.minimum} to ${range.maximum}`)
+
+export const pageLimit = (usual: number) => wholeNumber({ minimum: 1, maximum: 200, usual }, 'How many on a page')
+
+/** One or several with commas between them. A parameter that is sent twice is refused (S41). */
+export const statusFilter = <const Values extends readonly [string, ...string[]]>(values: Values) =>
+  z
+    .preprocess((text) => (typeof text === 'string' ? text.split(',') : null), z.array(z.enum(values)).max(values.length))
+    .optional()
+    .describe('One of these, or several with commas between them')

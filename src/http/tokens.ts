@@ -5,7 +5,7 @@ import type { FailureCode } from '../failures.ts'
 import { replaceRejected, type VendDeps, VendedToken, vend } from '../token/vend.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
-import { AccountParams } from './shapes.ts'
+import { AccountParams, wholeNumber } from './shapes.ts'
 
 const vendFailures: FailureCode[] = [
   'account_not_found',
@@ -18,12 +18,10 @@ const vendFailures: FailureCode[] = [
 ]
 
 const VendQuery = z.strictObject({
-  min_ttl: z
-    .string()
-    .regex(/^\d{1,6}$/)
-    .transform(Number)
-    .default(300)
-    .describe("Seconds the token has to be good for; clamped to half of the token's life"),
+  min_ttl: wholeNumber(
+    { minimum: 0, maximum: 999_999, usual: 300 },
+    "Seconds the token has to be good for, clamped to half of the token's life",
+  ),
 })
 
 const RejectedToken = z

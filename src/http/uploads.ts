@@ -2,12 +2,15 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { readinessOf, UploadReadiness } from '../account/readiness.ts'
+import { uploadStatuses } from '../db/codes.ts'
 import { ServiceError } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
 import { quotaOf, UploadQuota } from '../uploads/quota.ts'
 import {
   CommitUpload,
   commit,
+  getUpload,
+  pageOfUploads,
   ReleaseUpload,
   ReserveUpload,
   release,
@@ -17,8 +20,9 @@ import {
   usualTtlSeconds,
 } from '../uploads/reservations.ts'
 import { requireCaller } from './auth.ts'
+import { cursorOf } from './cursors.ts'
 import { failuresOf, requiredByCode } from './openapi.ts'
-import { AccountParams, Id } from './shapes.ts'
+import { AccountParams, Id, pageLimit, statusFilter, wholeNumber } from './shapes.ts'
 
 const UploadParams = z.strictObject({ accountId: Id, uploadId: Id })
 
@@ -26,13 +30,7 @@ const UploadParams = z.strictObject({ accountId: Id, uploadId: Id })
 const isTellable = (at: Date) => at.getUTCFullYear() > 0 && at.getUTCFullYear() < 9999
 
 const ReadinessQuery = z.strictObject({
-  count: z
-    .string()
-    .regex(/^\d{1,4}$/)
-    .transform(Number)
-    .pipe(z.int().min(1))
-    .default(1)
-    .describe('How many uploads'),
+  count: wholeNumber({ minimum: 1, maximum: 9999, usual: 1 }, 'How many uploads'),
   at: z.iso
     .datetime({ offset: true })
     .refine((at) => isTellable(new Date(at)), 'Send a moment of the years 1 to 9998')
@@ -53,13 +51,16 @@ const ReserveHeaders = z.looseObject({
     }),
 })
 
+const UploadCursor = cursorOf('uploads', /^upl_[0-9a-z]{25}$/)
+const UploadPage = z.object({ uploads: z.array(Upload), next_cursor: z.string().nullable() }).meta({ id: 'UploadPage' })
+
 const noSuchAccount: FailureCode[] = ['account_not_found', 'account_disconnected']
 
 export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps) => {
   app.get(
     '/accounts/:accountId/quota',
     {
-      config: { scope: 'accounts:read' },
+      config: { scope: ['accounts:read', 'quota:write'] },
       schema: {
         tags: ['uploads'],
         operationId: 'getUploadQuota',
@@ -74,7 +75,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
   app.get(
     '/accounts/:accountId/readiness',
     {
-      config: { scope: 'accounts:read' },
+      config: { scope: ['accounts:read', 'quota:write'] },
       schema: {
         tags: ['uploads'],
         operationId: 'getUploadReadiness',
@@ -101,18 +102,21 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
         operationId: 'reserveUpload',
         summary: 'Reserve an upload slot',
         description:
-          'Before the upload. A repeat with the same `Idempotency-Key` finds the reservation it made, as it stands then. A reservation and its key are forgotten seven days after the slot was free again (by its expiry, its release, or 24 hours after the commit): then the same key makes a new reservation, and a commit answers `upload_not_found`.',
+          'Before the upload. A repeat with the same `Idempotency-Key` gets the reservation it made while that is live or committed: 200 and `Idempotency-Replayed: true`. One that was released or has expired is refused (`upload_released`, `upload_expired`): the next attempt takes a new key. A reservation and its key are forgotten seven days after the slot was free again (by its expiry, its release, or 24 hours after the commit): then the same key makes a new reservation, and a commit answers `upload_not_found`.',
         params: AccountParams,
         headers: ReserveHeaders,
         body: ReserveUpload.nullish(),
         response: {
-          201: Upload.describe('Reserved'),
+          200: Upload.describe('An earlier call with this key reserved it: it is live or committed'),
+          201: Upload.describe('Reserved by this call'),
           ...failuresOf(
             [
               ...noSuchAccount,
               'idempotency_key_required',
               'idempotency_key_reused',
               'reauthorization_required',
+              'upload_released',
+              'upload_expired',
               'tiktok_unavailable',
               'upload_quota_exhausted',
             ],
@@ -127,9 +131,51 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
         throw new ServiceError('idempotency_key_required', 'Send an Idempotency-Key header: one per intended upload.')
       }
       const wish = { idempotencyKey, ttlSeconds: request.body?.ttl_seconds ?? usualTtlSeconds }
-      const upload = await reserve(deps, request.params.accountId, wish, actorOf(request))
-      return reply.code(201).send(upload)
+      const { upload, replayed } = await reserve(deps, request.params.accountId, wish, actorOf(request))
+      if (replayed) reply.header('idempotency-replayed', 'true')
+      return reply.code(replayed ? 200 : 201).send(upload)
     },
+  )
+
+  app.get(
+    '/accounts/:accountId/uploads',
+    {
+      config: { scope: ['accounts:read', 'quota:write'] },
+      schema: {
+        tags: ['uploads'],
+        operationId: 'listUploads',
+        summary: 'List the uploads of an account, newest first',
+        description: 'What was reserved, until seven days after its slot was free again.',
+        params: AccountParams,
+        querystring: z.strictObject({
+          status: statusFilter(uploadStatuses),
+          limit: pageLimit(50),
+          cursor: UploadCursor.schema.optional(),
+        }),
+        response: { 200: UploadPage, ...failuresOf(noSuchAccount) },
+      },
+    },
+    async (request) => {
+      const { status, limit, cursor } = request.query
+      const filter = { statuses: status ?? null, before: cursor ?? null, limit }
+      const { uploads, nextId } = await pageOfUploads(deps, request.params.accountId, filter)
+      return { uploads, next_cursor: nextId === null ? null : UploadCursor.write(nextId) }
+    },
+  )
+
+  app.get(
+    '/accounts/:accountId/uploads/:uploadId',
+    {
+      config: { scope: ['accounts:read', 'quota:write'] },
+      schema: {
+        tags: ['uploads'],
+        operationId: 'getUpload',
+        summary: 'Read an upload',
+        params: UploadParams,
+        response: { 200: Upload, ...failuresOf([...noSuchAccount, 'upload_not_found']) },
+      },
+    },
+    (request) => getUpload(deps, request.params.accountId, request.params.uploadId),
   )
 
   app.post(

@@ -3,20 +3,28 @@
 import { z } from 'zod'
 import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
-import { type Actor, commitUpload, type Decided, releaseUpload, reserveUpload } from '../db/uploads.ts'
+import { type UploadStatus, uploadStatuses } from '../db/codes.ts'
+import {
+  type Actor,
+  commitUpload,
+  type Decided,
+  findUploads,
+  releaseUpload,
+  reserveUpload,
+  type UploadRow,
+} from '../db/uploads.ts'
 import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Log } from '../telemetry.ts'
 import { closureOf } from './closures.ts'
-import { noAccount, toQuota, UploadQuota, windowSeconds } from './quota.ts'
+import { noAccount, quotaOf, toQuota, UploadQuota, windowSeconds } from './quota.ts'
 
 export const usualTtlSeconds = 1800
-
-const uploadStatuses = ['reserved', 'committed', 'released', 'expired'] as const
 
 export const Upload = z
   .object({
     id: z.string(),
+    account_id: z.string(),
     status: z.enum(uploadStatuses),
     reserved_at: z.iso.datetime(),
     expires_at: z.iso.datetime().describe('Commit or release before this; afterwards the slot is given to others'),
@@ -32,6 +40,7 @@ export const Upload = z
     examples: [
       {
         id: 'upl_01k9z3m8r0000000000000000',
+        account_id: 'acc_01k9z3m8r0000000000000000',
         status: 'reserved',
         reserved_at: '2026-11-22T12:00:00.000Z',
         expires_at: '2026-11-22T12:30:00.000Z',
@@ -84,9 +93,11 @@ export interface UploadDeps {
 }
 
 /**
- * Takes a slot until the upload is committed or released, at most for `ttlSeconds`. The same key of the same caller finds its reservation, whatever
- * has become of it (F42), until a week after the slot was free again.
+ * Takes a slot until the upload is committed or released, at most for `ttlSeconds`. The same key of the same caller finds its reservation (F42),
+ * until a week after the slot was free again.
  *
+ * @returns the upload, and whether an earlier call made it: then it is reserved or committed
+ * @throws ServiceError upload_released | upload_expired: an earlier call made it, and its slot is not taken any more
  * @throws ServiceError upload_quota_exhausted with `next_slot_at`: every slot is taken, or TikTok has closed the account for uploads
  * @throws ServiceError idempotency_key_reused: the key made another reservation
  * @throws ServiceError account_not_found | account_disconnected | reauthorization_required
@@ -97,13 +108,14 @@ export async function reserve(
   accountId: string,
   wish: { idempotencyKey: string; ttlSeconds: number },
   actor: Actor,
-): Promise<Upload> {
+): Promise<{ upload: Upload; replayed: boolean }> {
   const limit = config.uploadLimitPerDay
   const decided = await reserveUpload(db, { accountId, uploadId: newId('upl'), ...wish, limit, actor })
   switch (decided.outcome) {
     case 'reserved':
+      return { upload: decidedUpload(decided, accountId, limit), replayed: false }
     case 'repeated':
-      return toUpload(decided, limit)
+      return { upload: stillTaken(decidedUpload(decided, accountId, limit)), replayed: true }
     case 'exhausted':
       throw exhausted(decided)
     case 'key_reused':
@@ -146,9 +158,9 @@ export async function commit(
   switch (decided.outcome) {
     case 'committed':
       if (decided.upload?.late) log.warn('upload was committed late', { accountId, uploadId })
-      return toUpload(decided, limit)
+      return decidedUpload(decided, accountId, limit)
     case 'repeated':
-      return toUpload(decided, limit)
+      return decidedUpload(decided, accountId, limit)
     case 'released':
       throw new ServiceError('upload_released', 'This slot was given back; reserve another for the next upload.')
     case 'publish_id_differs':
@@ -180,9 +192,9 @@ export async function release(
     case 'released':
       if (closure && tiktokError !== undefined)
         log.warn('TikTok closed an account for uploads', { accountId, uploadId, code: tiktokError })
-      return toUpload(decided, limit)
+      return decidedUpload(decided, accountId, limit)
     case 'repeated':
-      return toUpload(decided, limit)
+      return decidedUpload(decided, accountId, limit)
     case 'committed':
       throw new ServiceError('upload_committed', 'TikTok has this video, so its slot is used for 24 hours.')
     case 'upload_not_found':
@@ -192,12 +204,61 @@ export async function release(
   }
 }
 
-function toUpload({ upload, judgedAt, ...quota }: Decided<string>, limit: number): Upload {
+/** @throws ServiceError upload_not_found | account_not_found | account_disconnected */
+export async function getUpload(deps: Omit<UploadDeps, 'log'>, accountId: string, uploadId: string): Promise<Upload> {
+  const { uploads } = await pageOfUploads(deps, accountId, { uploadId, statuses: null, before: null, limit: 1 })
+  const [upload] = uploads
+  if (!upload) throw noUpload()
+  return upload
+}
+
+/**
+ * One page of an account's uploads, newest first, each with the quota as it is now.
+ *
+ * @returns nextId null on the last page
+ * @throws ServiceError account_not_found | account_disconnected
+ */
+export async function pageOfUploads(
+  deps: Omit<UploadDeps, 'log'>,
+  accountId: string,
+  filter: { uploadId?: string; statuses: readonly UploadStatus[] | null; before: string | null; limit: number },
+): Promise<{ uploads: Upload[]; nextId: string | null }> {
+  const quota = await quotaOf(deps, accountId)
+  const rows = await findUploads(deps.db, { uploadId: null, ...filter, accountId, limit: filter.limit + 1 })
+  const page = rows.slice(0, filter.limit)
+  return {
+    uploads: page.map((row) => toUpload(row, row.status, accountId, quota)),
+    nextId: rows.length > page.length ? (page.at(-1)?.id ?? null) : null,
+  }
+}
+
+/** A caller that repeats itself may start the upload only while the slot is its own. */
+function stillTaken(upload: Upload): Upload {
+  if (upload.status === 'released')
+    throw new ServiceError(
+      'upload_released',
+      'The slot that this Idempotency-Key reserved was given back. Reserve another with a new key.',
+    )
+  if (upload.status === 'expired')
+    throw new ServiceError(
+      'upload_expired',
+      'The slot that this Idempotency-Key reserved has expired. Commit it if TikTok has the video, else reserve with a new key.',
+    )
+  return upload
+}
+
+function decidedUpload({ upload, judgedAt, ...quota }: Decided<string>, accountId: string, limit: number): Upload {
   if (!upload || !judgedAt) throw new Error('A decision that succeeded has its upload')
   const expired = upload.expiresAt <= judgedAt
+  const status = upload.committedAt ? 'committed' : upload.releasedAt ? 'released' : expired ? 'expired' : 'reserved'
+  return toUpload(upload, status, accountId, toQuota(quota, limit))
+}
+
+function toUpload(upload: UploadRow, status: UploadStatus, accountId: string, quota: UploadQuota): Upload {
   return {
     id: upload.id,
-    status: upload.committedAt ? 'committed' : upload.releasedAt ? 'released' : expired ? 'expired' : 'reserved',
+    account_id: accountId,
+    status,
     reserved_at: upload.reservedAt.toISOString(),
     expires_at: upload.expiresAt.toISOString(),
     committed_at: upload.committedAt?.toISOString() ?? null,
@@ -205,7 +266,7 @@ function toUpload({ upload, judgedAt, ...quota }: Decided<string>, limit: number
     publish_id: upload.publishId,
     released_at: upload.releasedAt?.toISOString() ?? null,
     tiktok_error: upload.tiktokError,
-    upload_quota: toQuota(quota, limit),
+    upload_quota: quota,
   }
 }
 

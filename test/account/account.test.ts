@@ -31,7 +31,18 @@ t.test('accounts are listed oldest first, in pages that lose and repeat nothing'
   const exact = await world.call<Page>('GET', '/accounts?owner_id=lister&limit=7')
   t.equal(exact.body.next_cursor, null, 'a page that is just full is the last one')
   t.same((await world.call('GET', '/accounts?owner_id=nobody')).body, { accounts: [], next_cursor: null })
-  for (const wrong of ['limit=0', 'limit=201', 'limit=x', 'limit=-1', 'status=gone', 'owner_id=', 'cursor=%00'])
+  for (const wrong of [
+    'limit=0',
+    'limit=201',
+    'limit=x',
+    'limit=-1',
+    'status=gone',
+    'owner_id=',
+    'cursor=%00',
+    'cursor=acc_x',
+    'status=active,',
+    'status=active,gone',
+  ])
     t.match(await world.call('GET', `/accounts?${wrong}`), { status: 400, body: { code: 'validation_failed' } }, wrong)
 })
 

@@ -17,7 +17,7 @@ async function scene(t: Test, env: Record<string, string> = {}) {
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
   t.teardown(() => sql.end())
   const { id } = await seedOne({ sql, vault: parts.vault, tiktok })
-  const take = (ttlSeconds = 1800) => reserve(parts, id, { idempotencyKey: newId('req'), ttlSeconds }, actor)
+  const take = async (ttlSeconds = 1800) => (await reserve(parts, id, { idempotencyKey: newId('req'), ttlSeconds }, actor)).upload
   return {
     sql,
     id,

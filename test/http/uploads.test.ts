@@ -28,7 +28,10 @@ t.test('reserve, commit, release, quota and readiness over HTTP', async (t) => {
   const reserved = await reserve('one')
   t.equal(reserved.status, 201, 'without a body')
   t.match(reserved.body, { id: /^upl_/, status: 'reserved', upload_quota: { limit: 20, used: 0, reserved: 1, remaining: 19 } })
-  t.match(await reserve('one', { ttl_seconds: 1800 }), { status: 201, body: { id: reserved.body.id } }, 'repeated')
+  t.equal(reserved.body.account_id, base.split('/').at(-1))
+  t.notOk(reserved.headers['idempotency-replayed'])
+  const replayed = { status: 200, headers: { 'idempotency-replayed': 'true' } }
+  t.match(await reserve('one', { ttl_seconds: 1800 }), { ...replayed, body: { id: reserved.body.id } }, 'repeated')
   t.match(await reserve<Problem>('one', { ttl_seconds: 60 }), {
     status: 422,
     body: { code: 'idempotency_key_reused', mended_by: 'caller' },
@@ -40,11 +43,13 @@ t.test('reserve, commit, release, quota and readiness over HTTP', async (t) => {
     body: { status: 'committed', publish_id: 'v_inbox_file~v2.1', late: false },
   })
   t.match(await world.call('POST', `${uploads}/commit`), { status: 200 }, 'repeated, without a body')
+  t.match(await reserve('one'), { ...replayed, body: { id: reserved.body.id, status: 'committed' } }, 'the upload was done')
   t.match(await world.call('POST', `${uploads}/release`), { status: 409, body: { code: 'upload_committed' } })
 
   const other = await reserve('other', { ttl_seconds: 60 })
   t.match(await world.call('POST', `${base}/uploads/${other.body.id}/release`), { status: 200, body: { status: 'released' } })
   t.match(await world.call('POST', `${base}/uploads/${other.body.id}/commit`), { status: 409, body: { code: 'upload_released' } })
+  t.match(await reserve('other', { ttl_seconds: 60 }), { status: 409, body: { code: 'upload_released', mended_by: 'caller' } })
   t.match(await world.call('POST', `${base}/uploads/${newId('upl')}/commit`), { status: 404, body: { code: 'upload_not_found' } })
 
   t.match(await world.call<UploadQuota>('GET', `${base}/quota`), { status: 200, body: { used: 1, reserved: 0, remaining: 19 } })
@@ -115,16 +120,79 @@ t.test(
   },
 )
 
-t.test('slots need quota:write, looking needs accounts:read', async (t) => {
+t.test('slots need quota:write, looking needs that or accounts:read', async (t) => {
   const { world, base, reserve } = await connected(t)
   const reader = await world.key('accounts:read')
   const writer = await world.key('quota:write')
   t.equal((await reserve('one', undefined, { key: reader })).status, 403)
   t.equal((await reserve('one', undefined, { key: writer })).status, 201)
-  for (const path of ['quota', 'readiness']) {
-    t.equal((await world.call('GET', `${base}/${path}`, { key: writer })).status, 403)
-    t.equal((await world.call('GET', `${base}/${path}`, { key: reader })).status, 200)
+  const { body } = await reserve('one', undefined, { key: writer })
+  const neither = await world.key('tokens:read')
+  for (const path of ['quota', 'readiness', 'uploads', `uploads/${body.id}`]) {
+    t.equal((await world.call('GET', `${base}/${path}`, { key: writer })).status, 200, path)
+    t.equal((await world.call('GET', `${base}/${path}`, { key: reader })).status, 200, path)
+    t.match(await world.call('GET', `${base}/${path}`, { key: neither }), {
+      status: 403,
+      body: { code: 'insufficient_scope', detail: /accounts:read or quota:write/ },
+    })
   }
+})
+
+t.test('an expired reservation is not handed out again under its key', async (t) => {
+  const { world, reserve } = await connected(t)
+  await reserve('one', { ttl_seconds: 60 })
+  await world.timePasses(61)
+  t.match(await reserve('one', { ttl_seconds: 60 }), { status: 409, body: { code: 'upload_expired', mended_by: 'caller' } })
+  t.equal((await reserve('one-again', { ttl_seconds: 60 })).status, 201)
+})
+
+t.test('uploads are listed newest first, by status and page by page, and read one by one', async (t) => {
+  const { world, base, reserve } = await connected(t)
+  const made: Upload[] = []
+  for (const key of ['a', 'b', 'c', 'd', 'e']) made.unshift((await reserve(key)).body)
+  const [reserved, released, committed] = made.map(({ id }) => `${base}/uploads/${id}`)
+  await world.call('POST', `${released}/release`, { body: { tiktok_error: 'video_too_long' } })
+  await world.call('POST', `${committed}/commit`, { body: { publish_id: 'v_1' } })
+
+  const list = async (query: string) =>
+    (await world.call<{ uploads: Upload[]; next_cursor: string | null }>('GET', `${base}/uploads${query}`)).body
+  const ids = ({ uploads }: { uploads: Upload[] }) => uploads.map(({ id }) => id)
+  t.same(
+    ids(await list('')),
+    made.map(({ id }) => id),
+  )
+  const seen: string[] = []
+  for (let cursor = ''; ; ) {
+    const page = await list(`?limit=2${cursor}`)
+    seen.push(...ids(page))
+    if (page.next_cursor === null) break
+    cursor = `&cursor=${page.next_cursor}`
+  }
+  t.same(
+    seen,
+    made.map(({ id }) => id),
+  )
+  t.same(ids(await list('?status=released,committed')), [made[1]?.id, made[2]?.id])
+  t.match(await list('?status=committed'), { uploads: [{ publish_id: 'v_1', upload_quota: { used: 1, reserved: 3 } }] })
+  t.match(await world.call('GET', released ?? ''), { status: 200, body: { status: 'released', tiktok_error: 'video_too_long' } })
+  await world.timePasses(1801)
+  t.match(await world.call('GET', reserved ?? ''), { status: 200, body: { id: made[0]?.id, status: 'expired' } })
+  t.equal((await list('?status=expired')).uploads.length, 3)
+
+  const other = await world.connect({ owner: 'user_43', person: 'jonas' })
+  t.match(await world.call('GET', `/accounts/${other.id}/uploads/${made[0]?.id}`), {
+    status: 404,
+    body: { code: 'upload_not_found' },
+  })
+  const { next_cursor: accountsCursor } = (await world.call<{ next_cursor: string }>('GET', '/accounts?limit=1')).body
+  for (const query of [
+    `cursor=${made[0]?.id}`,
+    `cursor=${accountsCursor}`,
+    'status=gone',
+    'status=',
+    'status=expired&status=released',
+  ])
+    t.match(await world.call('GET', `${base}/uploads?${query}`), { status: 400, body: { code: 'validation_failed' } }, query)
 })
 
 t.test('unknown accounts and tombstones', async (t) => {
@@ -134,6 +202,8 @@ t.test('unknown accounts and tombstones', async (t) => {
     [
       ['GET', `${account}/quota`],
       ['GET', `${account}/readiness`],
+      ['GET', `${account}/uploads`],
+      ['GET', `${account}/uploads/${upload}`],
       ['POST', `${account}/uploads/${upload}/commit`],
       ['POST', `${account}/uploads/${upload}/release`],
     ] as const

@@ -39,15 +39,15 @@ t.test(
     const account = await world.connect()
     const reserve = async (key: string) => {
       const wish = { headers: { 'idempotency-key': key }, body: { ttl_seconds: 60 } }
-      return (await world.call<{ id: string }>('POST', `/accounts/${account.id}/uploads`, wish)).body.id
+      return (await world.call<{ id: string; code?: string }>('POST', `/accounts/${account.id}/uploads`, wish)).body
     }
-    const old = await reserve('old')
+    const old = (await reserve('old')).id
     await world.timePasses(day)
-    const young = await reserve('young')
+    await reserve('young')
     await world.timePasses(6 * day + 120)
     await applyRetention(world.parts)
-    t.equal(await reserve('young'), young, 'six days old: the key finds it')
-    t.not(await reserve('old'), old, 'a week old: the key makes another')
+    t.match(await reserve('young'), { code: 'upload_expired' }, 'six days old: the key finds it')
+    t.not((await reserve('old')).id, old, 'a week old: the key makes another')
     t.equal((await world.call('POST', `/accounts/${account.id}/uploads/${old}/commit`)).status, 404)
   },
 )
