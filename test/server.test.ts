@@ -632,7 +632,9 @@ async function listOperations(): Promise<Operation[]> {
   )
 }
 
-const scopesSaid = (description = '') => /Scope: (.+)\.$/.exec(description)?.[1] ?? ''
+function scopesSaid(description = ''): string {
+  return /Scope: (.+)\.$/.exec(description)?.[1] ?? ''
+}
 
 function isProblem(t: Test, { headers, body, status }: Answer): void {
   t.equal(headers['content-type'], 'application/problem+json')
