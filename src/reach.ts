@@ -23,7 +23,7 @@ export function reachAsJson({ ownerPrefixes, accountIds }: Reach): string | null
   })
 }
 
-export const isNarrow = (reach: Reach): boolean => reachAsJson(reach) !== null
+export const isNarrow = ({ ownerPrefixes, accountIds }: Reach): boolean => ownerPrefixes !== null || accountIds !== null
 
 /** All of an owner: their tier, their places, their erasure. Whoever reaches single accounts does not reach that. */
 export function reachesOwner({ ownerPrefixes, accountIds }: Reach, ownerId: string): boolean {

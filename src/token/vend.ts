@@ -6,7 +6,7 @@ import { overloaded } from '../db/semaphore.ts'
 import { peekTokenSet, presentGeneration, refuseAccessToken, type Vended, vendTokenSet } from '../db/token-sets.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
-import type { Reach } from '../reach.ts'
+import { everything, isNarrow, type Reach, reachesAccount } from '../reach.ts'
 import type { Metrics } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
 import { checkExpiry, checkIdentity } from '../vault/deciding-rows.ts'
@@ -161,8 +161,29 @@ async function readToken(
   degraded = false,
 ): Promise<Vended> {
   const askedAtMs = performance.now()
-  const vended = await found(vendTokenSet(deps.db, { accountId, minTtlSeconds, keyId, requestId, reach, degraded }))
+  const asked = { accountId, minTtlSeconds, keyId, requestId, degraded }
+  const vended = await found(
+    vendTokenSet(deps.db, { ...asked, reach: isKnownInside(deps.db, reach, accountId) ? everything : reach }),
+  )
+  if (isNarrow(reach)) rememberOwner(deps.db, accountId, vended.ownerId)
   return vended.audited ? stillStands(deps, accountId, vended, askedAtMs) : vended
+}
+
+/** Whose accounts narrowed callers have read here. An account never changes its owner, so what lies within a reach once does so for good. */
+const ownersRead = new WeakMap<Db, Map<string, string>>()
+const rememberedOwners = 100_000
+
+/** Then the statement need not look: to judge a reach costs it more than all the rest. */
+function isKnownInside(db: Db, reach: Reach, accountId: string): boolean {
+  const ownerId = isNarrow(reach) ? ownersRead.get(db)?.get(accountId) : undefined
+  return ownerId !== undefined && reachesAccount(reach, ownerId, accountId)
+}
+
+function rememberOwner(db: Db, accountId: string, ownerId: string): void {
+  const owners = ownersRead.get(db) ?? new Map<string, string>()
+  ownersRead.set(db, owners.set(accountId, ownerId))
+  const [oldest] = owners.keys()
+  if (owners.size > rememberedOwners && oldest !== undefined) owners.delete(oldest)
 }
 
 /** Reads without vending: nothing is handed out, so nothing is audited. */

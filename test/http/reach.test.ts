@@ -133,6 +133,16 @@ t.test('S74: a narrow key does all of its work inside', async (t) => {
   t.match(await open(acme, { reconnect_account_id: theirs.id }), { status: 404, body: { code: 'account_not_found' } })
 })
 
+t.test('S74: what one key has read stays outside for another', async (t) => {
+  const beta = await narrowKey(world, { ownerPrefixes: ['acmeX'] })
+  for (let reads = 0; reads < 2; reads++) {
+    t.equal((await world.call('GET', `/accounts/${mine.id}/token`, { key: acme })).status, 200)
+    t.equal((await world.call('GET', `/accounts/${mine.id}/token`, { key: beta })).status, 404)
+    t.equal((await world.call('GET', `/accounts/${theirs.id}/token`, { key: beta })).status, 200)
+    t.equal((await world.call('GET', `/accounts/${theirs.id}/token`, { key: single })).status, 404)
+  }
+})
+
 t.test('S74: both ways of narrowing have to hold', async (t) => {
   const neither = await narrowKey(world, { ownerPrefixes: ['acme_'], accountIds: [theirs.id] })
   for (const { id } of [mine, theirs]) t.equal((await world.call('GET', `/accounts/${id}/token`, { key: neither })).status, 404)
