@@ -70,14 +70,18 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
   const line = dial(target, address.certificates)
   const ours = session(pooler, { ...options, applicationName: address.applicationName ?? options.applicationName })
   let allowedMs = options.statementTimeoutMs
+  let broken = false
 
   const open = async () => {
     const client = openClient(await line.ready, options, ours.startParameters)
     const use = pooler === 'transaction' ? inTransaction : inSession
     const run: Connection['run'] = (work, statementTimeoutMs) =>
       new Promise((resolve, reject) => {
-        client.onLost(reject)
-        use(client.sql, work, statementTimeoutMs).then(resolve, reject)
+        let failed: { with: unknown } | undefined
+        client.onLost((loss) => reject(failed ? failed.with : loss))
+        use(client.sql, work, statementTimeoutMs, (error) => {
+          failed = { with: error }
+        }).then(resolve, reject)
       })
     if (ours.setUp !== '') await client.sql.unsafe(ours.setUp)
     judge(await run((sql) => lookAt(sql, pooler), allowedMs), address)
@@ -93,7 +97,12 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
   }
 
   // Not postgres.js's own `begin`, which can end the process when the connection dies in it.
-  async function inTransaction<T>(sql: Sql, work: (sql: Sql) => PromiseLike<T>, statementTimeoutMs: number): Promise<T> {
+  async function inTransaction<T>(
+    sql: Sql,
+    work: (sql: Sql) => PromiseLike<T>,
+    statementTimeoutMs: number,
+    onFailure: (error: unknown) => void,
+  ): Promise<T> {
     const begun = sql.unsafe(ours.begin(statementTimeoutMs)).catch(ofStandby)
     begun.catch(ignore) // work that throws before it has asked for anything leaves this promise to nobody
     try {
@@ -102,7 +111,12 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
       if (command !== 'COMMIT') throw new Error('a failed statement went unnoticed, so nothing of its transaction counts')
       return result
     } catch (error) {
-      if (isPostgresError(error)) await sql.unsafe('rollback')
+      onFailure(error)
+      // The failure took our settings with it, so the database's own idle timeout may end the session before the rollback arrives.
+      if (isPostgresError(error))
+        await sql.unsafe('rollback').catch(() => {
+          broken = true
+        })
       throw error
     }
   }
@@ -118,7 +132,7 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
     sql: client.sql,
     openedAtMs,
     get isOpen() {
-      return client.isOpen()
+      return client.isOpen() && !broken
     },
     run: client.run,
     close: () => client.sql.end({ timeout: 1 }).catch(ignore).finally(line.destroy),

@@ -84,6 +84,14 @@ for (const pooler of ['session', 'transaction'] as const) {
         db.run('undefined', (sql) => sql`select ${undefined as unknown as string}`),
         /UNDEFINED_VALUE/,
       )
+      const busyProcess = db.run('busy', (sql) =>
+        sql`select 1 / 0`.catch((error: unknown) => {
+          // The process stands still for longer than the database lets a transaction stand idle.
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+          throw error
+        }),
+      )
+      await t.rejects(busyProcess, { code: '22012' }, 'the failure is told, and not what came after it')
       t.match(await db.run('count', (sql) => sql`select count(*) as n from counted where n >= 100`), [{ n: 0 }])
     })
 

@@ -36,11 +36,13 @@ export function gatherUploaders(rig: Rig, replicas: ReadonlyMap<string, Replica>
       const first = await insist(path, {}, headers)
       if (!first || over.includes(first.status) || first.status === 429) return
       const id = String(first.body.id)
-      if (first.status !== 201) return void found.push(`F40: a reservation was answered ${first.status} ${first.body.code}`)
+      // 200 where an earlier try was answered and the answer was lost.
+      if (first.status !== 201 && first.status !== 200)
+        return void found.push(`F40: a reservation was answered ${first.status} ${first.body.code}`)
       reserved.set(id, key)
       const again = await insist(path, {}, headers)
-      if (again?.status === 201 && again.body.id !== id) found.push(`F42: ${key} reserved ${id} and ${again.body.id}`)
-      if (again && again.status !== 201 && !over.includes(again.status))
+      if (again?.status === 200 && again.body.id !== id) found.push(`F42: ${key} reserved ${id} and ${again.body.id}`)
+      if (again && again.status !== 200 && !over.includes(again.status))
         found.push(`F42: ${key} has its slot and was told ${again.status} ${again.body.code}`)
 
       if (intent === 'forget') return
