@@ -28,6 +28,7 @@ import { buildServer, type Patience } from './server.ts'
 import { createLog, createMetrics, type Log, type Metrics } from './telemetry.ts'
 import { createTikTok, type TikTok } from './tiktok/client.ts'
 import { type Timings, timings } from './timings.ts'
+import { createBrake } from './token/brake.ts'
 import { createCircuitBreaker } from './token/circuit-breaker.ts'
 import { createReadCap } from './token/read-cap.ts'
 import { createRecording } from './token/recording.ts'
@@ -93,13 +94,14 @@ export function compose(doors: Doors) {
   const recoverer = createRecoverer({ ...doors, requiredScopes, copyDir: journalConfig.copyDir })
   const epoch = createEpoch({ ...doors, recoverer })
   const breaker = createCircuitBreaker(doors)
+  const brake = createBrake(doors)
   const recording = createRecording(doors)
   const revocations = createRevocations({ ...doors, breaker, recording })
-  const refresher = createRefresher({ ...doors, epoch, breaker, recording, revocations })
-  const exchanges = createExchanges({ ...doors, epoch, recording, revocations })
+  const refresher = createRefresher({ ...doors, epoch, breaker, brake, recording, revocations })
+  const exchanges = createExchanges({ ...doors, epoch, brake, recording, revocations })
   const keyring = createKeyringCheck(doors)
   const readCap = createReadCap(doors)
-  return { ...doors, readCap, recoverer, epoch, breaker, recording, revocations, refresher, exchanges, keyring }
+  return { ...doors, readCap, recoverer, epoch, breaker, brake, recording, revocations, refresher, exchanges, keyring }
 }
 
 /**
@@ -261,6 +263,7 @@ export async function openParts(
       await Promise.all([parts.refresher.landed(), parts.exchanges.landed()])
       await parts.recording.landed()
       await parts.epoch.landed()
+      await parts.brake.close()
       refusals.flush()
       await leave(parts)
       const left = journal.count()

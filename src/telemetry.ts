@@ -3,6 +3,7 @@
 import pino from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import type { Config } from './config.ts'
+import { brakedEndpoints } from './db/codes.ts'
 import { ServiceError } from './errors.ts'
 
 /** Every field a log line may carry: ids, codes, counts and durations, never free text from outside. */
@@ -182,8 +183,13 @@ export function createMetrics() {
     oldestDueSeconds: gauge('refresh_oldest_due_age_seconds', 'How long the most overdue token set has been waiting'),
     breakerOpen: gauge(
       'circuit_breaker_open',
-      '1 while refreshes wait because TikTok refuses our client, throttles us or is down',
+      '1 while refreshes wait because TikTok refuses our client, throttles us or is down, or refuses the tokens of many accounts at once',
       ['reason'],
+    ),
+    brakes: counter(
+      'refusal_brakes_total',
+      'How often the brake began to hold because TikTok refused the tokens of many accounts at once; page somebody',
+      ['endpoint'],
     ),
     exchanges: counter('code_exchanges_total', 'Code exchanges by outcome', ['outcome']),
     revocations: counter('revocations_total', 'Revocations at TikTok by outcome', ['outcome']),
@@ -222,6 +228,7 @@ export function createMetrics() {
     },
   })
   for (const outcome of refreshOutcomes) metrics.refreshes.inc({ outcome }, 0)
+  for (const endpoint of brakedEndpoints) metrics.brakes.inc({ endpoint }, 0)
   metrics.vended.inc({ degraded: 'false' }, 0)
   metrics.vended.inc({ degraded: 'true' }, 0)
   return metrics

@@ -40,6 +40,7 @@ export interface ProfileDeps {
   db: Db
   tiktok: Pick<TikTok, 'userInfo' | 'avatar'>
   log: Log
+  brake: { accessTokenRefused(accountId: string, generation: number): Promise<boolean>; accessTokenTaken(): Promise<void> }
 }
 
 /**
@@ -51,7 +52,7 @@ export async function fetchProfile(
   holder: Holder,
   asked: Promise<UserInfoAnswer> = deps.tiktok.userInfo(holder.accessToken, holder.scopes),
 ): Promise<ProfileOutcome> {
-  const { db, log } = deps
+  const { db, log, brake } = deps
   const { accountId } = holder
   const about = { accountId }
   // Up to an hour of jitter, so that accounts that were connected together are not fetched together every day.
@@ -72,6 +73,8 @@ export async function fetchProfile(
       break
     case 'token_invalid':
       // This leads to a refresh, which tells more. A day, so that a wrong answer of TikTok's costs one refresh a day.
+      if (holder.generation !== null && !(await brake.accessTokenRefused(accountId, holder.generation)))
+        return later('refused_for_many', 'unavailable', firstRetrySeconds)
       if (holder.generation !== null) await refuseAccessToken(db, accountId, holder.generation, 'service')
       return later(answer.kind, 'token_invalid', nextInSeconds)
     case 'refused':
@@ -83,6 +86,7 @@ export async function fetchProfile(
     case 'unavailable':
       return later(answer.reason, 'unavailable', Math.max(firstRetrySeconds, answer.retryAfterSeconds ?? 0))
   }
+  await brake.accessTokenTaken()
   const { refusedFields } = answer
   const { openId, avatarUrl, ...told } = answer.user
   // TikTok sends open_id with user.info.basic unless it refuses it. Without it the answer is not trusted, and nothing is replaced.

@@ -2,7 +2,8 @@
 import { readBreaker } from '../db/circuit-breakers.ts'
 import { type ClaimTerms, claimDueTokenSets, reclaimDueTokenSets } from '../db/claims.ts'
 import type { Db } from '../db/client.ts'
-import { breakerReasons } from '../db/codes.ts'
+import { type BrakedEndpoint, type BreakerReason, breakerReasons } from '../db/codes.ts'
+import { readBrakes } from '../db/refusals.ts'
 import { dueBacklog } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
 import { InFlight } from '../in-flight.ts'
@@ -10,6 +11,7 @@ import type { Epoch } from '../journal/epoch.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log, Metrics } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
+import type { Brake } from '../token/brake.ts'
 import { believeRejections, type Refresher } from '../token/refresh.ts'
 import { Bucket } from './bucket.ts'
 
@@ -23,11 +25,14 @@ const concurrency = 192
 /** Claimed in batches, not one by one as flights land: a claim of thirty costs little more than a claim of one. */
 const smallestBatch = 32
 const idleMs = 1000
+/** Few are sent at once until TikTok has taken some; those under way make room when they land. */
+const waitForRoomMs = 50
 
 export interface RefreshAheadDeps {
   db: Db
   refresher: Pick<Refresher, 'spendClaim' | 'started'>
   epoch: Pick<Epoch, 'mark' | 'trusted'>
+  brake: Pick<Brake, 'admitDue' | 'landed'>
   log: Log
   timings: Pick<Timings, 'leaseSeconds'>
   stopping: AbortSignal
@@ -35,12 +40,12 @@ export interface RefreshAheadDeps {
 
 /** @returns one round of the loop: claims what is due and may be started now, starts it, and says how long to rest */
 export function createRefreshAhead(
-  { db, refresher, epoch, log, timings, stopping }: RefreshAheadDeps,
+  { db, refresher, epoch, brake, log, timings, stopping }: RefreshAheadDeps,
   bucket: Bucket = new Bucket(perSecond, perSecond / 5),
 ): () => Promise<number> {
   const inFlight = new InFlight()
   let onDemandSeen = refresher.started
-  let inDoubt: { terms: ClaimTerms; heldSince: number } | undefined
+  let inDoubt: { terms: ClaimTerms; heldSince: number; admitted: number; full: boolean } | undefined
 
   return async () => {
     // Refreshes somebody is waiting for come out of the same bucket, without asking it.
@@ -56,9 +61,15 @@ export function createRefreshAhead(
     const again = inDoubt
     const heldSince = again?.heldSince ?? performance.now()
     const terms = again?.terms ?? { attemptId: newId('att'), leaseSeconds: timings.leaseSeconds, mark: epoch.mark }
-    inDoubt = { terms, heldSince }
-    const claims = await (again ? reclaimDueTokenSets(db, terms) : claimDueTokenSets(db, room, terms))
+    const { admitted, full } = again ?? (await brake.admitDue(room))
+    if (admitted === 0) {
+      await believeRejections({ db, log }, null, 100)
+      return full ? waitForRoomMs : idleMs
+    }
+    inDoubt = { terms, heldSince, admitted, full }
+    const claims = await (again ? reclaimDueTokenSets(db, terms) : claimDueTokenSets(db, admitted, terms))
     inDoubt = undefined
+    brake.landed('not_taken', admitted - claims.length)
     for (const claim of claims) {
       inFlight.add(refresher.spendClaim(claim, heldSince)).catch((error) => {
         log.error('background refresh failed', { accountId: claim.accountId, error })
@@ -67,10 +78,13 @@ export function createRefreshAhead(
     bucket.take(claims.length)
     onDemandSeen += claims.length // what readers started meanwhile is taken in the next round
     if (claims.length === room || again) return 0
+    if (claims.length === admitted && full) return waitForRoomMs
     await believeRejections({ db, log }, null, 100)
     return idleMs
   }
 }
+
+const refusalOf: Record<BrakedEndpoint, BreakerReason> = { token: 'invalid_grant', user_info: 'access_token_invalid' }
 
 /** What ops see of the backlog and of the circuit breaker. */
 export async function measureRefreshing({
@@ -83,10 +97,11 @@ export async function measureRefreshing({
   journal: Pick<Journal, 'count'>
 }): Promise<void> {
   metrics.journalFiles.set(journal.count()) // known without the database, which may be away
-  const [backlog, breaker] = await Promise.all([dueBacklog(db), readBreaker(db)])
+  const [backlog, breaker, brakes] = await Promise.all([dueBacklog(db), readBreaker(db), readBrakes(db)])
+  const held = brakes.filter(({ holds }) => holds).map(({ endpoint }) => refusalOf[endpoint])
   metrics.dueBacklog.set(backlog.count)
   metrics.oldestDueSeconds.set(backlog.oldestSeconds)
   for (const reason of breakerReasons) {
-    metrics.breakerOpen.set({ reason }, breaker.failures > 0 && breaker.reason === reason ? 1 : 0)
+    metrics.breakerOpen.set({ reason }, (breaker.failures > 0 && breaker.reason === reason) || held.includes(reason) ? 1 : 0)
   }
 }

@@ -35,7 +35,7 @@ export interface TroubleRow {
 
 /** of the account `a` and its token set `t` */
 export const troubleColumns = `t.failures, t.rejected_at is not null as rejected,
-  coalesce(t.access_expires_at <= now() and greatest(t.next_attempt_at, (select g.open_until from circuit_breakers g where g.name = 'token' and g.failures > 0)) > now(), false) as dry, ${refusedColumn} as refused,
+  coalesce(t.access_expires_at <= now() and greatest(t.next_attempt_at, (select max(g.open_until) from circuit_breakers g where g.name in ('token', 'token_refused') and g.failures > 0)) > now(), false) as dry, ${refusedColumn} as refused,
   case when t.failures > 0 then (select j.code from timeline j where j.account_id = a.id and j.kind in ('refresh_failed', 'refresh_ambiguous')
     and j.at > now() - interval '7 days' order by j.at desc limit 1) end as failure_code,
   exists (select 1 from circuit_breakers g where g.name = 'token' and g.failures > 0 and g.reason = 'client_refused') as client_refused`

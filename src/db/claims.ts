@@ -30,8 +30,9 @@ export type Claim = Row<typeof tokenSets, 'accountId' | 'generation' | 'sealedRe
 
 /** When an open circuit breaker's time is over it is half open: one claim goes out as its probe. */
 const probe = `probe as (
-        update circuit_breakers set open_until = now() + interval '15 seconds'
-        where name = 'token' and failures > 0 and open_until <= now() and exists (select 1 from candidate)
+        update circuit_breakers set open_until = now() + case name when 'token' then interval '15 seconds' else interval '1 minute' end
+        where name in ('token', 'token_refused') and failures > 0 and open_until <= now() and exists (select 1 from candidate)
+          and not exists (select 1 from circuit_breakers b where b.name in ('token', 'token_refused') and b.failures > 0 and b.open_until > now())
         returning 1
       )`
 
@@ -75,7 +76,7 @@ export async function claimTokenSet(
           unsettled_attempts = t.unsettled_attempts + case when t.attempt_id = ${terms.attemptId} then 0 else 1 end,
           due_at = now() + make_interval(secs => ${terms.leaseSeconds})
         from candidate c where t.account_id = c.account_id
-          and (exists (select 1 from probe) or not exists (select 1 from circuit_breakers where name = 'token' and failures > 0))
+          and (exists (select 1 from probe) or not exists (select 1 from circuit_breakers where name in ('token', 'token_refused') and failures > 0))
         returning t.*, c.lease_ran_out, c.left_by
       ), ${sql.unsafe(journalAndClaims)}`,
   )
@@ -91,10 +92,15 @@ export async function claimDueTokenSets(db: Db, limit: number, terms: ClaimTerms
     'claim_due_token_sets',
     (sql) => sql<Claim[]>`
       with breaker as (
-        select coalesce(max(failures), 0) as failures, coalesce(bool_and(open_until <= now()), true) as passable from circuit_breakers where name = 'token'
+        select coalesce(max(failures), 0) as failures, coalesce(bool_and(open_until <= now()), true) as passable,
+          coalesce(bool_or(name = 'token_refused' and failures > 0), false) as braked
+        from circuit_breakers where name in ('token', 'token_refused')
       ), candidate as (
         select account_id, attempt_id as left_by, attempt_id is not null as lease_ran_out from token_sets
-        where due_at <= now() and rejected_at is null and next_attempt_at <= now() and (lease_until is null or lease_until <= now())
+        where due_at <= now() and next_attempt_at <= now() and (lease_until is null or lease_until <= now())
+          -- While the brake holds, one that was refused is the probe when nothing else is due.
+          and (rejected_at is null or ((select braked from breaker) and not exists (select 1 from token_sets o
+            where o.due_at <= now() and o.rejected_at is null and o.next_attempt_at <= now() and (o.lease_until is null or o.lease_until <= now()))))
           and (select passable from breaker) and (select ${trusted(sql, terms)})
         order by due_at
         limit (select case when failures > 0 then 1 else ${limit}::int end from breaker)
@@ -154,7 +160,7 @@ export async function standingOf(db: Db, accountId: string): Promise<Standing | 
     (sql) => sql<Standing[]>`
       select a.status, t.generation, coalesce(t.lease_until > now(), false) as leased, t.rejected_at is not null as rejected,
         greatest(0, extract(epoch from least(t.next_attempt_at, now() + interval '1 day') - now()), -- some wait for ever, and not every PostgreSQL subtracts that
-          (select extract(epoch from open_until - now()) from circuit_breakers where name = 'token' and failures > 0))::float8 as wait_seconds
+          (select max(extract(epoch from open_until - now())) from circuit_breakers where name in ('token', 'token_refused') and failures > 0))::float8 as wait_seconds
       from accounts a left join token_sets t on t.account_id = a.id where a.id = ${accountId}`,
   )
   return rows[0]

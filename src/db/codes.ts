@@ -35,8 +35,12 @@ export const storedSessionStatuses = [
 ] as const
 
 /** Why the circuit breaker is open. */
-export const breakerReasons = ['client_refused', 'unavailable', 'throttled'] as const
+export const breakerReasons = ['client_refused', 'unavailable', 'throttled', 'invalid_grant', 'access_token_invalid'] as const
 export type BreakerReason = (typeof breakerReasons)[number]
+
+/** Where refusals of many at once are not believed. */
+export const brakedEndpoints = ['token', 'user_info'] as const
+export type BrakedEndpoint = (typeof brakedEndpoints)[number]
 
 /** How a revocation at TikTok stands. */
 export const revocationStates = ['confirmed', 'already_gone', 'pending'] as const

@@ -118,6 +118,8 @@ export type DueProfile = Row<typeof tokenSets, 'accountId' | 'generation' | 'sea
  * Accounts whose profile is due, taken for ten minutes so that replicas share the work. They share the rate as well: each claim opens
  * the breaker for as long as its calls may take.
  *
+ * While the brake holds, one a minute is looked at as its probe (F66).
+ *
  * No token is refreshed for a picture: an account whose access token is dead waits for its next refresh.
  *
  * @returns those with a live token, and how many were looked at
@@ -131,14 +133,19 @@ export async function claimDueProfiles(
     (sql) => sql<(DueProfile & { live: boolean })[]>`
       with due as (
         select id from accounts where profile_due_at <= now() and status = 'active'
-          and not exists (select 1 from circuit_breakers where name = 'user_info' and open_until > now())
-        order by profile_due_at limit ${limit} for update skip locked
+          and not exists (select 1 from circuit_breakers where name in ('user_info', 'user_info_refused') and open_until > now())
+        order by profile_due_at
+        limit (select case when exists (select 1 from circuit_breakers where name = 'user_info_refused' and failures > 0) then 1 else ${limit}::int end)
+        for update skip locked
       ), standing as (
         select d.id, t.*, t.access_expires_at > now() + interval '1 minute' and not ${sql.unsafe(refusedColumn)} as live from due d join token_sets t on t.account_id = d.id
       ), claimed as (
         update accounts a set profile_due_at = greatest(now() + interval '10 minutes', case when not s.live then s.due_at + interval '1 minute' end)
         from standing s where a.id = s.id
         returning a.id as account_id, a.open_id, a.scopes, s.generation, s.sealed_access_token, s.live
+      ), probing as (
+        update circuit_breakers set open_until = now() + interval '1 minute'
+        where name = 'user_info_refused' and failures > 0 and exists (select 1 from claimed where live)
       ), paced as (
         insert into circuit_breakers as b (name, open_until)
         select 'user_info', now() + make_interval(secs => count(*) / ${perSecond}::float8) from claimed where live having count(*) > 0

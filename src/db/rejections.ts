@@ -27,10 +27,14 @@ export async function suspectRejection(db: Db, claim: Claim, graceSeconds: numbe
     'suspect_rejection',
     (sql) => sql`
       with suspected as (
-        update token_sets set rejected_at = now(), attempt_id = null, lease_until = null,
+        -- Asked again by the brake's probe: that attempt leaves nothing unknown.
+        update token_sets set rejected_at = now(), unsettled_attempts = unsettled_attempts - case when rejected_at is null then 0 else 1 end, attempt_id = null, lease_until = null,
           next_attempt_at = now() + make_interval(secs => ${graceSeconds}), due_at = now() + make_interval(secs => ${graceSeconds})
         where account_id = ${claim.accountId} and generation = ${claim.generation} and attempt_id = ${claim.attemptId}
         returning account_id, generation
+      ), counted as (
+        insert into refusals (endpoint, account_id, generation) select 'token', account_id, generation from suspected
+        on conflict (endpoint, account_id, generation) do update set refused_at = now()
       ), journal as (
         insert into timeline (account_id, kind, generation, attempt_id, code, actor)
         select account_id, 'refresh_rejected', generation, ${claim.attemptId}, 'invalid_grant', 'service' from suspected
@@ -55,7 +59,7 @@ export async function recordExpiry(db: Db, claim: Claim): Promise<void> {
 }
 
 /**
- * Believes rejections whose grace is over and whose generation nobody moved.
+ * Believes rejections whose grace is over and whose generation nobody moved. While the brake holds nobody is told anything (F66).
  *
  * @param accountId only this one; null: whatever is due
  * @returns the accounts that now need their person, with the reason
@@ -71,6 +75,7 @@ export async function settleRejections(
       with due as (
         select account_id from token_sets
         where rejected_at is not null and due_at <= now() and (${accountId}::text is null or account_id = ${accountId})
+          and not exists (select 1 from circuit_breakers where name = 'token_refused' and failures > 0)
         order by due_at limit ${limit} for update skip locked
       ), settled as (
         update token_sets t set due_at = null, next_attempt_at = 'infinity' from due d where t.account_id = d.account_id

@@ -54,7 +54,7 @@ export async function claimRevocations(db: Db, id: string | null, limit: number)
     (sql) => sql<RevocationRow[]>`
       with due as (
         select id from revocations where next_attempt_at <= now() and not exists (select 1 from recoveries where ended_at is null)
-          and case when ${id}::text is null then not exists (select 1 from circuit_breakers where name = 'token' and open_until > now()) else id = ${id} end
+          and case when ${id}::text is null then not exists (select 1 from circuit_breakers where name in ('token', 'token_refused') and open_until > now()) else id = ${id} end
         order by next_attempt_at limit ${limit} for update skip locked
       )
       update revocations r set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => ${tryLeaseSeconds})

@@ -22,6 +22,7 @@ import {
 import {
   accountStatuses,
   accountTypes,
+  brakedEndpoints,
   breakerReasons,
   completions,
   statusReasons,
@@ -284,12 +285,51 @@ export const revocations = pgTable(
   ],
 )
 
-/** One per endpoint of TikTok: open until when, and why (F09, F10, F19). `token` stops refreshes, `user_info` stops looks at profiles. */
+/**
+ * One per endpoint of TikTok: open until when, and why (F09, F10, F19). `token` stops refreshes, `user_info` stops looks at profiles; the
+ * brakes `token_refused` and `user_info_refused` do so because too many are refused (F66).
+ */
 export const circuitBreakers = pgTable('circuit_breakers', {
   name: text('name').primaryKey(),
   reason: text('reason', { enum: breakerReasons }),
   failures: integer('failures').notNull().default(0),
   openUntil: at('open_until').notNull().default(sql`'-infinity'`),
+})
+
+/** Which tokens TikTok refused lately, each once: counted by the brake, and taken back when it holds (F66). */
+export const refusals = pgTable(
+  'refusals',
+  {
+    endpoint: text('endpoint', { enum: brakedEndpoints }).notNull(),
+    accountId: text('account_id')
+      .notNull()
+      .references(() => tokenSets.accountId, { onDelete: 'cascade' }),
+    generation: integer('generation').notNull(),
+    refusedAt: at('refused_at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.endpoint, table.accountId, table.generation] }),
+    index('refusals_lately').on(table.endpoint, table.refusedAt),
+  ],
+)
+
+/** How many tokens TikTok took, per ten seconds and replica: what the refusals are measured against. */
+export const acceptances = pgTable(
+  'acceptances',
+  {
+    endpoint: text('endpoint', { enum: brakedEndpoints }).notNull(),
+    slot: at('slot').notNull(),
+    replicaId: text('replica_id').notNull(),
+    count: integer('count').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.endpoint, table.slot, table.replicaId] })],
+)
+
+/** How many refreshes each replica has under way; together they stay so few that the brake holds before many were asked. */
+export const admissions = pgTable('admissions', {
+  replicaId: text('replica_id').primaryKey(),
+  inFlight: integer('in_flight').notNull(),
+  reportedAt: at('reported_at').notNull(),
 })
 
 /** One canary per key id: tells a wrong key under a known id before anything is written with it (S20). */

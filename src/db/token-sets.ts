@@ -127,6 +127,9 @@ export async function refuseAccessToken(db: Db, accountId: string, generation: n
         update token_sets set refused_generation = generation
         where account_id = ${accountId} and generation = ${generation} and refused_generation is distinct from generation
         returning account_id, generation
+      ), heard as (
+        -- What a caller saw is not taken back when our own looks at profiles are all refused.
+        delete from refusals where endpoint = 'user_info' and account_id = ${accountId} and generation = ${generation} and ${actor}::text <> 'service'
       )
       insert into timeline (account_id, kind, generation, actor) select account_id, 'access_token_refused', generation, ${actor} from refused`,
   )

@@ -237,7 +237,7 @@ export async function findOutlook(
     'find_outlook',
     (sql) => sql<Outlook[]>`
       select a.status, a.status_reason, a.scopes, t.access_expires_at, t.refresh_expires_at,
-        greatest(t.next_attempt_at, (select open_until from circuit_breakers where name = 'token' and failures > 0)) as next_refresh_at,
+        greatest(t.next_attempt_at, (select max(open_until) from circuit_breakers where name in ('token', 'token_refused') and failures > 0)) as next_refresh_at,
         ${sql.unsafe(troubleColumns)}, moment.at, moment.at <= now() as is_now, ${sql.unsafe(quota)}, wanted.free_at as all_free_at
       from accounts a cross join (select greatest(${look.at}::timestamptz, now()) as at) moment
         cross join lateral quota_at(tiktok_user_of(a.open_id), ${look.limit}, now(), moment.at, 1) q

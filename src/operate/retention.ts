@@ -5,6 +5,7 @@ import type { Db } from '../db/client.ts'
 import { eraseStaleCodes, purgeSessions } from '../db/connect-sessions.ts'
 import { purgeEvents } from '../db/events.ts'
 import { purgeNotices } from '../db/notices.ts'
+import { purgeRefusals } from '../db/refusals.ts'
 import { purgeUploadGates, purgeUploads } from '../db/uploads.ts'
 import type { Log } from '../telemetry.ts'
 
@@ -40,6 +41,7 @@ export async function applyRetention({ db, log, stopping }: { db: Db; log: Log; 
   purged += await whole((limit) => purgeEvents(db, keptDays.events, limit))
   purged += await whole((limit) => purgeNotices(db, keptDays.notices, limit))
   purged += await whole((limit) => purgeUploads(db, keptDays.uploads, limit))
+  await purgeRefusals(db)
   purged += await purgeUploadGates(db, keptDays.uploads)
   purged += await whole((limit) => dropOldAuditLog(db, keptDays.auditLog, limit))
   const { audit } = keptDays

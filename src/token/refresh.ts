@@ -11,6 +11,7 @@ import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
 import { checkIdentity } from '../vault/deciding-rows.ts'
+import type { Brake } from './brake.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import { keep, type RecordDeps } from './record.ts'
 import { onceMore } from './recording.ts'
@@ -22,6 +23,9 @@ const surelyOursSeconds = 0.5
 
 /** Nothing is spent while the database is older than the journals. */
 const rewound: RefreshOutcome = { kind: 'transient', code: 'database_rewound', retryAfterSeconds: 5 }
+
+/** Few are sent at once until TikTok has taken some: this one found no room, or the brake holds. */
+const noRoom: RefreshOutcome = { kind: 'transient', code: 'waiting', retryAfterSeconds: 1 }
 
 /** What waiting for a neighbour's refresh led to: its token set, its claim given up, or nothing within the time. */
 export type Waited = 'moved' | 'free' | 'nothing'
@@ -37,7 +41,7 @@ export interface Refresher {
    */
   refresh(accountId: string, generation: number): Promise<RefreshOutcome>
   /**
-   * Spends a claim made by the background, after any refresh of this account that is in flight here.
+   * Spends a claim made by the background, which has been admitted by the brake, after any refresh of this account that is in flight here.
    *
    * @param heldSince performance.now() from before the claim was made: the lease is at least that old
    */
@@ -60,11 +64,12 @@ export interface RefresherDeps extends RecordDeps {
   epoch: Pick<Epoch, 'mark' | 'rewound' | 'trusted' | 'metOlderRow'>
   tiktok: TikTok
   breaker: CircuitBreaker
+  brake: Pick<Brake, 'admitOne' | 'landed' | 'probed'>
   timings: Timings
 }
 
 export function createRefresher(deps: RefresherDeps): Refresher {
-  const { db, vault, tiktok, journal, epoch, recording, breaker, log, metrics, timings } = deps
+  const { db, vault, tiktok, journal, epoch, recording, breaker, brake, log, metrics, timings } = deps
   const flights = new SingleFlight<RefreshOutcome>(timings.flightDeadlineMs, () => ({ kind: 'yielded' }))
   const waits = new SingleFlight<Waited>(timings.flightDeadlineMs, () => 'nothing')
   /** Attempt ids of claims whose database answer was lost: asking again under the same id finds the claim. */
@@ -73,12 +78,30 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   /** The whole life of a refresh. Each step says what to do next or ends it with an outcome. */
   async function refreshOnce(accountId: string, generation: number): Promise<RefreshOutcome> {
     if (!(await epoch.trusted())) return counted(rewound)
+    if (!(await brake.admitOne())) return counted(noRoom)
     const heldSince = performance.now()
-    const claim = await claimOnce(accountId, generation)
-    return claim ? spend(claim, heldSince) : explain(accountId, generation)
+    const claim = await claimOnce(accountId, generation).catch((error) => {
+      brake.landed('not_taken')
+      throw error
+    })
+    if (claim) return spend(claim, heldSince)
+    brake.landed('not_taken')
+    return explain(accountId, generation)
   }
 
+  /** @param claim of one that the brake admitted */
   async function spend(claim: Claim, heldSince: number): Promise<RefreshOutcome> {
+    let taken: 'taken' | 'not_taken' = 'not_taken'
+    try {
+      const outcome = await send(claim, heldSince)
+      if (outcome.kind === 'refreshed') taken = 'taken'
+      return outcome
+    } finally {
+      brake.landed(taken)
+    }
+  }
+
+  async function send(claim: Claim, heldSince: number): Promise<RefreshOutcome> {
     const claimedAtMark = performance.now()
     step('refresh.claimed', claim.accountId)
     const checked = await check(claim, heldSince)
@@ -152,6 +175,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       case 'granted': {
         const kind = await keep(deps, verdict.answer)
         await breaker.answered(claim)
+        if (claim.probing) await brake.probed()
         return { kind }
       }
       case 'rejected': {
