@@ -31,6 +31,21 @@ export async function closeBreaker(db: Db): Promise<boolean> {
   return rows.length > 0
 }
 
+/** By hand, whatever it is open for. */
+export async function resetBreaker(db: Db, actor: string): Promise<boolean> {
+  const rows = await db.run(
+    'reset_breaker',
+    (sql) => sql`
+      with reset as (
+        update circuit_breakers set failures = 0, reason = null, open_until = '-infinity' where name = 'token' and failures > 0 returning name
+      ), told as (
+        insert into audit_log (actor, action, object) select ${actor}, 'breaker_released', name from reset
+      )
+      select 1 from reset`,
+  )
+  return rows.length > 0
+}
+
 export async function readBreaker(db: Db): Promise<BreakerState> {
   const rows = await db.run(
     'read_breaker',

@@ -58,7 +58,7 @@ export function createBrake({
     metrics.brakes.inc({ endpoint })
     const event =
       endpoint === 'token'
-        ? 'brake holds: TikTok refuses the refresh tokens of many accounts; nothing is spent and nobody is asked to come back. See docs/restore.md'
+        ? 'brake holds: TikTok refuses the refresh tokens of many accounts; nothing is spent and nobody is asked to come back'
         : 'brake holds: TikTok refuses the access tokens of many accounts; this is not believed of any of them'
     log.error(event, { name: `${endpoint}_refused` })
   }

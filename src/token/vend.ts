@@ -270,7 +270,7 @@ async function refreshFailure(deps: VendDeps, accountId: string, outcome: Refres
   }
   if (outcome.kind === 'transient' && outcome.code === 'database_rewound') return databaseRewound()
   const retryAfterSeconds = 'retryAfterSeconds' in outcome ? outcome.retryAfterSeconds : 1
-  return new ServiceError('tiktok_unavailable', 'TikTok cannot be reached for a refresh and no token is left; try again later.', {
+  return new ServiceError('tiktok_unavailable', 'TikTok gives no new token just now and none is left; try again later.', {
     retryAfterSeconds,
   })
 }
