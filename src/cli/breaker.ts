@@ -52,9 +52,7 @@ async function release(): Promise<void> {
     const lookedAt = await releaseRefusals(db, 'user_info', operator)
     const closed = await resetBreaker(db, operator)
     if (again !== null) {
-      print(
-        `token_refused is released; ${again} refused accounts are asked about once more, one after the other`,
-      )
+      print(`token_refused is released; ${again} refused accounts are asked about once more, one after the other`)
       say('Who is refused again is told to come back. If too many are, the brake holds again.')
     }
     if (lookedAt !== null) print('user_info_refused is released')
