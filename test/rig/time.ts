@@ -18,20 +18,30 @@ interface Sender {
   unsafe(statement: string): PromiseLike<unknown>
 }
 
+const century = 100 * 365 * 86_400 // seconds
+
 /** @param only the tables it passes for, each with the rows it passes for; all rows of all tables unless said */
 export async function recede(sql: Sender, seconds: number, only?: Record<string, string>): Promise<void> {
   const named = Object.keys(only ?? {}).map((table) => `'${table}'`)
   const rows = Object.entries(only ?? {}).map(([table, condition]) => `when '${table}' then $where$ where ${condition}$where$`)
+  // A moment that is part of a key goes by way of another century: row by row it would meet the next one's old place.
   await sql.unsafe(`do $do$
     declare each record;
+    declare step interval;
     begin
       for each in
-        select c.table_name as name, string_agg(format('%1$I = %1$I - make_interval(secs => ${seconds})', c.column_name), ', ') as changes
+        select c.table_name as name, string_agg(format('%1$I = %1$I - $1', c.column_name), ', ') as changes,
+          bool_or(exists (select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
+            where i.indisunique and i.indrelid = k.oid and a.attname = c.column_name)) as in_key
         from information_schema.columns c join pg_class k on k.relname = c.table_name and k.relkind = 'r' and not k.relispartition
         where c.table_schema = 'public' and c.data_type = 'timestamp with time zone'
           ${only ? `and c.table_name in (${named})` : ''} group by 1
       loop
-        execute format('update %I set %s', each.name, each.changes) || ${only ? `case each.name ${rows.join(' ')} end` : "''"};
+        foreach step in array case when each.in_key
+          then array[make_interval(secs => ${century + seconds}), make_interval(secs => -${century})] else array[make_interval(secs => ${seconds})] end
+        loop
+          execute format('update %I set %s', each.name, each.changes) || ${only ? `case each.name ${rows.join(' ')} end` : "''"} using step;
+        end loop;
       end loop;
     end $do$`)
 }
