@@ -1,3 +1,11 @@
+CREATE TABLE "acceptances" (
+	"endpoint" text NOT NULL,
+	"slot" timestamp with time zone NOT NULL,
+	"replica_id" text NOT NULL,
+	"count" integer NOT NULL,
+	CONSTRAINT "acceptances_endpoint_slot_replica_id_pk" PRIMARY KEY("endpoint","slot","replica_id")
+);
+--> statement-breakpoint
 CREATE TABLE "accounts" (
 	"id" text PRIMARY KEY NOT NULL,
 	"owner_id" text NOT NULL,
@@ -18,6 +26,12 @@ CREATE TABLE "accounts" (
 	"connected_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"disconnected_at" timestamp with time zone,
 	"expiry_announced_days" integer
+);
+--> statement-breakpoint
+CREATE TABLE "admissions" (
+	"replica_id" text PRIMARY KEY NOT NULL,
+	"in_flight" integer NOT NULL,
+	"reported_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "api_keys" (
@@ -203,6 +217,25 @@ CREATE TABLE "read_windows" (
 	CONSTRAINT "read_windows_key_id_account_id_pk" PRIMARY KEY("key_id","account_id")
 );
 --> statement-breakpoint
+CREATE TABLE "reconciled_accounts" (
+	"reconciliation_id" text NOT NULL,
+	"account_id" text NOT NULL,
+	"outcome" text NOT NULL,
+	"reason" text,
+	"generation" integer NOT NULL,
+	"at" timestamp with time zone DEFAULT now() NOT NULL,
+	"marked_at" timestamp with time zone,
+	"announced_at" timestamp with time zone,
+	CONSTRAINT "reconciled_accounts_reconciliation_id_account_id_pk" PRIMARY KEY("reconciliation_id","account_id")
+);
+--> statement-breakpoint
+CREATE TABLE "reconciliations" (
+	"id" text PRIMARY KEY NOT NULL,
+	"dry_run" boolean NOT NULL,
+	"began_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"ended_at" timestamp with time zone
+);
+--> statement-breakpoint
 CREATE TABLE "recoveries" (
 	"id" text PRIMARY KEY DEFAULT 'rec_' || replace(gen_random_uuid()::text, '-', '') NOT NULL,
 	"reason" text NOT NULL,
@@ -221,6 +254,14 @@ CREATE TABLE "recovery_journals" (
 	"counts" jsonb,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "recovery_journals_recovery_id_journal_id_pk" PRIMARY KEY("recovery_id","journal_id")
+);
+--> statement-breakpoint
+CREATE TABLE "refusals" (
+	"endpoint" text NOT NULL,
+	"account_id" text NOT NULL,
+	"generation" integer NOT NULL,
+	"refused_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "refusals_endpoint_account_id_generation_pk" PRIMARY KEY("endpoint","account_id","generation")
 );
 --> statement-breakpoint
 CREATE TABLE "replicas" (
@@ -338,7 +379,10 @@ ALTER TABLE "authorization_requests" ADD CONSTRAINT "authorization_requests_sess
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_event_id_events_id_fk" FOREIGN KEY ("event_id") REFERENCES "public"."events"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_endpoint_id_event_endpoints_id_fk" FOREIGN KEY ("endpoint_id") REFERENCES "public"."event_endpoints"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "profiles" ADD CONSTRAINT "profiles_account_id_token_sets_account_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."token_sets"("account_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "reconciled_accounts" ADD CONSTRAINT "reconciled_accounts_reconciliation_id_reconciliations_id_fk" FOREIGN KEY ("reconciliation_id") REFERENCES "public"."reconciliations"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "reconciled_accounts" ADD CONSTRAINT "reconciled_accounts_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "recovery_journals" ADD CONSTRAINT "recovery_journals_recovery_id_recoveries_id_fk" FOREIGN KEY ("recovery_id") REFERENCES "public"."recoveries"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "refusals" ADD CONSTRAINT "refusals_account_id_token_sets_account_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."token_sets"("account_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "token_sets" ADD CONSTRAINT "token_sets_account_id_accounts_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."accounts"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "accounts_open_id_live" ON "accounts" USING btree ("open_id") WHERE status <> 'disconnected';--> statement-breakpoint
 CREATE INDEX "accounts_owner" ON "accounts" USING btree ("owner_id","id");--> statement-breakpoint
@@ -356,7 +400,9 @@ CREATE INDEX "notices_unsettled" ON "notices" USING btree ("next_attempt_at") WH
 CREATE INDEX "notices_received" ON "notices" USING btree ("received_at");--> statement-breakpoint
 CREATE INDEX "notices_person" ON "notices" USING btree ("open_id") WHERE open_id is not null;--> statement-breakpoint
 CREATE INDEX "profiles_union_id" ON "profiles" USING btree ("union_id") WHERE union_id is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "reconciliations_open" ON "reconciliations" USING btree ("dry_run") WHERE ended_at is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "recoveries_open" ON "recoveries" USING btree ((ended_at is null)) WHERE ended_at is null;--> statement-breakpoint
+CREATE INDEX "refusals_lately" ON "refusals" USING btree ("endpoint","refused_at");--> statement-breakpoint
 CREATE INDEX "revocations_due" ON "revocations" USING btree ("next_attempt_at");--> statement-breakpoint
 CREATE INDEX "revocations_owner" ON "revocations" USING btree ("owner_id") WHERE owner_id is not null;--> statement-breakpoint
 CREATE INDEX "revocations_user" ON "revocations" USING btree ("tiktok_user");--> statement-breakpoint
@@ -371,28 +417,4 @@ CREATE INDEX "token_sets_due" ON "token_sets" USING btree ("due_at") WHERE due_a
 CREATE INDEX "token_sets_refresh_expiry" ON "token_sets" USING btree ("refresh_expires_at") WHERE due_at is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "uploads_idempotency_key" ON "uploads" USING btree ("account_id","caller","idempotency_key");--> statement-breakpoint
 CREATE INDEX "uploads_held" ON "uploads" USING btree ("tiktok_user","held_until");--> statement-breakpoint
-CREATE INDEX "uploads_purge" ON "uploads" USING brin ("reserved_at");--> statement-breakpoint
-CREATE TABLE "acceptances" (
-	"endpoint" text NOT NULL,
-	"slot" timestamp with time zone NOT NULL,
-	"replica_id" text NOT NULL,
-	"count" integer NOT NULL,
-	CONSTRAINT "acceptances_endpoint_slot_replica_id_pk" PRIMARY KEY("endpoint","slot","replica_id")
-);
---> statement-breakpoint
-CREATE TABLE "admissions" (
-	"replica_id" text PRIMARY KEY NOT NULL,
-	"in_flight" integer NOT NULL,
-	"reported_at" timestamp with time zone NOT NULL
-);
---> statement-breakpoint
-CREATE TABLE "refusals" (
-	"endpoint" text NOT NULL,
-	"account_id" text NOT NULL,
-	"generation" integer NOT NULL,
-	"refused_at" timestamp with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "refusals_endpoint_account_id_generation_pk" PRIMARY KEY("endpoint","account_id","generation")
-);
---> statement-breakpoint
-ALTER TABLE "refusals" ADD CONSTRAINT "refusals_account_id_token_sets_account_id_fk" FOREIGN KEY ("account_id") REFERENCES "public"."token_sets"("account_id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-CREATE INDEX "refusals_lately" ON "refusals" USING btree ("endpoint","refused_at");
+CREATE INDEX "uploads_purge" ON "uploads" USING brin ("reserved_at");

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz' // Crockford's base 32, lower case
 
-export type IdPrefix = 'acc' | 'cs' | 'upl' | 'evt' | 'key' | 'att' | 'rev' | 'req' | 'rep'
+export type IdPrefix = 'acc' | 'cs' | 'upl' | 'evt' | 'key' | 'att' | 'rev' | 'req' | 'rep' | 'rcn'
 
 /** @returns such as `acc_01k9z3…`: prefix, 9 characters of time (milliseconds), 16 of randomness */
 export function newId(prefix: IdPrefix): string {

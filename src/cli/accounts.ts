@@ -1,8 +1,8 @@
-// `accounts disconnect`: the emergency stop, for one owner or for everybody.
+// `accounts disconnect`: the emergency stop, for one owner or for everybody. `accounts reconcile` has a room of its own.
 import { countLiveAccounts } from '../db/disconnects.ts'
 import { ServiceError } from '../errors.ts'
 import { onParts, operator } from './database.ts'
-import { confirmed, parse, print, say, startProgress, UsageError, wholeNumber } from './terminal.ts'
+import { confirmed, nothingMore, parse, print, say, startProgress, UsageError, wholeNumber } from './terminal.ts'
 
 export async function accounts(argv: string[]): Promise<void> {
   const { values, positionals } = parse(argv, {
@@ -10,8 +10,24 @@ export async function accounts(argv: string[]): Promise<void> {
     all: { type: 'boolean', default: false },
     yes: { type: 'boolean', default: false },
     'per-second': { type: 'string', default: '5' },
+    'dry-run': { type: 'boolean', default: false },
+    notify: { type: 'boolean', default: false },
+    again: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
   })
-  if (positionals[0] !== 'disconnect') throw new UsageError('accounts knows disconnect.')
+  nothingMore(positionals.slice(1))
+  if (positionals[0] === 'reconcile') {
+    if (values['dry-run'] && values.notify) throw new UsageError('A dry run tells nobody: leave out --notify.')
+    const { reconcileAccounts } = await import('./reconcile.ts')
+    return reconcileAccounts({
+      dryRun: values['dry-run'],
+      notify: values.notify,
+      again: values.again,
+      json: values.json,
+      perSecond: wholeNumber('--per-second', values['per-second'], 1, 1000),
+    })
+  }
+  if (positionals[0] !== 'disconnect') throw new UsageError('accounts knows disconnect and reconcile.')
   const { owner, all } = values
   if ((owner === undefined) !== all) throw new UsageError('accounts disconnect needs --owner O or --all.')
   const emergency = {

@@ -53,6 +53,11 @@ const commands: [words: string, options: string, sentence: string][] = [
     '--owner O | --all [--yes] [--per-second 5]',
     'hands out no token from now on; tells TikTok at that rate',
   ],
+  [
+    'accounts reconcile',
+    '[--dry-run] [--notify] [--per-second 5] [--again] [--json]',
+    'after a restore without a journal: tries each account once and says who must come back',
+  ],
   ['journal status', '[--json]', 'what is in JOURNAL_DIR, and which journal a recovery waits for'],
   [
     'journal replay',
@@ -77,10 +82,7 @@ const footnotes: [of: RegExp, note: string][] = [
   [/--scope/, `Scopes: ${keyScopes.join(', ')}`],
   [/ T\]/, 'T: a date, a time such as 2026-11-22T14:00Z, or how long ago, such as 90m, 2h or 7d.'],
   [/^(?!vault keygen|simulator)/, database],
-  [
-    /^(vault reseal|journal|accounts disconnect)/,
-    `\`vault reseal\`, \`journal\` and \`accounts disconnect\` ${wholeConfiguration}.`,
-  ],
+  [/^(vault reseal|journal|accounts)/, `\`vault reseal\`, \`journal\` and \`accounts\` ${wholeConfiguration}.`],
 ]
 
 /**

@@ -84,6 +84,36 @@ export async function claimTokenSet(
 }
 
 /**
+ * As `claimTokenSet`, for an operator who has every account tried once: past the brake, its suspicions and all waits, but not past
+ * another holder, nor into a database that is being recovered.
+ */
+export async function claimToReconcile(
+  db: Db,
+  accountId: string,
+  generation: number,
+  terms: ClaimTerms,
+): Promise<Claim | undefined> {
+  const rows = await db.run(
+    'claim_to_reconcile',
+    (sql) => sql<Claim[]>`
+      with candidate as (
+        select t.account_id, t.attempt_id as left_by, t.attempt_id is not null as lease_ran_out from token_sets t
+        where account_id = ${accountId} and generation = ${generation} and (lease_until is null or lease_until <= now())
+          and (select ${trusted(sql, terms)}) and exists (select 1 from accounts a where a.id = t.account_id and a.status = 'active')
+        for update
+      ), probe as (
+        select 1 where false
+      ), claimed as (
+        update token_sets t set attempt_id = ${terms.attemptId}, lease_until = now() + make_interval(secs => ${terms.leaseSeconds}),
+          unsettled_attempts = t.unsettled_attempts + 1, due_at = now() + make_interval(secs => ${terms.leaseSeconds})
+        from candidate c where t.account_id = c.account_id
+        returning t.*, c.lease_ran_out, c.left_by
+      ), ${sql.unsafe(journalAndClaims)}`,
+  )
+  return rows[0]
+}
+
+/**
  * Takes leases on token sets that are due, the longest due first; rows another replica is just taking are skipped, so several
  * replicas share the work without talking to each other. While the circuit breaker is half open it takes one.
  */

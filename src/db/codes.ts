@@ -42,6 +42,10 @@ export type BreakerReason = (typeof breakerReasons)[number]
 export const brakedEndpoints = ['token', 'user_info'] as const
 export type BrakedEndpoint = (typeof brakedEndpoints)[number]
 
+/** What a reconciliation found out about an account. */
+export const reconciledOutcomes = ['fine', 'must_come_back', 'unknown'] as const
+export type ReconciledOutcome = (typeof reconciledOutcomes)[number]
+
 /** How a revocation at TikTok stands. */
 export const revocationStates = ['confirmed', 'already_gone', 'pending'] as const
 export type RevocationState = (typeof revocationStates)[number]

@@ -4,14 +4,23 @@ import type { Claim } from './claims.ts'
 import type { Db } from './client.ts'
 import type { StatusReason } from './codes.ts'
 
-/** What is said, in three places, of accounts that need their person now; from `settled`, the token sets that gave it up. */
-const markAndTell = `marked as (
+/** What is said of accounts that need their person now, in the account and the timeline; from `settled`, the token sets that gave it up. */
+export const markSettled = `marked as (
         update accounts a set status = 'reauthorization_required', status_reason = s.reason, status_changed_at = now()
         from settled s where a.id = s.account_id and a.status = 'active' returning a.id, a.owner_id, s.reason, s.generation, s.given_up_by
       ), journal as (
         insert into timeline (account_id, kind, generation, attempt_id, code, actor)
         select id, 'reauthorization_required', generation, given_up_by, reason, 'service' from marked
-      ), announced as (
+      )`
+
+/**
+ * Of a token set `t`. More than one attempt: an earlier one may have been processed and its answer lost, so it is not TikTok or the person who
+ * ended the grant.
+ */
+export const reasonOfRejection = `case when t.unsettled_attempts > 1 then 'refresh_outcome_unknown' else 'refresh_token_rejected' end`
+
+/** As `markSettled`, and in the event. */
+const markAndTell = `${markSettled}, announced as (
         insert into events (type, account_id, data)
         select 'account.reauthorization_required', id, jsonb_build_object('account_id', id, 'owner_id', owner_id, 'reason', reason) from marked
       )
@@ -80,8 +89,7 @@ export async function settleRejections(
       ), settled as (
         update token_sets t set due_at = null, next_attempt_at = 'infinity' from due d where t.account_id = d.account_id
         returning t.account_id, t.generation, null::text as given_up_by,
-          -- More than one attempt: an earlier one may have been processed and its answer lost, so it is not TikTok or the person who ended the grant.
-          case when t.unsettled_attempts > 1 then 'refresh_outcome_unknown' else 'refresh_token_rejected' end as reason
+          ${sql.unsafe(reasonOfRejection)} as reason
       ), ${sql.unsafe(markAndTell)}`,
   )
 }

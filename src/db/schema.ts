@@ -25,6 +25,7 @@ import {
   brakedEndpoints,
   breakerReasons,
   completions,
+  reconciledOutcomes,
   statusReasons,
   storedSessionStatuses,
   type TimelineKind,
@@ -621,6 +622,39 @@ export const recoveryJournals = pgTable(
     updatedAt: at('updated_at').notNull().defaultNow(),
   },
   (table) => [primaryKey({ columns: [table.recoveryId, table.journalId] })],
+)
+
+/** Runs of `accounts reconcile`, for a database that was restored without a journal: every account is tried once. */
+export const reconciliations = pgTable(
+  'reconciliations',
+  {
+    id: text('id').primaryKey(),
+    dryRun: boolean('dry_run').notNull(),
+    beganAt: at('began_at').notNull().defaultNow(),
+    endedAt: at('ended_at'),
+  },
+  (table) => [uniqueIndex('reconciliations_open').on(table.dryRun).where(sql`ended_at is null`)],
+)
+
+export const reconciledAccounts = pgTable(
+  'reconciled_accounts',
+  {
+    reconciliationId: text('reconciliation_id')
+      .notNull()
+      .references(() => reconciliations.id, { onDelete: 'cascade' }),
+    accountId: text('account_id')
+      .notNull()
+      .references(() => accounts.id, { onDelete: 'cascade' }),
+    outcome: text('outcome', { enum: reconciledOutcomes }).notNull(),
+    reason: text('reason'),
+    generation: integer('generation').notNull(),
+    at: at('at').notNull().defaultNow(),
+    /** its status says so now; before that a grace runs, as after every refusal */
+    markedAt: at('marked_at'),
+    /** the event is out, for those who must come back */
+    announcedAt: at('announced_at'),
+  },
+  (table) => [primaryKey({ columns: [table.reconciliationId, table.accountId] })],
 )
 
 /** A row as a statement reads it: all columns of a table, or those that are named. */

@@ -21,6 +21,8 @@ export interface Brake {
   admitOne(): Promise<boolean>
   /** As `admitOne`, for up to so many that are due. `full`: more may be due than there is room for */
   admitDue(most: number): Promise<{ admitted: number; full: boolean }>
+  /** An operator's command sends one whatever holds; it ends with `landed`. */
+  admitByHand(): void
   /** One is over: its token was taken, or it was not */
   landed(outcome: 'taken' | 'not_taken', count?: number): void
   /** TikTok took the token of a probe. */
@@ -134,6 +136,9 @@ export function createBrake({
         inFlight += admitted
         return { admitted, full: admitted >= room }
       }),
+    admitByHand() {
+      inFlight++
+    },
     landed(outcome, count = 1) {
       inFlight -= count
       if (outcome === 'taken') accepted += count

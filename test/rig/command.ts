@@ -1,5 +1,5 @@
 // One run of the command line, as an operator types it.
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { World } from '../world.ts'
@@ -14,12 +14,17 @@ export interface Ran {
 }
 
 /** @param env the whole environment: nothing of the test runner's */
-export async function command(args: string[], env: Record<string, string>): Promise<Ran> {
+export async function command(
+  args: string[],
+  env: Record<string, string>,
+  started: (child: ChildProcess) => void = () => {},
+): Promise<Ran> {
   const child = spawn(...ownNode(['src/cli.ts', ...args]), {
     cwd: root,
     env: { PATH: process.env.PATH ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  started(child)
   const ran: Ran = { code: null, stdout: '', stderr: '' }
   child.stdout.on('data', (chunk) => {
     ran.stdout += chunk
