@@ -1,7 +1,7 @@
 // The journal of token answers: what was answered survives a crash, a bad disk and a forger.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import fc from 'fast-check'
@@ -33,6 +33,24 @@ async function journalsIn(t: Test, options: Partial<JournalOptions> = {}) {
   }
   const files = async () => (await readdir(dir, { recursive: true })).filter((name) => /\.(open|kept|draft)$/.test(name)).sort()
   return { dir, troubles, open, files }
+}
+
+/** From now on no file of this process reaches the disk before `goOn`. */
+async function stallTheDisk(t: Test): Promise<{ goOn(): void }> {
+  const probe = await open(import.meta.filename)
+  const handles: FileHandle = Object.getPrototypeOf(probe)
+  await probe.close()
+  const { promise: stall, resolve: goOn } = Promise.withResolvers<void>()
+  const { datasync } = handles
+  handles.datasync = async function (this: FileHandle) {
+    await stall
+    return datasync.call(this)
+  }
+  t.teardown(() => {
+    handles.datasync = datasync
+    goOn()
+  })
+  return { goOn }
 }
 
 const essence = ({ kind, subject, generation, body }: Entry | StoredEntry) => ({ kind, subject, generation, body })
@@ -381,11 +399,14 @@ t.test('a body that is not JSON, or an id that is too long, is refused without t
 })
 
 t.test('a disk that takes too long is not waited for, and what lands late is there', async (t) => {
-  const { open, troubles } = await journalsIn(t, { timeoutMs: 0 })
+  const { open, troubles } = await journalsIn(t, { timeoutMs: 1 })
   const journal = await open('rep_1')
+  const disk = await stallTheDisk(t)
   const late = await journal.write(entry)
   t.match(late, { durable: false })
   t.match(troubles, [{ doing: 'write', about: 'acc_1', error: { message: /in time/ } }])
+  t.equal(journal.count(), 0)
+  disk.goOn()
   await eventually('it lands', () => journal.count() === 1)
   t.equal((await journal.pending()).entries.length, 1)
   journal.recorded(late)
