@@ -6,14 +6,17 @@ import type { accounts, OuterRow, Row, reconciledAccounts, reconciliations, toke
 
 export type Reconciliation = Row<typeof reconciliations, 'id' | 'dryRun' | 'beganAt' | 'endedAt'>
 
-/** Goes on with the run that is open. The last one that is over is found too, unless `again` asks for another. */
-export async function openReconciliation(db: Db, run: { id: string; dryRun: boolean; again: boolean }): Promise<Reconciliation> {
+/** Goes on with the run that is open. The last one is found too if it was over within the hour, unless `again` asks for another. */
+export async function openReconciliation(
+  db: Db,
+  run: { id: string; dryRun: boolean; again: boolean; notify: boolean },
+): Promise<Reconciliation> {
   const rows = await db.run(
     'open_reconciliation',
     (sql) => sql<Reconciliation[]>`
       with last as (
         select id, dry_run, began_at, ended_at from reconciliations
-        where dry_run = ${run.dryRun} and (ended_at is null or not ${run.again}::boolean) order by ended_at is null desc, began_at desc limit 1
+        where dry_run = ${run.dryRun} and (ended_at is null or not ${run.again}::boolean and (ended_at > now() - interval '1 hour' or ${run.notify}::boolean)) order by ended_at is null desc, began_at desc limit 1
       ), begun as (
         insert into reconciliations (id, dry_run) select ${run.id}, ${run.dryRun} where not exists (select 1 from last)
         on conflict (dry_run) where ended_at is null do nothing returning id, dry_run, began_at, ended_at
@@ -128,6 +131,10 @@ export async function endReconciliation(db: Db, run: Reconciliation, actor: stri
     (sql) => sql`
       with ended as (
         update reconciliations set ended_at = now() where id = ${run.id} and ended_at is null returning id
+      ), settled as (
+        -- Each of them is judged: they are no reason for the brake to hold.
+        delete from refusals r using reconciled_accounts d, ended e
+        where r.endpoint = 'token' and d.reconciliation_id = e.id and r.account_id = d.account_id and r.generation = d.generation
       )
       insert into audit_log (actor, action, object, detail)
       select ${actor}, 'accounts_reconciled', id, (select count(*) from reconciled_accounts where reconciliation_id = id)::text from ended`,

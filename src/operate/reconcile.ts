@@ -43,7 +43,7 @@ export interface ReconcileDeps {
 export interface ReconcileWish {
   /** asks with the access tokens that still live, and spends nothing */
   dryRun: boolean
-  /** begins anew although the last run is over */
+  /** begins anew although a run was over within the hour; a dry run always does */
   again: boolean
   /** events go out for those who must come back, also of an earlier call */
   notify: boolean
@@ -81,14 +81,15 @@ export async function reconcile(
       'database_rewound',
       'A recovery is open: `journal replay` first, with `--accept-missing` if its journals are lost.',
     )
-  const run = await openReconciliation(db, { id: newId('rcn'), dryRun: wish.dryRun, again: wish.again })
+  const run = await openReconciliation(db, { id: newId('rcn'), ...wish, again: wish.again || wish.dryRun })
   if (run.endedAt === null) {
     await tryAll(deps, run, wish, onProgress)
     if (wish.stopping.aborted) return { run, announced: 0 }
-    for (;;) {
+    for (let suspected = 0; ; ) {
       const left = await settleReconciled(db, run, timings.graceSeconds)
       if (left === 0) break
-      onProgress(0, left, 'a minute is waited before refusals are believed')
+      suspected = Math.max(suspected, left)
+      onProgress(suspected - left, suspected, 'a minute is waited before refusals are believed')
       await sleep(1000, undefined, { signal: wish.stopping }).catch(() => {})
       if (wish.stopping.aborted) return { run, announced: 0 }
     }

@@ -1,5 +1,6 @@
 // A database restored without a journal: every account is tried once, at a rate, and nobody hears of it until an operator says so.
 import t, { type Test } from 'tap'
+import { readBrakes } from '../../src/db/refusals.ts'
 import type { ReconcileWish } from '../../src/operate/reconcile.ts'
 import { reconcile } from '../../src/operate/reconcile.ts'
 import { command, environmentOf } from '../rig/command.ts'
@@ -54,6 +55,8 @@ t.test(
     t.match(await watched.sql`select failures from circuit_breakers where name = 'token_refused'`, [{ failures: 0 }], 'released')
     t.equal(world.tiktok.stats.report().refreshes_processed, 25)
 
+    t.match(await readBrakes(world.parts.db), [{ endpoint: 'token', holds: false, refused: 0 }, {}])
+
     const { requests } = world.tiktok.stats.report()
     t.match(await run(), { announced: 0, run: { id: made.id } }, 'a run that is over is shown again')
     t.match(await run({ notify: true }), { announced: 40, run: { id: made.id } })
@@ -62,7 +65,9 @@ t.test(
       { type: 'account.reauthorization_required', n: 40 },
     ])
     t.equal(world.tiktok.stats.report().requests, requests, 'TikTok was not asked again')
-    t.match((await run({ again: true })).run.id !== made.id, true)
+    await watched.sql`update reconciliations set ended_at = ended_at - interval '2 hours'`
+    t.match(await run({ notify: true }), { announced: 0, run: { id: made.id } }, 'who is told is who was found')
+    t.match((await run()).run.id !== made.id, true)
     t.equal(world.tiktok.stats.report().refreshes_processed, 50, 'those that are marked already are left alone')
   },
 )
