@@ -7,7 +7,7 @@ export async function listLiveAccountIds(db: Db, ownerId: string | null, after: 
   const rows = await db.run(
     'list_live_account_ids',
     (sql) => sql<{ id: string }[]>`
-      select id from accounts where status <> 'disconnected' and id > ${after} and (${ownerId}::text is null or owner_id = ${ownerId})
+      select id from accounts where status <> 'disconnected' and id > ${after} ${ownerId === null ? sql`` : sql`and owner_id = ${ownerId}`}
       order by id limit ${limit}`,
   )
   return rows.map(({ id }) => id)
@@ -17,7 +17,7 @@ export async function countLiveAccounts(db: Db, ownerId: string | null): Promise
   const rows = await db.run(
     'count_live_accounts',
     (sql) => sql<{ count: number }[]>`
-      select count(*) as count from accounts where status <> 'disconnected' and (${ownerId}::text is null or owner_id = ${ownerId})`,
+      select count(*) as count from accounts where status <> 'disconnected' ${ownerId === null ? sql`` : sql`and owner_id = ${ownerId}`}`,
     { deadlineMs: 60_000 },
   )
   return rows[0]?.count ?? 0
