@@ -1,13 +1,8 @@
 // `npm run drill -- promote [--lag 5]`: an asynchronous standby that is seconds behind is promoted under load, on PostgreSQL's own programs
 // (Debian's, or those in PG_BIN). Afterwards everybody's token has to work, and TikTok must not have seen one twice.
-import { spawn } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { migrate } from '../src/db/migrate.ts'
+import { makeCluster, makeHome, makeStandby } from '../test/rig/debian-postgres.ts'
 import { eventually } from '../test/rig/eventually.ts'
 import { startProxy } from '../test/rig/proxy.ts'
 import type { Replica } from '../test/rig/replica.ts'
@@ -21,24 +16,21 @@ export async function promoteDrill(options: {
   say: (line: string) => void
 }) {
   const { accounts, lagSeconds, perSecond, say } = options
-  const home = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-promote-'))
-  chmodSync(home, 0o777)
-  const endings: (() => unknown)[] = [() => rm(home, { recursive: true, force: true })]
+  const endings: (() => unknown)[] = []
+  const scope = { teardown: (end: () => unknown) => endings.push(end) }
   const wrong: string[] = []
   try {
-    const primary = { dir: join(home, 'primary'), port: await freePort() }
-    const standby = { dir: join(home, 'standby'), port: await freePort() }
-    await program('initdb', '-D', primary.dir, '-U', 'postgres', '-A', 'trust')
-    await start(primary)
-    endings.push(() => stop(primary.dir))
-    const line = await startProxy(undefined, urlOf(primary.port))
-    endings.push(() => line.close())
-    await program('pg_basebackup', '-h', '127.0.0.1', '-p', String(line.port), '-U', 'postgres', '-D', standby.dir, '-R')
-    await start(standby)
-    endings.push(() => stop(standby.dir))
-    await migrate(urlOf(primary.port))
+    const home = await makeHome(scope, 'promote')
+    const primary = await makeCluster(home, 'primary')
+    await primary.start()
+    endings.push(() => primary.stop('immediate').catch(() => {})) // it may be stopped
+    const line = await startProxy(scope, primary.url)
+    const standby = await makeStandby(home, 'standby', `host=127.0.0.1 port=${line.port} user=postgres`)
+    await standby.start()
+    endings.push(() => standby.stop('immediate'))
+    await migrate(primary.url)
 
-    const rig = await startRig({ teardown: (end) => endings.push(end) }, urlOf(primary.port))
+    const rig = await startRig(scope, primary.url)
     const replicas = await Promise.all(['one', 'two', 'three'].map((name) => rig.start(name, { preloads: [] })))
     const seeded = await rig.seed({ count: accounts, secondsLeft: 7200 })
     const load = startLoad(async (n) => {
@@ -52,10 +44,10 @@ export async function promoteDrill(options: {
     await line.cut()
     await pause(lagSeconds * 1000)
     const before = rig.tiktok.stats.report().refreshes_processed
-    await stop(primary.dir)
-    rig.serverMoved(urlOf(standby.port))
+    await primary.stop('immediate')
+    rig.serverMoved(standby.url)
     const startedAt = performance.now()
-    await program('pg_ctl', 'promote', '-D', standby.dir, '-w')
+    await standby.promote()
     say(`promoted after ${lagSeconds} s without the primary's changes, ${before} refreshes so far`)
     let recoveredSeconds = 0
     await eventually(
@@ -113,56 +105,4 @@ function startLoad(work: (n: number) => Promise<void>, perSecond: number) {
       await Promise.all(flights)
     },
   }
-}
-
-const programs = process.env.PG_BIN ?? newest('/usr/lib/postgresql')
-
-function newest(place: string): string {
-  const versions = existsSync(place) ? readdirSync(place).sort((a, b) => Number(b) - Number(a)) : []
-  return join(place, versions[0] ?? '', 'bin')
-}
-
-/** PostgreSQL refuses to run as root. */
-async function program(name: string, ...args: string[]): Promise<void> {
-  const path = join(programs, name)
-  const asOther = process.getuid?.() === 0 ? ['runuser', '-u', 'postgres', '--'] : []
-  const [first = path, ...rest] = [...asOther, path, ...args]
-  // Not `inherit` and not piped: a server that is started would hold the pipe open.
-  await new Promise<void>((resolve, reject) => {
-    const child = spawn(first, rest, { stdio: 'ignore' })
-    child.once('error', reject)
-    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${name} ended with ${code}`))))
-  })
-}
-
-async function start({ dir, port }: { dir: string; port: number }): Promise<void> {
-  await program(
-    'pg_ctl',
-    'start',
-    '-D',
-    dir,
-    '-w',
-    '-l',
-    `${dir}.log`,
-    '-o',
-    `-p ${port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=${join(dir, '..')}`,
-  )
-}
-
-async function stop(dir: string): Promise<void> {
-  try {
-    await program('pg_ctl', 'stop', '-D', dir, '-m', 'immediate')
-  } catch {
-    // it is stopped
-  }
-}
-
-const urlOf = (port: number) => `postgres://postgres@127.0.0.1:${port}/postgres`
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

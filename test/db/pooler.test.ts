@@ -26,7 +26,10 @@ for (const pooler of ['session', 'transaction'] as const) {
     // What ends an idle session of the pool is between PgBouncer and PostgreSQL.
     const theirs = pooler === 'transaction' ? ['idle_session_timeout', 'transaction_timeout'] : []
     await spoil(url, `database ${new URL(url).pathname.slice(1)}`, theirs)
-    const pooled = await startPgbouncer(t, url, { pool_mode: pooler, default_pool_size: pooler === 'session' ? '20' : '3' })
+    const { url: pooled } = await startPgbouncer(t, url, {
+      pool_mode: pooler,
+      default_pool_size: pooler === 'session' ? '20' : '3',
+    })
     const db = openDb({ url: pooled, pooler, poolSize: 10 })
     t.teardown(() => db.close())
     const operator = postgres(url, {
@@ -119,7 +122,7 @@ for (const pooler of ['session', 'transaction'] as const) {
     { skip: noPgbouncer },
     async (t) => {
       const { url } = await emptyDatabase(t)
-      const pooled = await startPgbouncer(t, url, { pool_mode: pooler })
+      const { url: pooled } = await startPgbouncer(t, url, { pool_mode: pooler })
       const direct = pooler === 'transaction' ? { DATABASE_DIRECT_URL: url } : {}
       const world = await startWorld(t, { env: { DATABASE_URL: pooled, DATABASE_POOLER: pooler, ...direct } })
       const account = await world.connect()
@@ -138,14 +141,14 @@ for (const pooler of ['session', 'transaction'] as const) {
 
 t.test('without a word about the pooler the start says at once which one is missing', { skip: noPgbouncer }, async (t) => {
   const { url } = await freshDatabase(t)
-  const pooled = await startPgbouncer(t, url, { pool_mode: 'transaction' })
+  const { url: pooled } = await startPgbouncer(t, url, { pool_mode: 'transaction' })
   const waits: string[] = []
   const error: unknown = await migrate(pooled, { onWait: (reason) => waits.push(reason) }).catch((error: unknown) => error)
   t.match(remedyOf(error), /^127\.0\.0\.1:\d+ refuses our first message, as PgBouncer does: set DATABASE_POOLER to its pool_mode/)
   t.same(waits, [])
 
   const ignored = `IntervalStyle, ${Object.keys(hostile).join(', ')}`
-  const deaf = await startPgbouncer(t, url, { pool_mode: 'session', ignore_startup_parameters: ignored })
+  const { url: deaf } = await startPgbouncer(t, url, { pool_mode: 'session', ignore_startup_parameters: ignored })
   const dropped: unknown = await migrate(deaf, { onWait: (reason) => waits.push(reason) }).catch((error: unknown) => error)
   t.match(remedyOf(dropped), /^127\.0\.0\.1:\d+ drops the settings that sessions are opened with.*set DATABASE_POOLER/)
   t.same(waits, [])

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
+import { freePort } from '../../examples/demo/ports.ts'
 import { returnUrl, startWorld, type World } from '../world.ts'
 import { startChromium } from './chromium.ts'
 
@@ -36,7 +37,7 @@ export async function startBrowserWorld(t: Teardown, env: Record<string, string>
   t.teardown(() => new Promise((done) => webApp.close(done)))
   const [chromium, world] = await Promise.all([
     startChromium(t),
-    startWorld(t, { env: { ALLOWED_RETURN_URLS: `${returnUrl},${webAppUrl}`, PORT: String(await freePort()), ...env } }),
+    startWorld(t, { env: { ALLOWED_RETURN_URLS: `${returnUrl},${webAppUrl}`, PORT: String(await freePort(0)), ...env } }),
     mkdir(pictures, { recursive: true }),
   ])
   webApp.on('request', async (request, response) => {
@@ -83,12 +84,4 @@ async function answerOf(world: World, url: URL): Promise<string> {
 async function listening(server: Server): Promise<number> {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   return (server.address() as AddressInfo).port
-}
-
-/** The service has to know its own address before it listens. */
-async function freePort(): Promise<number> {
-  const server = createServer()
-  const port = await listening(server)
-  await new Promise((done) => server.close(done))
-  return port
 }

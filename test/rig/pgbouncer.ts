@@ -2,10 +2,11 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { freePort } from '../../examples/demo/ports.ts'
 
 const program = 'pgbouncer'
 /** Where Debian keeps it, which is not on the way of every user. */
@@ -16,16 +17,24 @@ export const noPgbouncer = await promisify(execFile)(program, ['--version'], { e
   () => 'no pgbouncer on this machine: `apt-get install pgbouncer` brings it',
 )
 
-/** @returns the URL by which `url` is reached through it */
+export interface Pgbouncer {
+  /** by which the server is reached through it */
+  url: string
+  /** Ends all connections and takes new ones at the same port. */
+  restart(): Promise<void>
+  /** The server is elsewhere from now on. */
+  pointAt(url: string): Promise<void>
+}
+
 export async function startPgbouncer(
   t: { teardown(work: () => unknown): unknown },
   url: string,
   settings: { pool_mode: 'session' | 'transaction' } & Record<string, string>,
-): Promise<string> {
+): Promise<Pgbouncer> {
   const server = new URL(url)
   const [user, password] = [server.username, server.password].map(decodeURIComponent) as [string, string]
   const dir = await mkdtemp(join(tmpdir(), 'tts-pgbouncer-'))
-  const port = await freePort()
+  const port = await freePort(0)
   const all = {
     listen_addr: '127.0.0.1',
     listen_port: String(port),
@@ -34,30 +43,50 @@ export async function startPgbouncer(
     auth_file: join(dir, 'users'),
     ...settings,
   }
-  const config = [
-    '[databases]',
-    `* = host=${server.hostname} port=${server.port}`,
-    '[pgbouncer]',
-    ...Object.entries(all).map(([name, value]) => `${name} = ${value}`),
-  ]
+  const configure = ({ hostname, port }: URL) => {
+    const config = [
+      '[databases]',
+      `* = host=${hostname} port=${port}`,
+      '[pgbouncer]',
+      ...Object.entries(all).map(([name, value]) => `${name} = ${value}`),
+    ]
+    return writeFile(join(dir, 'config.ini'), `${config.join('\n')}\n`, { mode: 0o644 })
+  }
+  const start = async () => {
+    const asUser = process.getuid?.() === 0 ? ['-u', 'nobody'] : [] // it refuses to be root
+    const started = spawn(program, ['-q', ...asUser, join(dir, 'config.ini')], { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    const said: string[] = []
+    started.stderr.on('data', (chunk) => said.push(String(chunk)))
+    await answers(port, () => {
+      if (started.exitCode !== null) throw new Error(`PgBouncer does not start: ${said.join('')}`)
+    })
+    return started
+  }
+  await configure(server)
   await writeFile(join(dir, 'users'), `"${user}" "${password}"\n`, { mode: 0o644 })
-  await writeFile(join(dir, 'config.ini'), `${config.join('\n')}\n`, { mode: 0o644 })
   await chmod(dir, 0o755)
-  const asUser = process.getuid?.() === 0 ? ['-u', 'nobody'] : [] // it refuses to be root
-  const pooler = spawn(program, ['-q', ...asUser, join(dir, 'config.ini')], { env, stdio: ['ignore', 'ignore', 'pipe'] })
-  const said: string[] = []
-  pooler.stderr.on('data', (chunk) => said.push(String(chunk)))
+  let pooler = await start()
+  const stop = async () => {
+    if (pooler.exitCode !== null) return
+    const exit = once(pooler, 'exit')
+    pooler.kill('SIGQUIT') // since 1.23 it would wait for its clients after SIGTERM
+    await exit
+  }
   t.teardown(async () => {
-    if (pooler.exitCode === null) {
-      pooler.kill('SIGTERM')
-      await once(pooler, 'exit')
-    }
+    await stop()
     await rm(dir, { recursive: true })
   })
-  await answers(port, () => {
-    if (pooler.exitCode !== null) throw new Error(`PgBouncer does not start: ${said.join('')}`)
-  })
-  return Object.assign(new URL(url), { port: String(port) }).href
+  return {
+    url: Object.assign(new URL(url), { port: String(port) }).href,
+    async restart() {
+      await stop()
+      pooler = await start()
+    },
+    async pointAt(url) {
+      await configure(new URL(url))
+      pooler.kill('SIGHUP')
+    },
+  }
 }
 
 async function answers(port: number, stillThere: () => void): Promise<void> {
@@ -71,15 +100,4 @@ async function answers(port: number, stillThere: () => void): Promise<void> {
     if (open) return
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo
-      probe.close(() => resolve(port))
-    })
-  })
 }

@@ -1,28 +1,37 @@
 // A real Redis for a test, from this machine.
-import { type ChildProcess, spawn } from 'node:child_process'
-import { createServer } from 'node:net'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { freePort } from '../../examples/demo/ports.ts'
 
-export async function startRedis(t: { teardown(work: () => unknown): unknown }): Promise<{ url: string; stop(): Promise<void> }> {
-  const port = await freePort()
-  const server: ChildProcess = spawn(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
-    { stdio: 'ignore' },
-  )
-  const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()))
-  const stop = async () => {
-    server.kill('SIGKILL')
-    await ended
-  }
-  t.teardown(stop)
-  return { url: `redis://127.0.0.1:${port}`, stop }
+export const noRedis =
+  spawnSync('redis-server', ['--version']).status === 0
+    ? false
+    : 'no redis-server on this machine: `apt-get install redis-server` brings one'
+
+export interface Redis {
+  url: string
+  stop(): Promise<void>
+  /** Empty, and at the same port. */
+  start(): void
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
+export async function startRedis(t: { teardown(work: () => unknown): unknown }): Promise<Redis> {
+  const port = await freePort(0)
+  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+  const start = () => spawn('redis-server', settings, { stdio: 'ignore' })
+  let server: ChildProcess = start()
+  const stop = async () => {
+    if (server.exitCode !== null || server.signalCode !== null) return
+    const exit = once(server, 'exit')
+    server.kill('SIGKILL')
+    await exit
+  }
+  t.teardown(stop)
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    stop,
+    start() {
+      server = start()
+    },
+  }
 }

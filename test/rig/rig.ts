@@ -35,6 +35,9 @@ export interface Reading {
   generation: number | undefined
 }
 
+/** A replica, or what stands before several. */
+export type Door = Pick<Replica, 'url'>
+
 export interface StartOptions {
   env?: Record<string, string>
   preloads?: ('failpoints' | 'skewed-clock')[]
@@ -66,9 +69,9 @@ export interface Rig {
   /** Watches an account that was connected through the browser. */
   adopt(account: Seeded): void
   /** Reads a token, as the upload service does, and judges what came. */
-  read(replica: Replica, accountId: string, minTtl?: number): Promise<Reading>
+  read(door: Door, accountId: string, minTtl?: number): Promise<Reading>
   call(
-    replica: Replica,
+    door: Door,
     method: string,
     path: string,
     body?: unknown,
@@ -83,7 +86,11 @@ export interface Rig {
 }
 
 /** @param databaseUrl migrated or empty; nobody else uses it */
-export async function startRig(t: Scope, databaseUrl: string, options: { simulator?: SimulatorOptions } = {}): Promise<Rig> {
+export async function startRig(
+  t: Scope,
+  databaseUrl: string,
+  options: { simulator?: SimulatorOptions; rootCertificate?: string } = {},
+): Promise<Rig> {
   const dir = await mkdtemp(join(tmpdir(), 'tts-rig-'))
   const tiktok = await startSimulator(options.simulator ?? {})
   const proxy = await startProxy(undefined, databaseUrl)
@@ -95,7 +102,8 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
   const db = openDb({ url: operatorDoor.url, applicationName: 'rig' })
   const vaultKeys = generateVaultKey()
   const vault = createVault(parseKeyring(vaultKeys))
-  const agent = new Agent({ connections: 512, pipelining: 1, keepAliveTimeout: 2000 })
+  const connect = options.rootCertificate === undefined ? {} : { connect: { ca: options.rootCertificate } }
+  const agent = new Agent({ connections: 512, pipelining: 1, keepAliveTimeout: 2000, ...connect })
   const replicas: Replica[] = []
   const accounts: Seeded[] = []
   const byId = new Map<string, Seeded>()
@@ -110,11 +118,11 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
     return apiKey
   }
 
-  async function call(replica: Replica, method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+  async function call(door: Door, method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
     const authorization = `Bearer ${await key()}`
     const startedAt = performance.now()
     try {
-      const answer = await request(new URL(path, replica.url), {
+      const answer = await request(new URL(path, door.url), {
         dispatcher: agent,
         method: method as 'GET',
         headers: { authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
@@ -196,8 +204,8 @@ export async function startRig(t: Scope, databaseUrl: string, options: { simulat
       accounts.push(account)
       byId.set(account.id, account)
     },
-    async read(replica, accountId, minTtl = 300) {
-      const { status, body, ms } = await call(replica, 'GET', `/accounts/${accountId}/token?min_ttl=${minTtl}`)
+    async read(door, accountId, minTtl = 300) {
+      const { status, body, ms } = await call(door, 'GET', `/accounts/${accountId}/token?min_ttl=${minTtl}`)
       const accessToken = typeof body.access_token === 'string' ? body.access_token : undefined
       const reading: Reading = {
         accountId,

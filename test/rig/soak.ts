@@ -56,7 +56,7 @@ const misfortunes: { script: Omit<FaultScript, 'route'>; spends: boolean }[] = [
 ]
 
 /** What must never be in a log. */
-const alarms = ['refresh token was spent twice', 'process failed unexpectedly', 'request failed unexpectedly']
+export const alarms = ['refresh token was spent twice', 'process failed unexpectedly', 'request failed unexpectedly']
 
 /**
  * @param options.progress hears a line now and then, and each violation as it is seen
