@@ -58,7 +58,9 @@ const misfortunes: Record<string, (field: Field, round: number) => Promise<void>
     }
   },
 }
-const chosen = Object.keys(misfortunes).filter((name) => values.only === undefined || name.includes(values.only))
+const chosen = Object.keys(misfortunes).filter(
+  (name) => values.only === undefined || values.only.split(',').some((word) => name.includes(word)),
+)
 
 interface Row {
   times: number

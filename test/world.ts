@@ -216,9 +216,10 @@ export function startBrowser(serviceUrl: string, publicUrl: string, tiktok: Simu
     setOut: (url) => setOut(visit, url),
     post: (url, form) => visit(url, { method: 'POST', form }),
     async walk(authorizeUrl, { person = 'mara', decline, deny }) {
-      const toTikTok = String((await setOut(visit, authorizeUrl)).headers.location)
+      const out = await setOut(visit, authorizeUrl)
+      if (out.status !== 303) throw new Error(`the way to TikTok answered ${out.status}: ${out.text}`)
       const decided = await tiktok.authorize({
-        authorize_url: toTikTok,
+        authorize_url: String(out.headers.location),
         person,
         ...(decline ? { decline } : {}),
         ...(deny ? { deny } : {}),

@@ -55,7 +55,7 @@ export function startFieldLoad(rig: Rig, door: Door, perSecond: number) {
     mine.calls++
     const back = await startBrowser(door.url, door.url, rig.tiktok)
       .walk(String(opened.body.authorize_url), { person: person.id })
-      .catch((error: unknown) => fail(mine, `in the browser: ${error instanceof Error ? error.message.slice(0, 60) : ''}`))
+      .catch((error: unknown) => fail(mine, `${/answered (\d+)/.exec(String(error))?.[1] ?? 'hung up'} of a page`))
     if (!back) return
     const confirmed = { owner_id: owner, confirm: back.searchParams.get('confirm') }
     for (let tries = 0; tries < 30; tries++) {

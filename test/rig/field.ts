@@ -80,6 +80,7 @@ export async function layOutField(t: { teardown(work: () => unknown): unknown })
   await chmod(poolerKey, 0o644) // PgBouncer runs as a user who has nothing
   const pooler = await startPgbouncer(t, serviceUrl, {
     pool_mode: 'transaction',
+    server_login_retry: '1',
     client_tls_sslmode: 'require',
     client_tls_cert_file: poolerCert,
     client_tls_key_file: poolerKey,
