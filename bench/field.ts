@@ -70,6 +70,10 @@ interface Row {
 }
 const rows = new Map<string, Row>()
 const wrong: string[] = []
+const stopped = new Promise<never>((_, reject) => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => reject(new Error(`ended early by ${signal}`)))
+})
+stopped.catch(() => {}) // it may come where nobody waits for it
 const endings: (() => unknown)[] = []
 try {
   const field = await layOutField({ teardown: (end) => endings.push(end) })
@@ -84,11 +88,12 @@ try {
   for (let round = 0; performance.now() < giveUpAt; round++) {
     for (const name of ['nothing happens', ...chosen]) {
       if (performance.now() > giveUpAt) break
-      const { calls, failed, lastFailureMs } = await load.during(async () => {
+      const slot = load.during(async () => {
         await misfortunes[name]?.(field, round)
         await allThere(field)
         await pause(Number(values.quiet) * 1000)
       })
+      const { calls, failed, lastFailureMs } = await Promise.race([slot, stopped])
       const row = rows.get(name) ?? { times: 0, calls: 0, failed: new Map(), longestSeconds: 0 }
       row.times++
       row.calls += calls
@@ -135,6 +140,8 @@ try {
   wrong.push(...died)
   if (lost.length > Object.keys(down).length) wrong.push(`lost: ${lost.map(({ id }) => id).join(', ')}`)
   if (twice > 0) wrong.push(`${twice} refresh tokens were presented twice`)
+} catch (error) {
+  wrong.push(String(error))
 } finally {
   for (const end of endings.toReversed()) await end()
 }

@@ -57,7 +57,7 @@ listen stats
   const master = spawn(program, ['-W', '-db', '-f', join(dir, 'config')], { env, stdio: 'ignore' })
   await once(master, 'spawn')
   t.teardown(async () => {
-    if (master.exitCode === null) {
+    if (master.exitCode === null && master.signalCode === null) {
       const exit = once(master, 'exit')
       master.kill('SIGTERM')
       await exit

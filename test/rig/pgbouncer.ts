@@ -67,7 +67,7 @@ export async function startPgbouncer(
   await chmod(dir, 0o755)
   let pooler = await start()
   const stop = async () => {
-    if (pooler.exitCode !== null) return
+    if (pooler.exitCode !== null || pooler.signalCode !== null) return
     const exit = once(pooler, 'exit')
     pooler.kill('SIGQUIT') // since 1.23 it would wait for its clients after SIGTERM
     await exit
