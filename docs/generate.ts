@@ -2,8 +2,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { openApiFile } from '../src/describe.ts'
+import { createMetrics } from '../src/metrics.ts'
 import { problemsFile } from '../src/pages/problems.ts'
 import { envExample } from '../src/variables.ts'
+import { metricsFile } from './metrics.ts'
 
 export const repository = join(import.meta.dirname, '..')
 
@@ -12,6 +14,7 @@ export const generated: Record<string, () => string | Promise<string>> = {
   'openapi/openapi.json': openApiFile,
   '.env.example': envExample,
   'docs/problems.md': problemsFile,
+  'docs/metrics.md': () => metricsFile(createMetrics().definitions),
 }
 
 if (import.meta.main) {

@@ -20,13 +20,15 @@ import { newId } from './ids.ts'
 import { createEpoch } from './journal/epoch.ts'
 import { type Journal, openJournal } from './journal/journal.ts'
 import { createRecoverer } from './journal/recovery.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { replayJournal } from './operate/replay.ts'
 import { checkReadiness, createKeyringCheck } from './readiness.ts'
 import { createRefusals, type Refusals } from './refusals.ts'
 import { announce, leave } from './replica.ts'
 import { buildServer, type Patience } from './server.ts'
-import { createLog, createMetrics, type Log, type Metrics } from './telemetry.ts'
+import { createLog, type Log } from './telemetry.ts'
 import { createTikTok, type TikTok } from './tiktok/client.ts'
+import { measured } from './tiktok/metrics.ts'
 import { type Timings, timings } from './timings.ts'
 import { createBrake } from './token/brake.ts'
 import { createCircuitBreaker } from './token/circuit-breaker.ts'
@@ -197,7 +199,9 @@ export async function openParts(
   options: { log: Log; database: DatabaseLink; applicationName?: string; replicaId?: string; timings?: Partial<Timings> },
 ): Promise<OpenedParts> {
   const { log } = options
+  const replicaId = options.replicaId ?? newId('rep')
   const metrics = createMetrics()
+  metrics.isReplica(replicaId)
   const refusals = createRefusals({ log, metrics })
   let suspect = () => {}
   const db = openDb({
@@ -209,9 +213,12 @@ export async function openParts(
       suspect() // whatever answers next may be another database
       log.warn('database connection trouble', { event: kind, name, error: cause, reason: remedyOf(cause) })
     },
+    onStatement: (name, seconds) => metrics.statementSeconds.observe({ name }, seconds),
+    onOverload: () => metrics.overloads.inc(),
   })
+  metrics.watchPool(db)
+  metrics.poolSize.set(config.databasePoolSize)
   const vault = createVault(await openKeyring(config, (sentence) => log.warn(sentence)))
-  const replicaId = options.replicaId ?? newId('rep')
   let copyTroubleToldAtMs = Number.NEGATIVE_INFINITY
   /** A second place that is away is no outage; it is told of once a minute. */
   const copyTrouble = (error: unknown) => {
@@ -233,7 +240,8 @@ export async function openParts(
       log.error('journal trouble', { event: doing, name: about, error })
     },
   })
-  const tiktok = createTikTok(config.tiktok)
+  metrics.watchJournal(journal)
+  const tiktok = measured(createTikTok(config.tiktok), metrics)
   const { serviceUrl, serviceToken } = config.tiers
   const tierService = serviceUrl === undefined ? undefined : openTierService({ url: serviceUrl, token: serviceToken })
   const leaving = new AbortController()

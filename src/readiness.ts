@@ -5,6 +5,7 @@ import { migrationsApplied } from './db/migrate.ts'
 import { readCanaries, saveCanary } from './db/vault-keys.ts'
 import { ServiceError } from './errors.ts'
 import type { Epoch } from './journal/epoch.ts'
+import type { Meter } from './meter.ts'
 import type { Log } from './telemetry.ts'
 import type { Vault } from './vault/vault.ts'
 
@@ -19,6 +20,24 @@ export interface Readiness {
   }
   /** token answers that the database refused to take so far: only in memory and on disk */
   unsaved: number
+}
+
+export type ReadinessMetrics = ReturnType<typeof readinessMetrics>
+
+export function readinessMetrics({ gauge }: Meter) {
+  return {
+    ready: gauge({
+      name: 'service_ready',
+      help: '1 while this process may be given work, as `/health/ready` says; looked at every five seconds',
+      query: 'sum(service_ready)',
+    }),
+    readinessChecks: gauge({
+      name: 'service_check',
+      help: '1 while a part of that is well: the database answers, the vault has its keys, the migrations are applied, the journals are replayed',
+      labels: { check: ['database', 'keyring', 'migrations', 'journal'] },
+      query: 'min by (check) (service_check) == 0',
+    }),
+  }
 }
 
 /** Whether the vault's keys are those of the database. While they are not, nothing is written and nobody is served. */
@@ -94,6 +113,13 @@ export async function checkReadiness({ db, vault, keyring, epoch, recording, lea
       unsaved,
     }
   }
+}
+
+export async function measureReadiness(deps: ReadinessDeps & { metrics: ReadinessMetrics }): Promise<void> {
+  const { ready, checks, unsaved } = await checkReadiness(deps)
+  deps.metrics.ready.set(ready && unsaved === 0 ? 1 : 0)
+  for (const check of ['database', 'keyring', 'migrations', 'journal'] as const)
+    deps.metrics.readinessChecks.set({ check }, checks[check] === 'ok' ? 1 : 0)
 }
 
 /** @returns the ids of keys that the database needs and the vault has not, or has with other bytes */

@@ -1,5 +1,6 @@
 // What was refused for a reason of security: every one is counted, and the log tells of each caller once a minute, so that nobody can flood it.
-import type { Facts, Log, Metrics } from './telemetry.ts'
+import type { Meter } from './meter.ts'
+import type { Facts, Log } from './telemetry.ts'
 
 /** The values of the `kind` label of `security_refusals_total`; where there is a failure code for it, the code. */
 export const refusalKinds = [
@@ -18,6 +19,19 @@ export const refusalKinds = [
 ] as const
 export type RefusalKind = (typeof refusalKinds)[number]
 
+export type RefusalMetrics = ReturnType<typeof refusalMetrics>
+
+export function refusalMetrics({ counter }: Meter) {
+  return {
+    securityRefusals: counter({
+      name: 'security_refusals_total',
+      help: 'Requests refused for security reasons, by kind',
+      labels: { kind: refusalKinds },
+      query: 'sum by (kind) (rate(security_refusals_total[5m]))',
+    }),
+  }
+}
+
 export interface Refusals {
   /**
    * @param refusal.event a sentence in the past tense, for the log
@@ -31,7 +45,15 @@ export interface Refusals {
 /** Whoever owns many addresses must not get a line for each: this many lines of their own per window, the others are only counted. */
 const mostLines = 100
 
-export function createRefusals({ log, metrics, windowMs = 60_000 }: { log: Log; metrics: Metrics; windowMs?: number }): Refusals {
+export function createRefusals({
+  log,
+  metrics,
+  windowMs = 60_000,
+}: {
+  log: Log
+  metrics: RefusalMetrics
+  windowMs?: number
+}): Refusals {
   const told = new Set<string>()
   const untold = new Map<RefusalKind, number>()
   let timer: NodeJS.Timeout | undefined

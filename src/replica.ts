@@ -4,11 +4,39 @@ import type { Db } from './db/client.ts'
 import { announceReplica, forgetReplica } from './db/replicas.ts'
 import { addSeals } from './db/vault-keys.ts'
 import type { Journal } from './journal/journal.ts'
-import type { Log, Metrics } from './telemetry.ts'
+import type { Meter } from './meter.ts'
+import type { Log } from './telemetry.ts'
 import type { Vault } from './vault/vault.ts'
+import { version } from './version.ts'
 import { within } from './waiting.ts'
 
 const diskPatienceMs = 1000
+
+export type ReplicaMetrics = ReturnType<typeof replicaMetrics>
+
+export function replicaMetrics({ gauge }: Meter) {
+  const build = gauge({
+    name: 'service_build_info',
+    help: 'Always 1: which release this is, and under which Node it runs',
+    labels: { version: [version], node: [process.version] },
+    query: 'count by (version) (service_build_info)',
+  })
+  build.set({ version, node: process.version }, 1)
+  const replica = gauge({
+    name: 'service_replica_info',
+    help: 'Always 1: the name of this process, as in its log and its journal; it changes with every start',
+    labels: { replica: null },
+    query: 'changes(process_start_time_seconds[1h]) * on (instance) group_left (replica) service_replica_info',
+  })
+  return {
+    isReplica: (replicaId: string) => replica.set({ replica: replicaId }, 1),
+    primaryKeySeals: gauge({
+      name: 'vault_primary_key_seals',
+      help: 'Seals made with the primary vault key, by all replicas; make another key well before 2^32',
+      query: 'max(vault_primary_key_seals) / 2^32',
+    }),
+  }
+}
 
 /** Says that this process lives, and with which keys; at start before anything is sealed, and every few seconds from then on. */
 export async function announce({
@@ -42,7 +70,7 @@ export async function countSeals({
   db: Db
   vault: Vault
   log: Log
-  metrics: Metrics
+  metrics: ReplicaMetrics
 }): Promise<void> {
   const [primary = ''] = vault.keyIds
   const count = await addSeals(db, primary, vault.takeSealCount(primary))

@@ -14,6 +14,7 @@ import { type ConnectSessionRouteDeps, connectSessionRoutes } from './http/conne
 import { eventRoutes } from './http/events.ts'
 import { answerFailure, answerUnreadable, everywhere, handleFailures, routeNotFound } from './http/failures.ts'
 import { limitRequests } from './http/limits.ts'
+import type { HttpMetrics } from './http/metrics.ts'
 import { describeApi, openDocs } from './http/openapi.ts'
 import { type OperationRouteDeps, operationRoutes } from './http/operations.ts'
 import { ownerRoutes } from './http/owners.ts'
@@ -60,7 +61,7 @@ export type ServerDeps = ConnectSessionRouteDeps &
   BrowserRouteDeps &
   ConnectPageRouteDeps &
   OwnAccountRouteDeps &
-  GuardDeps & { config: Config }
+  GuardDeps & { config: Config; metrics: HttpMetrics }
 
 /** @returns the service over HTTP, not listening yet */
 export async function buildServer(deps: ServerDeps, options: { patience?: Patience | undefined } = {}): Promise<FastifyInstance> {
@@ -117,6 +118,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     const labels = { method: request.method, route }
     metrics.requests.inc({ ...labels, status: String(reply.statusCode) })
     metrics.requestSeconds.observe(labels, reply.elapsedTime / 1000)
+    if (request.failure !== null) metrics.failures.inc({ code: request.failure })
     log.debug('request answered', {
       requestId: request.id,
       ...labels,

@@ -5,15 +5,15 @@ import { auditLagSeconds, holdAuditStream, moveAuditStream, readTrail, type Trai
 import type { Db } from '../db/client.ts'
 import { linesTo } from '../outbound/lines.ts'
 import { everything } from '../reach.ts'
-import type { Metrics } from '../telemetry.ts'
 import { digest } from '../vault/digest.ts'
+import type { LoopMetrics } from './metrics.ts'
 
 const batch = 1000
 const restMs = 5000
 
 export interface AuditStreamDeps {
   db: Db
-  metrics: Metrics
+  metrics: LoopMetrics
   replicaId: string
 }
 

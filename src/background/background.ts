@@ -2,20 +2,24 @@
 import { warnExpiring } from '../account/health.ts'
 import type { Config } from '../config.ts'
 import type { GrantDeps } from '../connect/grant.ts'
+import type { ConnectMetrics } from '../connect/metrics.ts'
 import { measureDepartures } from '../connect/scopes.ts'
 import type { Db } from '../db/client.ts'
 import { createDispatcher, measureDeliveries } from '../events/dispatcher.ts'
+import type { DeliveryMetrics } from '../events/metrics.ts'
 import { type SettleDeps, settleNotices } from '../inbound/notices.ts'
 import type { Epoch } from '../journal/epoch.ts'
+import { type JournalMetrics, measureJournal } from '../journal/metrics.ts'
 import { closeAuditDays } from '../operate/audit-chain.ts'
 import { replayJournal } from '../operate/replay.ts'
 import { applyRetention } from '../operate/retention.ts'
-import type { KeyringCheck } from '../readiness.ts'
-import { announce, countSeals } from '../replica.ts'
+import { type KeyringCheck, measureReadiness, type ReadinessDeps, type ReadinessMetrics } from '../readiness.ts'
+import { announce, countSeals, type ReplicaMetrics } from '../replica.ts'
 import type { RecordDeps } from '../token/record.ts'
 import type { Revocations } from '../token/revoke.ts'
 import { createAuditStream } from './audit-stream.ts'
 import { startLoop } from './loop.ts'
+import type { LoopMetrics, LoopName } from './metrics.ts'
 import { createProfiler, type ProfilerDeps } from './profiler.ts'
 import { createRefreshAhead, measureRefreshing, type RefreshAheadDeps } from './refresh-ahead.ts'
 
@@ -28,8 +32,10 @@ type BackgroundDeps = RefreshAheadDeps &
   SettleDeps &
   GrantDeps &
   RecordDeps &
-  ProfilerDeps & {
+  ProfilerDeps &
+  ReadinessDeps & {
     db: Db
+    metrics: LoopMetrics & DeliveryMetrics & ConnectMetrics & JournalMetrics & ReadinessMetrics & ReplicaMetrics
     config: Pick<Config, 'auditStream' | 'eventWebhooks' | 'journal'>
     keyring: KeyringCheck
     revocations: Pick<Revocations, 'attemptDue'>
@@ -39,9 +45,9 @@ type BackgroundDeps = RefreshAheadDeps &
 
 export function startBackground(deps: BackgroundDeps): Background {
   const { keyring, revocations } = deps
-  const loop = (name: string, round: () => Promise<number>) => startLoop(deps, name, round)
+  const loop = (name: LoopName, round: () => Promise<number>) => startLoop(deps, name, round)
   /** For work that opens or seals anything: it waits for the right keys. */
-  const loopWithKeys = (name: string, round: () => Promise<number>) => loop(name, async () => (keyring.fits ? round() : 1000))
+  const loopWithKeys = (name: LoopName, round: () => Promise<number>) => loop(name, async () => (keyring.fits ? round() : 1000))
   /** After each round the same rest. */
   const then = (restMs: number, work: () => Promise<unknown>) => async () => {
     await work()
@@ -68,7 +74,10 @@ export function startBackground(deps: BackgroundDeps): Background {
     ),
     loopWithKeys(
       'journal',
-      then(5000, () => deps.journal.keepHouse(deps.config.journal.hours)),
+      then(5000, async () => {
+        await deps.journal.keepHouse(deps.config.journal.hours)
+        await measureJournal(deps)
+      }),
     ),
     loopWithKeys('profiler', createProfiler(deps)),
     loop(
@@ -83,11 +92,13 @@ export function startBackground(deps: BackgroundDeps): Background {
       'measures',
       then(5000, async () => {
         await measureRefreshing(deps)
-        deps.metrics.journalBytes.set((await deps.journal.measure()).bytes)
-        deps.metrics.journalCopyLag.set(deps.journal.copyLagSeconds ?? 0)
         await measureDeliveries(deps, dispatchers)
-        deps.metrics.databaseReadAtMs = performance.now()
+        deps.metrics.databaseGauges.wereRead()
       }),
+    ),
+    loop(
+      'readiness',
+      then(5000, () => measureReadiness(deps)),
     ),
     loop(
       'keyring',

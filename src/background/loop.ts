@@ -1,7 +1,8 @@
 // Runs a round again and again, never two at once. A round that throws is counted and followed by the next.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../errors.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
+import type { LoopMetrics, LoopName } from './metrics.ts'
 
 export interface Loop {
   /** Waits for the round that is running. */
@@ -11,7 +12,11 @@ export interface Loop {
 /**
  * @param round @returns how many milliseconds to rest until the next; jitter of a quarter is added, so that replicas drift apart
  */
-export function startLoop({ log, metrics }: { log: Log; metrics: Metrics }, name: string, round: () => Promise<number>): Loop {
+export function startLoop(
+  { log, metrics }: { log: Log; metrics: LoopMetrics },
+  name: LoopName,
+  round: () => Promise<number>,
+): Loop {
   const stopping = new AbortController()
   const running = (async () => {
     for (let failuresInARow = 0; !stopping.signal.aborted; ) {
@@ -19,6 +24,7 @@ export function startLoop({ log, metrics }: { log: Log; metrics: Metrics }, name
       try {
         restMs = await round()
         failuresInARow = 0
+        metrics.loopSucceededAt.set({ loop: name }, Date.now() / 1000)
       } catch (error) {
         failuresInARow++
         metrics.loopFailures.inc({ loop: name })

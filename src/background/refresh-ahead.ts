@@ -8,10 +8,10 @@ import { dueBacklog } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
 import { InFlight } from '../in-flight.ts'
 import type { Epoch } from '../journal/epoch.ts'
-import type { Journal } from '../journal/journal.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
 import type { Brake } from '../token/brake.ts'
+import type { TokenMetrics } from '../token/metrics.ts'
 import { believeRejections, type Refresher } from '../token/refresh.ts'
 import { Bucket } from './bucket.ts'
 
@@ -87,16 +87,7 @@ export function createRefreshAhead(
 const refusalOf: Record<BrakedEndpoint, BreakerReason> = { token: 'invalid_grant', user_info: 'access_token_invalid' }
 
 /** What ops see of the backlog and of the circuit breaker. */
-export async function measureRefreshing({
-  db,
-  metrics,
-  journal,
-}: {
-  db: Db
-  metrics: Metrics
-  journal: Pick<Journal, 'count'>
-}): Promise<void> {
-  metrics.journalFiles.set(journal.count()) // known without the database, which may be away
+export async function measureRefreshing({ db, metrics }: { db: Db; metrics: TokenMetrics }): Promise<void> {
   const [backlog, breaker, brakes] = await Promise.all([dueBacklog(db), readBreaker(db), readBrakes(db)])
   const held = brakes.filter(({ holds }) => holds).map(({ endpoint }) => refusalOf[endpoint])
   metrics.dueBacklog.set(backlog.count)

@@ -5,7 +5,7 @@ import type { Db } from '../db/client.ts'
 import { type ConnectSession, failSession, findSession, holdCode, replaceConfirm } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { Refusals } from '../refusals.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
 import type { AuthorizationResponse, RefusalWords } from '../tiktok/oauth.ts'
 import { challengeOf, createVerifier } from '../tiktok/pkce.ts'
@@ -13,6 +13,7 @@ import { digest, keyedDigest, randomToken } from '../vault/digest.ts'
 import type { Vault } from '../vault/vault.ts'
 import { errorOf, returnUrl, statusOf, wayBack, wayBackForStrangers } from './connect-session.ts'
 import type { Exchanges } from './exchange.ts'
+import type { ConnectMetrics } from './metrics.ts'
 import { rememberRefusal, scopeQuestion, scopesAsked } from './scopes.ts'
 
 export interface AuthorizeDeps {
@@ -20,7 +21,7 @@ export interface AuthorizeDeps {
   vault: Vault
   tiktok: Pick<TikTok, 'authorizationUrl'>
   log: Log
-  metrics: Metrics
+  metrics: ConnectMetrics
   config: Pick<Config, 'redirectUri' | 'tiktok'>
 }
 

@@ -16,16 +16,17 @@ import { newId } from '../ids.ts'
 import type { AnsweredExchange } from '../journal/entries.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import { SingleFlight } from '../single-flight.ts'
-import type { Metrics } from '../telemetry.ts'
 import type { TikTok, TokenAnswer } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
 import { datesOf, tellAssumedLifetime } from '../token/expiry.ts'
+import type { TokenMetrics } from '../token/metrics.ts'
 import { onceMore } from '../token/recording.ts'
 import { step } from '../token/steps.ts'
 import { within } from '../waiting.ts'
 import { getConnectSession } from './connect-session.ts'
 import { connectGrant, type GrantDeps } from './grant.ts'
 import { requireTier } from './limits.ts'
+import type { ConnectMetrics } from './metrics.ts'
 import { scopesAsked } from './scopes.ts'
 
 export interface Exchanges {
@@ -52,7 +53,7 @@ export interface Exchanges {
 export interface ExchangeDeps extends GrantDeps {
   tiktok: TikTok
   epoch: Pick<Epoch, 'trusted'>
-  metrics: Metrics
+  metrics: ConnectMetrics & TokenMetrics
   timings: Timings
   config: Pick<Config, 'redirectUri' | 'tiers' | 'tiktok'>
 }

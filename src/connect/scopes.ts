@@ -3,8 +3,9 @@
 import type { Config } from '../config.ts'
 import { countDepartures, readNarrowed, rememberRefusedScopes, type ScopeQuestion } from '../db/authorization-requests.ts'
 import type { Db } from '../db/client.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import { digest } from '../vault/digest.ts'
+import type { ConnectMetrics } from './metrics.ts'
 
 type App = Pick<Config['tiktok'], 'clientKey' | 'scopes' | 'requiredScopes'>
 
@@ -48,7 +49,7 @@ export async function rememberRefusal({ db, log, config }: { db: Db; log: Log; c
 }
 
 /** Who leaves for TikTok and never comes back has met TikTok's own error page, of which we hear nothing: a run of them is an alarm. */
-export async function measureDepartures({ db, log, metrics }: { db: Db; log: Log; metrics: Metrics }): Promise<void> {
+export async function measureDepartures({ db, log, metrics }: { db: Db; log: Log; metrics: ConnectMetrics }): Promise<void> {
   const { count, first } = await countDepartures(db, manyDepartures)
   metrics.departures.set(count)
   if (first)

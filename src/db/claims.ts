@@ -24,6 +24,9 @@ export type Claim = Row<typeof tokenSets, 'accountId' | 'generation' | 'sealedRe
     refreshTokenExpired: boolean
     /** the one refresh that tries whether TikTok is back (half-open circuit breaker) */
     probing: boolean
+    /** somebody reads its tokens: within the last day, and not only just now */
+    inUse: boolean
+    secondsUntilExpiry: number
     /** the database's clock at the claim; together with a monotonic clock it dates the answer without trusting ours */
     claimedAt: Date
   }
@@ -48,7 +51,9 @@ const journalAndClaims = `journal as (
       )
       select c.account_id, c.attempt_id, c.generation, a.open_id, a.owner_id, a.sealed_identity, a.scopes,
         c.sealed_refresh_token, c.unsettled_attempts, c.lease_ran_out,
-        coalesce(c.refresh_expires_at <= now(), false) as refresh_token_expired, exists (select 1 from probe) as probing, c.failures, now() as claimed_at
+        coalesce(c.refresh_expires_at <= now(), false) as refresh_token_expired, exists (select 1 from probe) as probing, c.failures, now() as claimed_at,
+        c.last_read_at between now() - interval '1 day' and now() - interval '1 minute' as in_use,
+        extract(epoch from c.access_expires_at - now())::float8 as seconds_until_expiry
       from claimed c join accounts a on a.id = c.account_id`
 
 /**

@@ -72,6 +72,10 @@ export interface DbOptions extends DatabaseLink {
   applicationName?: string
   synchronousCommit?: 'on' | 'off'
   onEvent?: (event: DbEvent) => void
+  /** a statement ended, well or not, after so long; its wait for a connection is not in it */
+  onStatement?: (name: string, seconds: number) => void
+  /** a statement found no connection in time */
+  onOverload?: () => void
 }
 
 /** The server's own limit comes later than ours, so that ours is the one that is reported. */
@@ -109,11 +113,16 @@ export function openDb(options: DbOptions): Db {
     { deadlineMs = usualDeadlineMs, queueMs }: StatementOptions = {},
   ): Promise<T> {
     if (closing) throw new ServiceError('storage_unavailable', 'The service is stopping; try again in a moment.')
-    await semaphore.acquire(queueMs)
+    await semaphore.acquire(queueMs).catch((error) => {
+      options.onOverload?.()
+      throw error
+    })
+    const beganAtMs = performance.now()
     try {
       return await statement(name, work, deadlineMs)
     } finally {
       semaphore.release()
+      options.onStatement?.(name, (performance.now() - beganAtMs) / 1000)
     }
   }
 

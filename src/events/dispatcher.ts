@@ -12,9 +12,10 @@ import {
   settleDelivery,
 } from '../db/deliveries.ts'
 import { InFlight } from '../in-flight.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import { digest } from '../vault/digest.ts'
 import { serviceEvent } from './events.ts'
+import type { DeliveryMetrics } from './metrics.ts'
 import { openReceiver, type Receipt } from './receiver.ts'
 import { signEvent } from './signature.ts'
 
@@ -45,7 +46,7 @@ export interface Dispatcher {
 }
 
 export function createDispatcher(
-  { db, log, metrics }: { db: Db; log: Log; metrics: Metrics },
+  { db, log, metrics }: { db: Db; log: Log; metrics: DeliveryMetrics },
   target: Target,
   options: { timeoutMs?: number } = {},
 ): Dispatcher {
@@ -62,7 +63,9 @@ export function createDispatcher(
 
   async function deliver(delivery: ClaimedDelivery, claimedAtMark: number): Promise<void> {
     const sentAt = new Date(delivery.claimedAt.getTime() + (performance.now() - claimedAtMark))
+    const sentAtMark = performance.now()
     const receipt = await receiver.post(signEvent(serviceEvent(delivery), target.secrets, sentAt), stopping.signal)
+    metrics.deliverySeconds.observe((performance.now() - sentAtMark) / 1000)
     await record(delivery, receipt)
   }
 
@@ -130,7 +133,7 @@ export function waitAfter(attempts: number, retryAfterSeconds = 0, random = Math
 }
 
 export async function measureDeliveries(
-  { db, metrics }: { db: Db; metrics: Metrics },
+  { db, metrics }: { db: Db; metrics: DeliveryMetrics },
   dispatchers: readonly Dispatcher[],
 ): Promise<void> {
   if (dispatchers.length === 0) return

@@ -13,6 +13,7 @@ import { within } from '../waiting.ts'
 import { type ApiKeys, type Caller, type KeyScope, keyScopes } from './api-keys.ts'
 import { type JwtCallers, looksLikeJwt, openJwtCallers, openJwtDenials } from './jwt-callers.ts'
 import { addressOf, type Limits, type State, tooMany } from './limits.ts'
+import type { HttpMetrics } from './metrics.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -38,6 +39,7 @@ declare module 'fastify' {
 export interface GuardDeps {
   db: Db
   refusals: Refusals
+  metrics: Pick<HttpMetrics, 'jwksFetches' | 'jwksFetchedAt'>
   config: Pick<Config, 'jwt' | 'metrics'>
   keyring: { readonly fits: boolean }
   epoch: Pick<Epoch, 'admit'>
@@ -46,11 +48,11 @@ export interface GuardDeps {
 /** Closes every route of this instance, and opens it for keys that have its scope. Has to be called before the routes are added. */
 export function guardRoutes(
   app: FastifyInstance,
-  { db, refusals, config, keyring, epoch }: GuardDeps,
+  { db, refusals, metrics, config, keyring, epoch }: GuardDeps,
   { apiKeys, failures }: { apiKeys: ApiKeys; failures: Limits['failures'] },
 ): void {
   app.decorateRequest('caller', null)
-  const jwtCallers = config.jwt === undefined ? undefined : openJwtCallers(config.jwt, openJwtDenials(db))
+  const jwtCallers = config.jwt === undefined ? undefined : openJwtCallers(config.jwt, openJwtDenials(db), { metrics })
   const prove = proofs(failures)
 
   app.addHook('onRoute', (route) => {

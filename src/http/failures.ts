@@ -5,11 +5,19 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, Fasti
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import type { Config } from '../config.ts'
 import { ServiceError, toProblem } from '../errors.ts'
-import { failures } from '../failures.ts'
+import { type FailureCode, failures } from '../failures.ts'
 import { newId } from '../ids.ts'
 import type { Log } from '../telemetry.ts'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** the code it was answered with, for the metrics; null: it did not fail */
+    failure: FailureCode | null
+  }
+}
+
 export function handleFailures(app: FastifyInstance, log: Log): void {
+  app.decorateRequest('failure', null)
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => answerFailure(log, error, request, reply))
 }
 
@@ -34,6 +42,7 @@ export function answerFailure(log: Log, error: unknown, request: FastifyRequest,
 /** What every failure has in common, whatever its body looks like: a log line if it is ours, and its headers. */
 export function prepareFailure(log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): ServiceError {
   const failure = asServiceError(error)
+  request.failure = failure.code
   if (failure.code === 'internal_error')
     log.error('request failed unexpectedly', { requestId: request.id, route: request.routeOptions?.url ?? '', error })
   if (failure.retryAfterSeconds !== undefined) reply.header('retry-after', String(failure.retryAfterSeconds))

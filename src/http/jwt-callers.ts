@@ -1,6 +1,6 @@
 // Callers that come with a JWT of their own identity provider (RFC 9068) instead of an API key. What is believed is pinned here and in our
 // configuration: algorithms, type, issuer, audience, and which caller may do what. A token cannot grant itself a scope.
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import type { Config } from '../config.ts'
 import { listJwtCallers } from '../db/api-keys.ts'
 import type { Db } from '../db/client.ts'
@@ -8,6 +8,7 @@ import { ServiceError } from '../errors.ts'
 import { everything, isFrom, narrower, type Reach } from '../reach.ts'
 import { digest } from '../vault/digest.ts'
 import type { Caller } from './api-keys.ts'
+import type { HttpMetrics } from './metrics.ts'
 
 export interface JwtCallers {
   /** whether this process has found the token good before; `verify` says whether it still is */
@@ -55,18 +56,39 @@ const type = 'at+jwt'
 const clockToleranceSeconds = 5
 const rememberedTokens = 10_000
 
+type JwksMetrics = Pick<HttpMetrics, 'jwksFetches' | 'jwksFetchedAt'>
+
 /**
  * @param timings.cooldownMs an unknown key id makes us ask the provider again, but not more often than this
  */
 export function openJwtCallers(
   settings: NonNullable<Config['jwt']>,
   denials: JwtDenials,
-  { timeoutMs = 3000, cooldownMs = 10_000, afterFailureMs = 2000 } = {},
+  {
+    timeoutMs = 3000,
+    cooldownMs = 10_000,
+    afterFailureMs = 2000,
+    metrics,
+  }: { timeoutMs?: number; cooldownMs?: number; afterFailureMs?: number; metrics?: JwksMetrics } = {},
 ): JwtCallers {
   const { jwksUrl, issuer, audience, claim, maxAgeSeconds, scopes, reaches } = settings
-  const keys = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: timeoutMs, cooldownDuration: cooldownMs })
+  const keys = createRemoteJWKSet(new URL(jwksUrl), {
+    timeoutDuration: timeoutMs,
+    cooldownDuration: cooldownMs,
+    [customFetch]: fetchCounted,
+  })
   let leftAloneUntil = 0
   const good = new Set<string>()
+
+  async function fetchCounted(url: string, options: RequestInit): Promise<Response> {
+    const answer = await fetch(url, options).catch((error) => {
+      metrics?.jwksFetches.inc({ outcome: 'failed' })
+      throw error
+    })
+    metrics?.jwksFetches.inc({ outcome: answer.ok ? 'fetched' : 'failed' })
+    if (answer.ok) metrics?.jwksFetchedAt.set(Date.now() / 1000)
+    return answer
+  }
 
   const keyOf: JWTVerifyGetKey = async (header, token) => {
     // A provider that is down is not asked once per request: whoever sends rubbish would decide how often.

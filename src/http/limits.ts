@@ -6,6 +6,7 @@ import type { Config } from '../config.ts'
 import { ServiceError } from '../errors.ts'
 import type { Refusals } from '../refusals.ts'
 import type { Log } from '../telemetry.ts'
+import type { HttpMetrics } from './metrics.ts'
 import { openSharedLimits } from './shared-limits.ts'
 
 declare module 'fastify' {
@@ -45,9 +46,10 @@ export function addressOf(request: FastifyRequest): string {
 /** Counts every request that comes through the guard, before its body costs anything. Has to be called before the routes are added. */
 export async function limitRequests(
   app: FastifyInstance,
-  { config, log, refusals }: { config: Config; log: Log; refusals: Refusals },
+  { config, log, refusals, metrics }: { config: Config; log: Log; refusals: Refusals; metrics: Pick<HttpMetrics, 'redis'> },
 ): Promise<Limits> {
-  const redis = config.redisUrl === undefined ? undefined : await openSharedLimits(config.redisUrl, log)
+  if (config.redisUrl === undefined) metrics.redis.set({ state: 'off' }, 1)
+  const redis = config.redisUrl === undefined ? undefined : await openSharedLimits(config.redisUrl, { log, metrics })
   if (redis) app.addHook('onClose', async () => redis.disconnect())
   await app.register(rateLimit, {
     global: false,

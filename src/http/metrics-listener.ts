@@ -2,7 +2,8 @@
 import Fastify from 'fastify'
 import type { Config } from '../config.ts'
 import { ServiceError } from '../errors.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Exposition } from '../meter.ts'
+import type { Log } from '../telemetry.ts'
 import { hasMetricsToken } from './auth.ts'
 import { answerFailure, routeNotFound } from './failures.ts'
 import { listen } from './listen.ts'
@@ -15,7 +16,7 @@ export interface MetricsListener {
 
 /** @throws ConfigError about HOST and METRICS_PORT */
 export async function openMetricsListener(
-  { config, metrics, log }: { config: Config; metrics: Metrics; log: Log },
+  { config, metrics, log }: { config: Config; metrics: { registry: Exposition }; log: Log },
   port: number,
 ): Promise<MetricsListener> {
   const app = Fastify({

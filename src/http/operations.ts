@@ -2,8 +2,8 @@
 import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import type { Exposition } from '../meter.ts'
 import { checkReadiness, type Readiness, type ReadinessDeps } from '../readiness.ts'
-import type { Metrics } from '../telemetry.ts'
 import { answerAs, failuresOf } from './openapi.ts'
 
 const Health = z
@@ -25,7 +25,7 @@ const Health = z
 /** Probes come from many sides at once; the database is asked at most twice a second. */
 const rememberedForMs = 500
 
-export type OperationRouteDeps = ReadinessDeps & { metrics: Metrics }
+export type OperationRouteDeps = ReadinessDeps & { metrics: { registry: Exposition } }
 
 export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async (app, deps) => {
   let last: { at: number; readiness: Promise<Readiness> } | undefined
@@ -97,7 +97,7 @@ export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async 
   )
 }
 
-export async function sendMetrics({ registry }: Metrics, reply: FastifyReply): Promise<FastifyReply> {
+export async function sendMetrics({ registry }: { registry: Exposition }, reply: FastifyReply): Promise<FastifyReply> {
   return reply
     .type(registry.contentType)
     .serializer(String)

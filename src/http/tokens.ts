@@ -29,6 +29,12 @@ const RejectedToken = z
   .meta({ id: 'RejectedToken', examples: [{ generation: 7 }] })
 
 export const tokenRoutes: FastifyPluginAsyncZod<VendDeps> = async (app, deps) => {
+  // Here and not in the handlers: a guard that could not ask the database has refused a token, too.
+  app.addHook('onResponse', async (request, reply) => {
+    deps.metrics.vends.inc({ code: request.failure ?? 'ok' })
+    deps.metrics.vendSeconds.observe(reply.elapsedTime / 1000)
+  })
+
   app.get(
     '/accounts/:accountId/token',
     {

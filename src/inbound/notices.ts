@@ -20,7 +20,7 @@ import { ServiceError } from '../errors.ts'
 import type { Epoch } from '../journal/epoch.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Refusals } from '../refusals.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
 import { type Notice, parseNotice, removalReasons, verifyWebhook } from '../tiktok/webhook.ts'
 import type { Refresher } from '../token/refresh.ts'
@@ -29,6 +29,7 @@ import { reopenAfterPost } from '../uploads/closures.ts'
 import { digest } from '../vault/digest.ts'
 import type { Vault } from '../vault/vault.ts'
 import { within } from '../waiting.ts'
+import type { NoticeMetrics } from './metrics.ts'
 
 /** TikTok's clock and the database's may differ, and a grant is as old as its code, not as its record here. */
 const doubtSeconds = 300
@@ -47,7 +48,7 @@ const reasonsInAccount: ReadonlyMap<number, StatusReason> = new Map([
 export interface ReceiveDeps {
   db: Db
   refusals: Refusals
-  metrics: Metrics
+  metrics: NoticeMetrics
   config: { tiktok: Pick<Config['tiktok'], 'clientKey' | 'webhookSecrets'> }
   keyring: { readonly fits: boolean }
   epoch: Pick<Epoch, 'admit'>

@@ -4,10 +4,11 @@ import type { Db } from '../db/client.ts'
 import { moveMark, readServerIdentity, type ServerIdentity, type Sighting, sightEpoch } from '../db/epoch.ts'
 import { beginRecovery, revokedKeysSince } from '../db/recoveries.ts'
 import { ServiceError } from '../errors.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Journal } from './journal.ts'
 import { type LastNote, lastNotes } from './last-notes.ts'
+import type { JournalMetrics } from './metrics.ts'
 import type { Recoverer } from './recovery.ts'
 
 export interface Epoch {
@@ -54,7 +55,7 @@ export interface EpochDeps {
   journal: Journal
   recoverer: Recoverer
   log: Log
-  metrics: Metrics
+  metrics: JournalMetrics
 }
 
 /** A clean end and a crash leave the last note at most this old. */

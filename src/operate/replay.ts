@@ -7,7 +7,7 @@ import { type RecordDeps, replayRefresh } from '../token/record.ts'
  * What cannot be opened stays where it is and is reported.
  */
 export async function replayJournal(deps: GrantDeps & RecordDeps): Promise<void> {
-  const { journal, log, metrics } = deps
+  const { journal, log } = deps
   const { entries, unreadable } = await journal.pending()
   for (const { journalId, segment, reason, entries } of unreadable)
     log.error('journal segment was unreadable', { name: `${journalId}/${segment}`, reason, count: entries })
@@ -18,5 +18,4 @@ export async function replayJournal(deps: GrantDeps & RecordDeps): Promise<void>
       log.error('journal entry was not replayed', { name: `${entry.journalId}/${entry.sequence}`, error })
     }
   }
-  metrics.journalFiles.set(journal.count())
 }

@@ -5,8 +5,9 @@ import type { Db } from '../db/client.ts'
 import type { BrakedEndpoint } from '../db/codes.ts'
 import { type Admitted, admitRefreshes, countRefusedAccessToken, countTakenAccessToken, releaseRefusals } from '../db/refusals.ts'
 import { ServiceError } from '../errors.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
+import type { TokenMetrics } from './metrics.ts'
 
 /** With this much room a replica takes some in advance, so that not every refresh costs a statement. */
 const plentyOfRoom = 1000
@@ -43,7 +44,7 @@ export function createBrake({
 }: {
   db: Db
   log: Log
-  metrics: Metrics
+  metrics: TokenMetrics
   replicaId: string
   timings: Pick<Timings, 'patienceMs'>
 }): Brake {

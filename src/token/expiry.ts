@@ -1,7 +1,8 @@
 // From TikTok's "seconds remaining" to dates on the database's clock. Everything comes from the answer and nothing from a
 // constant: TikTok's lifetimes changed once already, from a day to two hours. Only where it names none is one assumed, and said loudly.
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import type { TokenSet } from '../tiktok/client.ts'
+import type { TokenMetrics } from './metrics.ts'
 
 export interface TokenDates {
   accessExpiresAt: Date
@@ -28,7 +29,7 @@ export function datesOf(tokenSet: Pick<TokenSet, 'expiresInSeconds' | 'refreshEx
 
 /** Somebody has to hear that TikTok names no lifetime that can be: what it named is not quoted, it is anybody's text. */
 export function tellAssumedLifetime(
-  { log, metrics }: { log: Log; metrics: Metrics },
+  { log, metrics }: { log: Log; metrics: TokenMetrics },
   { expiresInSeconds }: Pick<TokenSet, 'expiresInSeconds'>,
   about: { accountId?: string; sessionId?: string; logId?: string | undefined },
 ): void {

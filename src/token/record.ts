@@ -8,9 +8,10 @@ import { AnsweredRefresh } from '../journal/entries.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { StoredEntry } from '../journal/sealing.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import { sealExpiry } from '../vault/deciding-rows.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { TokenMetrics } from './metrics.ts'
 import type { Recording } from './recording.ts'
 import type { Revocations } from './revoke.ts'
 import { step } from './steps.ts'
@@ -23,7 +24,7 @@ export interface RecordDeps {
   recording: Recording
   revocations: Revocations
   log: Log
-  metrics: Metrics
+  metrics: TokenMetrics
   config: { tiktok: Pick<Config['tiktok'], 'requiredScopes'> }
 }
 

@@ -3,7 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../errors.ts'
 import { InFlight } from '../in-flight.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
+import type { TokenMetrics } from './metrics.ts'
 
 /** The pauses between tries stay short: when the database is back, a neighbour may claim what we hold the answer to. */
 const longestPauseMs = 400
@@ -32,7 +33,7 @@ export interface Recording {
 }
 
 /** @param options.stopping aborted when the process is asked to end: what is in the journal is left to the next start */
-export function createRecording(options: { log: Log; metrics: Metrics; stopping: AbortSignal }): Recording {
+export function createRecording(options: { log: Log; metrics: TokenMetrics; stopping: AbortSignal }): Recording {
   const { log, metrics, stopping } = options
   const inFlight = new InFlight()
   const unsaved = new Set<string>()

@@ -109,12 +109,18 @@ export function createRefresher(deps: RefresherDeps): Refresher {
 
     // No transaction is open here: TikTok may take ten seconds, and no lock should wait on a stranger.
     const issuedAt = new Date(claim.claimedAt.getTime() + (performance.now() - claimedAtMark))
+    const sentAtMark = performance.now()
     const answer = await tiktok.refresh(checked.refreshToken)
+    metrics.refreshTikTokSeconds.observe((performance.now() - sentAtMark) / 1000)
     step('refresh.answered', claim.accountId)
 
     const verdict = judge(deps, claim, answer, { refreshToken: checked.refreshToken, issuedAt })
     const outcome = await record(claim, verdict)
     metrics.refreshSeconds.observe((performance.now() - heldSince) / 1000)
+    if (claim.inUse && outcome.kind === 'refreshed') {
+      const inTime = (performance.now() - claimedAtMark) / 1000 < claim.secondsUntilExpiry
+      metrics.refreshedInTime.inc({ timeliness: inTime ? 'before_expiry' : 'after_expiry' })
+    }
     return counted(outcome)
   }
 

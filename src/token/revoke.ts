@@ -18,13 +18,14 @@ import {
 import { accountNotFound, ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Journal } from '../journal/journal.ts'
-import type { Log, Metrics } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
 import type { Vault } from '../vault/vault.ts'
 import { within } from '../waiting.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import { backoffSeconds, datesOf } from './expiry.ts'
+import type { TokenMetrics } from './metrics.ts'
 import type { Recording } from './recording.ts'
 
 export interface Grant {
@@ -99,7 +100,7 @@ export function createRevocations(deps: {
   breaker: CircuitBreaker
   recording: Recording
   log: Log
-  metrics: Metrics
+  metrics: TokenMetrics
   timings: Timings
 }): Revocations {
   const { db, vault, journal, tiktok, breaker, recording, log, metrics, timings } = deps

@@ -7,11 +7,11 @@ import { peekTokenSet, presentGeneration, refuseAccessToken, type Vended, vendTo
 import { accountNotFound, ServiceError } from '../errors.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import { everything, isNarrow, type Reach, reachesAccount } from '../reach.ts'
-import type { Metrics } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
 import { checkExpiry, checkIdentity } from '../vault/deciding-rows.ts'
 import type { Vault } from '../vault/vault.ts'
 import { within } from '../waiting.ts'
+import type { TokenMetrics } from './metrics.ts'
 import type { ReadCap } from './read-cap.ts'
 import type { Refresher } from './refresh.ts'
 import type { RefreshOutcome } from './verdict.ts'
@@ -59,7 +59,7 @@ export interface VendDeps {
   vault: Vault
   epoch: Pick<Epoch, 'vouchesFor' | 'isBehind' | 'metOlderRow'>
   refresher: Pick<Refresher, 'refresh' | 'waitForGeneration'>
-  metrics: Metrics
+  metrics: TokenMetrics
   timings: Pick<Timings, 'patienceMs' | 'graceSeconds' | 'disconnectFenceMs'>
 }
 
@@ -223,7 +223,7 @@ function toVendedToken({ vault, metrics }: VendDeps, accountId: string, vended: 
   checkIdentity(vault, { accountId, openId, ownerId }, sealedIdentity)
   checkExpiry(vault, accountId, generation, accessExpiresAt, sealedExpiry)
   const accessToken = vault.open({ purpose: 'access_token', subject: accountId, generation }, sealedAccessToken)
-  metrics.vended.inc({ degraded: String(degraded) })
+  metrics.vended.inc({ degraded: degraded ? 'true' : 'false' })
   return {
     access_token: accessToken,
     token_type: 'Bearer',

@@ -3,10 +3,11 @@
 import type { Claim } from '../db/claims.ts'
 import type { BreakerReason } from '../db/codes.ts'
 import type { AnsweredRefresh } from '../journal/entries.ts'
-import type { Log, Metrics, RefreshKind } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import type { TokenAnswer } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
 import { backoffSeconds, datesOf, tellAssumedLifetime } from './expiry.ts'
+import type { RefreshKind, TokenMetrics } from './metrics.ts'
 
 /** What became of one try to refresh an account's token set, and when it can be tried again. Expected outcomes are values; surprises are errors. */
 export type RefreshOutcome =
@@ -29,7 +30,7 @@ export type Verdict =
 
 /** @param sent.issuedAt when the request left us, on the database's clock */
 export function judge(
-  deps: { log: Log; metrics: Metrics; timings: Timings },
+  deps: { log: Log; metrics: TokenMetrics; timings: Timings },
   claim: Claim,
   answer: TokenAnswer,
   sent: { refreshToken: string; issuedAt: Date },

@@ -17,6 +17,7 @@ import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
 import type { Log } from '../telemetry.ts'
 import { closureOf } from './closures.ts'
+import type { UploadMetrics } from './metrics.ts'
 import { noAccount, quotaOf, toQuota, UploadQuota, windowSeconds } from './quota.ts'
 
 export const usualTtlSeconds = 1800
@@ -90,6 +91,7 @@ export interface UploadDeps {
   db: Db
   config: Pick<Config, 'uploadLimitPerDay'>
   log: Log
+  metrics: UploadMetrics
 }
 
 /**
@@ -104,7 +106,7 @@ export interface UploadDeps {
  * @throws ServiceError tiktok_unavailable: TikTok refused the present token, and there is no other yet
  */
 export async function reserve(
-  { db, config }: Omit<UploadDeps, 'log'>,
+  { db, config, metrics }: Omit<UploadDeps, 'log'>,
   accountId: string,
   wish: { idempotencyKey: string; ttlSeconds: number },
   actor: Actor,
@@ -113,10 +115,12 @@ export async function reserve(
   const decided = await reserveUpload(db, { accountId, uploadId: newId('upl'), ...wish, limit, actor })
   switch (decided.outcome) {
     case 'reserved':
+      metrics.slots.inc({ outcome: 'reserved' })
       return { upload: decidedUpload(decided, accountId, limit), replayed: false }
     case 'repeated':
       return { upload: stillTaken(decidedUpload(decided, accountId, limit)), replayed: true }
     case 'exhausted':
+      metrics.slots.inc({ outcome: decided.closedBy ? 'closed' : 'exhausted' })
       throw exhausted(decided)
     case 'key_reused':
       throw new ServiceError(
@@ -147,7 +151,7 @@ export async function reserve(
  * @throws ServiceError upload_committed: with another publish_id
  */
 export async function commit(
-  { db, config, log }: UploadDeps,
+  { db, config, log, metrics }: UploadDeps,
   accountId: string,
   uploadId: string,
   { publishId }: { publishId?: string | undefined },
@@ -157,6 +161,7 @@ export async function commit(
   const decided = await commitUpload(db, { accountId, uploadId, publishId: publishId ?? null, limit, actor })
   switch (decided.outcome) {
     case 'committed':
+      metrics.slots.inc({ outcome: decided.upload?.late ? 'late' : 'committed' })
       if (decided.upload?.late) log.warn('upload was committed late', { accountId, uploadId })
       return decidedUpload(decided, accountId, limit)
     case 'repeated':
@@ -179,7 +184,7 @@ export async function commit(
  * @throws ServiceError upload_not_found | upload_committed | account_not_found | account_disconnected
  */
 export async function release(
-  { db, config, log }: UploadDeps,
+  { db, config, log, metrics }: UploadDeps,
   accountId: string,
   uploadId: string,
   { tiktokError }: { tiktokError?: string | undefined },
@@ -190,6 +195,8 @@ export async function release(
   const decided = await releaseUpload(db, { accountId, uploadId, tiktokError: tiktokError ?? null, closure, limit, actor })
   switch (decided.outcome) {
     case 'released':
+      metrics.slots.inc({ outcome: 'released' })
+      if (closure) metrics.closures.inc()
       if (closure && tiktokError !== undefined)
         log.warn('TikTok closed an account for uploads', { accountId, uploadId, code: tiktokError })
       return decidedUpload(decided, accountId, limit)
@@ -205,7 +212,7 @@ export async function release(
 }
 
 /** @throws ServiceError upload_not_found | account_not_found | account_disconnected */
-export async function getUpload(deps: Omit<UploadDeps, 'log'>, accountId: string, uploadId: string): Promise<Upload> {
+export async function getUpload(deps: Omit<UploadDeps, 'log' | 'metrics'>, accountId: string, uploadId: string): Promise<Upload> {
   const { uploads } = await pageOfUploads(deps, accountId, { uploadId, statuses: null, before: null, limit: 1 })
   const [upload] = uploads
   if (!upload) throw noUpload()
@@ -219,7 +226,7 @@ export async function getUpload(deps: Omit<UploadDeps, 'log'>, accountId: string
  * @throws ServiceError account_not_found | account_disconnected
  */
 export async function pageOfUploads(
-  deps: Omit<UploadDeps, 'log'>,
+  deps: Omit<UploadDeps, 'log' | 'metrics'>,
   accountId: string,
   filter: { uploadId?: string; statuses: readonly UploadStatus[] | null; before: string | null; limit: number },
 ): Promise<{ uploads: Upload[]; nextId: string | null }> {

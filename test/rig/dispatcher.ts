@@ -2,7 +2,8 @@
 
 import { openDb } from '../../src/db/client.ts'
 import { createDispatcher } from '../../src/events/dispatcher.ts'
-import { createLog, createMetrics } from '../../src/telemetry.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { createLog } from '../../src/telemetry.ts'
 
 const [databaseUrl = '', url = '', secret = ''] = process.argv.slice(2)
 const db = openDb({ url: databaseUrl })

@@ -1,6 +1,6 @@
 // A refresh token is spent once, and every caller learns how it went.
 import t from 'tap'
-import { refreshOutcomes } from '../../src/telemetry.ts'
+import { refreshOutcomes } from '../../src/token/metrics.ts'
 import { violations } from '../rig/invariants.ts'
 import { startWatchedWorld } from '../rig/watched-world.ts'
 
