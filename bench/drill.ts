@@ -27,13 +27,27 @@ if (positionals[0] === 'promote') {
   show(await promoteDrill({ ...size, say: console.log }))
   process.exit()
 }
-if (positionals[0] !== 'restore') throw new Error('The drills are `npm run drill -- restore` and `npm run drill -- promote`')
+if (positionals[0] !== 'restore' && positionals[0] !== 'no-journal')
+  throw new Error('The drills are `npm run drill -- restore`, `npm run drill -- promote` and `npm run drill -- no-journal`')
 const dataDir = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-drill-'))
 const server = await startEmbeddedPostgres({ dataDir, throwaway: true })
 const endings: (() => unknown)[] = []
 try {
   await migrate(server.url)
   const rig = await startRig({ teardown: (end) => endings.push(end) }, server.url)
+  if (positionals[0] === 'no-journal') {
+    const { noJournalDrill } = await import('./no-journal.ts')
+    show(await noJournalDrill(rig, server.url, Number(values.accounts), console.log))
+  } else {
+    await restore(rig)
+  }
+} finally {
+  for (const end of endings.toReversed()) await end()
+  await server.stop()
+  await rm(dataDir, { recursive: true, force: true })
+}
+
+async function restore(rig: Rig): Promise<void> {
   const secondPlace = join(rig.dir, 'second')
   const size = { accounts: Number(values.accounts), rotations: Number(values.rotations) }
   const result = await restoreDrill(
@@ -62,10 +76,6 @@ try {
     ['until everybody had a token', `${result.readySeconds.toFixed(1)} s`],
   ]
   show({ table: rows, wrong: result.wrong })
-} finally {
-  for (const end of endings.toReversed()) await end()
-  await server.stop()
-  await rm(dataDir, { recursive: true, force: true })
 }
 
 function show({ table, wrong }: { table: [string, string][]; wrong: string[] }): void {

@@ -220,7 +220,7 @@ async function beats(rig: Rig): Promise<void> {
 }
 
 /** As `pg_dump` and a restore of it would leave it; connections are cut for the moment that it takes. */
-async function copyDatabase(url: string, to: string): Promise<void> {
+export async function copyDatabase(url: string, to: string): Promise<void> {
   const { name, admin } = administrator(url)
   try {
     await admin.unsafe(`alter database ${name} with allow_connections false`)
@@ -233,7 +233,7 @@ async function copyDatabase(url: string, to: string): Promise<void> {
   }
 }
 
-async function restoreDatabase(url: string, from: string): Promise<void> {
+export async function restoreDatabase(url: string, from: string): Promise<void> {
   const { name, admin } = administrator(url)
   await admin.unsafe(`drop database ${name} with (force)`)
   await admin.unsafe(`alter database ${name}_${from} rename to ${name}`)
