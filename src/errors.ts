@@ -34,13 +34,14 @@ export class ServiceError extends Error {
 /** The wire shape of every failure, `application/problem+json` (RFC 9457). */
 export const Problem = z
   .object({
-    type: z.string().describe('A URL that names the kind of failure: `/docs/problems#CODE`'),
+    type: z.url().describe('Names the kind of failure, and explains it: `PUBLIC_URL/docs/problems#CODE`'),
     title: z.string(),
     status: z.number().int(),
     detail: z.string().describe('What to do next, for a person'),
     code: z.enum(failureCodes as [FailureCode, ...FailureCode[]]),
     mended_by: MendedBy,
     request_id: z.string(),
+    retry_after: z.int().optional().describe('With 429 and 503: seconds to wait, as in `Retry-After`'),
     connect_session: z.string().optional().describe('With what failed a connect session: its id'),
     status_reason: z.string().optional().describe("With `reauthorization_required`: the account's status_reason"),
     next_slot_at: z.iso.datetime().nullable().optional().describe('With `upload_quota_exhausted`: when the next slot is free'),
@@ -49,17 +50,18 @@ export const Problem = z
 export type Problem = z.infer<typeof Problem>
 
 /** @returns the failure as RFC 9457 wants it; `facts` become extension members (RFC 9457 §3.2) */
-export function toProblem(error: ServiceError, requestId: string): Problem {
+export function toProblem(error: ServiceError, { publicUrl, requestId }: { publicUrl: string; requestId: string }): Problem {
   const { status, mendedBy, title } = failures[error.code]
   return {
     ...error.facts,
-    type: `/docs/problems#${error.code}`,
+    type: `${publicUrl}/docs/problems#${error.code}`,
     title,
     status,
     detail: error.message,
     code: error.code,
     mended_by: mendedBy,
     request_id: requestId,
+    ...(error.retryAfterSeconds === undefined ? {} : { retry_after: error.retryAfterSeconds }),
   }
 }
 

@@ -86,17 +86,17 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     onConstructorPoisoning: 'error',
     routerOptions: { maxParamLength: 256 }, // an owner's 128 characters may be two units each
     frameworkErrors: (error, request, reply) =>
-      answerFailure(log, error, request, (reply as unknown as FastifyReply).headers(everywhere(config))),
-    clientErrorHandler: (error, socket) => answerUnreadable(log, error, socket),
+      answerFailure(deps, error, request, (reply as unknown as FastifyReply).headers(everywhere(config))),
+    clientErrorHandler: (error, socket) => answerUnreadable(deps, error, socket),
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   takeOnlyJson(app)
   takeOnlyWhatIsNamed(app)
-  handleFailures(app, log)
+  handleFailures(app, deps)
   app.setNotFoundHandler((request, reply) => {
     if (isForPeople(request)) return answerFailureOnPage(deps, routeNotFound(), request, reply)
-    return answerFailure(log, routeNotFound(), request, reply)
+    return answerFailure(deps, routeNotFound(), request, reply)
   })
 
   await app.register(cookie)

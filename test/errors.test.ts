@@ -29,11 +29,18 @@ t.test('every code of the contract exists, with its status and somebody who can 
   }
 })
 
+const asked = { publicUrl: 'https://oauth.example.com', requestId: 'req_1' }
+
 t.test('a problem has the shape of its schema, and every title is its own', async (t) => {
   for (const code of failureCodes) {
-    const problem = toProblem(new ServiceError(code, 'Do this next.'), 'req_1')
+    const problem = toProblem(new ServiceError(code, 'Do this next.'), asked)
     t.strictSame(Problem.strict().parse(problem), problem)
-    t.match(problem, { code, type: `/docs/problems#${code}`, detail: 'Do this next.', request_id: 'req_1' })
+    t.match(problem, {
+      code,
+      type: `https://oauth.example.com/docs/problems#${code}`,
+      detail: 'Do this next.',
+      request_id: 'req_1',
+    })
   }
   t.equal(new Set(failureCodes.map((code) => failures[code].title)).size, failureCodes.length)
 })
@@ -52,5 +59,5 @@ t.test('facts are added and can take nothing over', async (t) => {
   const error = new ServiceError('account_not_found', 'Check it.', {
     facts: { connect_session: 'cs_1', status: 200, code: 'fine' },
   })
-  t.match(toProblem(error, 'req_1'), { connect_session: 'cs_1', status: 404, code: 'account_not_found' })
+  t.match(toProblem(error, asked), { connect_session: 'cs_1', status: 404, code: 'account_not_found' })
 })

@@ -30,7 +30,7 @@ const here = '127.0.0.1'
 t.test('S31: a route that names no scope and is not public fails the start', async (t) => {
   const app = Fastify()
   const { failures } = await limitRequests(app, world.parts)
-  handleFailures(app, world.parts.log)
+  handleFailures(app, world.parts)
   guardRoutes(app, world.parts, { apiKeys: openApiKeys(world.parts), failures })
   t.throws(() => app.get('/forgotten', async () => 'open'), /names no scope/)
   t.throws(() => app.get('/misspelt', { config: { scope: 'accounts:raed' as KeyScope } }, async () => 'open'), /names no scope/)
@@ -296,7 +296,7 @@ t.test('S59: what nobody foresaw leaves as internal_error and a request id, and 
   const { request_id, detail, ...rest } = failed.body
   t.equal(failed.status, 500)
   t.strictSame(rest, {
-    type: '/docs/problems#internal_error',
+    type: `${world.config.publicUrl}/docs/problems#internal_error`,
     title: failures.internal_error.title,
     status: 500,
     code: 'internal_error',
@@ -641,9 +641,10 @@ function isProblem(t: Test, { headers, body, status }: Answer): void {
   t.equal(headers['cache-control'], 'no-store')
   const problem = Problem.strict().parse(body)
   t.equal(problem.status, status)
-  t.equal(problem.type, `/docs/problems#${problem.code}`)
+  t.equal(problem.type, `${world.config.publicUrl}/docs/problems#${problem.code}`)
   t.equal(problem.title, failures[problem.code].title)
   if (status === 429 || status === 503) t.match(headers['retry-after'], /^[1-9]\d*$/)
+  t.equal(problem.retry_after?.toString(), headers['retry-after'])
 }
 
 async function everything(): Promise<string> {

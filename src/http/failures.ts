@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import type { Config } from '../config.ts'
-import { ServiceError, toProblem } from '../errors.ts'
+import { type Problem, ServiceError, toProblem } from '../errors.ts'
 import { type FailureCode, failures } from '../failures.ts'
 import { newId } from '../ids.ts'
 import type { Log } from '../telemetry.ts'
@@ -16,9 +16,14 @@ declare module 'fastify' {
   }
 }
 
-export function handleFailures(app: FastifyInstance, log: Log): void {
+export interface FailureDeps {
+  config: Pick<Config, 'publicUrl'>
+  log: Log
+}
+
+export function handleFailures(app: FastifyInstance, deps: FailureDeps): void {
   app.decorateRequest('failure', null)
-  app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => answerFailure(log, error, request, reply))
+  app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => answerFailure(deps, error, request, reply))
 }
 
 /** On every answer: no browser guesses a type, and one that came by https comes by https again. */
@@ -30,24 +35,39 @@ export const everywhere = ({ secureCookies }: Pick<Config, 'secureCookies'>) => 
 export const routeNotFound = () => new ServiceError('route_not_found', 'See /docs for the routes there are.')
 
 /** Also for errors from before routing, where there is no route to ask. */
-export function answerFailure(log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const failure = prepareFailure(log, error, request, reply)
+export function answerFailure(deps: FailureDeps, error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const failure = prepareFailure(deps, error, request, reply)
   return reply
     .code(failures[failure.code].status)
     .serializer((payload: unknown) => JSON.stringify(payload))
     .type('application/problem+json')
-    .send(toProblem(failure, request.id))
+    .send(toProblem(failure, { publicUrl: deps.config.publicUrl, requestId: request.id }))
 }
 
 /** What every failure has in common, whatever its body looks like: a log line if it is ours, and its headers. */
-export function prepareFailure(log: Log, error: unknown, request: FastifyRequest, reply: FastifyReply): ServiceError {
-  const failure = asServiceError(error)
+export function prepareFailure(
+  deps: Pick<FailureDeps, 'log'>,
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): ServiceError {
+  const failure = noted(deps, error, request)
   request.failure = failure.code
-  if (failure.code === 'internal_error')
-    log.error('request failed unexpectedly', { requestId: request.id, route: request.routeOptions?.url ?? '', error })
   if (failure.retryAfterSeconds !== undefined) reply.header('retry-after', String(failure.retryAfterSeconds))
   reply.header('cache-control', 'no-store')
   if (failures[failure.code].status === 401) reply.header('www-authenticate', 'Bearer')
+  return failure
+}
+
+/** The failure of a part of a request whose other parts are answered. */
+export function problemOf(deps: FailureDeps, error: unknown, request: FastifyRequest): Problem {
+  return toProblem(noted(deps, error, request), { publicUrl: deps.config.publicUrl, requestId: request.id })
+}
+
+function noted({ log }: Pick<FailureDeps, 'log'>, error: unknown, request: FastifyRequest): ServiceError {
+  const failure = asServiceError(error)
+  if (failure.code === 'internal_error')
+    log.error('request failed unexpectedly', { requestId: request.id, route: request.routeOptions?.url ?? '', error })
   return failure
 }
 
@@ -70,7 +90,7 @@ function asServiceError(error: unknown): ServiceError {
  * For what is not HTTP, or too slow, or has too many headers: there is no request yet and nobody to ask, only a socket that may still be
  * written to.
  */
-export function answerUnreadable(log: Log, error: NodeJS.ErrnoException, socket: Socket): void {
+export function answerUnreadable({ config, log }: FailureDeps, error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
   const requestId = newId('req')
   log.debug('request was unreadable', { requestId, code: error.code ?? '' })
@@ -78,7 +98,7 @@ export function answerUnreadable(log: Log, error: NodeJS.ErrnoException, socket:
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? 'The request did not arrive in time; send it at once.'
       : 'This is not a request that HTTP/1.1 allows.'
-  const problem = toProblem(new ServiceError('validation_failed', sentence), requestId)
+  const problem = toProblem(new ServiceError('validation_failed', sentence), { publicUrl: config.publicUrl, requestId })
   const body = JSON.stringify(problem)
   socket.end(
     `HTTP/1.1 ${problem.status} Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n${body}`,

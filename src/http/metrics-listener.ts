@@ -16,9 +16,10 @@ export interface MetricsListener {
 
 /** @throws ConfigError about HOST and METRICS_PORT */
 export async function openMetricsListener(
-  { config, metrics, log }: { config: Config; metrics: { registry: Exposition }; log: Log },
+  deps: { config: Config; metrics: { registry: Exposition }; log: Log },
   port: number,
 ): Promise<MetricsListener> {
+  const { config, metrics, log } = deps
   const app = Fastify({
     logger: false,
     bodyLimit: 1024,
@@ -28,8 +29,8 @@ export async function openMetricsListener(
     keepAliveTimeout: 30_000,
     forceCloseConnections: true,
   })
-  app.setErrorHandler((error, request, reply) => answerFailure(log, error, request, reply))
-  app.setNotFoundHandler((request, reply) => answerFailure(log, routeNotFound(), request, reply))
+  app.setErrorHandler((error, request, reply) => answerFailure(deps, error, request, reply))
+  app.setNotFoundHandler((request, reply) => answerFailure(deps, routeNotFound(), request, reply))
   app.get('/metrics', async (request, reply) => {
     if (config.metrics.token !== undefined && !hasMetricsToken(request, config))
       throw new ServiceError('unauthenticated', 'Send `Authorization: Bearer METRICS_TOKEN`.')

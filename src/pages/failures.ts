@@ -13,7 +13,7 @@ export function answerFailureOnPage(
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const failure = prepareFailure(deps.log, error, request, reply)
+  const failure = prepareFailure(deps, error, request, reply)
   const content = failurePage(failure, request.id, waysOn(deps, failure, request))
   return sendPage(deps, reply.code(failures[failure.code].status), content)
 }

@@ -36,7 +36,7 @@ export function problemsFile(): string {
   return `# Problems
 
 Every failure is \`application/problem+json\` (RFC 9457): \`{type, title, status, detail, code, mended_by, request_id}\`. Branch on \`code\`, show
-\`detail\` to people, quote \`request_id\` when you ask for help; \`type\` points at \`/docs/problems#CODE\`, which is this page on a running service.
+\`detail\` to people, quote \`request_id\` when you ask for help; \`type\` is \`PUBLIC_URL/docs/problems#CODE\`, which is this page on a running service.
 429 and 503 carry \`Retry-After\`. \`mended_by\`: ${Object.entries(whoMends)
     .map(([who, sentence]) => `**${who}** ${sentence}`)
     .join('; ')}.

@@ -80,6 +80,18 @@ export async function vend(deps: VendDeps, accountId: string, minTtlSeconds: num
   return refreshedOrWhatIsLeft(deps, accountId, found, minTtlSeconds, reader)
 }
 
+/** @returns per id, in their order: the token, or why there is none. An id that is named twice is read, and audited, once. */
+export async function vendEach(
+  deps: VendDeps,
+  accountIds: readonly string[],
+  minTtlSeconds: number,
+  reader: TokenReader,
+): Promise<PromiseSettledResult<VendedToken>[]> {
+  // Asked at the same moment, so that they go to the database as one statement.
+  const vends = new Map([...new Set(accountIds)].map((id) => [id, vend(deps, id, minTtlSeconds, reader)]))
+  return Promise.allSettled(accountIds.map((id) => vends.get(id) ?? Promise.reject(accountNotFound())))
+}
+
 /**
  * "TikTok refused this one": refreshes only if that generation is still the current one, so that a hundred callers with the same
  * 401 cause one refresh. The refusal is remembered, so that nobody is handed that token again, whatever becomes of the refresh.

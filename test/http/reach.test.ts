@@ -41,6 +41,7 @@ const asked: Record<string, ((of: Subject) => { path: string; body?: unknown; he
   setOwnerTier: ({ owner }) => ({ path: `/owners/${owner}`, body: { tier: 'free' } }),
   eraseOwner: ({ owner }) => ({ path: `/owners/${owner}` }),
   getAccessToken: ({ account }) => ({ path: `/accounts/${account}/token` }),
+  getAccessTokens: undefined,
   replaceRejectedToken: ({ account }) => ({ path: `/accounts/${account}/token/rejected`, body: { generation: 1 } }),
   getUploadQuota: ({ account }) => ({ path: `/accounts/${account}/quota` }),
   getUploadReadiness: ({ account }) => ({ path: `/accounts/${account}/readiness` }),

@@ -7,9 +7,9 @@ import { startWorld } from '../world.ts'
 t.test("the type of a problem leads to a page that says what to do, and a program's link needs no key", async (t) => {
   const world = await startWorld(t)
   const failed = await world.call<{ type: string; code: string }>('GET', '/accounts', { key: null })
-  t.equal(failed.body.type, '/docs/problems#unauthenticated')
+  t.equal(failed.body.type, `${world.config.publicUrl}/docs/problems#unauthenticated`)
 
-  const page = await world.call('GET', failed.body.type.split('#')[0] ?? '', { key: null })
+  const page = await world.call('GET', new URL(failed.body.type).pathname, { key: null })
   t.equal(page.status, 200)
   t.match(page.headers, { 'content-type': /^text\/html/, 'content-security-policy': /default-src 'none'/ })
   for (const code of failureCodes) t.match(page.text, `id="${code}"`)
