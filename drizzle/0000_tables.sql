@@ -6,6 +6,13 @@ CREATE TABLE "acceptances" (
 	CONSTRAINT "acceptances_endpoint_slot_replica_id_pk" PRIMARY KEY("endpoint","slot","replica_id")
 );
 --> statement-breakpoint
+CREATE TABLE "account_tallies" (
+	"seq" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "account_tallies_seq_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"status" text NOT NULL,
+	"reason" text NOT NULL,
+	"delta" bigint NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "accounts" (
 	"id" text PRIMARY KEY NOT NULL,
 	"owner_id" text NOT NULL,
@@ -164,6 +171,13 @@ CREATE TABLE "events" (
 	"occurred_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "events_xid_seq_pk" PRIMARY KEY("xid","seq"),
 	CONSTRAINT "events_id_unique" UNIQUE("id")
+);
+--> statement-breakpoint
+CREATE TABLE "fleet_figures" (
+	"id" integer PRIMARY KEY DEFAULT 1 NOT NULL,
+	"figures" jsonb,
+	"measured_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"lease_until" timestamp with time zone DEFAULT '-infinity' NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "journals" (
@@ -415,6 +429,8 @@ CREATE INDEX "token_reads_account" ON "token_reads" USING btree ("account_id","a
 CREATE INDEX "token_reads_key" ON "token_reads" USING btree ("key_id","at");--> statement-breakpoint
 CREATE INDEX "token_sets_due" ON "token_sets" USING btree ("due_at") WHERE due_at is not null;--> statement-breakpoint
 CREATE INDEX "token_sets_refresh_expiry" ON "token_sets" USING btree ("refresh_expires_at") WHERE due_at is not null;--> statement-breakpoint
+CREATE INDEX "upload_gates_closed" ON "upload_gates" USING btree ("closed_until") WHERE closed_until > '-infinity';--> statement-breakpoint
+CREATE INDEX "upload_gates_exhausted" ON "upload_gates" USING btree ("exhausted_until") WHERE exhausted_until is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "uploads_idempotency_key" ON "uploads" USING btree ("account_id","caller","idempotency_key");--> statement-breakpoint
 CREATE INDEX "uploads_held" ON "uploads" USING btree ("tiktok_user","held_until");--> statement-breakpoint
 CREATE INDEX "uploads_purge" ON "uploads" USING brin ("reserved_at");

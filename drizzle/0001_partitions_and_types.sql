@@ -35,3 +35,6 @@ CREATE TYPE "upload_decision" AS (
 --> statement-breakpoint
 -- The database's name among all databases; a restore keeps it (F28).
 INSERT INTO "epoch" DEFAULT VALUES;
+--> statement-breakpoint
+-- The one row of what is counted for the metrics.
+INSERT INTO "fleet_figures" DEFAULT VALUES;

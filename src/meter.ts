@@ -18,6 +18,8 @@ export interface Counts<L = NoLabels> {
 }
 export interface Measures<L = NoLabels> {
   set(...labelsAndValue: Labelled<L, [value: number]>): void
+  /** Drops every series: for open labels, whose values may go. */
+  reset(): void
   get(): Promise<Values>
 }
 export interface Observes<L = NoLabels> {

@@ -1,4 +1,5 @@
 // All metrics of one process, by subject. Each subject says its own beside what it counts; here they only come together.
+import { fleetMetrics } from './background/fleet.ts'
 import { loopMetrics } from './background/metrics.ts'
 import { connectMetrics } from './connect/metrics.ts'
 import { databaseMetrics } from './db/metrics.ts'
@@ -32,6 +33,7 @@ export function createMetrics() {
     ...journalMetrics(meter('Rotation journal')),
     ...readinessMetrics(meter('Readiness')),
     ...replicaMetrics(meter('Build, replicas and vault')),
+    ...fleetMetrics(meter('All accounts together')),
     ...loopMetrics(meter('Background loops')),
     ...refusalMetrics(meter('Security')),
   }

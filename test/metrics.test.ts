@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { measureTheFleet } from '../src/background/fleet.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { type Exposed, readExposition } from './rig/exposition.ts'
 import { startWorld } from './world.ts'
@@ -88,4 +89,51 @@ t.test('TikTok, its part of a refresh, uploads and statements leave their figure
   t.ok(statements.some(({ labels, suffix }) => suffix === 'count' && labels.name === 'claim_token_set'))
   const parts = now.find(({ name }) => name === 'token_refresh_tiktok_seconds')?.series ?? []
   t.equal(parts.find(({ suffix }) => suffix === 'count')?.value, 1)
+})
+
+t.test('one replica counts all accounts, every change of one is counted, and any replica shows the figures', async (t) => {
+  const { db } = world.parts
+  const shown = async () => {
+    await db.run('next_turn', (sql) => sql`update fleet_figures set lease_until = '-infinity'`)
+    await measureTheFleet(world.parts)
+    return scrape()
+  }
+  const counts = (exposed: Exposed[]) =>
+    Object.fromEntries(
+      (exposed.find(({ name }) => name === 'accounts')?.series ?? [])
+        .filter(({ value }) => value !== 0)
+        .map(({ labels, value }) => [`${labels.status} ${labels.reason}`, value]),
+    )
+  t.strictSame(counts(await shown()), { 'active none': 1 })
+  await db.run(
+    'end_soon',
+    (sql) => sql`update token_sets set refresh_expires_at = now() + interval '20 days' where account_id = ${account.id}`,
+  )
+  const soon = await shown()
+  t.equal(figureOf(soon, 'grants_ending', { within: '7d' }), 0)
+  t.equal(figureOf(soon, 'grants_ending', { within: '30d' }), 1)
+  t.equal(figureOf(soon, 'upload_accounts', { state: 'closed' }), 1)
+  t.ok(Number(figureOf(soon, 'vault_key_seals')) >= 0)
+
+  await db.run(
+    'come_back',
+    (sql) => sql`update accounts set status = 'reauthorization_required', status_reason = 'refresh_token_rejected'`,
+  )
+  t.strictSame(counts(await shown()), { 'reauthorization_required refresh_token_rejected': 1 })
+  await db.run('label', (sql) => sql`update accounts set label = 'nothing that counts'`)
+  await db.run('well', (sql) => sql`update accounts set status = 'active', status_reason = null`)
+  t.strictSame(counts(await shown()), { 'active none': 1 })
+  await world.call('DELETE', `/accounts/${account.id}`)
+  t.strictSame(counts(await shown()), { 'disconnected disconnected_by_owner': 1 })
+  await measureTheFleet(world.parts)
+  const [tallies] = await db.run('tallies', (sql) => sql<{ rows: number }[]>`select count(*)::int as rows from account_tallies`)
+  t.equal(tallies?.rows, 3, 'what was counted since is folded by the next turn')
+})
+
+t.test('whose turn it is not reads what the other has counted', async (t) => {
+  const { db } = world.parts
+  const metrics = createMetrics()
+  await db.run('taken', (sql) => sql`update fleet_figures set lease_until = now() + interval '1 hour'`)
+  await measureTheFleet({ db, metrics })
+  t.match(await metrics.registry.metrics(), /^accounts\{status="disconnected",reason="disconnected_by_owner"\} 1$/m)
 })

@@ -18,6 +18,7 @@ import { announce, countSeals, type ReplicaMetrics } from '../replica.ts'
 import type { RecordDeps } from '../token/record.ts'
 import type { Revocations } from '../token/revoke.ts'
 import { createAuditStream } from './audit-stream.ts'
+import { type FleetMetrics, measureTheFleet } from './fleet.ts'
 import { startLoop } from './loop.ts'
 import type { LoopMetrics, LoopName } from './metrics.ts'
 import { createProfiler, type ProfilerDeps } from './profiler.ts'
@@ -35,7 +36,7 @@ type BackgroundDeps = RefreshAheadDeps &
   ProfilerDeps &
   ReadinessDeps & {
     db: Db
-    metrics: LoopMetrics & DeliveryMetrics & ConnectMetrics & JournalMetrics & ReadinessMetrics & ReplicaMetrics
+    metrics: FleetMetrics & LoopMetrics & DeliveryMetrics & ConnectMetrics & JournalMetrics & ReadinessMetrics & ReplicaMetrics
     config: Pick<Config, 'auditStream' | 'eventWebhooks' | 'journal'>
     keyring: KeyringCheck
     revocations: Pick<Revocations, 'attemptDue'>
@@ -95,6 +96,10 @@ export function startBackground(deps: BackgroundDeps): Background {
         await measureDeliveries(deps, dispatchers)
         deps.metrics.databaseGauges.wereRead()
       }),
+    ),
+    loop(
+      'fleet',
+      then(10_000, () => measureTheFleet(deps)),
     ),
     loop(
       'readiness',

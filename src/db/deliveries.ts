@@ -185,6 +185,9 @@ export async function resendDeadLetters(db: Db, eventId: string | null, actor: s
   return rows[0]?.count ?? 0
 }
 
+/** More than these are not counted: a backlog that long is no less alarming. */
+const mostCounted = 10_000
+
 /** What ops see of these endpoints: how many wait, for how long the longest has, how many are dead. Others are no longer configured. */
 export async function deliveryBacklog(
   db: Db,
@@ -194,8 +197,10 @@ export async function deliveryBacklog(
     'delivery_backlog',
     (sql) => sql<{ waiting: number; oldestSeconds: number; dead: number }[]>`
       select count(*)::int as waiting, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as oldest_seconds,
-        (select count(*)::int from deliveries where dead_at is not null and endpoint_id = any(${endpointIds})) as dead
-      from deliveries where delivered_at is null and dead_at is null and endpoint_id = any(${endpointIds})`,
+        (select count(*)::int from (select 1 from deliveries
+          where dead_at is not null and endpoint_id = any(${endpointIds}) limit ${mostCounted}) as dead) as dead
+      from (select created_at from deliveries
+        where delivered_at is null and dead_at is null and endpoint_id = any(${endpointIds}) limit ${mostCounted}) as waiting`,
   )
   return rows[0] ?? { waiting: 0, oldestSeconds: 0, dead: 0 }
 }

@@ -444,17 +444,24 @@ export const uploads = pgTable(
 )
 
 /** What TikTok said about uploads of one of its accounts, and what was announced; only for those it said something about. */
-export const uploadGates = pgTable('upload_gates', {
-  tiktokUser: bytes('tiktok_user').primaryKey(),
-  /** TikTok's refusal, believed over our counter: no slot before this */
-  closedUntil: at('closed_until').notNull().default(sql`'-infinity'`),
-  closedBy: text('closed_by'),
-  /** refusals without an upload in between; each doubles the wait */
-  refusals: integer('refusals').notNull().default(0),
-  refusedAt: at('refused_at'),
-  /** the next_slot_at of the last announced exhaustion; null once a slot was had that was not the last one */
-  exhaustedUntil: at('exhausted_until'),
-})
+export const uploadGates = pgTable(
+  'upload_gates',
+  {
+    tiktokUser: bytes('tiktok_user').primaryKey(),
+    /** TikTok's refusal, believed over our counter: no slot before this */
+    closedUntil: at('closed_until').notNull().default(sql`'-infinity'`),
+    closedBy: text('closed_by'),
+    /** refusals without an upload in between; each doubles the wait */
+    refusals: integer('refusals').notNull().default(0),
+    refusedAt: at('refused_at'),
+    /** the next_slot_at of the last announced exhaustion; null once a slot was had that was not the last one */
+    exhaustedUntil: at('exhausted_until'),
+  },
+  (table) => [
+    index('upload_gates_closed').on(table.closedUntil).where(sql`closed_until > '-infinity'`),
+    index('upload_gates_exhausted').on(table.exhaustedUntil).where(sql`exhausted_until is not null`),
+  ],
+)
 
 // ---- Callers and operators ------------------------------------------------------------------------------------------
 
@@ -570,6 +577,25 @@ export const readWindows = pgTable(
   },
   (table) => [primaryKey({ columns: [table.keyId, table.accountId] })],
 )
+
+// ---- Figures for the metrics ------------------------------------------------------------------------------------------
+
+/** How many accounts there are by status and reason: the sum of the deltas. Added to by triggers (tally_account.sql), folded now and then. */
+export const accountTallies = pgTable('account_tallies', {
+  seq: bigint('seq', { mode: 'number' }).generatedAlwaysAsIdentity().primaryKey(),
+  status: text('status').notNull(),
+  /** `none` where the account has no reason */
+  reason: text('reason').notNull(),
+  delta: bigint('delta', { mode: 'number' }).notNull(),
+})
+
+/** One row: what one replica counted for all of them, and until when it is its turn. */
+export const fleetFigures = pgTable('fleet_figures', {
+  id: integer('id').primaryKey().default(1),
+  figures: jsonb('figures').$type<object>(),
+  measuredAt: at('measured_at').notNull().defaultNow(),
+  leaseUntil: at('lease_until').notNull().default(sql`'-infinity'`),
+})
 
 // ---- Restores ---------------------------------------------------------------------------------------------------------
 // The rotation journal lies outside the database and knows how far it was. What is here tells whether it went back, and what
