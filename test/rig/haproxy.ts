@@ -40,6 +40,7 @@ export async function startHaproxy(
   timeout connect 2s
   timeout client 60s
   timeout server 60s
+  timeout check 3s
 listen service
   bind 127.0.0.1:${door} ssl crt ${join(dir, 'door.pem')}
   option forwardfor
