@@ -84,6 +84,7 @@ try {
   await allThere(field)
 
   const load = startFieldLoad(rig, { url: field.haproxy.url }, Number(values.rate))
+  endings.push(load.stop)
   const giveUpAt = performance.now() + Number(values.minutes) * 60_000
   for (let round = 0; performance.now() < giveUpAt; round++) {
     for (const name of ['nothing happens', ...chosen]) {
