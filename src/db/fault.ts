@@ -34,6 +34,7 @@ const stateFaults: Record<string, Fault> = {
   '57P05': 'connection', // idle_session_timeout
   '57P02': 'server', // crash_shutdown
   '57P03': 'server', // cannot_connect_now: starting up, shutting down
+  '57P04': 'server', // database_dropped
   '25006': 'server', // read_only_sql_transaction: a standby, or a primary that was demoted
   '25P03': 'connection', // idle_in_transaction_session_timeout
   '57014': 'busy', // query_canceled: statement_timeout
@@ -42,6 +43,7 @@ const stateFaults: Record<string, Fault> = {
   '40P01': 'busy', // deadlock_detected
   '08': 'connection',
   '53': 'busy', // insufficient resources: too many connections, out of memory, disk full
+  '58': 'busy', // system error: a disk that fails
 }
 
 /** @returns undefined for an error that is about the statement, such as a violated constraint */

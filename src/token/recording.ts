@@ -1,6 +1,7 @@
 // TikTok's answers on their way into the database, retried while it is away. The process is not ready, and does not end, while
 // one is pending.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isPostgresError } from '../db/client.ts'
 import { ServiceError } from '../errors.ts'
 import { InFlight } from '../in-flight.ts'
 import type { Log } from '../telemetry.ts'
@@ -13,7 +14,8 @@ const savedLateForMs = 10_000
 
 export interface Recording {
   /**
-   * Repeats a save until it is in the database. Only the storage being away is waited for; anything else is thrown.
+   * Repeats a save until it is in the database, which may be away, or refuse it until an operator has mended something. What is wrong
+   * with the answer itself is thrown.
    *
    * @param about.subject the account or connect session: nobody in this process spends its token or code again meanwhile
    * @param about.inJournal false: it is nowhere but in this memory, so it is tried even while the process ends
@@ -54,6 +56,7 @@ export function createRecording(options: { log: Log; metrics: TokenMetrics; stop
 
   return {
     async untilSaved({ subject, attemptId, inJournal = true }, save) {
+      let told = false
       for (let tries = 1; ; tries++) {
         try {
           const outcome = await save()
@@ -63,12 +66,14 @@ export function createRecording(options: { log: Log; metrics: TokenMetrics; stop
           }
           return outcome
         } catch (error) {
-          const away = error instanceof ServiceError && (error.code === 'storage_unavailable' || error.code === 'overloaded')
-          if (!away || (stopping.aborted && inJournal)) {
+          if (!maySucceedLater(error) || (stopping.aborted && inJournal)) {
             if (tries > 1) mark(subject, false)
             log.error('token answer was not saved', { attemptId, count: tries, error })
             throw error
           }
+          if (isPostgresError(error) && !told)
+            log.error('token answer waits: the database refuses to take it', { attemptId, error })
+          told ||= isPostgresError(error)
           mark(subject, true)
           const pauseMs = Math.min(longestPauseMs, 25 * 2 ** Math.min(tries, 6)) * (0.5 + Math.random() / 2)
           // Being asked to end cuts one pause short; after that the pauses are whole again, or the tries would spin.
@@ -84,6 +89,12 @@ export function createRecording(options: { log: Log; metrics: TokenMetrics; stop
     },
     landed: () => inFlight.landed(),
   }
+}
+
+/** An error about the values (classes 22 and 23) comes again; a right that is missing or a failing disk is somebody's to mend, and the token is spent. */
+function maySucceedLater(error: unknown): boolean {
+  if (isPostgresError(error)) return !/^2[23]/.test(error.code)
+  return error instanceof ServiceError && (error.code === 'storage_unavailable' || error.code === 'overloaded')
 }
 
 /** Asks once more when the database's answer is lost. Only for what finds what it did the first time. */

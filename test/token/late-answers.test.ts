@@ -57,6 +57,30 @@ t.test('S45: a read does not shorten the grace of a refused refresh token', asyn
 })
 
 t.test(
+  'F05: a save that the database refuses for what an operator can mend is waited for, and nothing is spent twice',
+  async (t) => {
+    const { world, watched, seedOne } = await startWatchedWorld(t)
+    const { sql } = watched
+    const ready = async () => (await world.call('GET', '/health/ready', { key: null })).status
+    // A right that is missing, a table that is, a page that cannot be read, a bug of the server's, a database that is dropped.
+    for (const code of ['42501', '42P01', '58030', 'XX001', 'XX000', '57P04']) {
+      const { id } = await seedOne()
+      await sql.unsafe(`create function refuse() returns trigger language plpgsql as $$ begin
+      if new.generation > old.generation then raise exception using errcode = '${code}'; end if; return new; end $$;
+      create trigger refuse before update on token_sets for each row execute function refuse()`)
+      const answer = world.call<{ generation: number }>('POST', `/accounts/${id}/token/rejected`, { body: { generation: 1 } })
+      await eventually(`${code}: the answer waits`, () => world.parts.recording.isUnsaved(id))
+      await eventually('and so the process is not ready', async () => (await ready()) === 503)
+      await sql.unsafe('drop trigger refuse on token_sets; drop function refuse()')
+      t.match(await answer, { status: 200, body: { generation: 2 } }, code)
+    }
+    await eventually('it is ready again', async () => (await ready()) === 200)
+    t.match(world.tiktok.stats.report(), { double_spend_count: 0 })
+    t.match(world.logged(), /"level":"error"[^\n]*"code":"42501"[^\n]*token answer waits: the database refuses to take it/)
+  },
+)
+
+t.test(
   'F05: with the database back, a token whose lease ran out is not sent before its holder could record the answer',
   async (t) => {
     const { world, watched, id, save, statusOf } = await spentAccount(t)
