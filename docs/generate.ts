@@ -1,6 +1,7 @@
 // `npm run docs`: writes every file that is made from the source, or only those named. `npm run check` compares instead.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { wireTypes } from '../packages/client/wire-types.ts'
 import { openApiFile } from '../src/describe.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { problemsFile } from '../src/pages/problems.ts'
@@ -14,6 +15,7 @@ export const generated: Record<string, () => string | Promise<string>> = {
   'openapi/openapi.json': openApiFile,
   '.env.example': envExample,
   'docs/problems.md': problemsFile,
+  'packages/client/src/wire.ts': async () => wireTypes(JSON.parse(await openApiFile())),
   'docs/metrics.md': () => metricsFile(createMetrics().definitions),
 }
 
