@@ -1,5 +1,5 @@
-// An example of a caller: a web app whose people connect TikTok accounts. It imports nothing from this service; what it knows is
-// the HTTP contract (openapi/openapi.json) and two API keys. `npm run demo` starts it with everything around it.
+// An example of a caller: a web app whose people connect TikTok accounts. It imports nothing from this service but its client; what it
+// knows besides is two API keys. `npm run demo` starts it with everything around it.
 import { startWebApp } from './server.ts'
 
 function setting(name: string): string {

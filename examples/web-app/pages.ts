@@ -1,6 +1,6 @@
 // What people see: the login, their accounts, and the question before a disconnect. No script; every button is a form.
+import type { Account, AccountsError } from 'oauth-accounts-for-tiktok'
 import { type Html, html, nothing } from './html.ts'
-import type { Account, ServiceProblem } from './service.ts'
 import type { Message, Session } from './session.ts'
 import { type User, users } from './users.ts'
 import { day, figure, healthInWords, minute } from './words.ts'
@@ -15,7 +15,7 @@ export interface ShownToken {
   degraded: boolean
 }
 
-export type TokenResult = ShownToken | { accountId: string; problem: ServiceProblem }
+export type TokenResult = ShownToken | { accountId: string; problem: AccountsError }
 
 export function loginPage({ csrf }: Session, message: Message | undefined): Html {
   return page(
@@ -73,20 +73,20 @@ export function messagePage(message: Message): Html {
 }
 
 function accountCard(account: Account, csrf: string, token: TokenResult | undefined): Html {
-  const { id, profile, account_type: type, upload_quota: quota } = account
+  const { id, profile, accountType: type, uploadQuota: quota } = account
   const health = healthInWords(account)
   const name = nameOf(account)
   const of = html`<span class="unseen"> of ${name}</span>`
   return html`<li class="card" id="${id}">
 <div class="who">${face(account)}
 <div><h2><bdi>${name}</bdi></h2>
-<p>${profile.username === null ? html`<span class="quiet">no username shared</span>` : html`@${profile.username}`}${profile.is_verified ? html` <span class="badge">Verified badge</span>` : nothing}</p>
+<p>${profile.username === null ? html`<span class="quiet">no username shared</span>` : html`@${profile.username}`}${profile.isVerified ? html` <span class="badge">Verified badge</span>` : nothing}</p>
 ${account.label === null ? nothing : html`<p class="quiet">${account.label}</p>`}</div></div>
 <p class="status ${health.tone}">${health.text}</p>
 <dl>
-<dt>Followers</dt><dd>${profile.follower_count === null ? 'not shared' : figure(profile.follower_count)}</dd>
-<dt>Type</dt><dd>${type.value === 'creator' ? 'Creator' : 'Business'} <span class="quiet">(your own statement of ${day(type.attested_at)})</span></dd>
-<dt>Uploads</dt><dd>${quota.remaining} of ${quota.limit} left in these 24 hours${quota.next_slot_at === null ? nothing : html`, next at ${minute(quota.next_slot_at)}`}</dd>
+<dt>Followers</dt><dd>${profile.followerCount === null ? 'not shared' : figure(profile.followerCount)}</dd>
+<dt>Type</dt><dd>${type.value === 'creator' ? 'Creator' : 'Business'} <span class="quiet">(your own statement of ${day(type.attestedAt)})</span></dd>
+<dt>Uploads</dt><dd>${quota.remaining} of ${quota.limit} left in these 24 hours${quota.nextSlotAt === null ? nothing : html`, next at ${minute(quota.nextSlotAt)}`}</dd>
 </dl>
 <form method="post" action="/accounts/${id}/label" class="row">${hidden(csrf)}
 <label class="field">Label<span class="unseen"> of ${name}</span><input type="text" name="label" value="${account.label ?? ''}" maxlength="100" autocomplete="off"></label>
@@ -140,18 +140,18 @@ function connectForm(csrf: string): Html {
 function goneList(accounts: readonly Account[]): Html {
   return html`<details><summary>Disconnected (${accounts.length})</summary><ul class="plain">${accounts.map(
     (account) =>
-      html`<li><code>${account.id}</code> <span class="quiet">${day(account.disconnected_at)}: ${healthInWords(account).text}</span></li>`,
+      html`<li><code>${account.id}</code> <span class="quiet">${day(account.disconnectedAt)}: ${healthInWords(account).text}</span></li>`,
   )}</ul></details>`
 }
 
 function face({ id, profile }: Account): Html {
-  return profile.avatar_url === null
-    ? html`<span class="face" aria-hidden="true">${[...(profile.display_name ?? '?')][0] ?? '?'}</span>`
+  return profile.avatarUrl === null
+    ? html`<span class="face" aria-hidden="true">${[...(profile.displayName ?? '?')][0] ?? '?'}</span>`
     : html`<img class="face" src="/accounts/${id}/picture" alt="" width="64" height="64">`
 }
 
 function nameOf({ profile, label }: Account): string {
-  return profile.display_name ?? label ?? 'TikTok account'
+  return profile.displayName ?? label ?? 'TikTok account'
 }
 
 function notice(message: Message | undefined): Html {

@@ -4,9 +4,16 @@ import { randomBytes } from 'node:crypto'
 import cookies from '@fastify/cookie'
 import forms from '@fastify/formbody'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import {
+  type Account,
+  AccountsError,
+  CallerError,
+  type CreateConnectSession,
+  TikTokAccounts,
+  UserError,
+} from 'oauth-accounts-for-tiktok'
 import type { Html } from './html.ts'
 import { accountsPage, disconnectPage, loginPage, messagePage, type TokenResult } from './pages.ts'
-import { type Account, type ConnectWish, openService, ServiceProblem } from './service.ts'
 import {
   checkForm,
   leaveMessage,
@@ -19,7 +26,7 @@ import {
 } from './session.ts'
 import { style } from './style.ts'
 import { findUser, type User } from './users.ts'
-import { connectFailure, mayBeRepeated, problemMessage, revocationInWords } from './words.ts'
+import { connectProblem, mayBeRepeated, problemMessage, revocationInWords } from './words.ts'
 
 export interface WebAppOptions {
   port: number
@@ -40,7 +47,9 @@ type Form = Record<string, string | undefined>
 /** Listens on loopback. */
 export async function startWebApp(options: WebAppOptions): Promise<FastifyInstance> {
   const { cookieSecret, serviceUrl, tiktokUrl } = options
-  const service = openService({ url: serviceUrl, webAppKey: options.webAppKey, uploadKey: options.uploadKey })
+  const tiktok = new TikTokAccounts({ url: serviceUrl, key: options.webAppKey, budgetMs: 30_000 })
+  // A real web app has no such key: tokens are for the upload service.
+  const asUploadService = new TikTokAccounts({ url: serviceUrl, key: options.uploadKey, budgetMs: 30_000 })
   const app = Fastify({ bodyLimit: 16 * 1024, requestTimeout: 10_000, forceCloseConnections: true })
   await app.register(cookies, { secret: cookieSecret })
   await app.register(forms)
@@ -71,27 +80,38 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
 
   async function own(user: User, request: FastifyRequest): Promise<Account> {
     const { id } = request.params as { id: string }
-    const account = await service.account(id).catch((error: unknown) => {
-      const unknown = error instanceof ServiceProblem && /^(account_not_found|validation_failed)$/.test(error.code)
+    const account = await tiktok.accounts.get(id).catch((error: unknown) => {
+      const unknown = error instanceof AccountsError && /^(account_not_found|validation_failed)$/.test(error.code)
       throw unknown ? new NotYours() : error
     })
-    if (account.owner_id !== user.id) throw new NotYours()
+    if (account.ownerId !== user.id) throw new NotYours()
     return account
   }
 
+  async function accountsOf({ id }: User): Promise<Account[]> {
+    const accounts: Account[] = []
+    for await (const account of tiktok.accounts.list({ ownerId: id })) accounts.push(account)
+    return accounts
+  }
+
   /** Opens a connect session for the logged-in user and sends the browser on. */
-  async function connect(reply: FastifyReply, user: User, wish: Partial<ConnectWish>, way: 'authorize_url' | 'connect_url') {
+  async function connect(
+    reply: FastifyReply,
+    user: User,
+    wish: Partial<CreateConnectSession>,
+    way: 'authorizeUrl' | 'connectUrl',
+  ) {
     try {
-      const opened = await service.openConnectSession({
-        owner_id: user.id,
+      const opened = await tiktok.connectSessions.open({
+        ownerId: user.id,
         tier: user.tier,
-        return_url: `${originOf(app)}/tiktok/return`,
+        returnUrl: `${originOf(app)}/tiktok/return`,
         ...wish,
       })
       return reply.redirect(opened[way], 303)
     } catch (error) {
-      if (!(error instanceof ServiceProblem)) throw error
-      return back(reply, connectFailure(error.code, error.message))
+      if (!(error instanceof AccountsError)) throw error
+      return back(reply, connectProblem(error))
     }
   }
 
@@ -104,7 +124,7 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
     const mine = session(request, reply)
     const message = takeMessage(request, reply)
     if (!mine.user) return send(reply, loginPage(mine, message))
-    return send(reply, accountsPage(mine, mine.user, await service.accountsOf(mine.user.id), { message }))
+    return send(reply, accountsPage(mine, mine.user, await accountsOf(mine.user), { message }))
   })
 
   app.post('/login', async (request, reply) => {
@@ -124,18 +144,18 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
   app.post('/connect', async (request, reply) => {
     const { user, form } = readForm(request, reply)
     const label = form.label?.trim()
-    const attested = { account_type: form.account_type ?? '', age_confirmed: form.age_confirmed === 'yes' }
-    return connect(reply, user, { ...attested, ...(label ? { label } : {}) }, 'authorize_url')
+    const attested = { accountType: form.account_type ?? '', ageConfirmed: form.age_confirmed === 'yes' }
+    return connect(reply, user, { ...attested, ...(label ? { label } : {}) }, 'authorizeUrl')
   })
 
   // Way two: the service's own page asks.
-  app.post('/connect/hosted', async (request, reply) => connect(reply, readForm(request, reply).user, {}, 'connect_url'))
+  app.post('/connect/hosted', async (request, reply) => connect(reply, readForm(request, reply).user, {}, 'connectUrl'))
 
   app.post('/accounts/:id/reconnect', async (request, reply) => {
     const account = await own(readForm(request, reply).user, request)
     // Neither account type nor age is sent: nobody was asked just now, so what they stated when they connected stands, with its time. The
     // service's page says which account it is about and takes them to TikTok.
-    return connect(reply, loggedIn(session(request, reply)), { reconnect_account_id: account.id }, 'connect_url')
+    return connect(reply, loggedIn(session(request, reply)), { reconnectAccountId: account.id }, 'connectUrl')
   })
 
   /**
@@ -143,20 +163,19 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
    * link that was sent to somebody else connects nothing. A repeat is answered with the same account.
    */
   app.get('/tiktok/return', async (request, reply) => {
-    const query = request.query as Record<string, string | undefined>
-    if (query.status === 'failed') return back(reply, connectFailure(query.error ?? 'tiktok_rejected'))
+    const { status } = request.query as { status?: string }
     // They left the service's page by its link back: whatever they did there shows in the list.
-    if (query.status === 'closed') return back(reply)
+    if (status === 'closed') return back(reply)
     const user = loggedIn(session(request, reply))
     try {
-      const account = await service.complete(query.connect_session ?? '', user.id, query.confirm ?? '')
-      const name = account.profile.display_name ?? account.label ?? 'The TikTok account'
+      const account = await tiktok.connectSessions.complete(request.url, { ownerId: user.id })
+      const name = account.profile.displayName ?? account.label ?? 'The TikTok account'
       return back(reply, { kind: 'good', title: `${name} is connected`, text: 'Uploads can go there from now on.' })
     } catch (error) {
-      if (!(error instanceof ServiceProblem)) throw error
-      const message = connectFailure(error.code, error.message)
+      if (!(error instanceof AccountsError)) throw error
+      const message = connectProblem(error)
       // The address is kept where a reload is the remedy; otherwise it leaves the address bar.
-      return mayBeRepeated(error.code) ? send(reply.code(503), messagePage(message)) : back(reply, message)
+      return mayBeRepeated(error) ? send(reply.code(503), messagePage(message)) : back(reply, message)
     }
   })
 
@@ -168,7 +187,7 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
 
   async function labelled(account: Account, label: string | null): Promise<Message> {
     try {
-      await service.label(account.id, label)
+      await tiktok.accounts.label(account.id, label)
       return { kind: 'good', title: 'Saved', text: label === null ? 'The label is gone.' : `It is called ${label} now.` }
     } catch (error) {
       return problemMessage('The label was not saved', error)
@@ -178,7 +197,7 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
   app.post('/accounts/:id/verify', async (request, reply) => {
     const account = await own(readForm(request, reply).user, request)
     try {
-      await service.verify(account.id)
+      await tiktok.accounts.verify(account.id)
       return back(reply, { kind: 'good', title: 'Checked', text: 'This is what TikTok says now.' })
     } catch (error) {
       return back(reply, problemMessage('The check did not get through', error))
@@ -189,16 +208,16 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
     const { mine, user } = readForm(request, reply)
     const account = await own(user, request)
     const token = await fetchToken(account.id)
-    return send(reply, accountsPage(mine, user, await service.accountsOf(user.id), { token }))
+    return send(reply, accountsPage(mine, user, await accountsOf(user), { token }))
   })
 
   async function fetchToken(accountId: string): Promise<TokenResult> {
     try {
-      const token = await service.tokenAsUploadService(accountId)
-      const { access_token: secret, expires_at: expiresAt, generation, scopes } = token
+      const token = await asUploadService.accounts.token(accountId)
+      const { accessToken: secret, expiresAt, generation, scopes } = token
       return { accountId, prefix: secret.slice(0, 8), expiresAt, generation, scopes, degraded: token.degraded === true }
     } catch (error) {
-      if (!(error instanceof ServiceProblem)) throw error
+      if (!(error instanceof AccountsError)) throw error
       return { accountId, problem: error }
     }
   }
@@ -212,8 +231,8 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
   app.post('/accounts/:id/disconnect', async (request, reply) => {
     const account = await own(readForm(request, reply).user, request)
     try {
-      const { revocation } = await service.disconnect(account.id)
-      const name = account.profile.display_name ?? 'The TikTok account'
+      const { revocation } = await tiktok.accounts.disconnect(account.id)
+      const name = account.profile.displayName ?? 'The TikTok account'
       return back(reply, { kind: 'good', title: `${name} is disconnected`, text: revocationInWords[revocation] })
     } catch (error) {
       return back(reply, problemMessage('It was not disconnected', error))
@@ -223,14 +242,15 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
   // Passed on, because the picture needs the key and the key stays here.
   app.get('/accounts/:id/picture', async (request, reply) => {
     const account = await own(loggedIn(session(request, reply)), request)
-    const picture = await service.avatar(account.id, request.headers['if-none-match'])
+    const etag = request.headers['if-none-match']
+    const picture = await tiktok.accounts.avatar(account.id, { etag }).catch((error: unknown) => {
+      throw error instanceof CallerError || error instanceof UserError ? new NotYours() : error
+    })
     reply.header('cache-control', 'private, max-age=3600')
-    const etag = picture.headers.get('etag')
-    if (etag !== null) reply.header('etag', etag)
-    if (picture.status === 304) return reply.code(304).send()
-    const type = picture.headers.get('content-type') ?? ''
-    if (!picture.ok || !/^image\/(jpeg|png|webp)$/.test(type)) throw new NotYours()
-    return reply.type(type).send(Buffer.from(await picture.arrayBuffer()))
+    if (picture.etag !== null) reply.header('etag', picture.etag)
+    if (picture.bytes === undefined) return reply.code(304).send()
+    if (!/^image\/(jpeg|png|webp)$/.test(picture.contentType ?? '')) throw new NotYours()
+    return reply.type(picture.contentType ?? '').send(Buffer.from(picture.bytes))
   })
 
   app.setNotFoundHandler((_request, reply) => send(reply.code(404), messagePage(notFound)))
@@ -238,7 +258,7 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
     if (error instanceof LoginNeeded) return send(reply.code(401), messagePage(loginFirst))
     if (error instanceof NotYours) return send(reply.code(404), messagePage(notFound))
     if (error instanceof WrongForm) return send(reply.code(403), messagePage(oldForm))
-    if (error instanceof ServiceProblem) return send(reply.code(503), messagePage(problemMessage('Please try again', error)))
+    if (error instanceof AccountsError) return send(reply.code(503), messagePage(problemMessage('Please try again', error)))
     const number = randomBytes(4).toString('hex')
     console.error(`example app, error ${number}:`, error)
     return send(reply.code(500), messagePage({ kind: 'bad', title: 'Something broke', text: `Error number ${number}.` }))

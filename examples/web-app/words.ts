@@ -1,6 +1,5 @@
 // The service speaks in codes so that programs can branch; people get sentences. What is not known here gets the service's own.
-import type { Account } from './service.ts'
-import { ServiceProblem } from './service.ts'
+import { type Account, AccountsError, TimeError } from 'oauth-accounts-for-tiktok'
 import type { Message } from './session.ts'
 
 /** Why a connect did not work out: codes of the service, and OAuth's access_denied. */
@@ -26,27 +25,22 @@ const connectFailures: ReadonlyMap<string, string> = new Map(
   }),
 )
 
-/** Nothing was lost: the same request may simply be repeated. */
-const repeatable = new Set([
-  'tiktok_unavailable',
-  'refresh_in_progress',
-  'storage_unavailable',
-  'overloaded',
-  'rate_limited',
-  'service_unreachable',
-])
-
-export const mayBeRepeated = (code: string) => repeatable.has(code)
-
-/** @param detail of the service itself; without it the code came in an address, which anybody can write, and only known ones are shown */
-export function connectFailure(code: string, detail?: string): Message {
-  const known = connectFailures.get(code)
-  const unknown = detail === undefined ? 'Please start again.' : `${detail} (${code})`
-  return { kind: 'bad', title: 'The TikTok account was not connected', text: known ?? unknown }
+/** @param code as it came in an address, which anybody can write: only known ones are shown */
+export function connectFailure(code: string): Message {
+  return { kind: 'bad', title: 'The TikTok account was not connected', text: connectFailures.get(code) ?? 'Please start again.' }
 }
 
+/** Why the service did not connect it. What is not known here gets the service's own sentence. */
+export function connectProblem({ code, reason, message }: AccountsError): Message {
+  if (reason !== undefined) return connectFailure(reason)
+  return connectFailures.has(code) ? connectFailure(code) : { ...connectFailure(code), text: `${message} (${code})` }
+}
+
+/** Nothing was lost: the same request may simply be repeated. */
+export const mayBeRepeated = (error: AccountsError) => error instanceof TimeError
+
 export function problemMessage(title: string, error: unknown): Message {
-  if (!(error instanceof ServiceProblem)) throw error
+  if (!(error instanceof AccountsError)) throw error
   return { kind: 'bad', title, text: `${error.message} (${error.code})` }
 }
 
@@ -68,7 +62,7 @@ const permissions: Record<string, string> = {
   'video.upload': 'uploads',
 }
 
-export function healthInWords({ health, status_reason: reason, missing_scopes: missing }: Account): {
+export function healthInWords({ health, statusReason: reason, missingScopes: missing }: Account): {
   tone: 'good' | 'warn' | 'bad'
   text: string
 } {
@@ -79,7 +73,7 @@ export function healthInWords({ health, status_reason: reason, missing_scopes: m
     case 'healthy':
       return { tone: 'good', text: `Works.${partly}` }
     case 'expiring':
-      return { tone: 'warn', text: `Works until ${day(health.reauthorize_by)}. Reconnect before then.${partly}` }
+      return { tone: 'warn', text: `Works until ${day(health.reauthorizeBy)}. Reconnect before then.${partly}` }
     case 'degraded':
       return { tone: 'warn', text: `Works for now; TikTok is not answering as it should. We keep trying.${partly}` }
     case 'reauthorization_required':
