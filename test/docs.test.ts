@@ -75,6 +75,7 @@ t.test('every variable has its sentence, and no page speaks of one that is not t
     'SERVICE_PASSWORD',
     'UV_THREADPOOL_SIZE',
     'NODE_EXTRA_CA_CERTS',
+    'TIKTOK_OAUTH_SERVICE',
   ])
   for (const page of pages) {
     const named = [...read(page).matchAll(/`([A-Z][A-Z]+(?:_[A-Z]+)+)`/g)].map(([, name = '']) => name)
