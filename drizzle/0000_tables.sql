@@ -433,4 +433,8 @@ CREATE INDEX "upload_gates_closed" ON "upload_gates" USING btree ("closed_until"
 CREATE INDEX "upload_gates_exhausted" ON "upload_gates" USING btree ("exhausted_until") WHERE exhausted_until is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "uploads_idempotency_key" ON "uploads" USING btree ("account_id","caller","idempotency_key");--> statement-breakpoint
 CREATE INDEX "uploads_held" ON "uploads" USING btree ("tiktok_user","held_until");--> statement-breakpoint
-CREATE INDEX "uploads_purge" ON "uploads" USING brin ("reserved_at");
+CREATE INDEX "uploads_purge" ON "uploads" USING brin ("reserved_at");--> statement-breakpoint
+CREATE INDEX "connect_sessions_owner" ON "connect_sessions" USING btree ("owner_id","id");--> statement-breakpoint
+CREATE INDEX "events_account" ON "events" USING btree ("account_id","xid","seq");--> statement-breakpoint
+CREATE INDEX "events_owner" ON "events" USING btree ((data ->> 'owner_id'),"xid","seq");--> statement-breakpoint
+CREATE INDEX "events_type" ON "events" USING btree ("type","xid","seq");

@@ -200,13 +200,21 @@ export async function releaseExchange(db: Db, sessionId: string, attemptId: stri
   )
 }
 
-/** Ends a session that did not connect anything, and forgets its secrets. */
+/** Announces what a statement before it has failed, as `failed`. */
+const tellFailed = `insert into events (type, account_id, data)
+  select 'connect_session.failed', reconnect_account_id,
+    jsonb_build_object('account_id', reconnect_account_id, 'owner_id', owner_id, 'connect_session_id', id, 'error', error) from failed`
+
+/** Ends a session that did not connect anything, forgets its secrets and announces it. */
 export async function failSession(db: Db, sessionId: string, error: string): Promise<void> {
   await db.run(
     'fail_session',
     (sql) => sql`
-      update connect_sessions set status = 'failed', error = ${error}, sealed_code = null, sealed_verifier = null, attempt_id = null, lease_until = null
-      where id = ${sessionId} and status not in ('completed', 'failed')`,
+      with failed as (
+        update connect_sessions set status = 'failed', error = ${error}, sealed_code = null, sealed_verifier = null, attempt_id = null, lease_until = null
+        where id = ${sessionId} and status not in ('completed', 'failed') returning id, owner_id, reconnect_account_id, error
+      )
+      ${sql.unsafe(tellFailed)}`,
   )
 }
 
@@ -215,13 +223,19 @@ export async function countWrongConfirm(db: Db, sessionId: string, mostTries: nu
   const rows = await db.run(
     'count_wrong_confirm',
     (sql) => sql<{ ended: boolean }[]>`
-      update connect_sessions set wrong_confirms = wrong_confirms + 1,
-        status = case when wrong_confirms + 1 >= ${mostTries} then 'failed' else status end,
-        error = case when wrong_confirms + 1 >= ${mostTries} then 'confirm_invalid' else error end,
-        sealed_code = case when wrong_confirms + 1 < ${mostTries} then sealed_code end,
-        sealed_verifier = case when wrong_confirms + 1 < ${mostTries} then sealed_verifier end
-      where id = ${sessionId} and status = 'awaiting_completion'
-      returning status = 'failed' as ended`,
+      with counted as (
+        update connect_sessions set wrong_confirms = wrong_confirms + 1,
+          status = case when wrong_confirms + 1 >= ${mostTries} then 'failed' else status end,
+          error = case when wrong_confirms + 1 >= ${mostTries} then 'confirm_invalid' else error end,
+          sealed_code = case when wrong_confirms + 1 < ${mostTries} then sealed_code end,
+          sealed_verifier = case when wrong_confirms + 1 < ${mostTries} then sealed_verifier end
+        where id = ${sessionId} and status = 'awaiting_completion' returning id, owner_id, reconnect_account_id, error, status
+      ), failed as (
+        select * from counted where status = 'failed'
+      ), told as (
+        ${sql.unsafe(tellFailed)}
+      )
+      select status = 'failed' as ended from counted`,
   )
   return rows[0]?.ended ?? false
 }

@@ -196,7 +196,7 @@ export const connectSessions = pgTable(
     /** what the code was asked for: the required scopes alone, or all */
     requiredOnly: boolean('required_only').notNull().default(false),
   },
-  (table) => [index('connect_sessions_expiry').on(table.expiresAt)],
+  (table) => [index('connect_sessions_expiry').on(table.expiresAt), index('connect_sessions_owner').on(table.ownerId, table.id)],
 )
 
 /** One row per visit of /authorize: a fresh state each time, so that a prefetch or a link preview spends nothing (S01, S14). */
@@ -252,7 +252,12 @@ export const events = pgTable(
     data: jsonb('data').$type<Record<string, unknown>>().notNull(),
     occurredAt: at('occurred_at').notNull().defaultNow(),
   },
-  (table) => [primaryKey({ columns: [table.xid, table.seq] })],
+  (table) => [
+    primaryKey({ columns: [table.xid, table.seq] }),
+    index('events_account').on(table.accountId, table.xid, table.seq),
+    index('events_owner').on(sql`(data ->> 'owner_id')`, table.xid, table.seq),
+    index('events_type').on(table.type, table.xid, table.seq),
+  ],
 )
 
 /** Grants that are to die at TikTok and have not yet: disconnects while TikTok was away, grants we refused, late refreshes. */

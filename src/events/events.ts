@@ -3,15 +3,23 @@
 import { z } from 'zod'
 
 const about = { account_id: z.string(), owner_id: z.string() }
+const granted = { connect_session_id: z.string(), scopes: z.array(z.string()), missing_scopes: z.array(z.string()) }
 
 export const eventPayloads = {
-  'account.connected': z.strictObject({ ...about, scopes: z.array(z.string()), missing_scopes: z.array(z.string()) }),
-  'account.reconnected': z.strictObject({ ...about, scopes: z.array(z.string()), missing_scopes: z.array(z.string()) }),
+  'account.connected': z.strictObject({ ...about, ...granted }),
+  'account.reconnected': z.strictObject({ ...about, ...granted }),
   'account.reauthorization_required': z.strictObject({ ...about, reason: z.string() }),
   'account.recovered': z.strictObject({ ...about }),
   'account.expiring': z.strictObject({ ...about, reauthorize_by: z.iso.datetime(), days_left: z.int() }),
   'account.disconnected': z.strictObject({ ...about, reason: z.string() }),
   'upload_quota.exhausted': z.strictObject({ ...about, next_slot_at: z.iso.datetime().nullable() }),
+  // The account is the one that was to come back, if it was about one.
+  'connect_session.failed': z.strictObject({
+    ...about,
+    account_id: z.string().nullable(),
+    connect_session_id: z.string(),
+    error: z.string(),
+  }),
 } as const
 
 export type EventType = keyof typeof eventPayloads

@@ -9,7 +9,7 @@ import { type VerifyDeps, verify } from '../token/verify.ts'
 import { requireCaller } from './auth.ts'
 import { cursorOf } from './cursors.ts'
 import { answerAs, failuresOf } from './openapi.ts'
-import { AccountParams, Label, OwnerId, pageLimit, statusFilter } from './shapes.ts'
+import { AccountParams, Label, OwnerId, oneOrMoreOf, pageLimit } from './shapes.ts'
 
 const AccountCursor = cursorOf('accounts', /^acc_[0-9a-z]{25}$/)
 const TimelineCursor = cursorOf('timeline', /^\d{1,15}$/)
@@ -86,7 +86,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
         summary: 'List accounts, oldest first',
         querystring: z.strictObject({
           owner_id: OwnerId.optional(),
-          status: statusFilter(accountStatuses),
+          status: oneOrMoreOf(accountStatuses),
           limit: pageLimit(50),
           cursor: AccountCursor.schema.optional(),
         }),

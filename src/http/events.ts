@@ -2,11 +2,11 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Db } from '../db/client.ts'
-import { type EventPosition, readEvents } from '../db/events.ts'
-import { ServiceEvent, serviceEvent } from '../events/events.ts'
+import { type EventPosition, lastEvent, readEvents } from '../db/events.ts'
+import { eventTypes, ServiceEvent, serviceEvent } from '../events/events.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
-import { pageLimit } from './shapes.ts'
+import { Id, OwnerId, oneOrMoreOf, pageLimit } from './shapes.ts'
 
 const start: EventPosition = { xid: '0', seq: 0 }
 
@@ -14,7 +14,8 @@ const start: EventPosition = { xid: '0', seq: 0 }
 const Cursor = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,64}$/)
-  .transform((text, check): EventPosition => {
+  .transform((text, check): EventPosition | 'latest' => {
+    if (text === 'latest') return text
     const [, xid, seq] = /^(\d{1,19})\.(\d{1,15})$/.exec(Buffer.from(text, 'base64url').toString('latin1')) ?? []
     if (xid !== undefined && seq !== undefined) return { xid, seq: Number(seq) }
     check.addIssue({ code: 'custom', message: 'is not a cursor of this feed' })
@@ -56,18 +57,25 @@ export const eventRoutes: FastifyPluginAsyncZod<{ db: Db }> = async (app, { db }
         operationId: 'listEvents',
         summary: 'What happened, oldest first',
         description:
-          'Events are kept for 30 days. Keep `next_cursor` with what you made of the events: reading on from it skips nothing and repeats nothing, whatever was going on at the same time.',
+          'Events are kept for 30 days. A filter leaves out events and changes neither their order nor the cursor: it is good for another filter too. Keep `next_cursor` with what you made of the events: reading on from it skips nothing and repeats nothing, whatever was going on at the same time.',
         querystring: z.strictObject({
-          after: Cursor.optional().describe('`next_cursor` of the page before; without it from the oldest event there is'),
+          after: Cursor.optional().describe(
+            '`next_cursor` of the page before; without it from the oldest event there is. `latest`: no events, and the cursor of now',
+          ),
           limit: pageLimit(50),
+          account_id: Id.optional().describe('Only what happened to this account'),
+          owner_id: OwnerId.optional().describe('Only what happened to accounts and connect sessions of this owner'),
+          type: oneOrMoreOf(eventTypes),
         }),
         response: { 200: EventPage, ...failuresOf([]) },
       },
     },
     async (request) => {
-      const { after = start, limit } = request.query
-      const rows = await readEvents(db, after, limit, requireCaller(request).reach)
-      return { events: rows.map(serviceEvent), next_cursor: toCursor(rows.at(-1) ?? after) }
+      const { after = start, limit, account_id: accountId = null, owner_id: ownerId = null, type: types = null } = request.query
+      if (after === 'latest') return { events: [], next_cursor: toCursor((await lastEvent(db)) ?? start) }
+      const filter = { accountId, ownerId, types, reach: requireCaller(request).reach }
+      const { events, next } = await readEvents(db, after, limit, filter)
+      return { events: events.map(serviceEvent), next_cursor: toCursor(next) }
     },
   )
 }

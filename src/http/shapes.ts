@@ -41,7 +41,7 @@ export const wholeNumber = (range: { minimum: number; maximum: number; usual: nu
 export const pageLimit = (usual: number) => wholeNumber({ minimum: 1, maximum: 200, usual }, 'How many on a page')
 
 /** One or several with commas between them. A parameter that is sent twice is refused (S41). */
-export const statusFilter = <const Values extends readonly [string, ...string[]]>(values: Values) =>
+export const oneOrMoreOf = <const Values extends readonly [string, ...string[]]>(values: Values) =>
   z
     .preprocess((text) => (typeof text === 'string' ? text.split(',') : null), z.array(z.enum(values)).max(values.length))
     .optional()

@@ -22,7 +22,7 @@ import {
 import { requireCaller } from './auth.ts'
 import { cursorOf } from './cursors.ts'
 import { failuresOf, requiredByCode } from './openapi.ts'
-import { AccountParams, Id, pageLimit, statusFilter, wholeNumber } from './shapes.ts'
+import { AccountParams, Id, oneOrMoreOf, pageLimit, wholeNumber } from './shapes.ts'
 
 const UploadParams = z.strictObject({ accountId: Id, uploadId: Id })
 
@@ -148,7 +148,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
         description: 'What was reserved, until seven days after its slot was free again.',
         params: AccountParams,
         querystring: z.strictObject({
-          status: statusFilter(uploadStatuses),
+          status: oneOrMoreOf(uploadStatuses),
           limit: pageLimit(50),
           cursor: UploadCursor.schema.optional(),
         }),

@@ -43,6 +43,8 @@ t.test('everything that happens is announced as its schema says, and nothing of 
   await believeRejections(parts, null, 10)
   await world.connect()
   await world.call('DELETE', `/accounts/${account.id}`)
+  const refused = await world.openSession()
+  await world.browser().walk(refused.authorize_url, { deny: true })
 
   await everythingShown(parts.db)
   const { body } = await feed(world)
@@ -54,6 +56,7 @@ t.test('everything that happens is announced as its schema says, and nothing of 
     'account.reconnected',
     'account.recovered',
     'account.disconnected',
+    'connect_session.failed',
   ]
   t.same(
     body.events.map(({ type }) => type),
@@ -65,6 +68,13 @@ t.test('everything that happens is announced as its schema says, and nothing of 
     ['account.expiring'],
   )
   t.match(body.events[0]?.data, { account_id: account.id, owner_id: 'user_42', missing_scopes: ['user.info.stats'] })
+  t.match(body.events[0]?.data.connect_session_id, /^cs_/)
+  t.strictSame(body.events[7]?.data, {
+    account_id: null,
+    owner_id: 'user_42',
+    connect_session_id: refused.id,
+    error: 'access_denied',
+  })
   t.match(body.events[3]?.data, { reason: 'refresh_token_rejected' })
   t.match(body.events[6]?.data, { reason: 'disconnected_by_owner' })
   for (const { id, occurred_at } of body.events) {
@@ -185,6 +195,74 @@ t.test('a reader beside many writers sees each event exactly once', async (t) =>
   }
   await written
   t.same([...seen].sort(), Array.from({ length: 80 }, (_, n) => `o${n}`).sort())
+})
+
+t.test('a filter leaves out the rest, and neither skips nor repeats, page by page', async (t) => {
+  const world = await startWorld(t)
+  const sql = connectionsTo(t, world, 1)
+  for (let n = 0; n < 12; n++) {
+    const data = { owner_id: `o${n % 2}`, n }
+    await sql`insert into events (type, account_id, data) values (${eventTypes[n % 3] ?? ''}, ${`acc_${n % 4}`}, ${sql.json(data)})`
+  }
+  await everythingShown(world.parts.db)
+  const all = async (query: Record<string, string>) => {
+    const seen: unknown[] = []
+    for (let after = ''; ; ) {
+      const { status, body } = await feed(world, { ...query, limit: '2', ...(after === '' ? {} : { after }) })
+      t.equal(status, 200)
+      seen.push(...body.events.map(({ data }) => data.n))
+      if (body.events.length < 2) return seen
+      after = body.next_cursor
+    }
+  }
+  const [first = '', second = ''] = eventTypes
+  t.same(await all({ account_id: 'acc_1' }), [1, 5, 9])
+  t.same(await all({ owner_id: 'o0' }), [0, 2, 4, 6, 8, 10])
+  t.same(await all({ type: first }), [0, 3, 6, 9])
+  t.same(await all({ type: `${second},${first},${second}` }), [0, 1, 3, 4, 6, 7, 9, 10])
+  t.same(await all({ type: `${first},${second}`, owner_id: 'o1', account_id: 'acc_1' }), [1, 9])
+  t.same(await all({ account_id: 'acc_none' }), [])
+  t.same((await all({})).length, 12)
+  for (const query of [{ type: 'account.admired' }, { type: '' }, { type: `${first},` }, { account_id: '' }, { owner_id: '..' }])
+    t.equal((await feed(world, query)).status, 400, JSON.stringify(query))
+})
+
+t.test('a filter that finds nothing moves on all the same, and never past what is yet to be shown', async (t) => {
+  const world = await startWorld(t)
+  const sql = connectionsTo(t, world, 2)
+  await insertEvent(sql, 1)
+  const slow = await sql.reserve()
+  await slow`begin`
+  await slow`insert into events (type, account_id, data) values ('account.recovered', 'acc_2', '{"owner_id":"late"}')`
+  await insertEvent(sql, 3)
+  const filter = { account_id: 'acc_2' }
+  const { body: empty } = await feed(world, filter)
+  t.same(empty.events, [])
+  await slow`commit`
+  slow.release()
+  await everythingShown(world.parts.db)
+  const { body: rest } = await feed(world, { ...filter, after: empty.next_cursor })
+  t.same(
+    rest.events.map(({ data }) => data.owner_id),
+    ['late'],
+  )
+  t.not((await feed(world, { account_id: 'acc_none' })).body.next_cursor, (await feed(world, { limit: '1' })).body.next_cursor)
+})
+
+t.test('after=latest begins with what happens from now on', async (t) => {
+  const world = await startWorld(t)
+  const sql = connectionsTo(t, world, 1)
+  const nothing = await feed(world, { after: 'latest' })
+  t.match(nothing, { status: 200, body: { events: [] } })
+  for (const n of [1, 2]) await insertEvent(sql, n)
+  await everythingShown(world.parts.db)
+  const latest = await feed(world, { after: 'latest', account_id: 'acc_1' })
+  t.same(latest.body.events, [])
+  await insertEvent(sql, 3)
+  await everythingShown(world.parts.db)
+  const owners = async (after: string) => (await feed(world, { after })).body.events.map(({ data }) => data.owner_id)
+  t.same(await owners(latest.body.next_cursor), ['o3'])
+  t.same(await owners(nothing.body.next_cursor), ['o1', 'o2', 'o3'])
 })
 
 t.test('the feed needs its scope and refuses what is not its cursor', async (t) => {

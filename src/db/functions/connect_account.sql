@@ -115,7 +115,7 @@ BEGIN
 	FROM connect_sessions s WHERE s.id = fresh.session_id;
 	INSERT INTO events (type, account_id, data)
 	VALUES (CASE WHEN fresh.generation = 1 THEN 'account.connected' ELSE 'account.reconnected' END, fresh.account_id,
-		jsonb_build_object('account_id', fresh.account_id, 'owner_id', fresh.owner_id, 'scopes', to_jsonb(fresh.scopes), 'missing_scopes', to_jsonb(fresh.missing_scopes)));
+		jsonb_build_object('account_id', fresh.account_id, 'owner_id', fresh.owner_id, 'connect_session_id', fresh.session_id, 'scopes', to_jsonb(fresh.scopes), 'missing_scopes', to_jsonb(fresh.missing_scopes)));
 	IF was_down THEN
 		INSERT INTO events (type, account_id, data) VALUES ('account.recovered', fresh.account_id, jsonb_build_object('account_id', fresh.account_id, 'owner_id', fresh.owner_id));
 	END IF;
