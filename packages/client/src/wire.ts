@@ -233,7 +233,7 @@ export type ServiceEvent = {
   /** `evt_…`; the same over all deliveries of this event */
   id: string
   /** More may come: leave alone what you do not know */
-  type: 'account.connected' | 'account.reconnected' | 'account.reauthorization_required' | 'account.recovered' | 'account.expiring' | 'account.disconnected' | 'upload_quota.exhausted' | (string & {})
+  type: 'account.connected' | 'account.reconnected' | 'account.reauthorization_required' | 'account.recovered' | 'account.expiring' | 'account.disconnected' | 'upload_quota.exhausted' | 'connect_session.failed' | (string & {})
   occurredAt: string
   data: Record<string, unknown>
 }
@@ -623,10 +623,16 @@ export interface Operations {
   listEvents: {
     path: Nothing
     query: {
-      /** `next_cursor` of the page before; without it from the oldest event there is */
+      /** `next_cursor` of the page before; without it from the oldest event there is. `latest`: no events, and the cursor of now */
       after?: string | undefined
       /** How many on a page, from 1 to 200 */
       limit?: number | undefined
+      /** Only what happened to this account */
+      accountId?: string | undefined
+      /** Only what happened to accounts and connect sessions of this owner */
+      ownerId?: string | undefined
+      /** One of these, or several with commas between them */
+      type?: ('account.connected' | 'account.reconnected' | 'account.reauthorization_required' | 'account.recovered' | 'account.expiring' | 'account.disconnected' | 'upload_quota.exhausted' | 'connect_session.failed')[] | undefined
     }
     body: Nothing
     answer: EventPage
