@@ -18,6 +18,8 @@ const { values: options } = parseArgs({
     ports: { type: 'string', default: '5050,3000,4500' },
   },
 })
+/** What a visitor may set: where events are pushed to. All else of the machine's is for the machine's own service. */
+const honoured = ['EVENT_WEBHOOKS']
 /** npm passes on a Ctrl-C that the terminal has sent already: two within this time are one. */
 const sameSignalMs = 1_000
 
@@ -54,6 +56,8 @@ async function start(): Promise<void> {
   }
   await rm(addressFile, { force: true }) // an earlier run's
   say('Starting the TikTok OAuth service with everything around it. The first time takes a few seconds longer.\n')
+  const ignored = Object.keys(variables.shape).filter((name) => process.env[name] && !honoured.includes(name))
+  if (ignored.length > 0) say(`  Set here, and not for the demo: ${ignored.join(', ')}. Only ${honoured.join()} is honoured.\n`)
 
   const [webAppPort = 0, servicePort = 0, simulatorPort = 0] = options.ports.split(',').map(Number)
   const webApp = `http://127.0.0.1:${await freePort(webAppPort)}`
@@ -77,6 +81,7 @@ async function start(): Promise<void> {
     TIKTOK_AUTH_BASE_URL: simulator,
     TIKTOK_API_BASE_URL: simulator,
     ALLOWED_RETURN_URLS: `${webApp}/tiktok/return`,
+    ...Object.fromEntries(honoured.map((name) => [name, process.env[name] ?? ''])),
   })
   await Promise.all([
     tiktok.ready(`${simulator}/_sim/health`).then(() => tell('TikTok simulator', simulator)),

@@ -1,9 +1,11 @@
 // `npm run demo` as somebody meets it who has just installed: real processes, the click path, the ways it can end, and the next start.
 import { once } from 'node:events'
 import { access, mkdtemp, realpath, rm } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { verifyEvent } from 'oauth-accounts-for-tiktok'
 import t from 'tap'
 import { type Demo, startDemo } from '../rig/demo.ts'
 import { eventually } from '../rig/eventually.ts'
@@ -44,6 +46,18 @@ async function clickThrough({ webApp }: Demo): Promise<string> {
   return (await formOn(`/accounts/${account}/token`, {})).text
 }
 
+/** Takes what is pushed to it. */
+async function startReceiver(t: { teardown(work: () => unknown): unknown }) {
+  const taken = Promise.withResolvers<{ body: Buffer; headers: IncomingHttpHeaders }>()
+  const server = createServer(async (request, response) => {
+    taken.resolve({ body: Buffer.concat(await request.toArray()), headers: request.headers })
+    response.writeHead(204).end()
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  t.teardown(() => server.close())
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, first: taken.promise }
+}
+
 /** Nothing of it is left: nobody listens any more, and the database's server has ended, which takes its pid file along. */
 async function isGone({ webApp, service, simulator }: Demo, dataDir: string): Promise<boolean> {
   const listening = await Promise.all([webApp, service, simulator].map(someoneListens))
@@ -69,8 +83,17 @@ t.test(
     t.teardown(() => rm(dataDir, { recursive: true, force: true }))
 
     // What the machine has configured for a service is not the demo's.
-    const first = await startDemo(t, dataDir, { DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none', TIKTOK_PKCE: 'nonsense' })
+    const pushed = await startReceiver(t)
+    const secret = `whsec_${Buffer.alloc(32, 1).toString('base64')}`
+    const first = await startDemo(t, dataDir, {
+      DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none',
+      TIKTOK_PKCE: 'nonsense',
+      EVENT_WEBHOOKS: `${pushed.url}|${secret}`,
+    })
+    t.match(first.said(), /not for the demo: .*DATABASE_URL.*TIKTOK_PKCE.*Only EVENT_WEBHOOKS is honoured/)
     t.match(await clickThrough(first), /Mara Cooks.*<code>act\./s)
+    const { body, headers } = await pushed.first
+    t.match(await verifyEvent(body, headers, secret), { type: 'account.connected', data: { ownerId: 'user_ada' } })
     t.equal((await fetch(`${first.service}/docs`)).status, 200)
     first.process.kill('SIGINT')
     first.process.kill('SIGINT') // a terminal and npm both say it
