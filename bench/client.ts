@@ -1,0 +1,150 @@
+// `node bench/client.ts --seconds N`: callers with the client of packages/client before three replicas that are killed in turn. The door
+// between is a plain one that finds out too late who is gone. Every answer that reaches a caller is judged; none may be wrong.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { AccountsError, TikTokAccounts, TikTokRefusal } from 'oauth-accounts-for-tiktok'
+import { migrate } from '../src/db/migrate.ts'
+import { createApiKey, keyScopes } from '../src/http/api-keys.ts'
+import { violations } from '../test/rig/invariants.ts'
+import type { Replica } from '../test/rig/replica.ts'
+import { startRig } from '../test/rig/rig.ts'
+import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
+
+const { values } = parseArgs({
+  options: { seconds: { type: 'string', default: '60' }, workers: { type: 'string', default: '16' } },
+})
+const seconds = Number(values.seconds)
+const wrong: string[] = []
+const counts = { tokens: 0, refused: 0, uploads: 0, released: 0, full: 0, kills: 0, attempts: 0, events: 0 }
+
+const dataDir = await mkdtemp(join(tmpdir(), 'tts-bench-client-'))
+const server = await startEmbeddedPostgres({ dataDir, throwaway: true })
+const endings: (() => unknown)[] = []
+await migrate(server.url)
+try {
+  const rig = await startRig({ teardown: (end) => endings.push(end) }, server.url)
+  const accounts = await rig.seed({ count: 400 })
+  const names = ['a', 'b', 'c']
+  const replicas: Replica[] = []
+  for (const name of names) replicas.push(await rig.start(name))
+  const { key } = await createApiKey(rig, { name: 'bench', scopes: [...keyScopes], expiresAt: null })
+  const onResponse = () => void counts.attempts++
+  const tiktok = new TikTokAccounts({ url: await openDoor(replicas), key, onResponse })
+
+  const endsAt = Date.now() + seconds * 1000
+  const committed = new Map<string, number>()
+  const stop = new AbortController()
+  const seen = new Set<string>()
+  const following = follow()
+  const killing = killInTurn()
+  await Promise.all(Array.from({ length: Number(values.workers) }, (_, worker) => work(worker)))
+  await killing
+
+  for (const { id } of accounts) {
+    const { used, reserved } = await tiktok.uploads.quota(id)
+    if (used !== (committed.get(id) ?? 0) || reserved !== 0)
+      wrong.push(`${id}: ${committed.get(id) ?? 0} uploads, the service counts ${used} and ${reserved} reserved`)
+  }
+  const [{ n = 0 } = {}] = await rig.sql<{ n: number }[]>`select count(*)::int as n from events`
+  for (let waited = 0; seen.size < n && waited < 100; waited++) await pause(100)
+  stop.abort()
+  await following
+  if (seen.size !== n) wrong.push(`${seen.size} events were followed, ${n} are there`)
+  wrong.push(...(await violations(rig, { excused: accounts.map(({ id }) => id) })))
+  console.log({ ...counts, wrong: wrong.length })
+  for (const what of wrong.slice(0, 20)) console.log(what)
+  process.exitCode = wrong.length > 0 ? 1 : 0
+
+  async function work(worker: number): Promise<void> {
+    for (let n = 0; Date.now() < endsAt; n++) {
+      const account = accounts[Math.floor(Math.random() * accounts.length)]
+      if (!account) return
+      await (n % 4 === 3 ? upload(account.id, `job-${worker}-${n}`) : useToken(account, n)).catch((error: unknown) => {
+        if (error instanceof AccountsError && error.code === 'upload_quota_exhausted') counts.full++
+        else wrong.push(error instanceof AccountsError ? `${error.code}: ${error.message}` : String(error))
+      })
+      await pause(20)
+    }
+  }
+
+  async function useToken({ id, openId }: { id: string; openId: string }, n: number): Promise<void> {
+    let refuse = n % 20 === 0
+    await tiktok.accounts.withToken(id, ({ accessToken }) => {
+      counts.tokens++
+      const owner = rig.tiktok.grants.byAccessToken(accessToken)?.person.openId
+      if (owner !== openId)
+        wrong.push(`${id}: ${owner === undefined ? 'a token that TikTok does not take' : 'a token of somebody else'}`)
+      const status = refuse ? 401 : 200
+      if (refuse) counts.refused++
+      refuse = false
+      return { status }
+    })
+  }
+
+  async function upload(id: string, job: string): Promise<void> {
+    let worked = 0
+    const fails = job.endsWith('7')
+    const done = await tiktok.uploads
+      .run(id, { key: job }, async () => {
+        worked++
+        if (fails) throw new TikTokRefusal('file_format_check_failed')
+        return { publishId: `v_${job}` }
+      })
+      .catch((error: unknown) => {
+        if (error instanceof TikTokRefusal) return undefined
+        throw error
+      })
+    if (!done) return void counts.released++
+    if (worked !== 1 || done.alreadyDone || done.upload.publishId !== `v_${job}`)
+      wrong.push(`${job}: the work ran ${worked} times`)
+    committed.set(id, (committed.get(id) ?? 0) + 1)
+    counts.uploads++
+  }
+
+  async function follow(): Promise<void> {
+    for await (const { id } of tiktok.events.follow({ signal: stop.signal, pollMs: 200 })) {
+      if (seen.has(id)) wrong.push(`${id}: this event came twice`)
+      seen.add(id)
+      counts.events++
+    }
+  }
+
+  /** One at a time is gone, or ending, and comes back; the others serve. */
+  async function killInTurn(): Promise<void> {
+    for (let n = 0; Date.now() < endsAt - 3_000; n++) {
+      await pause(1_500)
+      const place = n % names.length
+      replicas[place]?.signal(n % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
+      await replicas[place]?.ended()
+      counts.kills++
+      replicas[place] = await rig.start(names[place] ?? '')
+    }
+  }
+} finally {
+  for (const end of endings.toReversed()) await end()
+  await server.stop()
+  await rm(dataDir, { recursive: true, force: true })
+}
+
+/** Connections go to one replica after the other; who is sent to one that is gone is cut off. */
+async function openDoor(replicas: Replica[]): Promise<string> {
+  let turn = 0
+  const door = createServer((client) => {
+    const { port } = new URL(replicas[turn++ % replicas.length]?.url ?? '')
+    const target = connect(Number(port), '127.0.0.1')
+    client.pipe(target)
+    target.pipe(client)
+    for (const [one, other] of [
+      [client, target],
+      [target, client],
+    ] as const)
+      one.on('error', () => {}).once('close', () => other.destroy())
+  })
+  await new Promise<void>((done) => door.listen(0, '127.0.0.1', done))
+  endings.push(() => new Promise((done) => door.close(done)))
+  return `http://127.0.0.1:${(door.address() as AddressInfo).port}`
+}
