@@ -185,10 +185,10 @@ t.test('the service runs without development and optional packages', async (t) =
   )
 })
 
-t.test('the example web app knows the contract only', async (t) => {
-  const folder = join(repository, 'examples', 'web-app')
-  for (const file of readdirSync(folder)) {
-    const text = readFileSync(join(folder, file), 'utf8')
+t.test('the examples know the contract and its client only', async (t) => {
+  const examples = join(repository, 'examples')
+  for (const file of ['upload-service.ts', ...readdirSync(join(examples, 'web-app')).map((name) => join('web-app', name))]) {
+    const text = readFileSync(join(examples, file), 'utf8')
     const outward = [...text.matchAll(/(?:from|import) '(\.[^']+)'/g)].filter(([, to = '']) => !/^\.\/[a-z-]+\.ts$/.test(to))
     t.strictSame(
       outward.map(([found]) => found),

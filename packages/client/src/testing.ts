@@ -97,7 +97,7 @@ export async function startTesting(options: TestingOptions = {}): Promise<Testin
 
   const running: Running[] = []
   const close = async () => {
-    for (const child of running.toReversed()) await child.stop()
+    for (const child of running.reverse()) await child.stop()
     await rm(dataDir, { recursive: true, force: true })
   }
   try {
