@@ -1,4 +1,5 @@
 // `npm run soak -- --minutes N --seed S`: a long randomized run over three real processes. The seed is printed, so that it can be repeated.
+// With `--restores` a backup takes the database's place every minute.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,11 +10,18 @@ import { soak } from '../test/rig/soak.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
 
 const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '2' }, seed: { type: 'string' }, accounts: { type: 'string', default: '40' } },
+  options: {
+    minutes: { type: 'string', default: '2' },
+    seed: { type: 'string' },
+    accounts: { type: 'string', default: '40' },
+    restores: { type: 'boolean', default: false },
+  },
 })
 const seed = values.seed === undefined ? Math.floor(Math.random() * 1_000_000) : Number(values.seed)
 const seconds = Number(values.minutes) * 60
-console.log(`seed ${seed}, ${values.minutes} minutes; repeat with: npm run soak -- --minutes ${values.minutes} --seed ${seed}`)
+console.log(
+  `seed ${seed}, ${values.minutes} minutes; repeat with: npm run soak -- --minutes ${values.minutes} --seed ${seed}${values.restores ? ' --restores' : ''}`,
+)
 
 const dataDir = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-soak-'))
 const server = await startEmbeddedPostgres({ dataDir, throwaway: true })
@@ -26,6 +34,7 @@ try {
     seed,
     accounts: Number(values.accounts),
     deadlineMs: 12_000,
+    restoring: values.restores ? server.url : undefined,
     progress: (line) => console.log(line),
   })
   console.log(report)

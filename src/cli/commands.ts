@@ -61,7 +61,7 @@ const commands: [words: string, options: string, sentence: string][] = [
   ['journal status', '[--json]', 'what is in JOURNAL_DIR, and which journal a recovery waits for'],
   [
     'journal replay',
-    '[--accept-missing] [--wait 15] [--json]',
+    '[--accept-missing] [--wait 45] [--json]',
     'bring a restored database up to date from JOURNAL_DIR; go on without journals that are lost',
   ],
   ['journal export', '', 'every entry as a line of JSON, without its secrets'],

@@ -11,7 +11,7 @@ export async function journal(argv: string[]): Promise<void> {
     json: { type: 'boolean', default: false },
     'accept-missing': { type: 'boolean', default: false },
     hours: { type: 'string' },
-    wait: { type: 'string', default: '15' },
+    wait: { type: 'string', default: '45' },
   })
   nothingMore(positionals.slice(1))
   switch (positionals[0]) {
@@ -104,11 +104,12 @@ async function replay({
     if (!keyring.fits) throw new UsageError('VAULT_KEYS has to be that of the service: nothing was replayed.')
     const { id } = await beginRecovery(db, { reason: 'by_operator', journalId: journal.id, rewoundTo: null })
     const progress = startProgress('replaying')
-    const take = () =>
+    const take = (gatheringSeconds?: number) =>
       recoverer.take(id, {
         mark: 0,
         actor: operator,
         patienceMs,
+        ...(gatheringSeconds === undefined ? {} : { gatheringSeconds }),
         onProgress: (doing, done, total) => progress.show(done, total, doing),
       })
     let report = await take().finally(() => progress.end())
@@ -117,7 +118,7 @@ async function replay({
       const accepted = await acceptMissing(db, id, operator)
       for (const each of accepted)
         say(`going on without ${each}: accounts whose newest token was there have to be connected again`)
-      report = await take()
+      report = await take(0)
     }
     tell(report, json)
     if (report.recovery?.endedAt === null) throw new Unfinished()

@@ -108,12 +108,13 @@ export async function readRecovery(db: Db, id: string | null = null): Promise<Re
  *
  * @returns whether it is over, by this call or an earlier one
  */
-export async function finishRecovery(db: Db, recoveryId: string, journalId: string): Promise<boolean> {
+export async function finishRecovery(db: Db, recoveryId: string, journalId: string, gatheringSeconds: number): Promise<boolean> {
   const rows = await db.run(
     'finish_recovery',
     (sql) => sql<{ over: boolean }[]>`
       with ended as (
         update recoveries set ended_at = now(), ended_by = ${journalId} where id = ${recoveryId} and ended_at is null
+          and began_at <= now() - make_interval(secs => ${gatheringSeconds})
           and not exists (select 1 from recovery_journals where recovery_id = ${recoveryId} and state in ('awaited', 'protected'))
         returning id
       ), told as (

@@ -36,6 +36,8 @@ export interface TakeOptions {
   actor?: string
   /** how long the others are waited for; for ever without it */
   patienceMs?: number
+  /** since the recovery began, before it may end; an operator who replays by hand knows who is missing */
+  gatheringSeconds?: number
   onProgress?: (doing: string, done: number, total: number) => void
 }
 
@@ -51,6 +53,11 @@ export interface RecovererDeps {
 }
 
 const pollMs = 500
+/**
+ * A process that was killed together with the database may be unknown to everybody: the database forgot it, and its neighbours had not seen
+ * it yet. It is started again within this, and its leases, which were forgotten too, have run out.
+ */
+const usualGatheringSeconds = 30
 const slowStartMs = 30_000
 /** Neighbours are noted every half minute, and a process says that it lives every few seconds. */
 const lastSeenMarginMs = 90_000
@@ -104,7 +111,9 @@ export function createRecoverer(deps: RecovererDeps): Recoverer {
       ])
     },
 
-    async take(recoveryId, { mark, actor = 'service', patienceMs = Number.POSITIVE_INFINITY, onProgress = () => {} }) {
+    async take(recoveryId, options) {
+      const { mark, actor = 'service', patienceMs = Number.POSITIVE_INFINITY, gatheringSeconds = usualGatheringSeconds } = options
+      const { onProgress = () => {} } = options
       const begunAtMs = performance.now()
       const tally = emptyTally()
       const parts = { ...deps, databaseId: journal.databaseId, known: journal.known, actor }
@@ -165,7 +174,7 @@ export function createRecoverer(deps: RecovererDeps): Recoverer {
             await reportJournals(db, recoveryId, idsOf(toReplay), 'replayed', countsOf(tally))
             for (const id of idsOf(toReplay)) replayedIds.add(id)
           }
-          if (await finishRecovery(db, recoveryId, journal.id)) return report(await present(recoveryId))
+          if (await finishRecovery(db, recoveryId, journal.id, gatheringSeconds)) return report(await present(recoveryId))
         }
         if (performance.now() - begunAtMs > patienceMs) return report(await present(recoveryId))
         if (awaited.length > 0 && performance.now() - complainedAtMs > complainEveryMs) {

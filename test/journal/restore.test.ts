@@ -13,7 +13,7 @@ const small = { accounts: 30, connects: 4, disconnects: 4, erasedOwners: 2, revo
 t.test('F28: a restored backup loses no account, revives nothing, and spends no refresh token twice', async (t) => {
   const { url } = await freshDatabase(t)
   const rig = await startRig(t, url)
-  const result = await restoreDrill(rig, url, small)
+  const result = await restoreDrill(rig, url, small, { stepped: true })
   t.same(result.wrong, [])
   t.equal(result.vend, result.live)
   t.equal(result.refreshAfterwards, result.live)
@@ -25,6 +25,7 @@ t.test('a journal that nobody has is named, nothing is spent meanwhile, and an o
   const rig = await startRig(t, url)
   let asked = ''
   const result = await restoreDrill(rig, url, small, {
+    stepped: true,
     beforeRestore: async () => rename(join(rig.dir, 'two'), join(rig.dir, 'lost')),
     whileRecovering: async (replicas) => {
       const [first] = replicas

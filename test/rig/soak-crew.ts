@@ -7,6 +7,7 @@ import type { Failpoint } from './failpoints.ts'
 import type { Label } from './faults.ts'
 import type { Expected } from './invariants.ts'
 import type { Replica } from './replica.ts'
+import { copyDatabase, restoreDatabase } from './restore-drill.ts'
 import { publicUrl, type Rig, returnUrl } from './rig.ts'
 
 const owner = 'user_soak'
@@ -32,8 +33,22 @@ export function gatherCrew(rig: Rig, found: string[]) {
 
   const personOf = (accountId: string) => rig.accounts.find(({ id }) => id === accountId)?.person ?? ''
 
+  /** A restore cuts the operator's connections too; what is asked here may be asked again. */
+  async function asked<T>(question: () => PromiseLike<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await question()
+      } catch (error) {
+        if (tries === 40) throw error
+        await pause(250)
+      }
+    }
+  }
+
   async function excuseClaimed(andMayBeLost: boolean): Promise<void> {
-    const claimed = await rig.sql<{ id: string }[]>`select account_id as id from token_sets where attempt_id is not null`
+    const claimed = await asked(
+      () => rig.sql<{ id: string }[]>`select account_id as id from token_sets where attempt_id is not null`,
+    )
     for (const { id } of claimed) {
       excused.add(personOf(id))
       if (andMayBeLost) mayBeLost.add(personOf(id))
@@ -42,9 +57,10 @@ export function gatherCrew(rig: Rig, found: string[]) {
 
   /** Accounts that were connected through the browser join those that are watched. */
   async function adopt(): Promise<void> {
-    const rows = await rig.sql<
-      { id: string; openId: string }[]
-    >`select id, open_id as "openId" from accounts where status <> 'disconnected'`
+    const rows = await asked(
+      () =>
+        rig.sql<{ id: string; openId: string }[]>`select id, open_id as "openId" from accounts where status <> 'disconnected'`,
+    )
     for (const { id, openId } of rows) {
       const person = rig.tiktok.people.findByEither(openId)
       if (!person || rig.accounts.some((account) => account.id === id)) continue
@@ -98,10 +114,12 @@ export function gatherCrew(rig: Rig, found: string[]) {
 
     /** An access token's end comes near or is past; the background may see it before a reader does. */
     async expire(accountId: string, secondsLeft: number, dueInSeconds: number): Promise<void> {
-      await rig.sql`
-        update token_sets set access_expires_at = now() + make_interval(secs => ${secondsLeft}),
-          due_at = case when due_at is null then null else least(due_at, now() + make_interval(secs => ${dueInSeconds})) end
-        where account_id = ${accountId} and attempt_id is null and rejected_at is null and lease_until is null`
+      await asked(
+        () => rig.sql`
+          update token_sets set access_expires_at = now() + make_interval(secs => ${secondsLeft}),
+            due_at = case when due_at is null then null else least(due_at, now() + make_interval(secs => ${dueInSeconds})) end
+          where account_id = ${accountId} and attempt_id is null and rejected_at is null and lease_until is null`,
+      )
     },
 
     async timePasses(seconds: number): Promise<void> {
@@ -127,7 +145,7 @@ export function gatherCrew(rig: Rig, found: string[]) {
     async wanting(): Promise<string[]> {
       const here = new Set([...live].map(personOf))
       const left = [...disconnected].map(personOf).filter((person) => !here.has(person))
-      const lost = await rig.sql<{ id: string }[]>`select id from accounts where status = 'reauthorization_required'`
+      const lost = await asked(() => rig.sql<{ id: string }[]>`select id from accounts where status = 'reauthorization_required'`)
       return [...left, ...lost.map(({ id }) => personOf(id))].filter((person) => person !== '')
     },
 
@@ -223,6 +241,23 @@ export function gatherCrew(rig: Rig, found: string[]) {
       else rig.proxy.stall(how === 'stall' ? 'everything' : 'answers')
       await pause(forMs)
       await rig.proxy.resume()
+      busy.delete('database')
+    },
+
+    /** A backup is taken, life goes on, and the backup takes the database's place: under replicas that know better. */
+    async restore(databaseUrl: string, afterMs: number): Promise<void> {
+      busy.add('database')
+      await copyDatabase(databaseUrl, 'backup')
+      busy.delete('database')
+      await pause(afterMs)
+      while (busy.has('database')) await pause(25)
+      busy.add('database')
+      disturbances++
+      await rig.proxy.cut()
+      await excuseClaimed(true)
+      await restoreDatabase(databaseUrl, 'backup')
+      await rig.proxy.resume()
+      disturbances++
       busy.delete('database')
     },
 

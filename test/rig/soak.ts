@@ -15,6 +15,7 @@ export interface SoakReport {
   operations: Record<string, number>
   answers: Record<string, number>
   uploads: Record<string, number>
+  restores: number
   refreshes: number
   presentedTwice: number
   lostToCrashes: number
@@ -70,10 +71,12 @@ export async function soak(
     accounts?: number
     replicas?: number
     deadlineMs?: number
+    /** the database that is restored every minute; then no time is stepped, which a backup would undo, and nobody uploads, which no journal has */
+    restoring?: string | undefined
     progress?: (line: string) => void
   },
 ): Promise<SoakReport> {
-  const { seconds, seed, accounts = 40, replicas = 3, progress = () => {} } = options
+  const { seconds, seed, accounts = 40, replicas = 3, restoring, progress = () => {} } = options
   const draw = chance(seed)
   const startedAt = performance.now()
   const elapsed = () => (performance.now() - startedAt) / 1000
@@ -95,11 +98,14 @@ export async function soak(
 
   await crew.seed(accounts)
   await Promise.all(names.map(crew.start))
+  // Breakers wait in real time then, so TikTok fails less often.
+  const chances = restoring === undefined ? weights : { ...weights, time: 0, upload: 0, tiktok: 0.2 }
+  let restores = 0
   let toldAt = 0
   let violationsTold = 0
   while (!isOver()) {
     // Everything is drawn whether it is needed or not: so the next draws do not depend on what happened.
-    const operation = draw.weighted(weights)
+    const operation = draw.weighted(chances)
     const name = draw.pick(names)
     const { id, person } = draw.pick(rig.accounts.filter((account) => crew.live.has(account.id)))
     const number = draw.between(0, 1_000_000)
@@ -132,13 +138,21 @@ export async function soak(
       go(
         crew
           .armed(name, label, 'SIGSTOP', isOver)
-          .then((fell) => (fell ? crew.standStill(name, forMs, number % 2 === 0) : undefined)),
+          .then((fell) => (fell ? crew.standStill(name, forMs, restoring === undefined && number % 2 === 0) : undefined)),
       )
-    } else if (operation === 'pause' && free) go(crew.standStill(name, 200 + (number % 3000), number % 4 === 0))
+    } else if (operation === 'pause' && free)
+      go(crew.standStill(name, 200 + (number % 3000), restoring === undefined && number % 4 === 0))
     else if ((operation === 'cut' || operation === 'stall') && !crew.busy.has('database')) {
       const how = operation === 'cut' ? 'cut' : number % 2 === 0 ? 'stall answers' : 'stall'
       go(crew.withoutDatabase(200 + (number % 3000), how))
     } else if (operation === 'connections') rig.proxy.killConnections()
+
+    // The last one has time to be brought home.
+    if (restoring !== undefined && elapsed() > restores * 80 + 10 && elapsed() < seconds - 80 && !crew.busy.has('database')) {
+      restores += 1
+      record.push(`+${elapsed().toFixed(1)}s restore`)
+      go(crew.restore(restoring, 10_000 + (number % 20_000)))
+    }
 
     for (const [key, one] of crew.running) {
       const mayBeDead = one.isRunning || crew.busy.has(key) || labels.some((step) => one.hits(step) > 0)
@@ -177,6 +191,7 @@ export async function soak(
     operations,
     answers,
     uploads,
+    restores,
     refreshes: stats.refreshes_processed,
     presentedTwice: stats.double_spend_count,
     lostToCrashes: Object.keys(expected.down).length,
