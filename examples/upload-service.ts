@@ -56,6 +56,6 @@ if (import.meta.main) {
     if (error instanceof UserError) console.error(`The person has to help: ${error.message} (${error.code})`)
     else if (error instanceof TimeError)
       console.error(`Later, ${error.problem?.nextSlotAt ?? 'in a minute'}: ${error.message} (${error.code})`)
-    else console.error(error instanceof AccountsError ? `${error.message} (${error.code}, ${error.requestId})` : error)
+    else console.error(error instanceof AccountsError ? `${error.message} (${error.code}, ${error.requestId})` : `${error}`)
   }
 }

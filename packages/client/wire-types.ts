@@ -82,7 +82,8 @@ function operationType({ operationId, summary, parameters = [], requestBody, res
       required: required === true,
       schema: description === undefined ? schema : { ...schema, description },
     }))
-    return some.length === 0 ? 'Nothing' : objectType(fields, '    ')
+    // A filter that is undefined by mistake would list everybody's: it has to be left out.
+    return some.length === 0 ? 'Nothing' : objectType(fields, '    ').replaceAll(' | undefined\n', '\n')
   }
   const body = requestBody?.content['application/json']?.schema
   const answers = Object.entries(responses)

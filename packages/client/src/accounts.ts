@@ -25,10 +25,10 @@ export class Accounts {
 
   /** All of them, oldest first, or those of an owner or of some statuses; pages by itself. */
   list({ signal, budgetMs, ...query }: List<'listAccounts'> = {}): AsyncGenerator<Account, void, undefined> {
-    return pages(async (cursor) => {
+    return pages(async (from) => {
       const { accounts, nextCursor } = await this.#transport.call(
         'listAccounts',
-        { query: { limit: 200, ...query, cursor } },
+        { query: { limit: 200, ...query, ...from } },
         { signal, budgetMs },
       )
       return { items: accounts, nextCursor }
@@ -69,8 +69,8 @@ export class Accounts {
     accountId: string,
     { signal, budgetMs, ...query }: List<'getAccountTimeline'> = {},
   ): AsyncGenerator<Timeline['entries'][number], void, undefined> {
-    return pages(async (cursor) => {
-      const input = { path: { accountId }, query: { limit: 200, ...query, cursor } }
+    return pages(async (from) => {
+      const input = { path: { accountId }, query: { limit: 200, ...query, ...from } }
       const { entries, nextCursor } = await this.#transport.call('getAccountTimeline', input, { signal, budgetMs })
       return { items: entries, nextCursor }
     })

@@ -39,23 +39,5 @@ export { verifyEvent } from './signature.ts'
 export type { TokenOptions } from './tokens.ts'
 export type { CallOptions, HeardResponse, SentRequest, TransportOptions } from './transport.ts'
 export type { Done, Reservation, ReserveOptions, RunOptions, UploadWork } from './uploads.ts'
-export type {
-  Account,
-  AccountHealth,
-  AuditPage,
-  ConnectSession,
-  CreateConnectSession,
-  CreatedConnectSession,
-  Disconnected,
-  ErasedOwner,
-  EventPage,
-  Owner,
-  Problem,
-  ServiceEvent,
-  Timeline,
-  Upload,
-  UploadQuota,
-  UploadReadiness,
-  VendedToken,
-  VendedTokens,
-} from './wire.ts'
+/** Every named schema of the OpenAPI file. */
+export type * from './wire.ts'

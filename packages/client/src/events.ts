@@ -56,7 +56,7 @@ export class Events {
     while (!signal?.aborted) {
       let page: EventPage
       try {
-        page = await this.page({ ...filter, after, limit: pageSize, signal })
+        page = await this.page({ ...filter, ...(after === undefined ? {} : { after }), limit: pageSize, signal })
       } catch (error) {
         if (signal?.aborted) return
         if (!(error instanceof AccountsError) || isFinal(error)) throw error

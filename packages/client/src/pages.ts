@@ -1,13 +1,13 @@
 // Lists come in pages with a cursor; whoever reads them sees one list.
 
-/** @param page reads one page; `undefined` is the first */
+/** @param page reads one page; the first has no cursor */
 export async function* pages<T>(
-  page: (cursor: string | undefined) => Promise<{ items: T[]; nextCursor: string | null }>,
+  page: (from: { cursor?: string }) => Promise<{ items: T[]; nextCursor: string | null }>,
 ): AsyncGenerator<T, void, undefined> {
-  let cursor: string | undefined
-  do {
-    const { items, nextCursor } = await page(cursor)
+  let from: { cursor?: string } | undefined = {}
+  while (from) {
+    const { items, nextCursor }: { items: T[]; nextCursor: string | null } = await page(from)
     yield* items
-    cursor = nextCursor ?? undefined
-  } while (cursor !== undefined)
+    from = nextCursor === null ? undefined : { cursor: nextCursor }
+  }
 }

@@ -68,9 +68,12 @@ function bytesOf(base64: string): Uint8Array<ArrayBuffer> | undefined {
 }
 
 function headerOf(headers: HeadersLike, name: string): string | undefined {
-  if (headers instanceof Headers) return headers.get(name) ?? undefined
+  if (isHeaders(headers)) return headers.get(name) ?? undefined
   const [, value] = Object.entries(headers).find(([key]) => key.toLowerCase() === name) ?? []
   return Array.isArray(value) ? value[0] : value
 }
+
+/** Another library's are no instance of ours. */
+const isHeaders = (headers: HeadersLike): headers is Headers => typeof headers.get === 'function'
 
 const refused = (why: string) => new CallerError({ code: 'invalid_signature', detail: `This event is not the service's. ${why}` })

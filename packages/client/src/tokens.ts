@@ -63,7 +63,7 @@ export class Tokens {
     const token = await this.get(accountId, options)
     const first = await outcomeOf(work, token)
     if (!(await isTokenRefused(first))) return settled(first)
-    if ('value' in first && first.value instanceof Response) await first.value.body?.cancel()
+    if ('value' in first && isResponse(first.value)) await first.value.body?.cancel()
     return work(await this.replace(accountId, token.generation, options))
   }
 
@@ -137,9 +137,12 @@ async function isTokenRefused(outcome: Outcome<unknown>): Promise<boolean> {
   if (!isObject(told)) return false
   const answer = 'error' in outcome && isObject(told.response) ? told.response : told
   if (answer.status !== 401) return false
-  const code = answer instanceof Response ? await tiktokCode(answer) : told.code
+  const code = isResponse(answer) ? await tiktokCode(answer) : told.code
   return !notTheToken.has(String(code))
 }
+
+/** Another library's is no instance of ours. */
+const isResponse = (value: unknown): value is Response => isObject(value) && typeof value.clone === 'function'
 
 async function tiktokCode(answer: Response): Promise<unknown> {
   if (answer.bodyUsed) return undefined

@@ -213,11 +213,14 @@ function filled(template: string, path: object | undefined): string {
   })
 }
 
+/** A filter that is undefined would list everybody's: somebody's mistake, and not a wish. */
 function search(query: object | undefined): string {
-  const pairs = Object.entries(query ?? {}).filter(([, value]) => value !== undefined)
-  return pairs.length === 0
-    ? ''
-    : `?${new URLSearchParams(pairs.map(([name, value]): [string, string] => [toSnake(name), String(value)]))}`
+  const pairs = Object.entries(query ?? {}).map(([name, value]): [string, string] => {
+    if (value === undefined)
+      throw new CallerError({ code: 'validation_failed', detail: `${name}: it is undefined; leave it out instead` })
+    return [toSnake(name), String(value)]
+  })
+  return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`
 }
 
 /** Looked at here, because `fetch` quotes a header that it cannot send. */

@@ -126,8 +126,8 @@ export class Uploads {
     accountId: string,
     { signal, budgetMs, ...query }: Omit<NonNullable<Operations['listUploads']['query']>, 'cursor'> & CallOptions = {},
   ): AsyncGenerator<Upload, void, undefined> {
-    return pages(async (cursor) => {
-      const input = { path: { accountId }, query: { limit: 200, ...query, cursor } }
+    return pages(async (from) => {
+      const input = { path: { accountId }, query: { limit: 200, ...query, ...from } }
       const { uploads, nextCursor } = await this.#transport.call('listUploads', input, { signal, budgetMs })
       return { items: uploads, nextCursor }
     })

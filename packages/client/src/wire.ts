@@ -404,13 +404,13 @@ export interface Operations {
     path: Nothing
     query: {
       /** The caller's own id of a person or team, compared as it is sent: no case is folded and no Unicode form changed. Percent-encoded in a path or query, `+` and `/` too */
-      ownerId?: string | undefined
+      ownerId?: string
       /** One of these, or several with commas between them */
-      status?: ('active' | 'reauthorization_required' | 'disconnected')[] | undefined
+      status?: ('active' | 'reauthorization_required' | 'disconnected')[]
       /** How many on a page, from 1 to 200 */
-      limit?: number | undefined
+      limit?: number
       /** `next_cursor` of the page before, as it was given */
-      cursor?: string | undefined
+      cursor?: string
     }
     body: Nothing
     answer: AccountPage
@@ -476,9 +476,9 @@ export interface Operations {
     }
     query: {
       /** How many on a page, from 1 to 200 */
-      limit?: number | undefined
+      limit?: number
       /** `next_cursor` of the page before, as it was given */
-      cursor?: string | undefined
+      cursor?: string
     }
     body: Nothing
     answer: Timeline
@@ -520,7 +520,7 @@ export interface Operations {
     }
     query: {
       /** Seconds the token has to be good for, clamped to half of the token's life, from 0 to 999999 */
-      minTtl?: number | undefined
+      minTtl?: number
     }
     body: Nothing
     answer: VendedToken
@@ -557,9 +557,9 @@ export interface Operations {
     }
     query: {
       /** How many uploads, from 1 to 9999 */
-      count?: number | undefined
+      count?: number
       /** When; now if not given, or if it has passed */
-      at?: string | undefined
+      at?: string
     }
     body: Nothing
     answer: UploadReadiness
@@ -580,11 +580,11 @@ export interface Operations {
     }
     query: {
       /** One of these, or several with commas between them */
-      status?: ('reserved' | 'committed' | 'released' | 'expired')[] | undefined
+      status?: ('reserved' | 'committed' | 'released' | 'expired')[]
       /** How many on a page, from 1 to 200 */
-      limit?: number | undefined
+      limit?: number
       /** `next_cursor` of the page before, as it was given */
-      cursor?: string | undefined
+      cursor?: string
     }
     body: Nothing
     answer: UploadPage
@@ -624,15 +624,15 @@ export interface Operations {
     path: Nothing
     query: {
       /** `next_cursor` of the page before; without it from the oldest event there is. `latest`: no events, and the cursor of now */
-      after?: string | undefined
+      after?: string
       /** How many on a page, from 1 to 200 */
-      limit?: number | undefined
+      limit?: number
       /** Only what happened to this account */
-      accountId?: string | undefined
+      accountId?: string
       /** Only what happened to accounts and connect sessions of this owner */
-      ownerId?: string | undefined
+      ownerId?: string
       /** One of these, or several with commas between them */
-      type?: ('account.connected' | 'account.reconnected' | 'account.reauthorization_required' | 'account.recovered' | 'account.expiring' | 'account.disconnected' | 'upload_quota.exhausted' | 'connect_session.failed')[] | undefined
+      type?: ('account.connected' | 'account.reconnected' | 'account.reauthorization_required' | 'account.recovered' | 'account.expiring' | 'account.disconnected' | 'upload_quota.exhausted' | 'connect_session.failed')[]
     }
     body: Nothing
     answer: EventPage
@@ -642,9 +642,9 @@ export interface Operations {
     path: Nothing
     query: {
       /** `next_cursor` of the page before; without it from the oldest row there is */
-      after?: string | undefined
+      after?: string
       /** From 1 to 1000 */
-      limit?: string | undefined
+      limit?: string
     }
     body: Nothing
     answer: AuditPage

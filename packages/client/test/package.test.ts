@@ -22,7 +22,7 @@ import { startTesting } from 'oauth-accounts-for-tiktok/testing'
 
 const tiktok = new TikTokAccounts({ url: 'http://127.0.0.1:9', key: 'a-key', budgetMs: 1 })
 export const start = () => startTesting({ returnUrl: 'http://127.0.0.1:5050/return' })
-export async function every(ownerId: string | undefined): Promise<Account[]> {
+export async function every(ownerId: string): Promise<Account[]> {
   const found: Account[] = []
   for await (const account of tiktok.accounts.list({ ownerId, status: ['active'] })) found.push(account)
   return found
@@ -36,6 +36,8 @@ export const upload = (id: string) =>
     const init = await fetch('http://127.0.0.1:9', { headers: { authorization: token.accessToken } })
     return { publishId: (await readTikTok<{ publish_id: string }>(init)).publish_id }
   })
+// @ts-expect-error: everybody's accounts are not what is meant
+tiktok.accounts.list({ ownerId: undefined })
 // @ts-expect-error: no such field
 tiktok.connectSessions.open({ ownerId: 'user_42', returnUrl: 'http://127.0.0.1/', acountType: 'creator' }).catch(() => {})
 

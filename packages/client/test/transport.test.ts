@@ -31,6 +31,14 @@ t.test('an empty id or one of dots is another route, and is not asked for', asyn
   t.equal(asked.length, 0)
 })
 
+t.test('a filter that is undefined by mistake does not list what is everybody else’s', async (t) => {
+  const { tiktok, asked } = scripted([account])
+  const wish = JSON.parse('{}') as { ownerId: string }
+  await t.rejects(tiktok.accounts.list({ ownerId: wish.ownerId }).next(), { code: 'validation_failed', message: /^ownerId: / })
+  await t.rejects(tiktok.events.follow({ ownerId: wish.ownerId }).next(), { code: 'validation_failed' })
+  t.equal(asked.length, 0)
+})
+
 t.test('what only time has to mend is repeated: lost answers, 503 of the service or of a proxy, too many requests', async (t) => {
   const html = () => new Response('<h1>Bad gateway</h1>', { status: 502, headers: { 'content-type': 'text/html', ...soon } })
   for (const first of [lost, html, problem(503, 'overloaded', 'time', soon), problem(429, 'rate_limited', 'time', soon)]) {
