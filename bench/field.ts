@@ -1,5 +1,6 @@
 // `npm run field -- --minutes 20`: three replicas among real parts (test/rig/field.ts), whose parts are restarted, killed and promoted in turn
 // while people connect and callers read, refresh and reserve. A table says which calls failed and for how long; exit code 1 when anything was lost.
+import { writeFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Agent, setGlobalDispatcher } from 'undici'
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     accounts: { type: 'string', default: '100' },
     quiet: { type: 'string', default: '10' },
     only: { type: 'string' },
+    logs: { type: 'string' },
   },
 })
 for (const word of missing) console.error(word)
@@ -121,6 +123,7 @@ try {
   }
   wrong.push(...(await violations(rig, { excused: [...interrupted], down })))
   for (const name of names) await field.end(name, 'SIGTERM')
+  if (values.logs !== undefined) await writeFile(values.logs, rig.logs())
   const lines = rig.logs().split('\n')
   for (const alarm of alarms) {
     const line = lines.find((text) => text.includes(alarm))

@@ -15,6 +15,7 @@ const takenInAdvance = 64
 /** Neighbours wait for room that a landed refresh gave back; with plenty of it nobody waits. */
 const reportAfterMs = 50
 const reportAfterMsWithPlenty = 1000
+const reportAgainAfterMs = 500
 const askAgainAfterMs = 25
 
 export interface Brake {
@@ -53,6 +54,7 @@ export function createBrake({
   let accepted = 0
   let waiting = 0
   let plenty = false
+  let closed = false
   let refusedAtMs = Number.NEGATIVE_INFINITY
   let queue: Promise<unknown> = Promise.resolve()
   let reporting: NodeJS.Timeout | undefined
@@ -110,16 +112,17 @@ export function createBrake({
     })
   }
 
-  function reportSoon(): void {
-    reporting ??= setTimeout(
-      () => {
-        reporting = undefined
-        if (!plenty) spare = waiting > 0 ? spare : 0
-        // Room that is not given back here is given back by the next question, or by time.
-        void report(0).catch((error) => log.debug('refreshes were not reported', { error }))
-      },
-      plenty ? reportAfterMsWithPlenty : reportAfterMs,
-    ).unref()
+  function reportSoon(afterMs = plenty ? reportAfterMsWithPlenty : reportAfterMs): void {
+    if (closed) return
+    reporting ??= setTimeout(() => {
+      reporting = undefined
+      if (!plenty) spare = waiting > 0 ? spare : 0
+      // Neighbours count on what was said last: what could not be said is said again, or they would wait for room that there is.
+      report(0).catch((error) => {
+        log.debug('refreshes were not reported', { error })
+        reportSoon(reportAgainAfterMs)
+      })
+    }, afterMs).unref()
   }
 
   return {
@@ -164,6 +167,7 @@ export function createBrake({
       if (await countTakenAccessToken(db, replicaId)) released('user_info', undefined)
     },
     async close() {
+      closed = true
       clearTimeout(reporting)
       inFlight = 0
       spare = 0

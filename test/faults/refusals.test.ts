@@ -2,6 +2,7 @@
 import t from 'tap'
 import { createProfiler } from '../../src/background/profiler.ts'
 import { readBrakes } from '../../src/db/refusals.ts'
+import { ServiceError } from '../../src/errors.ts'
 import { freshDatabase } from '../postgres.ts'
 import { command } from '../rig/command.ts'
 import { eventually } from '../rig/eventually.ts'
@@ -155,4 +156,24 @@ t.test('F66: when user info refuses the access tokens of many, none of them is h
   await look()
   t.equal(tiktok.stats.report().user_infos, user_infos + 1, 'one probe')
   t.match(await readBrakes(parts.db), [{ holds: false }, { holds: false }])
+})
+
+t.test('F66: room that could not be given back while the database was away is given back when it is there again', async (t) => {
+  const { world, watched, seedOne } = await startWatchedWorld(t)
+  const { db } = world.parts
+  const { run } = db
+  let reports = 0
+  db.run = (name, ...rest) => {
+    // The first lets the refresh go out; the second would say that it has landed.
+    if (name === 'admit_refreshes' && ++reports === 2)
+      return Promise.reject(new ServiceError('storage_unavailable', 'The database is away.'))
+    return run(name, ...rest)
+  }
+  const { id } = await seedOne({ secondsLeft: -10 })
+  const answer = await world.call('GET', `/accounts/${id}/token`)
+  t.equal(answer.status, 200)
+  await eventually('neighbours see the room', async () => {
+    const [row] = await watched.sql<{ inFlight: number }[]>`select sum(in_flight)::int as "inFlight" from admissions`
+    return reports > 2 && row?.inFlight === 0
+  })
 })

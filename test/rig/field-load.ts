@@ -64,7 +64,7 @@ export function startFieldLoad(rig: Rig, door: Door, perSecond: number) {
         rig.adopt({ id: String(body.id), openId: person.openId, person: person.id })
         connected++
       }
-      if (status !== 0 && status < 500) return
+      if (status !== 0 && status !== 503) return
       await pause(1_000)
     }
   }
