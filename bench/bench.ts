@@ -6,6 +6,7 @@ const benches = {
   vend: 'handing out tokens, beside a bare route that only selects the row',
   reservations: 'upload slots, beside raw single-row updates',
   start: 'from the start of a process until it is ready, and the memory it then holds',
+  journal: 'what a million refreshes take on disk, and how they are replayed',
   connections: 'how soon a client whose connections are killed is as quick again',
   places: 'fifty connects at once for three places',
   reseal: 'a change of vault keys under load, three replicas',
