@@ -2,7 +2,7 @@
 // spent refresh tokens: this notices before one is sent, and holds everything until the journals are replayed (F28).
 import type { Db } from '../db/client.ts'
 import { moveMark, readServerIdentity, type ServerIdentity, type Sighting, sightEpoch } from '../db/epoch.ts'
-import { beginRecovery, revokedKeysSince } from '../db/recoveries.ts'
+import { beginRecovery, readRecovery, revokedKeysSince } from '../db/recoveries.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../telemetry.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -182,7 +182,8 @@ export function createEpoch({ db, vault, journal, recoverer, log, metrics }: Epo
     async start() {
       identity = await readServerIdentity(db)
       identityReadAtMs = performance.now()
-      const { notes, recorded } = await lastNotes(journal, vault)
+      const before = await readRecovery(db)
+      const { notes, recorded } = await lastNotes(journal, vault, before?.endedAt ?? null)
       const sighting = await sightEpoch(db, [...notes.keys()], recorded)
       journal.syncClock(sighting.readAt)
       const reason = sighting.recovery ? undefined : reasonAt(notes, sighting, identity)

@@ -23,14 +23,22 @@ export interface LastNotes {
 /** A restore takes what was recorded last before anything else: a few of the last are enough to notice it. */
 const recordedAtMost = 100
 
-export async function lastNotes(journal: Journal, vault: Vault): Promise<LastNotes> {
+/** @param since the end of the last recovery: what was recorded before it and is not there was given up, and says nothing any more */
+export async function lastNotes(journal: Journal, vault: Vault, since: Date | null): Promise<LastNotes> {
   const found: LastNotes = { notes: new Map(), recorded: [] }
-  for (const each of await journal.journals()) if (each.id !== journal.id) await readLast(each, vault, journal.databaseId, found)
+  const sinceMs = since?.getTime() ?? 0
+  for (const each of await journal.journals())
+    if (each.id !== journal.id) await readLast(each, vault, { databaseId: journal.databaseId, sinceMs }, found)
   return found
 }
 
 /** From the last segment back to the one that holds a note. */
-async function readLast(journal: JournalOnDisk, vault: Vault, databaseId: string, found: LastNotes): Promise<void> {
+async function readLast(
+  journal: JournalOnDisk,
+  vault: Vault,
+  { databaseId, sinceMs }: { databaseId: string; sinceMs: number },
+  found: LastNotes,
+): Promise<void> {
   const recorded = new Map<string, number | null>()
   const settled = new Set<number>()
   for (const file of journal.segments.toReversed()) {
@@ -38,7 +46,7 @@ async function readLast(journal: JournalOnDisk, vault: Vault, databaseId: string
     if (!segment || foreignness(segment, databaseId) !== undefined) continue
     for (const frame of segment.frames.toReversed()) {
       if (frame.kind === 'recorded') for (const sequence of decodeSequences(frame.payload)) settled.add(sequence)
-      if (recorded.size < recordedAtMost && !recorded.has(frame.subject)) {
+      if (frame.atMs > sinceMs && recorded.size < recordedAtMost && !recorded.has(frame.subject)) {
         if (frame.kind === 'disconnected') recorded.set(frame.subject, null)
         if (frame.kind === 'refresh' && settled.has(frame.sequence)) recorded.set(frame.subject, frame.generation)
       }

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { type Journal, type JournalOptions, type JournalTrouble, openJournal } from '../../src/journal/journal.ts'
+import { lastNotes } from '../../src/journal/last-notes.ts'
 import type { Entry, StoredEntry } from '../../src/journal/sealing.ts'
 import { generateVaultKey, parseKeyring } from '../../src/vault/keyring.ts'
 import { createVault } from '../../src/vault/vault.ts'
@@ -411,6 +412,18 @@ t.test('a disk that takes too long is not waited for, and what lands late is the
   t.equal((await journal.pending()).entries.length, 1)
   journal.recorded(late)
   t.equal(journal.count(), 0)
+})
+
+t.test('what was given up in a recovery does not begin another one at each start', async (t) => {
+  const { open } = await journalsIn(t)
+  const journal = await open('rep_1')
+  journal.recorded(await journal.write(entry), { accountId: 'acc_1', generation: 2 })
+  await journal.close()
+  const next = await open('rep_2')
+  const told = async (since: Date | null) => (await lastNotes(next, vault, since)).recorded
+  t.same(await told(null), [{ accountId: 'acc_1', generation: 2 }])
+  t.same(await told(new Date(Date.now() - 3_600_000)), [{ accountId: 'acc_1', generation: 2 }])
+  t.same(await told(new Date(Date.now() + 1_000)), [], 'a recovery ended after that')
 })
 
 t.test('an answer recorded while it is being written does not wait', async (t) => {
