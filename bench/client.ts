@@ -1,12 +1,12 @@
-// `node bench/client.ts --seconds N`: callers with the client of packages/client before three replicas that are killed in turn. The door
-// between is a plain one that finds out too late who is gone. Every answer that reaches a caller is judged; none may be wrong.
+// `node bench/client.ts --seconds N [--client FOLDER/node_modules/oauth-accounts-for-tiktok/dist/client.js]`: callers with the client before
+// three replicas that are killed, ended and paused in turn, and a database that goes away. The door between is a plain one that finds out too
+// late who is gone. Every answer that reaches a caller is judged; none may be wrong.
 import { mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { AccountsError, TikTokAccounts, TikTokRefusal } from 'oauth-accounts-for-tiktok'
 import { migrate } from '../src/db/migrate.ts'
 import { createApiKey, keyScopes } from '../src/http/api-keys.ts'
 import { violations } from '../test/rig/invariants.ts'
@@ -15,11 +15,29 @@ import { startRig } from '../test/rig/rig.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '60' }, workers: { type: 'string', default: '16' } },
+  options: {
+    seconds: { type: 'string', default: '60' },
+    workers: { type: 'string', default: '16' },
+    client: { type: 'string', default: 'oauth-accounts-for-tiktok' },
+  },
 })
+const client: typeof import('oauth-accounts-for-tiktok') = await import(values.client)
+const { AccountsError, TikTokAccounts, TikTokRefusal } = client
 const seconds = Number(values.seconds)
 const wrong: string[] = []
-const counts = { tokens: 0, refused: 0, uploads: 0, released: 0, full: 0, kills: 0, attempts: 0, events: 0 }
+const counts = {
+  tokens: 0,
+  refused: 0,
+  uploads: 0,
+  released: 0,
+  full: 0,
+  kills: 0,
+  pauses: 0,
+  outages: 0,
+  attempts: 0,
+  repeated: 0,
+  events: 0,
+}
 
 const dataDir = await mkdtemp(join(tmpdir(), 'tts-bench-client-'))
 const server = await startEmbeddedPostgres({ dataDir, throwaway: true })
@@ -32,7 +50,10 @@ try {
   const replicas: Replica[] = []
   for (const name of names) replicas.push(await rig.start(name))
   const { key } = await createApiKey(rig, { name: 'bench', scopes: [...keyScopes], expiresAt: null })
-  const onResponse = () => void counts.attempts++
+  const onResponse = ({ attempt }: { attempt: number }) => {
+    counts.attempts++
+    if (attempt > 1) counts.repeated++
+  }
   const tiktok = new TikTokAccounts({ url: await openDoor(replicas), key, onResponse })
 
   const endsAt = Date.now() + seconds * 1000
@@ -113,15 +134,28 @@ try {
     }
   }
 
-  /** One at a time is gone, or ending, and comes back; the others serve. */
+  /** One at a time is gone, ending or paused, and comes back; the others serve. Now and then all are without their database. */
   async function killInTurn(): Promise<void> {
-    for (let n = 0; Date.now() < endsAt - 3_000; n++) {
+    for (let n = 0; Date.now() < endsAt - 5_000; n++) {
       await pause(1_500)
       const place = n % names.length
-      replicas[place]?.signal(n % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
-      await replicas[place]?.ended()
-      counts.kills++
-      replicas[place] = await rig.start(names[place] ?? '')
+      const replica = replicas[place]
+      if (n % 5 === 3) {
+        counts.pauses++
+        replica?.signal('SIGSTOP')
+        await pause(2_000)
+        replica?.signal('SIGCONT')
+      } else if (n % 5 === 4) {
+        counts.outages++
+        await rig.proxy.cut()
+        await pause(2_000)
+        await rig.proxy.resume()
+      } else {
+        counts.kills++
+        replica?.signal(n % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
+        await replica?.ended()
+        replicas[place] = await rig.start(names[place] ?? '')
+      }
     }
   }
 } finally {

@@ -25,6 +25,14 @@ t.test('the image has the Node that the service is tested on, and no development
   t.match(installs[0], /^npm ci --omit=dev --omit=optional --ignore-scripts\b/)
 })
 
+t.test('nothing of the workspaces gets in: npm would install what is nested in them, development packages too', async (t) => {
+  const { packages } = JSON.parse(read('package-lock.json'))
+  t.strictSame(
+    Object.keys(packages).filter((path) => /^packages\/.*\/node_modules\//.test(path)),
+    [],
+  )
+})
+
 t.test('it runs as a user who owns nothing but the data, and as process 1 hears SIGTERM itself', async (t) => {
   const order = instructions.map(({ name }) => name)
   t.strictSame(argumentsOf('USER'), ['node'])
