@@ -111,8 +111,12 @@ export function readDatabaseUrl({ url, tls, password: otherwise }: DatabaseLink)
 
 /** A password with a character that means something in a URL is noticed here, before half of it is taken for a host. */
 function split(url: string): { authority: string; path: string; query: string } {
+  if (!/^postgres(ql)?:\/\//i.test(url))
+    throw new DatabaseUrlError(
+      'does not begin with postgres://: write postgres://USER:PASSWORD@HOST:PORT/DATABASE, without quotes around it',
+    )
   const [, authority = '', path = '', query = ''] =
-    /^postgres(?:ql)?:\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/s.exec(url) ?? []
+    /^postgres(?:ql)?:\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/is.exec(url) ?? []
   const rest = url.slice(url.indexOf('://') + 3 + authority.length)
   if ((authority === '' && !/^[/?]/.test(rest)) || path.includes('@')) throw new DatabaseUrlError(encodeIt)
   if (!authority.includes('@') && rest.includes('@')) throw new DatabaseUrlError(encodeIt)
@@ -158,7 +162,7 @@ function hostsOf(authority: string, said: Map<string, string>): Host[] {
 function hostAndPort(text: string): { host: string; port: string } {
   const [, v6, name = '', port = ''] = /^(?:\[([^\]]*)\]|([^:]*))(?::(.*))?$/s.exec(text) ?? []
   if (v6 === undefined && name === '' && text !== '' && port === '') throw new DatabaseUrlError(encodeIt)
-  return { host: v6 ?? decoded(name), port }
+  return { host: decoded(v6 ?? name), port }
 }
 
 function portOf(text: string | undefined): number {
@@ -206,11 +210,15 @@ function splitOnce(text: string, separator: string): string[] {
 }
 
 function decoded(text: string): string {
+  let plain: string
   try {
-    return decodeURIComponent(text)
+    plain = decodeURIComponent(text)
   } catch {
     throw new DatabaseUrlError(encodeIt)
   }
+  // In the first message to the server it would end the value, and what follows would be read as another setting.
+  if (plain.includes('\0')) throw new DatabaseUrlError('has a %00, which PostgreSQL takes nowhere: take it out')
+  return plain
 }
 
 function systemUser(): string {

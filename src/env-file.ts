@@ -1,6 +1,7 @@
-// The `.env` file. Node ends an unquoted value at its first `#`, wherever that stands, and says nothing: half a secret fails much later, and as
-// somebody else's fault. So a value that looks cut stops the start.
+// The `.env` file. Node ends an unquoted value at its first `#`, wherever that stands, and passes over a line that it cannot read, without a word:
+// half a secret fails much later, and as somebody else's fault. So what looks cut or lost stops the start.
 import { existsSync, readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
 import { ConfigError } from './config.ts'
 
 /** A name, and behind the `=` a quoted value, which may have several lines, with what follows it, or the rest of the line. */
@@ -9,17 +10,19 @@ const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*=[ \t]*(?:([
 /**
  * Reads the file into the environment, if there is one. What is set already stays.
  *
- * @throws ConfigError naming the variables whose value looks cut, never the value
+ * @throws ConfigError naming the variables whose value looks cut and the lines that say nothing, never the value
  */
 export function readEnvFile(file = '.env'): void {
   if (!existsSync(file)) return
-  const problems = problemsIn(readFileSync(file, 'utf8'), process.env)
+  const text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '') // an editor's mark, which would become part of the first name
+  const problems = problemsIn(text, process.env)
   if (problems.length > 0) throw new ConfigError(problems)
-  process.loadEnvFile(file)
+  for (const [name, value] of Object.entries(parseEnv(text))) process.env[name] ??= value
 }
 
 /** @param env a variable that is set there is not read from the file */
 export function problemsIn(text: string, env: Record<string, string | undefined>): string[] {
+  if (/[\0\uFFFD]/.test(text)) return ['.env is not written in UTF-8: save it anew, in UTF-8']
   const found = Array.from(text.replaceAll('\r\n', '\n').matchAll(assignment), ([, name = '', quote, behind = '', bare = '']) => {
     if (env[name] !== undefined) return undefined
     if (quote !== undefined)
@@ -27,7 +30,16 @@ export function problemsIn(text: string, env: Record<string, string | undefined>
     if (/^["'`]/.test(bare)) return `${name} in .env begins with a quote that is not closed`
     return /(^|\S)#\S/.test(bare) || /\S#$/.test(bare) ? `${name} in .env would be cut at its #` : undefined
   })
-  return found
+  const cut = found
     .filter((sentence) => sentence !== undefined)
     .map((sentence) => `${sentence}: put the value between single quotes, NAME='a#b'`)
+  return [...cut, ...lostLines(text)]
+}
+
+function lostLines(text: string): string[] {
+  const rest = text.replaceAll('\r\n', '\n').replace(assignment, (whole) => whole.replace(/[^\n]/g, ''))
+  return rest.split('\n').flatMap((line, index) => {
+    if (/^\s*(#|$)/.test(line)) return []
+    return `line ${index + 1} of .env says nothing: write NAME=value, or a # before a comment`
+  })
 }

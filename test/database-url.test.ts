@@ -20,6 +20,8 @@ t.test('hosts, ports and sockets', async (t) => {
   t.strictSame(targets('postgresql://u:p@127.0.0.1:5433/db'), ['127.0.0.1 5433'])
   t.strictSame(targets('postgres://u:p@[::1]/db'), ['::1 5432'])
   t.strictSame(targets('postgres://u:p@[::1]:5433/db'), ['::1 5433'])
+  t.strictSame(targets('postgres://u:p@[fe80::1%25eth0]/db'), ['fe80::1%eth0 5432'])
+  t.strictSame(targets('POSTGRES://u:p@localhost/db'), ['localhost 5432'])
   t.strictSame(targets('postgres:///db'), ['localhost 5432'])
   t.strictSame(targets('postgres://localhost:1,127.0.0.2,[::1]:3/db'), ['localhost 1', '127.0.0.2 5432', '::1 3'])
   t.strictSame(targets('postgres:///db?host=localhost,127.0.0.1&port=1,2'), ['localhost 1', '127.0.0.1 2'])
@@ -100,6 +102,25 @@ t.test('a server elsewhere has to prove who it is, or DATABASE_TLS=off says that
 t.test('what cannot be meant is refused, and nothing of it is shown', async (t) => {
   const secret = 'S3cret'
   const encode = /percent-encode every character/
+  for (const form of [
+    '"postgres://u:s3cret@h/db"',
+    'jdbc:postgresql://h/db?password=s3cret',
+    'mysql://u:s3cret@h/db',
+    'postgres:u',
+    'host=h password=s3cret',
+  ]) {
+    t.match(
+      refusal(form),
+      /^does not begin with postgres:\/\/: write postgres:\/\/USER:PASSWORD@HOST:PORT\/DATABASE, without quotes/,
+    )
+    t.notMatch(refusal(form), 's3cret')
+  }
+  for (const form of [
+    'postgres://u%00options%00x:p@localhost/db',
+    'postgres://localhost/db%00x',
+    'postgres://localhost/db?options=a%00b',
+  ])
+    t.match(refusal(form), /^has a %00/)
   for (const password of [
     `${secret}/x`,
     `${secret}#x`,
@@ -112,13 +133,7 @@ t.test('what cannot be meant is refused, and nothing of it is shown', async (t) 
     `x@${secret}/y`,
   ])
     t.match(refusal(`postgres://u:${password}@localhost:5432/db`), encode, password)
-  for (const url of [
-    'mysql://u:p@h/d',
-    'postgres:u',
-    'postgres://',
-    'postgres://u:p@localhost:port/db',
-    'postgres://localhost:70000/db',
-  ])
+  for (const url of ['postgres://', 'postgres://u:p@localhost:port/db', 'postgres://localhost:70000/db'])
     t.match(refusal(url), encode, url)
   t.match(refusal('postgres://localhost/db?schema=x'), /parameter that is not known: schema\. Take it away/)
   t.match(refusal(`postgres://localhost/db?${secret}${'x'.repeat(40)}=x`), /its name is no word/)

@@ -25,6 +25,16 @@ t.test('a value that would lose something is refused by its name, and never show
   }
 })
 
+t.test('a line or a file that Node would pass over is told by its number, and never shown', async (t) => {
+  for (const line of ['SECRET: S3cret', 'set SECRET=S3cret', '$env:SECRET="S3cret"', 'SECRET', '- SECRET=S3cret']) {
+    t.strictSame(problemsIn(`FIRST="1\n#"\n\n${line}\r\nLAST=2\n`, {}), [
+      'line 4 of .env says nothing: write NAME=value, or a # before a comment',
+    ])
+  }
+  const utf16 = Buffer.from('\uFEFFSECRET=S3cret\r\n', 'utf16le').toString('utf8')
+  t.strictSame(problemsIn(utf16, {}), ['.env is not written in UTF-8: save it anew, in UTF-8'])
+})
+
 t.test('what Node reads whole is let through', async (t) => {
   for (const [line, value] of [
     [`SECRET='S3cret#more'`, 'S3cret#more'],
@@ -52,7 +62,7 @@ t.test('the file is read into the environment, or not at all', async (t) => {
   writeFileSync(file, 'TTS_TEST_ONE=one\nTTS_TEST_TWO=a#b\n')
   t.throws(() => readEnvFile(file), ConfigError)
   t.equal(process.env.TTS_TEST_ONE, undefined)
-  writeFileSync(file, "TTS_TEST_ONE=one\nTTS_TEST_TWO='a#b'\n")
+  writeFileSync(file, "\uFEFFTTS_TEST_ONE=one\nTTS_TEST_TWO='a#b'\n")
   readEnvFile(file)
   t.match(process.env, { TTS_TEST_ONE: 'one', TTS_TEST_TWO: 'a#b' })
 })
