@@ -1,5 +1,5 @@
 // An example of a caller: a service that sends videos to people's TikTok drafts. It knows an API key and TikTok's two upload calls, and
-// nothing of OAuth. While the demo runs: node examples/upload-service.ts ACCOUNT_ID VIDEO_FILE
+// nothing of OAuth. While the demo runs: npx node examples/upload-service.ts ACCOUNT_ID VIDEO_FILE
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { AccountsError, readTikTok, TikTokAccounts, TimeError, UserError } from 'oauth-accounts-for-tiktok'
