@@ -10,6 +10,7 @@ const benches = {
   connections: 'how soon a client whose connections are killed is as quick again',
   places: 'fifty connects at once for three places',
   reseal: 'a change of vault keys under load, three replicas',
+  metrics: 'what the metrics cost with a million accounts',
   refresh: 'sustained refreshing with 100,000 accounts due',
 }
 /** A few minutes together; the others take longer and are asked for by name. */

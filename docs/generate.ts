@@ -1,6 +1,7 @@
 // `npm run docs`: writes every file that is made from the source, or only those named. `npm run check` compares instead.
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { dashboardFile } from '../ops/grafana/dashboard.ts'
 import { wireTypes } from '../packages/client/wire-types.ts'
 import { openApiFile } from '../src/describe.ts'
 import { createMetrics } from '../src/metrics.ts'
@@ -16,6 +17,7 @@ export const generated: Record<string, () => string | Promise<string>> = {
   '.env.example': envExample,
   'docs/problems.md': problemsFile,
   'packages/client/src/wire.ts': async () => wireTypes(JSON.parse(await openApiFile())),
+  'ops/grafana/dashboard.json': dashboardFile,
   'docs/metrics.md': () => metricsFile(createMetrics().definitions),
 }
 

@@ -26,6 +26,8 @@ export async function claimFleet(db: Db, seconds: number): Promise<boolean> {
 /** More than this is not counted: the figure says "at least". */
 const mostCounted = 100_000
 const mostWaiting = 10_000
+/** The first fold after a million changes takes seconds, and must not be begun again and again. */
+const patience = { deadlineMs: 60_000 }
 
 /** Counts, and folds the tallies of accounts together, so that few of them have to be added up. */
 export async function measureFleet(db: Db): Promise<FleetFigures> {
@@ -53,6 +55,7 @@ export async function measureFleet(db: Db): Promise<FleetFigures> {
             from notice) as notices,
           (select count(*)::int from replicas where seen_at > now() - interval '15 seconds') as replicas,
           (select coalesce(jsonb_agg(jsonb_build_object('keyId', key_id, 'seals', seals)), '[]') from vault_keys) as seals`,
+      patience,
     ),
     db.run(
       'fold_account_tallies',
@@ -60,6 +63,7 @@ export async function measureFleet(db: Db): Promise<FleetFigures> {
         with gone as (delete from account_tallies returning status, reason, delta)
         insert into account_tallies (status, reason, delta)
         select status, reason, sum(delta) from gone group by status, reason having sum(delta) <> 0`,
+      patience,
     ),
   ])
   if (!rows[0]) throw new Error('A statement without a table has one row')
