@@ -72,6 +72,9 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       const listens = ready === 'listening' ? /"url":"(http:[^"]+)"[^\n]*"msg":"service listens/.exec(logged()) : null
       url = (listens ?? /"url":"(http:[^"]+)"[^\n]*"msg":"service is ready"/.exec(logged()))?.[1] ?? ''
       return url !== ''
+    }).catch((error) => {
+      child.kill('SIGKILL') // whoever tries again must not find it there
+      throw error
     })
   }
   return {

@@ -12,8 +12,11 @@ import { publicUrl, type Rig, returnUrl } from './rig.ts'
 
 const owner = 'user_soak'
 
-/** @param found where violations are told that are seen on the way */
-export function gatherCrew(rig: Rig, found: string[]) {
+/**
+ * @param found where violations are told that are seen on the way
+ * @param ready what a replica that is started has to have come to; while a database is being brought up to date none is ready
+ */
+export function gatherCrew(rig: Rig, found: string[], ready: true | 'listening' = true) {
   const running = new Map<string, Replica>()
   /** a process that is down, starting or standing still, and the database while it is away: nothing else is done to them */
   const busy = new Set<string>()
@@ -82,7 +85,7 @@ export function gatherCrew(rig: Rig, found: string[]) {
     async start(name: string): Promise<void> {
       // A start without a database ends by itself; an orchestrator tries again.
       for (let tries = 1; ; tries++) {
-        const replica = await rig.start(name, { env: { LOG_LEVEL: 'info' } }).catch((error) => {
+        const replica = await rig.start(name, { env: { LOG_LEVEL: 'info' }, ready }).catch((error) => {
           if (tries === 20) throw error
         })
         if (!replica) continue

@@ -84,7 +84,7 @@ export async function soak(
   const record: string[] = []
   const operations: Record<string, number> = {}
   const found: string[] = []
-  const crew = gatherCrew(rig, found)
+  const crew = gatherCrew(rig, found, restoring === undefined ? true : 'listening')
   const uploaders = gatherUploaders(rig, crew.running, found)
   const names = Array.from({ length: replicas }, (_, i) => `replica-${i + 1}`)
   const inFlight = new Set<Promise<unknown>>()
