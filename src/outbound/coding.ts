@@ -19,7 +19,7 @@ export function decodeBody(body: Buffer, contentEncoding: string, maxBytes: numb
     .toLowerCase()
     .split(',')
     .reverse()
-    .flatMap((coding) => decoders[coding.trim()] ?? [])
+    .flatMap((coding) => decoders[coding.replace(/;.*/, '').trim()] ?? []) // some answer in the words of Accept-Encoding: `br;q=1`
   // The magic number of gzip begins no JSON and no picture: a coding that the header keeps to itself.
   const layers = named.length === 0 && isGzip(body) ? [gunzipSync] : named
   if (layers.length > mostLayers) return body
