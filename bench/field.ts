@@ -69,6 +69,7 @@ interface Row {
   calls: number
   failed: Map<string, number>
   longestSeconds: number
+  stallSeconds: number
 }
 const rows = new Map<string, Row>()
 const wrong: string[] = []
@@ -96,12 +97,13 @@ try {
         await allThere(field)
         await pause(Number(values.quiet) * 1000)
       })
-      const { calls, failed, lastFailureMs } = await Promise.race([slot, stopped])
-      const row = rows.get(name) ?? { times: 0, calls: 0, failed: new Map(), longestSeconds: 0 }
+      const { calls, failed, lastFailureMs, stallMs } = await Promise.race([slot, stopped])
+      const row = rows.get(name) ?? { times: 0, calls: 0, failed: new Map(), longestSeconds: 0, stallSeconds: 0 }
       row.times++
       row.calls += calls
       for (const [code, count] of failed) row.failed.set(code, (row.failed.get(code) ?? 0) + count)
       row.longestSeconds = Math.max(row.longestSeconds, lastFailureMs / 1000)
+      row.stallSeconds = Math.max(row.stallSeconds, stallMs / 1000)
       rows.set(name, row)
       console.log(`${name}: ${calls} calls, ${told(failed)}, the last after ${(lastFailureMs / 1000).toFixed(1)} s`)
     }
@@ -132,11 +134,12 @@ try {
   const { double_spend_count: twice, refreshes_processed: refreshes } = rig.tiktok.stats.report()
   const lost = await rig.sql`select id from accounts where status <> 'active'`
 
-  console.log(`\n| misfortune | times | calls | failed | until all were answered again |\n|---|---|---|---|---|`)
-  for (const [name, { times, calls, failed, longestSeconds }] of rows)
-    console.log(
-      `| ${name} | ${times} | ${calls} | ${told(failed)} | ${longestSeconds === 0 ? '-' : `${longestSeconds.toFixed(1)} s`} |`,
-    )
+  const seconds = (value: number) => (value === 0 ? '-' : `${value.toFixed(1)} s`)
+  console.log(
+    `\n| misfortune | times | calls | failed | until all were answered again | this machine stood still for |\n|${'---|'.repeat(6)}`,
+  )
+  for (const [name, { times, calls, failed, longestSeconds, stallSeconds }] of rows)
+    console.log(`| ${name} | ${times} | ${calls} | ${told(failed)} | ${seconds(longestSeconds)} | ${seconds(stallSeconds)} |`)
   console.log(`\n${seeded.length} accounts and ${connected} more that were connected meanwhile; ${refreshes} refreshes`)
   console.log(`${died.length} processes died on their own`)
   console.log(`${lost.length} accounts lost, ${Object.keys(down).length} of them by a SIGKILL in the middle of a refresh`)

@@ -1,5 +1,6 @@
 // Callers and people at a steady pace, by one door: tokens are read and refreshed, upload slots reserved, accounts connected. Every call that
 // failed is counted; only the last step of a connection is asked again, as its caller has to.
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { startBrowser } from '../world.ts'
 import { type Door, type Rig, returnUrl } from './rig.ts'
@@ -10,6 +11,8 @@ export interface Span {
   failed: Map<string, number>
   /** from its beginning to the end of the last call that failed; 0: none failed */
   lastFailureMs: number
+  /** how long this machine let the caller itself wait at most: what took longer than that is the service's doing */
+  stallMs: number
 }
 
 const connectEveryMs = 2_000
@@ -86,9 +89,14 @@ export function startFieldLoad(rig: Rig, door: Door, perSecond: number) {
   return {
     /** What failed of the calls that began meanwhile. */
     async during(work: () => Promise<void>): Promise<Span> {
+      const stalls = monitorEventLoopDelay()
+      stalls.enable()
       span = openSpan()
+      const mine = span
       await work()
-      return span
+      mine.stallMs = stalls.max / 1e6
+      stalls.disable()
+      return mine
     },
     /** @returns how many accounts were connected */
     async stop(): Promise<number> {
@@ -104,7 +112,7 @@ type DropDoor<P extends unknown[]> = P extends [unknown, ...infer Rest] ? Rest :
 type OpenSpan = Span & { startedAt: number }
 
 function openSpan(): OpenSpan {
-  return { calls: 0, failed: new Map<string, number>(), lastFailureMs: 0, startedAt: performance.now() }
+  return { calls: 0, failed: new Map<string, number>(), lastFailureMs: 0, stallMs: 0, startedAt: performance.now() }
 }
 
 function fail(span: OpenSpan, label: string): void {
