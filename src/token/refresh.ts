@@ -61,7 +61,7 @@ export interface Refresher {
 }
 
 export interface RefresherDeps extends RecordDeps {
-  epoch: Pick<Epoch, 'mark' | 'rewound' | 'trusted' | 'metOlderRow'>
+  epoch: Pick<Epoch, 'mark' | 'rewound' | 'suspect' | 'trusted' | 'metOlderRow'>
   tiktok: TikTok
   breaker: CircuitBreaker
   brake: Pick<Brake, 'admitOne' | 'landed' | 'probed'>
@@ -218,7 +218,9 @@ export function createRefresher(deps: RefresherDeps): Refresher {
       return { kind: 'rejected' }
     }
     if (standing.leased) return counted({ kind: 'yielded' })
-    if (epoch.rewound) return counted(rewound)
+    // Nothing about the account is in the way: a neighbour may have noticed before us that the database went back.
+    if (standing.waitSeconds === 0) epoch.suspect()
+    if (!(await epoch.trusted())) return counted(rewound)
     return { kind: 'transient', code: 'waiting', retryAfterSeconds: Math.max(0.1, standing.waitSeconds) }
   }
 

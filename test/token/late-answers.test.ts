@@ -5,6 +5,7 @@ import { replayExchange } from '../../src/connect/grant.ts'
 import { closeBreaker, openBreaker, readBreaker } from '../../src/db/circuit-breakers.ts'
 import { type Claim, claimTokenSet } from '../../src/db/claims.ts'
 import { failSession, findSession } from '../../src/db/connect-sessions.ts'
+import { beginRecovery } from '../../src/db/recoveries.ts'
 import { settleRejections, suspectRejection } from '../../src/db/rejections.ts'
 import { insertRevocation } from '../../src/db/revocations.ts'
 import { saveTokenSet } from '../../src/db/token-sets.ts'
@@ -54,6 +55,13 @@ t.test('S45: a read does not shorten the grace of a refused refresh token', asyn
   t.match(await read(), { status: 200, generation: 1 })
   await watched.sql`update token_sets set due_at = due_at - interval '30 seconds' where account_id = ${id}`
   t.same(await settleRejections(world.parts.db, null, 10), [], 'half the grace is left')
+})
+
+t.test('F28: a refresh that is refused because a neighbour noticed a rewind says so, and does not blame TikTok', async (t) => {
+  const { world, seedOne } = await startWatchedWorld(t)
+  const { id } = await seedOne({ secondsLeft: -10 })
+  await beginRecovery(world.parts.db, { reason: 'mark_behind', journalId: 'of a neighbour', rewoundTo: null })
+  t.match(await world.call('GET', `/accounts/${id}/token`), { status: 503, body: { code: 'database_rewound' } })
 })
 
 t.test(
