@@ -49,7 +49,7 @@ function shown(label: string, values: readonly string[] | null): string {
 
 const openLabels: Record<string, string> = {
   method: 'GET, POST and so on',
-  route: 'the pattern of the route, such as `/accounts/:accountId/token`; `none` where no route fits',
+  route: 'the pattern of the route, such as `/accounts/:account_id/token`; `none` where no route fits',
   status: 'the HTTP status',
   name: 'the statement, such as `vend_token_sets`',
   replica: 'of this process',

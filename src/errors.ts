@@ -9,17 +9,19 @@ import { type FailureCode, failureCodes, failures, MendedBy } from './failures.t
  * @param options.retryAfterSeconds when trying again makes sense; 429 and 503 always say one, 1 s unless given
  * @param options.back where a person can go back to; only pages show it
  * @param options.facts extension members of the problem, such as the connect session that failed
+ * @param options.scope what the key lacks (RFC 6750 §3)
  */
 export class ServiceError extends Error {
   readonly code: FailureCode
   readonly retryAfterSeconds: number | undefined
   readonly facts: Record<string, unknown>
   readonly back: string | undefined
+  readonly scope: string | undefined
 
   constructor(
     code: FailureCode,
     detail: string,
-    options: { cause?: unknown; retryAfterSeconds?: number; facts?: Record<string, unknown>; back?: string } = {},
+    options: { cause?: unknown; retryAfterSeconds?: number; facts?: Record<string, unknown>; back?: string; scope?: string } = {},
   ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'ServiceError'
@@ -28,6 +30,7 @@ export class ServiceError extends Error {
     this.retryAfterSeconds = status === 429 || status === 503 ? Math.max(1, Math.ceil(options.retryAfterSeconds ?? 1)) : undefined
     this.facts = options.facts ?? {}
     this.back = options.back
+    this.scope = options.scope
   }
 }
 
@@ -35,18 +38,20 @@ export class ServiceError extends Error {
 export const Problem = z
   .object({
     type: z.url().describe('Names the kind of failure, and explains it: `PUBLIC_URL/docs/problems#CODE`'),
-    title: z.string(),
-    status: z.number().int(),
+    title: z.string().describe('What kind of failure it is, in words; the same for every one of them'),
+    status: z.int().min(400).max(599).describe('The status of the answer'),
     detail: z.string().describe('What to do next, for a person'),
-    code: z.enum(failureCodes as [FailureCode, ...FailureCode[]]),
+    code: z
+      .enum(failureCodes as [FailureCode, ...FailureCode[]])
+      .describe('Branch on this. Each answer lists its own; more may come, so fall back on `mended_by`'),
     mended_by: MendedBy,
-    request_id: z.string(),
+    request_id: z.string().describe('As in `x-request-id`'),
     retry_after: z.int().optional().describe('With 429 and 503: seconds to wait, as in `Retry-After`'),
     connect_session: z.string().optional().describe('With what failed a connect session: its id'),
     status_reason: z.string().optional().describe("With `reauthorization_required`: the account's status_reason"),
     next_slot_at: z.iso.datetime().nullable().optional().describe('With `upload_quota_exhausted`: when the next slot is free'),
   })
-  .meta({ id: 'Problem' })
+  .meta({ id: 'Problem', description: 'A failure (RFC 9457): what it is, what to do next, and who can mend it' })
 export type Problem = z.infer<typeof Problem>
 
 /** @returns the failure as RFC 9457 wants it; `facts` become extension members (RFC 9457 §3.2) */

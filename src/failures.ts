@@ -3,7 +3,12 @@
 import { z } from 'zod'
 
 /** Who can fix a failure: `caller` by changing the request, `user` by connecting again, `time` by waiting, `operator` by hand. */
-export const MendedBy = z.enum(['caller', 'user', 'time', 'operator'])
+export const MendedBy = z
+  .enum(['caller', 'user', 'time', 'operator'])
+  .describe(
+    'Who can mend it: `caller` by changing the request, `user` by connecting again, `time` by waiting, `operator` by hand',
+  )
+  .meta({ id: 'MendedBy' })
 export type MendedBy = z.infer<typeof MendedBy>
 
 export interface Failure {

@@ -86,7 +86,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     onConstructorPoisoning: 'error',
     routerOptions: { maxParamLength: 256 }, // an owner's 128 characters may be two units each
     frameworkErrors: (error, request, reply) =>
-      answerFailure(deps, error, request, (reply as unknown as FastifyReply).headers(everywhere(config))),
+      answerFailure(deps, error, request, (reply as unknown as FastifyReply).headers(everywhere(config, request.id))),
     clientErrorHandler: (error, socket) => answerUnreadable(deps, error, socket),
   })
   app.setValidatorCompiler(validatorCompiler)
@@ -109,7 +109,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     // A connection that is busy when shutdown begins would be kept open and delay the end. And Node would read an unwanted body
     // for as long as it is sent.
     if (deps.leaving.aborted || hasUnreadBody(request)) reply.header('connection', 'close')
-    reply.headers(everywhere(config))
+    reply.headers(everywhere(config, request.id))
     if (isDocs(request)) reply.headers(docsHeaders)
   })
   app.addHook('onResponse', async (request, reply) => {

@@ -526,7 +526,7 @@ t.test('S63: metrics need a key and carry no ids', async (t) => {
   t.match(headers['content-type'], /^text\/plain/)
   t.match(text, /tokens_vended_total\{degraded="false"\} [1-9]/)
   t.match(text, /token_refreshes_total\{outcome="refreshed"\} \d/)
-  t.match(text, /http_requests_total\{method="GET",route="\/accounts\/:accountId\/token",status="200"\} [1-9]/)
+  t.match(text, /http_requests_total\{method="GET",route="\/accounts\/:account_id\/token",status="200"\} [1-9]/)
   t.notMatch(text, /(acc|cs|key|evt|req|upl)_[0-9a-z]{10}|a-path-nobody-has|measured/)
 })
 

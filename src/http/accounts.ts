@@ -107,7 +107,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
   )
 
   app.get(
-    '/accounts/:accountId',
+    '/accounts/:account_id',
     {
       config: { scope: 'accounts:read' },
       schema: {
@@ -123,7 +123,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
   )
 
   app.patch(
-    '/accounts/:accountId',
+    '/accounts/:account_id',
     {
       config: { scope: 'accounts:write' },
       schema: {
@@ -139,7 +139,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
   )
 
   app.delete(
-    '/accounts/:accountId',
+    '/accounts/:account_id',
     {
       config: { scope: 'accounts:write' },
       schema: {
@@ -160,7 +160,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
   )
 
   app.post(
-    '/accounts/:accountId/verify',
+    '/accounts/:account_id/verify',
     {
       config: { scope: 'accounts:write' },
       schema: {
@@ -185,7 +185,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
   )
 
   app.get(
-    '/accounts/:accountId/health',
+    '/accounts/:account_id/health',
     {
       config: { scope: 'accounts:read' },
       schema: {
@@ -200,7 +200,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
   )
 
   app.get(
-    '/accounts/:accountId/avatar',
+    '/accounts/:account_id/avatar',
     {
       config: { scope: 'accounts:read' },
       schema: {
@@ -235,7 +235,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
   )
 
   app.get(
-    '/accounts/:accountId/timeline',
+    '/accounts/:account_id/timeline',
     {
       config: { scope: 'accounts:read' },
       schema: {

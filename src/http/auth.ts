@@ -61,7 +61,7 @@ export function guardRoutes(
     if (!open && (scopes.length === 0 || !scopes.every((scope) => keyScopes.includes(scope)))) {
       throw new Error(`Route ${route.method} ${route.url} names no scope and is not public`)
     }
-    if (!open && route.config?.reach === undefined && !/:(accountId|ownerId|sessionId)\b/.test(route.url))
+    if (!open && route.config?.reach === undefined && !/:(account_id|owner_id|session_id)\b/.test(route.url))
       throw new Error(`Route ${route.method} ${route.url} does not say how it keeps a narrowed caller within its reach`)
   })
 
@@ -92,7 +92,7 @@ export function guardRoutes(
     if (!scopes.some((scope) => caller.scopes.includes(scope))) {
       const { keyId } = caller
       refusals.note({ kind: 'insufficient_scope', event: 'scope was missing', who: keyId, facts: { ...facts, keyId } })
-      throw new ServiceError('insufficient_scope', `This needs a key with the scope ${scopes.join(' or ')}.`)
+      throw new ServiceError('insufficient_scope', `This needs a key with the scope ${scopes.join(' or ')}.`, { scope: scopes[0] ?? '' })
     }
   })
 

@@ -12,7 +12,9 @@ import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
 import { Id, Label, OwnerId } from './shapes.ts'
 
-const SessionParams = z.strictObject({ sessionId: Id })
+const SessionParams = z
+  .strictObject({ session_id: Id.describe('The connect session, `cs_…`') })
+  .transform(({ session_id: sessionId }) => ({ sessionId }))
 
 const CreateConnectSession = z
   .strictObject({
@@ -124,7 +126,9 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
       const body = request.body
       const caller = requireCaller(request)
       if (body.tier !== undefined && !caller.scopes.includes('owners:write'))
-        throw new ServiceError('insufficient_scope', 'tier: setting it needs a key with the scope owners:write.')
+        throw new ServiceError('insufficient_scope', 'tier: setting it needs a key with the scope owners:write.', {
+          scope: 'owners:write',
+        })
       const session = await createConnectSession(
         deps,
         {
@@ -151,7 +155,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
   )
 
   app.get(
-    '/connect-sessions/:sessionId',
+    '/connect-sessions/:session_id',
     {
       config: { scope: 'connect:write' },
       schema: {
@@ -176,7 +180,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
   )
 
   app.post(
-    '/connect-sessions/:sessionId/complete',
+    '/connect-sessions/:session_id/complete',
     {
       config: { scope: 'connect:write' },
       schema: {

@@ -8,6 +8,7 @@ import { type Problem, ServiceError, toProblem } from '../errors.ts'
 import { type FailureCode, failures } from '../failures.ts'
 import { newId } from '../ids.ts'
 import type { Log } from '../telemetry.ts'
+import { version } from '../version.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -26,8 +27,10 @@ export function handleFailures(app: FastifyInstance, deps: FailureDeps): void {
   app.setErrorHandler((error: FastifyError | ServiceError, request, reply) => answerFailure(deps, error, request, reply))
 }
 
-/** On every answer: no browser guesses a type, and one that came by https comes by https again. */
-export const everywhere = ({ secureCookies }: Pick<Config, 'secureCookies'>) => ({
+/** On every answer: what it is called in the log, which description it keeps to. And no browser guesses a type, and one that came by https comes by https again. */
+export const everywhere = ({ secureCookies }: Pick<Config, 'secureCookies'>, requestId: string) => ({
+  'x-request-id': requestId,
+  'api-version': version,
   'x-content-type-options': 'nosniff',
   ...(secureCookies ? { 'strict-transport-security': 'max-age=31536000' } : {}),
 })
@@ -55,7 +58,8 @@ export function prepareFailure(
   request.failure = failure.code
   if (failure.retryAfterSeconds !== undefined) reply.header('retry-after', String(failure.retryAfterSeconds))
   reply.header('cache-control', 'no-store')
-  if (failures[failure.code].status === 401) reply.header('www-authenticate', 'Bearer')
+  const challenge = challengeOf(failure, request)
+  if (challenge !== undefined) reply.header('www-authenticate', challenge)
   return failure
 }
 
@@ -69,6 +73,26 @@ function noted({ log }: Pick<FailureDeps, 'log'>, error: unknown, request: Fasti
   if (failure.code === 'internal_error')
     log.error('request failed unexpectedly', { requestId: request.id, route: request.routeOptions?.url ?? '', error })
   return failure
+}
+
+/** RFC 6750 §3: whoever sent no key is told how, whoever sent one what is wrong with it. */
+function challengeOf({ code, scope }: ServiceError, { headers }: FastifyRequest): string | undefined {
+  const scheme = 'Bearer realm="tiktok-oauth"'
+  if (code === 'insufficient_scope') return `${scheme}, error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`
+  if (failures[code].status !== 401) return undefined
+  return code === 'unauthenticated' && headers.authorization !== undefined ? `${scheme}, error="invalid_token"` : scheme
+}
+
+/** A failure as the description shows it, with what comes with its code. */
+export function exampleProblem(code: FailureCode): Problem {
+  const failure = new ServiceError(code, failures[code].remedy.replaceAll('`', ''), { retryAfterSeconds: 30, facts: exampleFacts[code] ?? {} })
+  return toProblem(failure, { publicUrl: 'https://oauth.example.com', requestId: 'req_01k9z3m8r0000000000000000' })
+}
+
+const exampleFacts: Partial<Record<FailureCode, Record<string, unknown>>> = {
+  confirm_invalid: { connect_session: 'cs_01k9z3m8r0000000000000000' },
+  reauthorization_required: { status_reason: 'refresh_token_rejected' },
+  upload_quota_exhausted: { next_slot_at: '2026-11-22T12:00:30.000Z' },
 }
 
 /** Translates what Fastify throws; everything unknown is ours to mend and nobody's to read. */
@@ -101,7 +125,7 @@ export function answerUnreadable({ config, log }: FailureDeps, error: NodeJS.Err
   const problem = toProblem(new ServiceError('validation_failed', sentence), { publicUrl: config.publicUrl, requestId })
   const body = JSON.stringify(problem)
   socket.end(
-    `HTTP/1.1 ${problem.status} Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${problem.status} Bad Request\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\ncache-control: no-store\r\nx-request-id: ${requestId}\r\napi-version: ${version}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n${body}`,
   )
   // Whoever goes on sending keeps a half-closed connection open; destroyed at once it might take the answer with it.
   setTimeout(() => socket.destroy(), farewellMs).unref()

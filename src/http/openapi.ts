@@ -1,14 +1,14 @@
 // The description of this service, made from the same schemas that validate: OpenAPI 3.1 at /openapi.json and a page at /docs.
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyContextConfig, FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { Problem } from '../errors.ts'
 import { type FailureCode, failures } from '../failures.ts'
 import { version } from '../version.ts'
 import { scopesOf } from './auth.ts'
-import { nameSchemasOnce } from './schema-names.ts'
+import { finish, type RouteFacts } from './document.ts'
 
 /** Everything a guarded JSON route can answer besides its own failures. */
 const guarded: FailureCode[] = [
@@ -42,6 +42,7 @@ export function responsesOf(codes: readonly FailureCode[]) {
       status,
       {
         description: list.map((code) => `\`${code}\``).join(' · '),
+        codes: list,
         content: { 'application/problem+json': { schema: Problem } },
       },
     ]),
@@ -82,6 +83,7 @@ export function openDocs(app: FastifyInstance): void {
 
 /** Has to be registered before the routes. */
 export async function describeApi(app: FastifyInstance, shown = true): Promise<void> {
+  const facts = new Map<string, RouteFacts>()
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -114,6 +116,8 @@ export async function describeApi(app: FastifyInstance, shown = true): Promise<v
     transform: (document) => {
       const transformed = jsonSchemaTransform(document)
       const { config } = document.route
+      const { operationId, response } = (document.schema ?? {}) as { operationId?: string; response?: Record<string, Failed> }
+      if (operationId !== undefined) facts.set(operationId, factsOf(config, response))
       // Who may call it, said where it is read: the scope of a guarded route, no lock on a public one.
       const open = config?.public ? { security: [] } : {}
       const scopes = scopesOf(config).map((scope) => `\`${scope}\``)
@@ -123,55 +127,22 @@ export async function describeApi(app: FastifyInstance, shown = true): Promise<v
           : { description: `${transformed.schema?.description ?? ''}\n\nScope: ${scopes.join(' or ')}.`.trim() }
       return { ...transformed, schema: { ...transformed.schema, ...open, ...scope } }
     },
-    transformObject: (document) => nameSchemasOnce(asCallersSeeIt(jsonSchemaTransformObject(document))),
+    transformObject: (document) => finish(jsonSchemaTransformObject(document), (operationId) => facts.get(operationId)),
   })
   if (!shown) return
   await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true, uiConfig: { persistAuthorization: false } })
   app.get('/openapi.json', { config: { public: true, bucket: 'docs' }, schema: { hide: true } }, async () => app.swagger())
 }
 
-export const requiredByCode = 'x-required-by-code'
-
-interface DescribedParameter {
-  in?: string
-  style?: string
-  explode?: boolean
-  required?: boolean
-  schema?: Record<string, unknown>
+interface Failed {
+  codes?: readonly FailureCode[]
 }
 
-interface DescribedBody {
-  required?: boolean
-  content?: Record<string, { schema?: { anyOf?: { type?: string }[] } }>
-}
-
-/** What the validation lets pass and the schema's words do not say: which bodies need not be sent, and which headers must be. */
-function asCallersSeeIt<T extends { paths?: object }>(description: T): T {
-  for (const operation of Object.values(description.paths ?? {}).flatMap((methods) => Object.values(methods))) {
-    const { requestBody, parameters } = operation as { requestBody?: DescribedBody; parameters?: DescribedParameter[] }
-    if (requestBody) sayIfOptional(requestBody)
-    for (const parameter of parameters ?? []) {
-      sayIfRequired(parameter)
-      if (parameter.in === 'query' && parameter.schema?.type === 'array')
-        Object.assign(parameter, { style: 'form', explode: false })
-    }
+function factsOf(config: FastifyContextConfig | undefined, response: Record<string, Failed> = {}): RouteFacts {
+  return {
+    codes: Object.fromEntries(Object.entries(response).map(([status, { codes = [] }]) => [status, codes])),
+    isLimited: config?.bucket !== 'none',
   }
-  return description
-}
-
-/** A body that may be nothing is one that need not be sent; the generator says "this or null", and that it is required. */
-function sayIfOptional(requestBody: DescribedBody): void {
-  const json = requestBody.content?.['application/json']
-  const [body, nothing] = json?.schema?.anyOf ?? []
-  if (!json || !body || nothing?.type !== 'null') return
-  requestBody.required = false
-  json.schema = body as NonNullable<typeof json.schema>
-}
-
-function sayIfRequired(parameter: DescribedParameter): void {
-  if (!parameter.schema?.[requiredByCode]) return
-  parameter.required = true
-  delete parameter.schema[requiredByCode]
 }
 
 /** The file in `openapi/`, equal to what a running service says. */

@@ -7,7 +7,7 @@ import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
 import { OwnerId } from './shapes.ts'
 
-const OwnerParams = z.strictObject({ ownerId: OwnerId })
+const OwnerParams = z.strictObject({ owner_id: OwnerId }).transform(({ owner_id: ownerId }) => ({ ownerId }))
 
 const Owner = z
   .object({
@@ -51,7 +51,7 @@ const ErasedOwner = z
 
 export const ownerRoutes: FastifyPluginAsyncZod<TierDeps & EraseDeps> = async (app, deps) => {
   app.get(
-    '/owners/:ownerId',
+    '/owners/:owner_id',
     {
       // There is no owners:read: this tells no more than counting the owner's accounts does.
       config: { scope: 'accounts:read' },
@@ -67,7 +67,7 @@ export const ownerRoutes: FastifyPluginAsyncZod<TierDeps & EraseDeps> = async (a
   )
 
   app.put(
-    '/owners/:ownerId',
+    '/owners/:owner_id',
     {
       config: { scope: 'owners:write' },
       schema: {
@@ -89,7 +89,7 @@ export const ownerRoutes: FastifyPluginAsyncZod<TierDeps & EraseDeps> = async (a
   )
 
   app.delete(
-    '/owners/:ownerId',
+    '/owners/:owner_id',
     {
       config: { scope: 'owners:write' },
       schema: {

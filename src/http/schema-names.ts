@@ -22,7 +22,8 @@ export function nameSchemasOnce<T extends object>(description: T): T {
   return JSON.parse(text.replace(reference, (_match, name: string) => `"#/components/schemas/${nameOf(name)}"`))
 }
 
-function reachable(from: object, schemas: Record<string, unknown>): Set<string> {
+/** @returns the names of all schemas that it refers to, directly or by way of others */
+export function reachable(from: object, schemas: Record<string, unknown>): Set<string> {
   const found = new Set<string>()
   const look = (value: unknown) => {
     for (const [, name = ''] of (JSON.stringify(value) ?? '').matchAll(reference)) {

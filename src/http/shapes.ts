@@ -26,7 +26,9 @@ export const Label = z
 /** Ids are opaque to callers: one that we never made is not found, whatever it looks like. */
 export const Id = z.string().regex(/^[\w-]{1,64}$/)
 
-export const AccountParams = z.strictObject({ accountId: Id })
+/** What stands in a path: snake_case at the wire, camelCase inside. */
+export const accountInPath = { account_id: Id.describe('The account, `acc_…`') }
+export const AccountParams = z.strictObject(accountInPath).transform(({ account_id: accountId }) => ({ accountId }))
 
 /** A number in a query, where everything is text; an integer in the description. */
 export const wholeNumber = (range: { minimum: number; maximum: number; usual: number }, description: string) =>

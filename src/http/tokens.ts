@@ -99,7 +99,7 @@ export const tokenRoutes: FastifyPluginAsyncZod<VendDeps & FailureDeps> = async 
   })
 
   app.get(
-    '/accounts/:accountId/token',
+    '/accounts/:account_id/token',
     {
       config: { scope: 'tokens:read', reach: 'filtered' },
       schema: {
@@ -153,7 +153,7 @@ export const tokenRoutes: FastifyPluginAsyncZod<VendDeps & FailureDeps> = async 
   )
 
   app.post(
-    '/accounts/:accountId/token/rejected',
+    '/accounts/:account_id/token/rejected',
     {
       config: { scope: 'tokens:read' },
       schema: {

@@ -21,10 +21,12 @@ import {
 } from '../uploads/reservations.ts'
 import { requireCaller } from './auth.ts'
 import { cursorOf } from './cursors.ts'
-import { failuresOf, requiredByCode } from './openapi.ts'
-import { AccountParams, Id, oneOrMoreOf, pageLimit, wholeNumber } from './shapes.ts'
+import { failuresOf } from './openapi.ts'
+import { AccountParams, accountInPath, Id, oneOrMoreOf, pageLimit, wholeNumber } from './shapes.ts'
 
-const UploadParams = z.strictObject({ accountId: Id, uploadId: Id })
+const UploadParams = z
+  .strictObject({ ...accountInPath, upload_id: Id.describe('The upload, `upl_…`') })
+  .transform(({ account_id: accountId, upload_id: uploadId }) => ({ accountId, uploadId }))
 
 /** PostgreSQL knows no year 0, and ISO 8601 writes years of more than four digits otherwise. */
 const isTellable = (at: Date) => at.getUTCFullYear() > 0 && at.getUTCFullYear() < 9999
@@ -46,8 +48,7 @@ const ReserveHeaders = z.looseObject({
     .optional()
     .meta({
       description:
-        'One per intended upload, and the same one when the call is repeated; it belongs to the name of the API key and the account. Remembered for seven days after the slot was free again',
-      [requiredByCode]: true,
+        'One per intended upload, and the same one when the call is repeated; it belongs to the name of the API key and the account. Remembered for seven days after the slot was free again. It may stand in the body instead, as `idempotency_key`; one of the two is needed',
     }),
 })
 
@@ -58,7 +59,7 @@ const noSuchAccount: FailureCode[] = ['account_not_found', 'account_disconnected
 
 export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps) => {
   app.get(
-    '/accounts/:accountId/quota',
+    '/accounts/:account_id/quota',
     {
       config: { scope: ['accounts:read', 'quota:write'] },
       schema: {
@@ -73,7 +74,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
   )
 
   app.get(
-    '/accounts/:accountId/readiness',
+    '/accounts/:account_id/readiness',
     {
       config: { scope: ['accounts:read', 'quota:write'] },
       schema: {
@@ -94,7 +95,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
   )
 
   app.post(
-    '/accounts/:accountId/uploads',
+    '/accounts/:account_id/uploads',
     {
       config: { scope: 'quota:write' },
       schema: {
@@ -138,7 +139,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
   )
 
   app.get(
-    '/accounts/:accountId/uploads',
+    '/accounts/:account_id/uploads',
     {
       config: { scope: ['accounts:read', 'quota:write'] },
       schema: {
@@ -164,7 +165,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
   )
 
   app.get(
-    '/accounts/:accountId/uploads/:uploadId',
+    '/accounts/:account_id/uploads/:upload_id',
     {
       config: { scope: ['accounts:read', 'quota:write'] },
       schema: {
@@ -179,7 +180,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
   )
 
   app.post(
-    '/accounts/:accountId/uploads/:uploadId/commit',
+    '/accounts/:account_id/uploads/:upload_id/commit',
     {
       config: { scope: 'quota:write' },
       schema: {
@@ -203,7 +204,7 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
   )
 
   app.post(
-    '/accounts/:accountId/uploads/:uploadId/release',
+    '/accounts/:account_id/uploads/:upload_id/release',
     {
       config: { scope: 'quota:write' },
       schema: {

@@ -29,7 +29,7 @@ export type OwnAccountRouteDeps = AccountDeps & AuthorizeDeps & VisitorDeps & Pa
 
 export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = async (app, deps) => {
   app.post(
-    '/connect/accounts/:accountId/reconnect',
+    '/connect/accounts/:account_id/reconnect',
     {
       config,
       schema: { ...form('Connect an account again'), params: AccountParams, body: z.strictObject({ form_token: FormToken }) },
@@ -49,7 +49,7 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
   )
 
   app.post(
-    '/connect/accounts/:accountId/label',
+    '/connect/accounts/:account_id/label',
     {
       config,
       schema: {
@@ -73,7 +73,7 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
   )
 
   app.get(
-    '/connect/accounts/:accountId/disconnect',
+    '/connect/accounts/:account_id/disconnect',
     { config, schema: { hide: true, summary: 'Ask before an account is disconnected', params: AccountParams } },
     async (request, reply) => {
       const pass = requirePass(deps, request)
@@ -86,7 +86,7 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
   )
 
   app.post(
-    '/connect/accounts/:accountId/disconnect',
+    '/connect/accounts/:account_id/disconnect',
     {
       config,
       schema: { ...form('Disconnect an account'), params: AccountParams, body: z.strictObject({ form_token: FormToken }) },
@@ -104,7 +104,7 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
   )
 
   app.get(
-    '/connect/accounts/:accountId/avatar',
+    '/connect/accounts/:account_id/avatar',
     { config, schema: { hide: true, summary: 'The picture of an account, for the page', params: AccountParams } },
     async (request, reply) => {
       const session = await openSession(deps, requirePass(deps, request))

@@ -147,7 +147,7 @@ function shotsAt(at: {
   const jsonSchema = operation.requestBody?.content['application/json']?.schema
   const example = jsonSchema ? exampleOf(description, jsonSchema) : undefined
 
-  const goodPath = path.replace(/\{accountId\}/g, accountId).replace(/\{[^}]+\}/g, 'x')
+  const goodPath = path.replace(/\{account_id\}/g, accountId).replace(/\{[^}]+\}/g, 'x')
   const badPath =
     pathParameters.length === 0
       ? fc.constant(goodPath)
