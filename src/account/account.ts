@@ -16,7 +16,7 @@ const nullableTime = z.iso.datetime().nullable()
 /** null: TikTok did not say, or `unavailable` names the scope that is missing. */
 const profileFields = {
   username: z.string().nullable().describe('The @handle; null without user.info.profile'),
-  display_name: z.string().nullable(),
+  display_name: z.string().nullable().describe('The name that people see at TikTok'),
   avatar_url: z.url().nullable().describe("Our own copy: TikTok's URLs die within hours"),
   follower_count: z.int().nullable().describe('null without user.info.stats'),
   is_verified: z.boolean().nullable().describe("TikTok's verified badge, which says nothing about the account type"),
@@ -26,11 +26,11 @@ const profileFieldNames = Object.keys(profileFields) as [ProfileField, ...Profil
 
 export const Account = z
   .object({
-    id: z.string(),
+    id: z.string().describe('`acc_…`'),
     owner_id: z.string().describe('`(erased)` on the tombstones of an owner who was erased'),
     open_id: z.string().nullable().describe('The person at TikTok, for this app; null once disconnected'),
-    label: z.string().nullable(),
-    status: z.enum(accountStatuses),
+    label: z.string().nullable().describe('What the owner calls it'),
+    status: z.enum(accountStatuses).describe('Whether tokens of it are handed out'),
     status_reason: z.enum(statusReasons).nullable(),
     profile: z.object({
       ...profileFields,
@@ -42,30 +42,31 @@ export const Account = z
         ),
     }),
     account_type: z.object({
-      value: z.enum(accountTypes),
+      value: z.enum(accountTypes).describe('The type that the person named'),
       source: z.literal('self_attested').describe('The person says so; TikTok tells this app neither type nor age'),
-      attested_at: z.iso.datetime(),
+      attested_at: z.iso.datetime().describe('When the person said so'),
       wording: z.string().describe('The version of the sentence they agreed to'),
     }),
-    age_confirmed_at: z.iso.datetime(),
-    scopes: z.array(z.string()),
-    missing_scopes: z.array(z.string()),
+    age_confirmed_at: z.iso.datetime().describe('When the person confirmed being 18 or older'),
+    scopes: z.array(z.string()).describe('What the person granted'),
+    missing_scopes: z.array(z.string()).describe('What was asked for and not granted'),
     token: z
       .object({
-        generation: z.int(),
-        expires_at: z.iso.datetime(),
-        refresh_expires_at: nullableTime,
-        refreshed_at: z.iso.datetime(),
+        generation: z.int().describe('Counts the token sets of this account'),
+        expires_at: z.iso.datetime().describe('When the access token ends'),
+        refresh_expires_at: nullableTime.describe('When the refresh token ends; null when TikTok named no end'),
+        refreshed_at: z.iso.datetime().describe('When this token set came'),
       })
       .nullable()
       .describe('About the token, never the token; null once disconnected'),
     health: AccountHealth,
     upload_quota: UploadQuota,
-    connected_at: z.iso.datetime(),
-    disconnected_at: nullableTime,
+    connected_at: z.iso.datetime().describe('When it was connected, the last time'),
+    disconnected_at: nullableTime.describe('When it was disconnected; null while it is not'),
   })
   .meta({
     id: 'Account',
+    description: 'An account: whose it is, what it looks like, what was granted and how it is doing',
     examples: [
       {
         id: 'acc_01k9z3m8r000000000000000',

@@ -10,8 +10,14 @@ export const verdicts = ['healthy', 'expiring', 'degraded', 'reauthorization_req
 
 export const AccountHealth = z
   .object({
-    verdict: z.enum(verdicts),
-    reasons: z.array(z.object({ code: z.string(), mended_by: MendedBy })),
+    verdict: z.enum(verdicts).describe('In one word'),
+    reasons: z
+      .array(
+        z
+          .object({ code: z.string().describe('More may come: leave alone what you do not know'), mended_by: MendedBy })
+          .meta({ id: 'HealthReason', description: 'A reason, and who can mend it' }),
+      )
+      .describe('Why, the worst first'),
     reauthorize_by: z.iso
       .datetime()
       .nullable()
@@ -24,6 +30,7 @@ export const AccountHealth = z
   })
   .meta({
     id: 'AccountHealth',
+    description: 'How an account is doing, and why',
     examples: [
       { verdict: 'healthy', reasons: [], reauthorize_by: '2027-05-21T12:00:00.000Z', checked_at: '2026-11-22T12:00:00.000Z' },
     ],

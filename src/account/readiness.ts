@@ -9,7 +9,7 @@ import { type Trouble, troubleCodes, troublesOf } from './health.ts'
 
 export const UploadReadiness = z
   .object({
-    ready: z.boolean(),
+    ready: z.boolean().describe('Whether nothing is in the way'),
     blockers: z.array(
       z.object({
         code: z.enum([
@@ -33,6 +33,7 @@ export const UploadReadiness = z
   })
   .meta({
     id: 'UploadReadiness',
+    description: 'Whether an upload can begin, and what is in its way',
     examples: [
       {
         ready: true,

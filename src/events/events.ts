@@ -13,7 +13,12 @@ const scopes = {
   missing_scopes: z.array(z.string()).describe('What was asked for and not granted'),
 }
 const example = { account_id: 'acc_01k9z3m8r0000000000000000', owner_id: 'user_42' }
-const granted = { ...example, connect_session_id: 'cs_01k9z3m8r0000000000000000', scopes: ['user.info.basic', 'video.upload'], missing_scopes: ['user.info.stats'] }
+const granted = {
+  ...example,
+  connect_session_id: 'cs_01k9z3m8r0000000000000000',
+  scopes: ['user.info.basic', 'video.upload'],
+  missing_scopes: ['user.info.stats'],
+}
 
 export const eventPayloads = {
   'account.connected': z
@@ -102,7 +107,10 @@ export const ServiceEvent = z
     occurred_at: occurredAt,
     data: z.record(z.string(), z.unknown()),
   })
-  .meta({ id: 'ServiceEvent', description: 'One of the events, by its `type`. More types may come: leave alone what you do not know' })
+  .meta({
+    id: 'ServiceEvent',
+    description: 'One of the events, by its `type`. More types may come: leave alone what you do not know',
+  })
 export type ServiceEvent = z.infer<typeof ServiceEvent>
 
 /** The feed and the push say the same, byte for byte over all retries. */

@@ -14,16 +14,22 @@ import { AccountParams, Label, OwnerId, oneOrMoreOf, pageLimit } from './shapes.
 const AccountCursor = cursorOf('accounts', /^acc_[0-9a-z]{25}$/)
 const TimelineCursor = cursorOf('timeline', /^\d{1,15}$/)
 
-const AccountPage = z.object({ accounts: z.array(Account), next_cursor: z.string().nullable() }).meta({ id: 'AccountPage' })
+const AccountPage = z
+  .object({
+    accounts: z.array(Account).describe('Oldest first'),
+    next_cursor: z.string().nullable().describe('`cursor` of the next page; null on the last one'),
+  })
+  .meta({ id: 'AccountPage', description: 'A page of accounts' })
 
 const Disconnected = z
   .object({
-    id: z.string(),
-    status: z.literal('disconnected'),
+    id: z.string().describe('The account'),
+    status: z.literal('disconnected').describe('From now on no token leaves'),
     revocation: z.enum(revocationStates).describe('`pending` is retried in the background'),
   })
   .meta({
     id: 'Disconnected',
+    description: 'The account is disconnected, and how its revocation at TikTok stands',
     examples: [{ id: 'acc_01k9z3m8r0000000000000000', status: 'disconnected', revocation: 'confirmed' }],
   })
 
@@ -50,6 +56,7 @@ const Timeline = z
   })
   .meta({
     id: 'Timeline',
+    description: 'What happened to an account',
     examples: [
       {
         entries: [
@@ -131,7 +138,9 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
         operationId: 'labelAccount',
         summary: 'Label an account',
         params: AccountParams,
-        body: z.strictObject({ label: Label.nullable() }).meta({ id: 'LabelAccount', examples: [{ label: 'Main shop' }] }),
+        body: z
+          .strictObject({ label: Label.nullable() })
+          .meta({ id: 'LabelAccount', description: 'The new label', examples: [{ label: 'Main shop' }] }),
         response: { 200: Account, ...failuresOf(['account_not_found', 'account_disconnected'], { body: true }) },
       },
     },

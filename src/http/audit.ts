@@ -39,6 +39,7 @@ const AuditPage = z
   })
   .meta({
     id: 'AuditPage',
+    description: 'A page of the audit',
     examples: [
       {
         entries: [

@@ -92,7 +92,9 @@ export function guardRoutes(
     if (!scopes.some((scope) => caller.scopes.includes(scope))) {
       const { keyId } = caller
       refusals.note({ kind: 'insufficient_scope', event: 'scope was missing', who: keyId, facts: { ...facts, keyId } })
-      throw new ServiceError('insufficient_scope', `This needs a key with the scope ${scopes.join(' or ')}.`, { scope: scopes[0] ?? '' })
+      throw new ServiceError('insufficient_scope', `This needs a key with the scope ${scopes.join(' or ')}.`, {
+        scope: scopes[0] ?? '',
+      })
     }
   })
 

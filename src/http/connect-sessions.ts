@@ -37,6 +37,7 @@ const CreateConnectSession = z
   })
   .meta({
     id: 'CreateConnectSession',
+    description: 'What a connect session is for',
     examples: [
       { owner_id: 'user_42', return_url: 'https://app.example.com/tiktok/return', account_type: 'creator', age_confirmed: true },
     ],
@@ -44,14 +45,15 @@ const CreateConnectSession = z
 
 const CreatedConnectSession = z
   .object({
-    id: z.string(),
-    status: z.literal('pending'),
+    id: z.string().describe('`cs_…`'),
+    status: z.literal('pending').describe('Nobody has come yet'),
     authorize_url: z.url().describe('Send the browser here'),
     connect_url: z.url().describe('Or here: our own page'),
     expires_at: z.iso.datetime(),
   })
   .meta({
     id: 'CreatedConnectSession',
+    description: 'A connect session, and where to send the browser',
     examples: [
       {
         id: 'cs_01k9z3m8r0000000000000000',
@@ -74,6 +76,7 @@ const ConnectSession = z
   })
   .meta({
     id: 'ConnectSession',
+    description: 'How a connect session stands',
     examples: [
       {
         id: 'cs_01k9z3m8r0000000000000000',
@@ -86,9 +89,11 @@ const ConnectSession = z
     ],
   })
 
-const CompleteConnectSession = z
-  .strictObject({ owner_id: OwnerId, confirm: z.string().max(128) })
-  .meta({ id: 'CompleteConnectSession', examples: [{ owner_id: 'user_42', confirm: 'from-the-return-url' }] })
+const CompleteConnectSession = z.strictObject({ owner_id: OwnerId, confirm: z.string().max(128) }).meta({
+  id: 'CompleteConnectSession',
+  description: 'Who finishes it, and the proof that the browser came back',
+  examples: [{ owner_id: 'user_42', confirm: 'from-the-return-url' }],
+})
 
 export type ConnectSessionRouteDeps = AccountDeps &
   CompleteDeps & { log: Log; config: Pick<Config, 'allowedCompletions' | 'allowedReturnUrls' | 'publicUrl' | 'tiers'> }
@@ -143,7 +148,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
         },
         caller,
       )
-      reply.code(201).header('cache-control', 'no-store') // the URLs carry the session's secret
+      reply.code(201).header('location', `/connect-sessions/${session.id}`).header('cache-control', 'no-store') // the URLs carry the session's secret
       return {
         id: session.id,
         status: session.status,
@@ -223,6 +228,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
         requireCaller(request).keyId,
       )
       const account = await getAccount(deps, accountId)
+      if (connectedNow) reply.header('location', `/accounts/${accountId}`)
       return reply.code(connectedNow ? 201 : 200).send(account)
     },
   )

@@ -49,7 +49,7 @@ export interface Operation {
 export interface Document {
   paths?: Record<string, Record<string, Operation>>
   webhooks?: Record<string, unknown>
-  components?: { schemas?: Record<string, JsonSchema>; headers?: Record<string, unknown> }
+  components?: { schemas?: Record<string, JsonSchema>; headers?: Record<string, unknown>; examples?: Record<string, unknown> }
 }
 
 /** What a route knows about itself and its schemas do not say. */
@@ -67,6 +67,7 @@ export function finish<T extends object>(document: T, factsOf: (operationId: str
     sayHowItIsSent(operation)
     const facts = factsOf(operation.operationId ?? '')
     for (const [status, response] of Object.entries(operation.responses ?? {})) {
+      sayWhatItIs(response, described.components?.schemas ?? {})
       sayWhichFailures(response, facts?.codes[status] ?? [])
       response.headers = headersOf({ operation, status, isLimited: facts?.isLimited ?? false, codes: facts?.codes[status] ?? [] })
     }
@@ -74,7 +75,10 @@ export function finish<T extends object>(document: T, factsOf: (operationId: str
   described.webhooks = webhooks()
   Object.assign(described.components?.schemas ?? {}, { ServiceEvent: eventSchema() })
   const named = nameSchemasOnce(document) as T & Document
-  named.components = { ...named.components, headers: responseHeaders }
+  const codes = new Set(
+    operationsOf(named).flatMap(({ operationId = '' }) => Object.values(factsOf(operationId)?.codes ?? {}).flat()),
+  )
+  named.components = { ...named.components, headers: responseHeaders, examples: examplesOf([...codes].sort()) }
   const sent = operationsOf(named).map(({ requestBody }) => requestBody)
   const incoming = reachable(sent, named.components.schemas ?? {})
   for (const [name, schema] of Object.entries(named.components.schemas ?? {})) plainly(schema, named, incoming.has(name))
@@ -103,6 +107,14 @@ function sayHowItIsSent({ requestBody, parameters }: Operation): void {
   }
 }
 
+/** An answer without words of its own is what its schema is. */
+function sayWhatItIs(response: Response, schemas: Record<string, JsonSchema>): void {
+  if (response.description !== 'Default Response') return
+  const schema = response.content?.['application/json']?.schema
+  const named = schemas[schema?.$ref?.slice(refTo('').length) ?? '']
+  response.description = named?.description ?? schema?.description ?? 'Done'
+}
+
 /** The codes of a failed answer, each with an example of its own. */
 function sayWhichFailures({ content }: Response, codes: readonly FailureCode[]): void {
   const problem = content?.['application/problem+json']
@@ -111,8 +123,11 @@ function sayWhichFailures({ content }: Response, codes: readonly FailureCode[]):
   problem.schema = {
     allOf: [problem.schema ?? {}, { type: 'object', properties: { code }, required: ['code'] }],
   }
-  problem.examples = Object.fromEntries(codes.map((name) => [name, { summary: exampleProblem(name).title, value: exampleProblem(name) }]))
+  problem.examples = Object.fromEntries(codes.map((name) => [name, { $ref: `#/components/examples/${name}` }]))
 }
+
+const examplesOf = (codes: readonly FailureCode[]) =>
+  Object.fromEntries(codes.map((code) => [code, { summary: exampleProblem(code).title, value: exampleProblem(code) }]))
 
 /** One of the named events; which one, its `type` says. At run time a younger replica's are let through, too. */
 function eventSchema(): JsonSchema {
@@ -147,13 +162,24 @@ function webhooks(): Record<string, unknown> {
 
 const signatureHeaders = [
   ['webhook-id', 'The id of the event, the same over all deliveries', 'evt_5f0c3b1e8d2a4f6b9c7d0e1f2a3b4c5d'],
-  ['webhook-timestamp', 'Seconds since 1970 when this delivery was sent; refuse what is more than five minutes off', '1795348800'],
+  [
+    'webhook-timestamp',
+    'Seconds since 1970 when this delivery was sent; refuse what is more than five minutes off',
+    '1795348800',
+  ],
   [
     'webhook-signature',
     'HMAC-SHA256 over `id.timestamp.body`, one `v1,BASE64` for each live secret with a space between them',
     'v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=',
   ],
-].map(([name, description, example]) => ({ name, in: 'header', required: true, description, schema: { type: 'string' }, example }))
+].map(([name, description, example]) => ({
+  name,
+  in: 'header',
+  required: true,
+  description,
+  schema: { type: 'string' },
+  example,
+}))
 
 const refTo = (name: string) => `#/components/schemas/${name}`
 
@@ -171,8 +197,16 @@ function plainly(schema: JsonSchema | undefined, document: Document, isIncoming:
 }
 
 function partsOf({ properties, items, anyOf, oneOf, allOf, additionalProperties }: JsonSchema): JsonSchema[] {
-  const rest = typeof additionalProperties === 'object' && additionalProperties !== null ? [additionalProperties as JsonSchema] : []
-  return [...Object.values(properties ?? {}), ...(items ? [items] : []), ...(anyOf ?? []), ...(oneOf ?? []), ...(allOf ?? []), ...rest]
+  const rest =
+    typeof additionalProperties === 'object' && additionalProperties !== null ? [additionalProperties as JsonSchema] : []
+  return [
+    ...Object.values(properties ?? {}),
+    ...(items ? [items] : []),
+    ...(anyOf ?? []),
+    ...(oneOf ?? []),
+    ...(allOf ?? []),
+    ...rest,
+  ]
 }
 
 /** `anyOf: [x, null]` is `type: [x, null]`, unless x is a schema with a name. */
@@ -188,7 +222,9 @@ function sayWhatTellsApart(schema: JsonSchema, { components }: Document): void {
   const refs = (schema.oneOf ?? schema.anyOf ?? []).map(({ $ref }) => $ref)
   if (refs.length < 2 || schema.discriminator) return
   const variants = refs.map((ref) => components?.schemas?.[ref?.slice(refTo('').length) ?? '']?.properties ?? {})
-  const propertyName = Object.keys(variants[0] ?? {}).find((name) => variants.every((variant) => variant[name]?.const !== undefined))
+  const propertyName = Object.keys(variants[0] ?? {}).find((name) =>
+    variants.every((variant) => variant[name]?.const !== undefined),
+  )
   if (propertyName === undefined) return
   const mapping = Object.fromEntries(variants.map((variant, index) => [String(variant[propertyName]?.const), refs[index] ?? '']))
   schema.oneOf = schema.oneOf ?? schema.anyOf ?? []

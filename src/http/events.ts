@@ -32,6 +32,7 @@ const EventPage = z
   })
   .meta({
     id: 'EventPage',
+    description: 'A page of events',
     examples: [
       {
         events: [

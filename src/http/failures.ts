@@ -78,14 +78,18 @@ function noted({ log }: Pick<FailureDeps, 'log'>, error: unknown, request: Fasti
 /** RFC 6750 §3: whoever sent no key is told how, whoever sent one what is wrong with it. */
 function challengeOf({ code, scope }: ServiceError, { headers }: FastifyRequest): string | undefined {
   const scheme = 'Bearer realm="tiktok-oauth"'
-  if (code === 'insufficient_scope') return `${scheme}, error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`
+  if (code === 'insufficient_scope')
+    return `${scheme}, error="insufficient_scope"${scope === undefined ? '' : `, scope="${scope}"`}`
   if (failures[code].status !== 401) return undefined
   return code === 'unauthenticated' && headers.authorization !== undefined ? `${scheme}, error="invalid_token"` : scheme
 }
 
 /** A failure as the description shows it, with what comes with its code. */
 export function exampleProblem(code: FailureCode): Problem {
-  const failure = new ServiceError(code, failures[code].remedy.replaceAll('`', ''), { retryAfterSeconds: 30, facts: exampleFacts[code] ?? {} })
+  const failure = new ServiceError(code, failures[code].remedy.replaceAll('`', ''), {
+    retryAfterSeconds: 30,
+    facts: exampleFacts[code] ?? {},
+  })
   return toProblem(failure, { publicUrl: 'https://oauth.example.com', requestId: 'req_01k9z3m8r0000000000000000' })
 }
 

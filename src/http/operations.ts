@@ -19,6 +19,7 @@ const Health = z
   })
   .meta({
     id: 'Health',
+    description: 'How the service is',
     examples: [{ status: 'ok', checks: { database: 'ok', keyring: 'ok', migrations: 'ok', journal: 'ok' }, unsaved_tokens: 0 }],
   })
 
@@ -72,7 +73,7 @@ export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async 
         operationId: 'getLiveness',
         summary: 'Is the process alive?',
         description: 'Looks at nothing outside the process.',
-        response: { 200: z.object({ status: z.literal('ok') }) },
+        response: { 200: z.object({ status: z.literal('ok') }).describe('It is alive') },
       },
     },
     async () => ({ status: 'ok' as const }),

@@ -19,12 +19,13 @@ const Owner = z
   })
   .meta({
     id: 'Owner',
+    description: 'What an owner may connect, and has',
     examples: [{ owner_id: 'user_42', tier: 'creator', account_limit: 3, accounts_connected: 1, accounts_available: 2 }],
   })
 
 const SetTier = z
   .strictObject({ tier: z.string().max(32).describe('One of TIER_LIMITS') })
-  .meta({ id: 'SetTier', examples: [{ tier: 'creator' }] })
+  .meta({ id: 'SetTier', description: 'The new tier', examples: [{ tier: 'creator' }] })
 
 const ErasedOwner = z
   .object({
@@ -39,6 +40,7 @@ const ErasedOwner = z
   })
   .meta({
     id: 'ErasedOwner',
+    description: 'What was erased',
     examples: [
       {
         owner_id: 'user_42',

@@ -28,10 +28,16 @@ export const responseHeaders = {
   'x-ratelimit-reset': seconds('Seconds until the minute is over and all are back', 0),
   'Retry-After': { ...seconds('Seconds to wait before the same call is made again', 1), required: true },
   'WWW-Authenticate': {
-    ...text('RFC 6750: `error` says what is wrong with the key, `scope` what it lacks', 'Bearer realm="tiktok-oauth", error="invalid_token"'),
+    ...text(
+      'RFC 6750: `error` says what is wrong with the key, `scope` what it lacks',
+      'Bearer realm="tiktok-oauth", error="invalid_token"',
+    ),
   },
-  ETag: { ...text('Names this picture; send it as `If-None-Match` to hear 304 while it is the same', '"5d41402abc4b2a76"'), required: true },
-  Location: { ...text('Where it goes on, or what was made', 'https://oauth.example.com/connect'), required: true },
+  ETag: {
+    ...text('Names this picture; send it as `If-None-Match` to hear 304 while it is the same', '"5d41402abc4b2a76"'),
+    required: true,
+  },
+  Location: { ...text('Where it goes on, or what was made', '/accounts/acc_01k9z3m8r0000000000000000'), required: true },
   'Idempotency-Replayed': {
     description: 'An earlier call with this key made the reservation',
     schema: { type: 'string', const: 'true' },

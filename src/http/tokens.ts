@@ -35,15 +35,19 @@ const VendManyTokens = z
       .describe('Whose tokens, 50 at most. One that is named twice is read and counted once'),
     min_ttl: z.int().min(minTtl.minimum).max(minTtl.maximum).default(minTtl.usual).describe(minTtlExplained),
   })
-  .meta({ id: 'VendManyTokens', examples: [{ account_ids: ['acc_01k9z3m8r0000000000000000'], min_ttl: 900 }] })
+  .meta({
+    id: 'VendManyTokens',
+    description: 'Whose tokens are wanted',
+    examples: [{ account_ids: ['acc_01k9z3m8r0000000000000000'], min_ttl: 900 }],
+  })
 
 const TokenGranted = z
   .object({ account_id: z.string(), outcome: z.literal('token'), token: VendedToken })
-  .meta({ id: 'TokenGranted' })
+  .meta({ id: 'TokenGranted', description: 'The token of an account' })
 
 const TokenRefused = z
   .object({ account_id: z.string(), outcome: z.literal('problem'), problem: Problem })
-  .meta({ id: 'TokenRefused' })
+  .meta({ id: 'TokenRefused', description: 'Why an account has no token now' })
 
 const VendedTokens = z
   .object({
@@ -51,6 +55,7 @@ const VendedTokens = z
   })
   .meta({
     id: 'VendedTokens',
+    description: 'A token or a problem for each account',
     examples: [
       {
         tokens: [
@@ -87,7 +92,7 @@ const VendedTokens = z
 
 const RejectedToken = z
   .strictObject({ generation: z.int().min(1).max(2_147_483_646) })
-  .meta({ id: 'RejectedToken', examples: [{ generation: 7 }] })
+  .meta({ id: 'RejectedToken', description: 'Which token TikTok refused', examples: [{ generation: 7 }] })
 
 export const tokenRoutes: FastifyPluginAsyncZod<VendDeps & FailureDeps> = async (app, deps) => {
   // Here and not in the handlers: a guard that could not ask the database has refused a token, too.

@@ -53,7 +53,12 @@ const ReserveHeaders = z.looseObject({
 })
 
 const UploadCursor = cursorOf('uploads', /^upl_[0-9a-z]{25}$/)
-const UploadPage = z.object({ uploads: z.array(Upload), next_cursor: z.string().nullable() }).meta({ id: 'UploadPage' })
+const UploadPage = z
+  .object({
+    uploads: z.array(Upload).describe('Newest first'),
+    next_cursor: z.string().nullable().describe('`cursor` of the next page; null on the last one'),
+  })
+  .meta({ id: 'UploadPage', description: 'A page of uploads' })
 
 const noSuchAccount: FailureCode[] = ['account_not_found', 'account_disconnected']
 
@@ -127,13 +132,24 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
       },
     },
     async (request, reply) => {
-      const idempotencyKey = request.headers['idempotency-key']
+      const { 'idempotency-key': inHeader } = request.headers
+      const inBody = request.body?.idempotency_key
+      if (inHeader !== undefined && inBody !== undefined && inHeader !== inBody)
+        throw new ServiceError(
+          'validation_failed',
+          'Send one key: the Idempotency-Key header and idempotency_key in the body differ.',
+        )
+      const idempotencyKey = inHeader ?? inBody
       if (idempotencyKey === undefined) {
-        throw new ServiceError('idempotency_key_required', 'Send an Idempotency-Key header: one per intended upload.')
+        throw new ServiceError(
+          'idempotency_key_required',
+          'Send an Idempotency-Key header, or idempotency_key in the body: one per intended upload.',
+        )
       }
       const wish = { idempotencyKey, ttlSeconds: request.body?.ttl_seconds ?? usualTtlSeconds }
       const { upload, replayed } = await reserve(deps, request.params.accountId, wish, actorOf(request))
       if (replayed) reply.header('idempotency-replayed', 'true')
+      else reply.header('location', `/accounts/${upload.account_id}/uploads/${upload.id}`)
       return reply.code(replayed ? 200 : 201).send(upload)
     },
   )

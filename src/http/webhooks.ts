@@ -8,7 +8,7 @@ import { responsesOf } from './openapi.ts'
 
 const rawType = 'application/octet-stream'
 
-const Taken = z.strictObject({}).meta({ id: 'NoticeTaken', examples: [{}] })
+const Taken = z.strictObject({}).meta({ id: 'NoticeTaken', description: 'The notice was kept', examples: [{}] })
 
 export type WebhookRouteDeps = ReceiveDeps & SettleDeps
 

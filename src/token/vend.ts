@@ -19,12 +19,12 @@ import type { RefreshOutcome } from './verdict.ts'
 /** An access token on the wire (RFC 6749 §5.1, plus what an uploader wants to know). The refresh token never leaves. */
 export const VendedToken = z
   .object({
-    access_token: z.string(),
-    token_type: z.literal('Bearer'),
-    expires_at: z.iso.datetime(),
+    access_token: z.string().describe('For the Authorization header of calls to TikTok; never keep it in a log'),
+    token_type: z.literal('Bearer').describe('How it is sent'),
+    expires_at: z.iso.datetime().describe('When it ends'),
     expires_in: z.int().describe('Whole seconds left, by the clock of the database'),
-    scopes: z.array(z.string()),
-    open_id: z.string(),
+    scopes: z.array(z.string()).describe('What it may do at TikTok'),
+    open_id: z.string().describe('The person at TikTok, for this app'),
     generation: z.int().describe('Name it in `token/rejected` when TikTok refuses this token'),
     degraded: z
       .literal(true)
@@ -33,6 +33,7 @@ export const VendedToken = z
   })
   .meta({
     id: 'VendedToken',
+    description: 'An access token',
     examples: [
       {
         access_token: 'act.example',

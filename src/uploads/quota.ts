@@ -9,16 +9,17 @@ export const windowSeconds = 86_400
 
 export const UploadQuota = z
   .object({
-    limit: z.int(),
+    limit: z.int().describe('Uploads in any 24 hours'),
     used: z.int().describe('Committed in the last 24 hours'),
     reserved: z.int().describe('Reserved and neither committed, released nor expired'),
-    remaining: z.int(),
-    window_seconds: z.int(),
+    remaining: z.int().describe('Slots that are free now'),
+    window_seconds: z.int().describe('How long a slot stays used'),
     next_slot_at: z.iso.datetime().nullable().describe('When the next slot is free; null while one is'),
     closed_by: z.string().optional().describe("Only while TikTok's own refusal overrides our count: its error code"),
   })
   .meta({
     id: 'UploadQuota',
+    description: 'How many upload slots are left',
     examples: [{ limit: 20, used: 3, reserved: 1, remaining: 16, window_seconds: 86_400, next_slot_at: null }],
   })
 export type UploadQuota = z.infer<typeof UploadQuota>

@@ -24,20 +24,21 @@ export const usualTtlSeconds = 1800
 
 export const Upload = z
   .object({
-    id: z.string(),
-    account_id: z.string(),
-    status: z.enum(uploadStatuses),
-    reserved_at: z.iso.datetime(),
+    id: z.string().describe('`upl_…`'),
+    account_id: z.string().describe('The account it is for'),
+    status: z.enum(uploadStatuses).describe('How it stands'),
+    reserved_at: z.iso.datetime().describe('When the slot was taken'),
     expires_at: z.iso.datetime().describe('Commit or release before this; afterwards the slot is given to others'),
-    committed_at: z.iso.datetime().nullable(),
+    committed_at: z.iso.datetime().nullable().describe('When it was said that TikTok has the video'),
     late: z.boolean().describe('Committed after its expiry: it counts, even past the limit'),
-    publish_id: z.string().nullable(),
-    released_at: z.iso.datetime().nullable(),
-    tiktok_error: z.string().nullable(),
+    publish_id: z.string().nullable().describe('What TikTok calls the upload'),
+    released_at: z.iso.datetime().nullable().describe('When the slot was given back'),
+    tiktok_error: z.string().nullable().describe('What TikTok refused with'),
     upload_quota: UploadQuota,
   })
   .meta({
     id: 'Upload',
+    description: 'An upload and its slot',
     examples: [
       {
         id: 'upl_01k9z3m8r0000000000000000',
@@ -64,8 +65,13 @@ export const ReserveUpload = z
       .max(windowSeconds)
       .default(usualTtlSeconds)
       .describe('How long the upload may take; then the slot is free again'),
+    idempotency_key: z
+      .string()
+      .regex(/^[\x21-\x7e]{1,255}$/)
+      .optional()
+      .describe('The same as the header `Idempotency-Key`, for clients that send no headers; one of the two is needed'),
   })
-  .meta({ id: 'ReserveUpload', examples: [{ ttl_seconds: 1800 }] })
+  .meta({ id: 'ReserveUpload', description: 'What is reserved', examples: [{ ttl_seconds: 1800 }] })
 
 export const CommitUpload = z
   .strictObject({
@@ -75,7 +81,7 @@ export const CommitUpload = z
       .optional()
       .describe("What TikTok called the upload, for the account's timeline"),
   })
-  .meta({ id: 'CommitUpload', examples: [{ publish_id: 'v_inbox_file~v2.123456789' }] })
+  .meta({ id: 'CommitUpload', description: 'What TikTok has', examples: [{ publish_id: 'v_inbox_file~v2.123456789' }] })
 
 export const ReleaseUpload = z
   .strictObject({
@@ -85,7 +91,11 @@ export const ReleaseUpload = z
       .optional()
       .describe('The error code TikTok refused with; some close the account for uploads for a while'),
   })
-  .meta({ id: 'ReleaseUpload', examples: [{ tiktok_error: 'spam_risk_too_many_posts' }] })
+  .meta({
+    id: 'ReleaseUpload',
+    description: 'Why nothing was uploaded',
+    examples: [{ tiktok_error: 'spam_risk_too_many_posts' }],
+  })
 
 export interface UploadDeps {
   db: Db

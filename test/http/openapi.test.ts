@@ -14,6 +14,8 @@ interface Schema {
   properties?: Record<string, Schema>
   const?: unknown
   enum?: unknown[]
+  oneOf?: Schema[]
+  discriminator?: { propertyName: string; mapping: Record<string, string> }
 }
 type Content = Record<string, { schema?: Schema; examples?: object; example?: unknown }>
 interface Operation {
@@ -24,7 +26,7 @@ interface Operation {
   security?: unknown[]
   parameters?: { name: string; in: string; required?: boolean; schema: Schema }[]
   requestBody?: { required?: boolean; content: Content }
-  responses: Record<string, { description?: string; content?: Content }>
+  responses: Record<string, { description?: string; content?: Content; headers?: object }>
 }
 interface Description {
   openapi: string
@@ -32,7 +34,8 @@ interface Description {
   servers: { url: string }[]
   tags: { name: string }[]
   paths: Record<string, Record<string, Operation>>
-  components: { schemas: Record<string, Schema>; securitySchemes: Record<string, unknown> }
+  webhooks: Record<string, unknown>
+  components: { schemas: Record<string, Schema>; securitySchemes: Record<string, unknown>; examples: Record<string, unknown> }
 }
 
 const world = await startWorld(t)
@@ -95,7 +98,7 @@ t.test('what must be sent is required, what may be left out is not, and neither 
   const reserve = operations.find(({ operation }) => operation.operationId === 'reserveUpload')?.operation
   t.match(
     reserve?.parameters?.find(({ name }) => name === 'idempotency-key'),
-    { in: 'header', required: true },
+    { in: 'header' },
   )
   t.equal(reserve?.requestBody?.required, false)
   for (const { name, path, method, operation } of operations) {
@@ -105,13 +108,14 @@ t.test('what must be sent is required, what may be left out is not, and neither 
     const inHeader = (operation.parameters ?? []).filter((parameter) => parameter.in === 'header')
     const headers = Object.fromEntries(inHeader.map((parameter) => [parameter.name, 'example-1']))
     for (const { name: left, required } of inHeader) {
+      if (left === 'idempotency-key') continue // it may stand in the body instead
       const { [left]: _, ...others } = headers
       t.equal((await call({ headers: others })).status === 400, required === true, `${name} without ${left}`)
     }
     if (operation.requestBody)
       t.equal((await call({ headers })).status === 400, operation.requestBody.required === true, `${name} without a body`)
   }
-  t.notMatch(JSON.stringify(api), /"x-/)
+  t.notMatch(JSON.stringify(api), /"x-(?!request-id|ratelimit)/)
 })
 
 t.test('every operation names all its failures, with codes that exist and fit their status', async (t) => {
@@ -193,6 +197,73 @@ t.test('S11: the page at /docs renders for everybody, from this service alone', 
     t.equal((await world.call('GET', url.pathname, { key: null })).status, 200, url.pathname)
   }
   t.same((await world.call('GET', '/docs/json', { key: null })).body, api)
+})
+
+t.test('it says nothing that only its generator knows, and is open for what goes out', (t) => {
+  const text = JSON.stringify(api)
+  t.notMatch(text, /9007199254740991|Default Response|"format":"date-time","pattern"/)
+  for (const path of Object.keys(api.paths)) t.notMatch(path, /\{[^}]*[A-Z]/, path)
+  for (const name of ['Account', 'Upload', 'Problem', 'VendedToken', 'AccountConnectedEvent'])
+    t.notOk('additionalProperties' in (api.components.schemas[name] ?? {}), `${name} is open`)
+  t.match(api.components.schemas.CommitUpload, { additionalProperties: false }, 'what comes in is closed')
+  t.match(api.components.schemas.Account?.properties?.label, { type: ['string', 'null'] })
+  t.end()
+})
+
+t.test('each failed answer has its own codes and an example of each', (t) => {
+  for (const { name, operation } of operations)
+    for (const [status, { description = '', content }] of Object.entries(operation.responses)) {
+      const problem = content?.['application/problem+json']
+      if (!problem) continue
+      const named = [...description.matchAll(/`(\w+)`/g)].map(([, code]) => code ?? '')
+      t.match(problem, { schema: { allOf: [{}, { properties: { code: { enum: named } } }] } }, `${name} ${status}`)
+      t.same(Object.keys(problem.examples ?? {}), named)
+      for (const code of named)
+        t.match(api.components.examples[code], {
+          value: { code, status: Number(status), type: new RegExp(`^https://.*#${code}$`) },
+        })
+    }
+  t.end()
+})
+
+t.test('events narrow on their type, and each is a webhook', (t) => {
+  const { oneOf = [], discriminator } = api.components.schemas.ServiceEvent ?? {}
+  t.ok(oneOf.length >= 7)
+  t.match(discriminator, { propertyName: 'type', mapping: { 'account.connected': '#/components/schemas/AccountConnectedEvent' } })
+  t.same(Object.keys(api.webhooks).sort(), Object.keys(discriminator?.mapping ?? {}).sort())
+  t.same(Object.values(discriminator?.mapping ?? {}).sort(), oneOf.map(({ $ref }) => $ref).sort())
+  t.end()
+})
+
+t.test('answers have the headers that are described, and say what is wrong with a key', async (t) => {
+  const challenge = async (key: string | null) => (await world.call('GET', '/accounts', { key })).headers['www-authenticate']
+  t.match(await challenge(null), /^Bearer realm="[^"]+"$/)
+  t.match(await challenge('ttk_wrong'), /^Bearer .*error="invalid_token"$/)
+  t.match(await challenge(await world.key('events:read')), /error="insufficient_scope", scope="accounts:read"$/)
+  for (const path of ['/accounts', '/accounts/acc_unknown', '/health/live', '/nowhere', '/%zz', '/connect']) {
+    const { headers } = await world.call('GET', path)
+    t.match(headers, { 'x-request-id': /^req_/, 'api-version': api.info.version }, path)
+  }
+  const { headers } = await world.call('GET', '/accounts')
+  const described = api.paths['/accounts']?.get?.responses['200']?.headers ?? {}
+  for (const name of Object.keys(described)) t.ok(headers[name.toLowerCase()], name)
+})
+
+t.test('a reservation carries its key in the header or in the body, and not two', async (t) => {
+  const account = await world.connect()
+  const reserve = (body: object, headers?: Record<string, string>) =>
+    world.call('POST', `/accounts/${account.id}/uploads`, headers ? { body, headers } : { body })
+  t.match(await reserve({ idempotency_key: 'one' }), {
+    status: 201,
+    headers: { location: /^\/accounts\/acc_\w+\/uploads\/upl_\w+$/ },
+  })
+  t.match(await reserve({}, { 'idempotency-key': 'one' }), { status: 200, headers: { 'idempotency-replayed': 'true' } })
+  t.equal((await reserve({ idempotency_key: 'one' }, { 'idempotency-key': 'one' })).status, 200)
+  t.match(await reserve({ idempotency_key: 'two' }, { 'idempotency-key': 'one' }), {
+    status: 400,
+    body: { code: 'validation_failed' },
+  })
+  t.match(await reserve({}), { status: 400, body: { code: 'idempotency_key_required' } })
 })
 
 function resolve(schema: Schema | undefined): Schema | undefined {

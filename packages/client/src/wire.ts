@@ -3,18 +3,23 @@
 /** No such part in the request. */
 export type Nothing = undefined
 
+/** An account: whose it is, what it looks like, what was granted and how it is doing */
 export type Account = {
+  /** `acc_…` */
   id: string
   /** `(erased)` on the tombstones of an owner who was erased */
   ownerId: string
   /** The person at TikTok, for this app; null once disconnected */
   openId: string | null
+  /** What the owner calls it */
   label: string | null
+  /** Whether tokens of it are handed out */
   status: 'active' | 'reauthorization_required' | 'disconnected'
   statusReason: 'refresh_token_rejected' | 'refresh_outcome_unknown' | 'refresh_token_expired' | 'removed_by_user' | 'tiktok_account_deleted' | 'age_changed' | 'tiktok_account_banned' | 'required_scope_removed' | 'disconnected_by_owner' | 'disconnected_by_operator' | null
   profile: {
     /** The @handle; null without user.info.profile */
     username: string | null
+    /** The name that people see at TikTok */
     displayName: string | null
     /** Our own copy: TikTok's URLs die within hours */
     avatarUrl: string | null
@@ -28,46 +33,195 @@ export type Account = {
     unavailable: Record<string, string>
   }
   accountType: {
+    /** The type that the person named */
     value: 'creator' | 'business'
     /** The person says so; TikTok tells this app neither type nor age */
     source: 'self_attested'
+    /** When the person said so */
     attestedAt: string
     /** The version of the sentence they agreed to */
     wording: string
   }
+  /** When the person confirmed being 18 or older */
   ageConfirmedAt: string
+  /** What the person granted */
   scopes: (string)[]
+  /** What was asked for and not granted */
   missingScopes: (string)[]
   /** About the token, never the token; null once disconnected */
   token: {
+    /** Counts the token sets of this account */
     generation: number
+    /** When the access token ends */
     expiresAt: string
+    /** When the refresh token ends; null when TikTok named no end */
     refreshExpiresAt: string | null
+    /** When this token set came */
     refreshedAt: string
   } | null
   health: AccountHealth
   uploadQuota: UploadQuota
+  /** When it was connected, the last time */
   connectedAt: string
+  /** When it was disconnected; null while it is not */
   disconnectedAt: string | null
 }
 
+/** An account was connected */
+export type AccountConnectedEvent = {
+  /** `evt_…`; the same over all deliveries of this event */
+  id: string
+  /** What happened */
+  type: 'account.connected'
+  /** When it happened */
+  occurredAt: string
+  data: AccountConnectedEventData
+}
+
+/** An account was connected */
+export type AccountConnectedEventData = {
+  /** The account, `acc_…` */
+  accountId: string
+  /** The caller's own id of the person or team that it belongs to */
+  ownerId: string
+  /** The connect session, `cs_…` */
+  connectSessionId: string
+  /** What the person granted */
+  scopes: (string)[]
+  /** What was asked for and not granted */
+  missingScopes: (string)[]
+}
+
+/** An account was disconnected */
+export type AccountDisconnectedEvent = {
+  /** `evt_…`; the same over all deliveries of this event */
+  id: string
+  /** What happened */
+  type: 'account.disconnected'
+  /** When it happened */
+  occurredAt: string
+  data: AccountDisconnectedEventData
+}
+
+/** An account was disconnected */
+export type AccountDisconnectedEventData = {
+  /** The account, `acc_…` */
+  accountId: string
+  /** The caller's own id of the person or team that it belongs to */
+  ownerId: string
+  /** The `status_reason` of the account */
+  reason: string
+}
+
+/** The grant ends soon: the person should connect again before that */
+export type AccountExpiringEvent = {
+  /** `evt_…`; the same over all deliveries of this event */
+  id: string
+  /** What happened */
+  type: 'account.expiring'
+  /** When it happened */
+  occurredAt: string
+  data: AccountExpiringEventData
+}
+
+/** The grant ends soon: the person should connect again before that */
+export type AccountExpiringEventData = {
+  /** The account, `acc_…` */
+  accountId: string
+  /** The caller's own id of the person or team that it belongs to */
+  ownerId: string
+  /** When the grant ends */
+  reauthorizeBy: string
+  /** Which warning it is: 30, 7 or 1 days before the end */
+  daysLeft: number
+}
+
+/** How an account is doing, and why */
 export type AccountHealth = {
+  /** In one word */
   verdict: 'healthy' | 'expiring' | 'degraded' | 'reauthorization_required' | 'disconnected'
-  reasons: ({
-    code: string
-    mendedBy: 'caller' | 'user' | 'time' | 'operator'
-  })[]
+  /** Why, the worst first */
+  reasons: (HealthReason)[]
   /** When the refresh token expires: the person has to connect again before that */
   reauthorizeBy: string | null
   /** The time of this read, by the database's clock; the verdict is made from what is recorded. `refreshed_at` of the token and `fetched_at` of the profile say when TikTok was last asked; `verify` asks it now */
   checkedAt: string
 }
 
+/** A page of accounts */
 export type AccountPage = {
+  /** Oldest first */
   accounts: (Account)[]
+  /** `cursor` of the next page; null on the last one */
   nextCursor: string | null
 }
 
+/** Only the person can help: the account has to be connected again */
+export type AccountReauthorizationRequiredEvent = {
+  /** `evt_…`; the same over all deliveries of this event */
+  id: string
+  /** What happened */
+  type: 'account.reauthorization_required'
+  /** When it happened */
+  occurredAt: string
+  data: AccountReauthorizationRequiredEventData
+}
+
+/** Only the person can help: the account has to be connected again */
+export type AccountReauthorizationRequiredEventData = {
+  /** The account, `acc_…` */
+  accountId: string
+  /** The caller's own id of the person or team that it belongs to */
+  ownerId: string
+  /** The `status_reason` of the account */
+  reason: string
+}
+
+/** A person connected an account again */
+export type AccountReconnectedEvent = {
+  /** `evt_…`; the same over all deliveries of this event */
+  id: string
+  /** What happened */
+  type: 'account.reconnected'
+  /** When it happened */
+  occurredAt: string
+  data: AccountReconnectedEventData
+}
+
+/** A person connected an account again */
+export type AccountReconnectedEventData = {
+  /** The account, `acc_…` */
+  accountId: string
+  /** The caller's own id of the person or team that it belongs to */
+  ownerId: string
+  /** The connect session, `cs_…` */
+  connectSessionId: string
+  /** What the person granted */
+  scopes: (string)[]
+  /** What was asked for and not granted */
+  missingScopes: (string)[]
+}
+
+/** An account works again, and nobody had to help */
+export type AccountRecoveredEvent = {
+  /** `evt_…`; the same over all deliveries of this event */
+  id: string
+  /** What happened */
+  type: 'account.recovered'
+  /** When it happened */
+  occurredAt: string
+  data: AccountRecoveredEventData
+}
+
+/** An account works again, and nobody had to help */
+export type AccountRecoveredEventData = {
+  /** The account, `acc_…` */
+  accountId: string
+  /** The caller's own id of the person or team that it belongs to */
+  ownerId: string
+}
+
+/** A page of the audit */
 export type AuditPage = {
   entries: ({
     at: string
@@ -90,17 +244,20 @@ export type AuditPage = {
   nextCursor: string
 }
 
+/** What TikTok has */
 export type CommitUpload = {
   /** What TikTok called the upload, for the account's timeline */
   publishId?: string | undefined
 }
 
+/** Who finishes it, and the proof that the browser came back */
 export type CompleteConnectSession = {
   /** The caller's own id of a person or team, compared as it is sent: no case is folded and no Unicode form changed. Percent-encoded in a path or query, `+` and `/` too */
   ownerId: string
   confirm: string
 }
 
+/** How a connect session stands */
 export type ConnectSession = {
   id: string
   ownerId: string
@@ -111,6 +268,30 @@ export type ConnectSession = {
   expiresAt: string
 }
 
+/** A connect session ended without an account */
+export type ConnectSessionFailedEvent = {
+  /** `evt_…`; the same over all deliveries of this event */
+  id: string
+  /** What happened */
+  type: 'connect_session.failed'
+  /** When it happened */
+  occurredAt: string
+  data: ConnectSessionFailedEventData
+}
+
+/** A connect session ended without an account */
+export type ConnectSessionFailedEventData = {
+  /** The one that was to come back, if it was about one */
+  accountId: string | null
+  /** The caller's own id of the person or team that it belongs to */
+  ownerId: string
+  /** The connect session, `cs_…` */
+  connectSessionId: string
+  /** A code of this service, or an OAuth error of TikTok such as `access_denied` */
+  error: string
+}
+
+/** What a connect session is for */
 export type CreateConnectSession = {
   /** The caller's own id of a person or team, compared as it is sent: no case is folded and no Unicode form changed. Percent-encoded in a path or query, `+` and `/` too */
   ownerId: string
@@ -129,8 +310,11 @@ export type CreateConnectSession = {
   completion?: 'confirm' | 'callback' | undefined
 }
 
+/** A connect session, and where to send the browser */
 export type CreatedConnectSession = {
+  /** `cs_…` */
   id: string
+  /** Nobody has come yet */
   status: 'pending'
   /** Send the browser here */
   authorizeUrl: string
@@ -139,13 +323,17 @@ export type CreatedConnectSession = {
   expiresAt: string
 }
 
+/** The account is disconnected, and how its revocation at TikTok stands */
 export type Disconnected = {
+  /** The account */
   id: string
+  /** From now on no token leaves */
   status: 'disconnected'
   /** `pending` is retried in the background */
   revocation: 'confirmed' | 'already_gone' | 'pending'
 }
 
+/** What was erased */
 export type ErasedOwner = {
   ownerId: string
   /** `unfinished`: repeat the call to go on */
@@ -160,12 +348,14 @@ export type ErasedOwner = {
   }
 }
 
+/** A page of events */
 export type EventPage = {
   events: (ServiceEvent)[]
   /** Never null: ask again with it as `after`, at once after a full page, after a while when the page was empty */
   nextCursor: string
 }
 
+/** How the service is */
 export type Health = {
   status: 'ok' | 'unavailable'
   checks: {
@@ -179,12 +369,25 @@ export type Health = {
   unsavedTokens: number
 }
 
+/** A reason, and who can mend it */
+export type HealthReason = {
+  /** More may come: leave alone what you do not know */
+  code: string
+  mendedBy: MendedBy
+}
+
+/** The new label */
 export type LabelAccount = {
   label: string | null
 }
 
+/** Who can mend it: `caller` by changing the request, `user` by connecting again, `time` by waiting, `operator` by hand */
+export type MendedBy = 'caller' | 'user' | 'time' | 'operator'
+
+/** The notice was kept */
 export type NoticeTaken = Record<string, unknown>
 
+/** What an owner may connect, and has */
 export type Owner = {
   ownerId: string
   /** null when the tier service states a limit and no tier */
@@ -195,15 +398,20 @@ export type Owner = {
   accountsAvailable: number
 }
 
+/** A failure (RFC 9457): what it is, what to do next, and who can mend it */
 export type Problem = {
   /** Names the kind of failure, and explains it: `PUBLIC_URL/docs/problems#CODE` */
   type: string
+  /** What kind of failure it is, in words; the same for every one of them */
   title: string
+  /** The status of the answer */
   status: number
   /** What to do next, for a person */
   detail: string
+  /** Branch on this. Each answer lists its own; more may come, so fall back on `mended_by` */
   code: 'validation_failed' | 'invalid_json' | 'return_url_not_allowed' | 'idempotency_key_required' | 'state_missing' | 'state_invalid' | 'state_expired' | 'browser_mismatch' | 'session_invalid' | 'unauthenticated' | 'invalid_signature' | 'insufficient_scope' | 'owner_mismatch' | 'confirm_invalid' | 'route_not_found' | 'account_not_found' | 'connect_session_not_found' | 'upload_not_found' | 'owner_not_found' | 'reauthorization_required' | 'account_limit_reached' | 'account_already_connected' | 'account_mismatch' | 'session_not_ready' | 'upload_released' | 'upload_expired' | 'upload_committed' | 'account_disconnected' | 'session_expired' | 'payload_too_large' | 'unsupported_media_type' | 'account_type_not_supported' | 'age_not_confirmed' | 'scope_not_granted' | 'idempotency_key_reused' | 'rate_limited' | 'upload_quota_exhausted' | 'internal_error' | 'credential_unreadable' | 'tiktok_rejected' | 'tiktok_unavailable' | 'refresh_in_progress' | 'storage_unavailable' | 'overloaded' | 'keyring_mismatch' | 'database_rewound'
-  mendedBy: 'caller' | 'user' | 'time' | 'operator'
+  mendedBy: MendedBy
+  /** As in `x-request-id` */
   requestId: string
   /** With 429 and 503: seconds to wait, as in `Retry-After` */
   retryAfter?: number | undefined
@@ -215,34 +423,35 @@ export type Problem = {
   nextSlotAt?: string | null | undefined
 }
 
+/** Which token TikTok refused */
 export type RejectedToken = {
   generation: number
 }
 
+/** Why nothing was uploaded */
 export type ReleaseUpload = {
   /** The error code TikTok refused with; some close the account for uploads for a while */
   tiktokError?: string | undefined
 }
 
+/** What is reserved */
 export type ReserveUpload = {
   /** How long the upload may take; then the slot is free again */
   ttlSeconds?: number | undefined
+  /** The same as the header `Idempotency-Key`, for clients that send no headers; one of the two is needed */
+  idempotencyKey?: string | undefined
 }
 
-export type ServiceEvent = {
-  /** `evt_…`; the same over all deliveries of this event */
-  id: string
-  /** More may come: leave alone what you do not know */
-  type: 'account.connected' | 'account.reconnected' | 'account.reauthorization_required' | 'account.recovered' | 'account.expiring' | 'account.disconnected' | 'upload_quota.exhausted' | 'connect_session.failed' | (string & {})
-  occurredAt: string
-  data: Record<string, unknown>
-}
+/** One of the events, by its `type`. More types may come: leave alone what you do not know */
+export type ServiceEvent = AccountConnectedEvent | AccountReconnectedEvent | AccountReauthorizationRequiredEvent | AccountRecoveredEvent | AccountExpiringEvent | AccountDisconnectedEvent | UploadQuotaExhaustedEvent | ConnectSessionFailedEvent
 
+/** The new tier */
 export type SetTier = {
   /** One of TIER_LIMITS */
   tier: string
 }
 
+/** What happened to an account */
 export type Timeline = {
   entries: ({
     at: string
@@ -286,46 +495,64 @@ export type Timeline = {
   nextCursor: string | null
 }
 
+/** The token of an account */
 export type TokenGranted = {
   accountId: string
   outcome: 'token'
   token: VendedToken
 }
 
+/** Why an account has no token now */
 export type TokenRefused = {
   accountId: string
   outcome: 'problem'
   problem: Problem
 }
 
+/** An upload and its slot */
 export type Upload = {
+  /** `upl_…` */
   id: string
+  /** The account it is for */
   accountId: string
+  /** How it stands */
   status: 'reserved' | 'committed' | 'released' | 'expired'
+  /** When the slot was taken */
   reservedAt: string
   /** Commit or release before this; afterwards the slot is given to others */
   expiresAt: string
+  /** When it was said that TikTok has the video */
   committedAt: string | null
   /** Committed after its expiry: it counts, even past the limit */
   late: boolean
+  /** What TikTok calls the upload */
   publishId: string | null
+  /** When the slot was given back */
   releasedAt: string | null
+  /** What TikTok refused with */
   tiktokError: string | null
   uploadQuota: UploadQuota
 }
 
+/** A page of uploads */
 export type UploadPage = {
+  /** Newest first */
   uploads: (Upload)[]
+  /** `cursor` of the next page; null on the last one */
   nextCursor: string | null
 }
 
+/** How many upload slots are left */
 export type UploadQuota = {
+  /** Uploads in any 24 hours */
   limit: number
   /** Committed in the last 24 hours */
   used: number
   /** Reserved and neither committed, released nor expired */
   reserved: number
+  /** Slots that are free now */
   remaining: number
+  /** How long a slot stays used */
   windowSeconds: number
   /** When the next slot is free; null while one is */
   nextSlotAt: string | null
@@ -333,11 +560,34 @@ export type UploadQuota = {
   closedBy?: string | undefined
 }
 
+/** Every upload slot of an account is taken */
+export type UploadQuotaExhaustedEvent = {
+  /** `evt_…`; the same over all deliveries of this event */
+  id: string
+  /** What happened */
+  type: 'upload_quota.exhausted'
+  /** When it happened */
+  occurredAt: string
+  data: UploadQuotaExhaustedEventData
+}
+
+/** Every upload slot of an account is taken */
+export type UploadQuotaExhaustedEventData = {
+  /** The account, `acc_…` */
+  accountId: string
+  /** The caller's own id of the person or team that it belongs to */
+  ownerId: string
+  /** When the next slot is free; null when nobody knows */
+  nextSlotAt: string | null
+}
+
+/** Whether an upload can begin, and what is in its way */
 export type UploadReadiness = {
+  /** Whether nothing is in the way */
   ready: boolean
   blockers: ({
     code: 'reauthorization_required' | 'refresh_token_expired' | 'scope_not_granted' | 'upload_quota_exhausted' | 'tiktok_unavailable' | 'client_refused' | 'refresh_token_rejected' | 'credential_unreadable' | 'foreign_open_id'
-    mendedBy: 'caller' | 'user' | 'time' | 'operator'
+    mendedBy: MendedBy
     /** When waiting may have fixed it; null: waiting alone does not help */
     retryAt: string | null
   })[]
@@ -347,6 +597,7 @@ export type UploadReadiness = {
   uploadQuota: UploadQuota
 }
 
+/** Whose tokens are wanted */
 export type VendManyTokens = {
   /** Whose tokens, 50 at most. One that is named twice is read and counted once */
   accountIds: (string)[]
@@ -354,13 +605,19 @@ export type VendManyTokens = {
   minTtl?: number | undefined
 }
 
+/** An access token */
 export type VendedToken = {
+  /** For the Authorization header of calls to TikTok; never keep it in a log */
   accessToken: string
+  /** How it is sent */
   tokenType: 'Bearer'
+  /** When it ends */
   expiresAt: string
   /** Whole seconds left, by the clock of the database */
   expiresIn: number
+  /** What it may do at TikTok */
   scopes: (string)[]
+  /** The person at TikTok, for this app */
   openId: string
   /** Name it in `token/rejected` when TikTok refuses this token */
   generation: number
@@ -368,6 +625,7 @@ export type VendedToken = {
   degraded?: true | undefined
 }
 
+/** A token or a problem for each account */
 export type VendedTokens = {
   /** One for each id, in their order */
   tokens: (TokenGranted | TokenRefused)[]
@@ -384,6 +642,7 @@ export interface Operations {
   /** See how a connect session stands */
   getConnectSession: {
     path: {
+      /** The connect session, `cs_…` */
       sessionId: string
     }
     query: Nothing
@@ -393,6 +652,7 @@ export interface Operations {
   /** Finish a connect session */
   completeConnectSession: {
     path: {
+      /** The connect session, `cs_…` */
       sessionId: string
     }
     query: Nothing
@@ -418,6 +678,7 @@ export interface Operations {
   /** Read an account */
   getAccount: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: Nothing
@@ -427,6 +688,7 @@ export interface Operations {
   /** Label an account */
   labelAccount: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: Nothing
@@ -436,6 +698,7 @@ export interface Operations {
   /** Disconnect an account */
   disconnectAccount: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: Nothing
@@ -445,6 +708,7 @@ export interface Operations {
   /** Ask TikTok now */
   verifyAccount: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: Nothing
@@ -454,6 +718,7 @@ export interface Operations {
   /** How an account is doing */
   getAccountHealth: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: Nothing
@@ -463,6 +728,7 @@ export interface Operations {
   /** The picture of an account */
   getAccountAvatar: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: Nothing
@@ -472,6 +738,7 @@ export interface Operations {
   /** Why an account is in its state, newest first */
   getAccountTimeline: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: {
@@ -516,6 +783,7 @@ export interface Operations {
   /** Hand out a valid access token */
   getAccessToken: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: {
@@ -535,6 +803,7 @@ export interface Operations {
   /** Say that TikTok refused a token, and get another */
   replaceRejectedToken: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: Nothing
@@ -544,6 +813,7 @@ export interface Operations {
   /** How many uploads are left */
   getUploadQuota: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: Nothing
@@ -553,6 +823,7 @@ export interface Operations {
   /** Can this account take an upload, or several, now or later? */
   getUploadReadiness: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: {
@@ -567,6 +838,7 @@ export interface Operations {
   /** Reserve an upload slot */
   reserveUpload: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: Nothing
@@ -576,6 +848,7 @@ export interface Operations {
   /** List the uploads of an account, newest first */
   listUploads: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
     }
     query: {
@@ -592,7 +865,9 @@ export interface Operations {
   /** Read an upload */
   getUpload: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
+      /** The upload, `upl_…` */
       uploadId: string
     }
     query: Nothing
@@ -602,7 +877,9 @@ export interface Operations {
   /** Say that TikTok has the video */
   commitUpload: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
+      /** The upload, `upl_…` */
       uploadId: string
     }
     query: Nothing
@@ -612,7 +889,9 @@ export interface Operations {
   /** Give a slot back */
   releaseUpload: {
     path: {
+      /** The account, `acc_…` */
       accountId: string
+      /** The upload, `upl_…` */
       uploadId: string
     }
     query: Nothing
@@ -653,29 +932,29 @@ export interface Operations {
 
 export const routes = {
   openConnectSession: 'POST /connect-sessions',
-  getConnectSession: 'GET /connect-sessions/{sessionId}',
-  completeConnectSession: 'POST /connect-sessions/{sessionId}/complete',
+  getConnectSession: 'GET /connect-sessions/{session_id}',
+  completeConnectSession: 'POST /connect-sessions/{session_id}/complete',
   listAccounts: 'GET /accounts',
-  getAccount: 'GET /accounts/{accountId}',
-  labelAccount: 'PATCH /accounts/{accountId}',
-  disconnectAccount: 'DELETE /accounts/{accountId}',
-  verifyAccount: 'POST /accounts/{accountId}/verify',
-  getAccountHealth: 'GET /accounts/{accountId}/health',
-  getAccountAvatar: 'GET /accounts/{accountId}/avatar',
-  getAccountTimeline: 'GET /accounts/{accountId}/timeline',
-  getOwner: 'GET /owners/{ownerId}',
-  setOwnerTier: 'PUT /owners/{ownerId}',
-  eraseOwner: 'DELETE /owners/{ownerId}',
-  getAccessToken: 'GET /accounts/{accountId}/token',
+  getAccount: 'GET /accounts/{account_id}',
+  labelAccount: 'PATCH /accounts/{account_id}',
+  disconnectAccount: 'DELETE /accounts/{account_id}',
+  verifyAccount: 'POST /accounts/{account_id}/verify',
+  getAccountHealth: 'GET /accounts/{account_id}/health',
+  getAccountAvatar: 'GET /accounts/{account_id}/avatar',
+  getAccountTimeline: 'GET /accounts/{account_id}/timeline',
+  getOwner: 'GET /owners/{owner_id}',
+  setOwnerTier: 'PUT /owners/{owner_id}',
+  eraseOwner: 'DELETE /owners/{owner_id}',
+  getAccessToken: 'GET /accounts/{account_id}/token',
   getAccessTokens: 'POST /tokens',
-  replaceRejectedToken: 'POST /accounts/{accountId}/token/rejected',
-  getUploadQuota: 'GET /accounts/{accountId}/quota',
-  getUploadReadiness: 'GET /accounts/{accountId}/readiness',
-  reserveUpload: 'POST /accounts/{accountId}/uploads',
-  listUploads: 'GET /accounts/{accountId}/uploads',
-  getUpload: 'GET /accounts/{accountId}/uploads/{uploadId}',
-  commitUpload: 'POST /accounts/{accountId}/uploads/{uploadId}/commit',
-  releaseUpload: 'POST /accounts/{accountId}/uploads/{uploadId}/release',
+  replaceRejectedToken: 'POST /accounts/{account_id}/token/rejected',
+  getUploadQuota: 'GET /accounts/{account_id}/quota',
+  getUploadReadiness: 'GET /accounts/{account_id}/readiness',
+  reserveUpload: 'POST /accounts/{account_id}/uploads',
+  listUploads: 'GET /accounts/{account_id}/uploads',
+  getUpload: 'GET /accounts/{account_id}/uploads/{upload_id}',
+  commitUpload: 'POST /accounts/{account_id}/uploads/{upload_id}/commit',
+  releaseUpload: 'POST /accounts/{account_id}/uploads/{upload_id}/release',
   listEvents: 'GET /events',
   listAudit: 'GET /audit',
 } as const satisfies Record<keyof Operations, string>
