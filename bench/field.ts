@@ -68,9 +68,11 @@ interface Row {
   times: number
   calls: number
   failed: Map<string, number>
-  longestSeconds: number
+  /** of each time: until all calls were answered again */
+  seconds: number[]
   stallSeconds: number
 }
+const newRow = (): Row => ({ times: 0, calls: 0, failed: new Map(), seconds: [], stallSeconds: 0 })
 const rows = new Map<string, Row>()
 const wrong: string[] = []
 const stopped = new Promise<never>((_, reject) => {
@@ -98,11 +100,11 @@ try {
         await pause(Number(values.quiet) * 1000)
       })
       const { calls, failed, lastFailureMs, stallMs } = await Promise.race([slot, stopped])
-      const row = rows.get(name) ?? { times: 0, calls: 0, failed: new Map(), longestSeconds: 0, stallSeconds: 0 }
+      const row = rows.get(name) ?? newRow()
       row.times++
       row.calls += calls
       for (const [code, count] of failed) row.failed.set(code, (row.failed.get(code) ?? 0) + count)
-      row.longestSeconds = Math.max(row.longestSeconds, lastFailureMs / 1000)
+      row.seconds.push(lastFailureMs / 1000)
       row.stallSeconds = Math.max(row.stallSeconds, stallMs / 1000)
       rows.set(name, row)
       console.log(`${name}: ${calls} calls, ${told(failed)}, the last after ${(lastFailureMs / 1000).toFixed(1)} s`)
@@ -134,12 +136,22 @@ try {
   const { double_spend_count: twice, refreshes_processed: refreshes } = rig.tiktok.stats.report()
   const lost = await rig.sql`select id from accounts where status <> 'active'`
 
-  const seconds = (value: number) => (value === 0 ? '-' : `${value.toFixed(1)} s`)
-  console.log(
-    `\n| misfortune | times | calls | failed | until all were answered again | this machine stood still for |\n|${'---|'.repeat(6)}`,
-  )
-  for (const [name, { times, calls, failed, longestSeconds, stallSeconds }] of rows)
-    console.log(`| ${name} | ${times} | ${calls} | ${told(failed)} | ${seconds(longestSeconds)} | ${seconds(stallSeconds)} |`)
+  const figure = (value = 0) => (value === 0 ? '-' : `${value.toFixed(1)} s`)
+  const columns = [
+    'misfortune',
+    'times',
+    'calls',
+    'failed',
+    'all answered again after',
+    'at most',
+    'this machine stood still for',
+  ]
+  console.log(`\n| ${columns.join(' | ')} |\n|${'---|'.repeat(columns.length)}`)
+  for (const [name, { times, calls, failed, seconds, stallSeconds }] of rows) {
+    const sorted = seconds.toSorted((a, b) => a - b)
+    const [typical, longest] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)].map(figure)
+    console.log(`| ${[name, times, calls, told(failed), typical, longest, figure(stallSeconds)].join(' | ')} |`)
+  }
   console.log(`\n${seeded.length} accounts and ${connected} more that were connected meanwhile; ${refreshes} refreshes`)
   console.log(`${died.length} processes died on their own`)
   console.log(`${lost.length} accounts lost, ${Object.keys(down).length} of them by a SIGKILL in the middle of a refresh`)
