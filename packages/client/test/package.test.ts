@@ -28,7 +28,7 @@ export async function every(ownerId: string): Promise<Account[]> {
   return found
 }
 export async function each(signal: AbortSignal): Promise<string | undefined> {
-  for await (const event of tiktok.events.follow({ signal })) if (event.type === 'account.connected') return event.cursor
+  for await (const event of tiktok.events.follow({ signal })) if (event.type === 'account.expiring') return event.data.reauthorizeBy.slice(0, 10)
   return undefined
 }
 export const upload = (id: string) =>
