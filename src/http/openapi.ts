@@ -123,8 +123,11 @@ export async function describeApi(app: FastifyInstance, shown = true): Promise<v
           description: 'Upload slots: in any 24 hours as many as `UPLOAD_LIMIT_PER_DAY` says, 20 unless it is set',
         },
         { name: 'owners', description: 'Tiers and places' },
-        { name: 'events', description: 'What happened, and TikTok telling us so' },
-        { name: 'operations', description: 'Health, metrics, this description' },
+        { name: 'events', description: 'What happened, as a feed and as webhooks' },
+        { name: 'operations', description: 'The audit' },
+        { name: 'probes', description: 'For probes and scrapers: health and metrics. A client leaves these out' },
+        { name: 'browser', description: 'For people and their browsers: pages and redirects. A client leaves these out' },
+        { name: 'tiktok', description: 'For TikTok only. A client leaves these out' },
       ],
     },
     transform: (document) => {

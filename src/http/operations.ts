@@ -50,7 +50,7 @@ export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async 
       {
         config: { public: true, bucket: 'none' },
         schema: {
-          tags: ['operations'],
+          tags: ['probes'],
           operationId: url === '/health' ? 'getHealth' : 'getReadiness',
           summary: url === '/health' ? 'How the service is' : 'May this process be given work?',
           response: { 200: Health, 503: Health.describe('Not ready') },
@@ -69,7 +69,7 @@ export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async 
     {
       config: { public: true, bucket: 'none' },
       schema: {
-        tags: ['operations'],
+        tags: ['probes'],
         operationId: 'getLiveness',
         summary: 'Is the process alive?',
         description: 'Looks at nothing outside the process.',
@@ -84,7 +84,7 @@ export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async 
     {
       config: { scope: 'ops:read', reach: 'nothing', withoutDatabase: true },
       schema: {
-        tags: ['operations'],
+        tags: ['probes'],
         operationId: 'getMetrics',
         summary: 'Metrics in Prometheus format',
         description:

@@ -41,7 +41,7 @@ export const webhookRoutes: FastifyPluginAsyncZod<WebhookRouteDeps & { forgeries
       bodyLimit: 64 * 1024,
       config: { public: true, bucket: 'none' },
       schema: {
-        tags: ['events'],
+        tags: ['tiktok'],
         operationId: 'takeNotice',
         summary: "Take TikTok's notices",
         description:

@@ -34,7 +34,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
         config,
         schema: {
           hide: url.endsWith('/'),
-          tags: ['connect'],
+          tags: ['browser'],
           operationId: 'startAuthorization',
           summary: 'Send a browser to TikTok',
           description:
@@ -70,7 +70,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
         config,
         schema: {
           hide: url.endsWith('/'),
-          tags: ['connect'],
+          tags: ['browser'],
           operationId: 'receiveAuthorization',
           summary: 'Take the browser back from TikTok',
           description:

@@ -34,7 +34,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
     {
       config,
       schema: {
-        tags: ['connect'],
+        tags: ['browser'],
         operationId: 'showConnectPage',
         summary: "A person's accounts, and connecting one more",
         description:
@@ -90,7 +90,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
     {
       config,
       schema: {
-        tags: ['connect'],
+        tags: ['browser'],
         operationId: 'takeConnectPage',
         summary: 'Take the answers of the connect page',
         description: 'The form of the page. Also with the `session` of the link instead of its cookie.',

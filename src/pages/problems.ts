@@ -17,7 +17,7 @@ export const problemRoutes: FastifyPluginAsyncZod<PageDeps> = async (app, deps) 
     {
       config: { public: true, page: true },
       schema: {
-        tags: ['operations'],
+        tags: ['browser'],
         operationId: 'listProblems',
         summary: 'What each failure code means, and what to do',
         response: { 200: answerAs('A page', 'text/html') },
@@ -49,12 +49,17 @@ ${rows.join('\n')}
 `
 }
 
+/** Our sentences mark code as Markdown does; a page has an element for it. */
+const inCode = (sentence: string) =>
+  sentence.split('`').map((part, index) => (index % 2 === 0 ? html`${part}` : html`<code>${part}</code>`))
+
 const problemsPage = page('Problems', {
   wide: true,
   header: html`<h1>Problems</h1><p class="quiet">Every failure code of this service, and what to do next.</p>`,
-  content: html`${failureCodes.map((code) => {
-    const { status, mendedBy, title, remedy } = failures[code]
-    return html`<section class="panel" id="${code}"><h2><code>${code}</code></h2>
-<p>${title}. ${remedy}</p><p class="quiet small">Status ${status}; mended by ${mendedBy}: ${whoMends[mendedBy]}.</p></section>`
-  })}`,
+  content: html`<nav class="panel" aria-label="Index"><p>${failureCodes.map((code) => html`<a href="#${code}">${code}</a> `)}</p></nav>
+${failureCodes.map((code) => {
+  const { status, mendedBy, title, remedy } = failures[code]
+  return html`<section class="panel" id="${code}"><h2><code>${code}</code></h2>
+<p>${title}. ${inCode(remedy)}</p><p class="quiet small">Status ${status}; mended by ${mendedBy}: ${inCode(whoMends[mendedBy])}.</p></section>`
+})}`,
 })

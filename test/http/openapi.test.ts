@@ -210,6 +210,16 @@ t.test('it says nothing that only its generator knows, and is open for what goes
   t.end()
 })
 
+t.test('what browsers, TikTok and probes call is tagged so that a client leaves it out', (t) => {
+  for (const { name, operation } of operations)
+    t.equal(
+      ['browser', 'tiktok', 'probes'].includes(operation.tags?.[0] ?? ''),
+      operation.security?.length === 0 || operation.operationId === 'getMetrics',
+      name,
+    )
+  t.end()
+})
+
 t.test('each failed answer has its own codes and an example of each', (t) => {
   for (const { name, operation } of operations)
     for (const [status, { description = '', content }] of Object.entries(operation.responses)) {

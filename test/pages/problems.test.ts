@@ -12,7 +12,8 @@ t.test("the type of a problem leads to a page that says what to do, and a progra
   const page = await world.call('GET', new URL(failed.body.type).pathname, { key: null })
   t.equal(page.status, 200)
   t.match(page.headers, { 'content-type': /^text\/html/, 'content-security-policy': /default-src 'none'/ })
-  for (const code of failureCodes) t.match(page.text, `id="${code}"`)
+  for (const code of failureCodes) t.match(page.text, new RegExp(`href="#${code}"[^]*id="${code}"`), `${code} is in the index`)
+  t.notMatch(page.text, '`')
 })
 
 t.test('the document has a line for every code', async (t) => {
