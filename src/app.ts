@@ -36,8 +36,10 @@ import { createReadCap } from './token/read-cap.ts'
 import { createRecording } from './token/recording.ts'
 import { createRefresher } from './token/refresh.ts'
 import { createRevocations } from './token/revoke.ts'
+import { startTracing } from './tracing.ts'
 import { openKeyring } from './vault/open-keyring.ts'
 import { createVault, type Vault } from './vault/vault.ts'
+import { version } from './version.ts'
 
 export interface App {
   parts: Parts
@@ -120,12 +122,15 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       'ALLOWED_COMPLETIONS has callback: a link connects the TikTok account of whoever opens it, for the owner who made it; prefer confirm',
     )
   await tryDirectories(config, log)
+  const replicaId = options.replicaId ?? newId('rep')
+  const endTracing =
+    config.traceEndpoint === undefined ? undefined : await startTracing({ endpoint: config.traceEndpoint, replicaId, version })
 
   const embedded = config.databaseUrl === undefined ? await startEmbedded(config, log) : undefined
   const database = databaseLinks(config, embedded?.url)
   await (config.migrate ? migrateFirst(database.direct, log) : requireMigrated(database.usual))
 
-  const { parts, ...opened } = await openParts(config, { ...options, log, database: database.usual })
+  const { parts, ...opened } = await openParts(config, { ...options, replicaId, log, database: database.usual })
   await announce(parts)
   await parts.keyring.check()
   if (parts.keyring.fits) {
@@ -156,6 +161,7 @@ export async function startApp(config: Config, options: AppOptions = {}): Promis
       const left = await opened.close()
       await metricsListener?.close()
       await embedded?.stop()
+      await endTracing?.()
       log.info('service has ended', { count: left })
       return left
     },

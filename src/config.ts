@@ -167,6 +167,8 @@ export function loadConfig(env: Record<string, string | undefined>) {
     metrics: { token: v.METRICS_TOKEN, port: v.METRICS_PORT },
     shutdownDelaySeconds: v.SHUTDOWN_DELAY_SECONDS,
     logLevel: v.LOG_LEVEL,
+    logsRequests: v.LOG_REQUESTS === 'on',
+    traceEndpoint: v.OTEL_EXPORTER_OTLP_ENDPOINT,
     /** __Host- cookies and HSTS need https; browsers would drop them on a loopback http PUBLIC_URL (S04). */
     secureCookies: publicUrl.startsWith('https:'),
   } as const

@@ -31,6 +31,7 @@ import { type OwnAccountRouteDeps, ownAccountRoutes } from './pages/own-accounts
 import { refusePrefetch } from './pages/page.ts'
 import { problemRoutes } from './pages/problems.ts'
 import type { VendDeps } from './token/vend.ts'
+import { type RequestSpan, requestSpan } from './tracing.ts'
 import type { UploadDeps } from './uploads/reservations.ts'
 
 /** How long the door waits. All of Fastify's own defaults here are "no limit" (S66, F58). */
@@ -99,6 +100,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     return answerFailure(deps, routeNotFound(), request, reply)
   })
 
+  if (config.traceEndpoint !== undefined) traceRequests(app)
   await app.register(cookie)
   const limits = await limitRequests(app, deps)
   openDocs(app)
@@ -119,7 +121,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     metrics.requests.inc({ ...labels, status: String(reply.statusCode) })
     metrics.requestSeconds.observe(labels, reply.elapsedTime / 1000)
     if (request.failure !== null) metrics.failures.inc({ code: request.failure })
-    log.debug('request answered', {
+    log[config.logsRequests ? 'info' : 'debug']('request answered', {
       requestId: request.id,
       ...labels,
       status: reply.statusCode,
@@ -152,6 +154,26 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
 /** The description's page is somebody else's, with scripts and a policy of its own for them; the rest is as on our pages. */
 const docsHeaders = { 'referrer-policy': 'no-referrer', 'x-frame-options': 'DENY', 'cross-origin-opener-policy': 'same-origin' }
 const isDocs = ({ url }: FastifyRequest): boolean => /^\/docs([/?]|$)/.test(url)
+
+const spans = new WeakMap<FastifyRequest, RequestSpan>()
+
+/** Before the body is read and again after it: in between the way back to the request is lost. */
+function traceRequests(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, _reply, next) => {
+    const span = requestSpan(request.method, request.headers)
+    if (!span) return next()
+    spans.set(request, span)
+    span.enter(next)
+  })
+  app.addHook('preValidation', (request, _reply, next) => {
+    const span = spans.get(request)
+    if (span) span.enter(next)
+    else next()
+  })
+  app.addHook('onResponse', async (request, reply) =>
+    spans.get(request)?.end(request.routeOptions.url ?? 'none', reply.statusCode),
+  )
+}
 
 /** A request that was answered before its body was here, such as one without a key. */
 function hasUnreadBody({ raw }: FastifyRequest): boolean {

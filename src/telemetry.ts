@@ -3,6 +3,7 @@
 import pino from 'pino'
 import type { Config } from './config.ts'
 import { ServiceError } from './errors.ts'
+import { presentTraceId } from './tracing.ts'
 
 /** Every field a log line may carry: ids, codes, counts and durations, never free text from outside. */
 const textFacts = [
@@ -22,7 +23,7 @@ const textFacts = [
     'name',
     'outcome',
   ],
-  ...['ownerId', 'reason', 'requestId', 'route', 'sessionId', 'signal', 'target', 'uploadId', 'url', 'version'],
+  ...['ownerId', 'reason', 'requestId', 'route', 'sessionId', 'signal', 'target', 'traceId', 'uploadId', 'url', 'version'],
 ] as const
 const numberFacts = ['count', 'durationMs', 'generation', 'migrations', 'port', 'retryAfterSeconds', 'status'] as const
 export type Facts = { [name in (typeof textFacts)[number]]?: string | undefined } & {
@@ -90,7 +91,8 @@ export function createLog(
     (name: keyof Log) =>
     (event: string, facts: Facts = {}) => {
       if (!logger.isLevelEnabled(name)) return
-      const shown: Record<string, unknown> = {}
+      const traceId = presentTraceId()
+      const shown: Record<string, unknown> = traceId === undefined ? {} : { traceId }
       for (const [key, value] of Object.entries(facts)) {
         if (value !== undefined && allowed.has(key)) shown[key] = key === 'error' ? describeError(value) : value
       }

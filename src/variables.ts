@@ -392,6 +392,16 @@ export const variables = z.object({
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
     .describe('How much is logged'),
+  LOG_REQUESTS: z
+    .enum(['on', 'off'])
+    .default('off')
+    .describe('`on`: a line at info for every request, with its route, status and time; otherwise at debug'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe(
+      'Optional: switches tracing on; a collector that takes OTLP over HTTP, such as http://127.0.0.1:4318. Requests, statements and calls to TikTok become spans, and `traceparent` is honoured and sent on',
+    ),
   ...secretFiles,
 })
 

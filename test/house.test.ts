@@ -61,6 +61,8 @@ const floors: string[][] = [
     'errors.ts',
     'failures.ts',
     'meter.ts',
+    'tracing.ts',
+    'trace-export.ts',
     'config.ts',
     'version.ts',
     'env-file.ts',

@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Account } from '../src/account/account.ts'
 import type { TokenAnswer } from '../src/tiktok/client.ts'
+import { startCollector } from './rig/collector.ts'
+import { eventually } from './rig/eventually.ts'
 import { everythingShown } from './rig/shown.ts'
 import { startWorld, type World } from './world.ts'
 
@@ -18,8 +20,11 @@ const vaultKey = Buffer.from('8f2c1d5e7a9b3c4d6e0f1a2b3c4d5e6f708192a3b4c5d6e7f8
 t.test(
   'S16, S25, S58, I5: a life at trace leaves no secret in logs, tables, the journal, metrics, events or failures',
   async (t) => {
+    process.env.OTEL_BSP_SCHEDULE_DELAY = '50' // OpenTelemetry's own variable: how long spans are gathered
+    const collector = await startCollector(t)
     const world = await startWorld(t, {
       env: {
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
         TIKTOK_PKCE: 's256',
         TIKTOK_CLIENT_SECRET_PREVIOUS: previousSecret,
         TIER_SERVICE_TOKEN: tierToken,
@@ -107,6 +112,9 @@ t.test(
     unsubscribe('tiktok-oauth-service.step', lookAtJournal)
 
     await everythingShown(world.parts.db)
+    await eventually('the last spans are in the collector', () =>
+      collector.texts.join('').includes('DELETE /accounts/:accountId'),
+    )
     const kept = {
       logs: world.logged(),
       tables: await dumpAll(world),
@@ -114,6 +122,7 @@ t.test(
       metrics: (await world.call<string>('GET', '/metrics')).text,
       events: (await world.call('GET', '/events')).text,
       failures: failures.join('\n'),
+      traces: collector.texts.join('\n'),
       description: (await world.call('GET', '/openapi.json')).text,
     }
     t.match(kept.logs, /"level":"debug"/, 'the log is at its most talkative')

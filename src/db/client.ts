@@ -7,6 +7,7 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type DatabaseLink, readDatabaseUrl } from '../database-url.ts'
 import { ServiceError } from '../errors.ts'
+import { inSpan } from '../tracing.ts'
 import { within } from '../waiting.ts'
 import { type Batch, openBatch } from './batch.ts'
 import { type Connection, openConnection, type Sql } from './connection.ts'
@@ -119,7 +120,8 @@ export function openDb(options: DbOptions): Db {
     })
     const beganAtMs = performance.now()
     try {
-      return await statement(name, work, deadlineMs)
+      const about = { 'db.system.name': 'postgresql', 'db.operation.name': name }
+      return await inSpan(name, about, () => statement(name, work, deadlineMs))
     } finally {
       semaphore.release()
       options.onStatement?.(name, (performance.now() - beganAtMs) / 1000)

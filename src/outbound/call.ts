@@ -1,5 +1,6 @@
 // One HTTP call to TikTok, and the one question a single-use token asks of it: can anything of this request have left us?
 import { type Dispatcher, errors } from 'undici'
+import { traceHeaders } from '../tracing.ts'
 import { decodeBody } from './coding.ts'
 
 export interface CallRequest {
@@ -71,6 +72,7 @@ export function call(dispatcher: Dispatcher, request: CallRequest): Promise<Call
         'user-agent': 'tiktok-oauth-service',
         // Exactly this: a `; charset=` suffix was seen to be answered with invalid_request.
         ...(request.form && { 'content-type': 'application/x-www-form-urlencoded' }),
+        ...traceHeaders(),
         ...request.headers,
       },
       body: request.form ? new URLSearchParams(request.form).toString() : null,

@@ -1,5 +1,6 @@
 // What operators count of calls to TikTok, by endpoint and by what came back.
 import type { Meter } from '../meter.ts'
+import { inSpan } from '../tracing.ts'
 import type { TikTok } from './client.ts'
 
 const endpoints = ['exchange', 'refresh', 'revoke', 'user_info', 'avatar'] as const
@@ -42,9 +43,9 @@ export function tiktokMetrics({ counter, histogram }: Meter) {
 
 /** @returns the same door, with every call counted */
 export function measured(tiktok: TikTok, { tiktokCalls, tiktokSeconds }: TikTokMetrics): TikTok {
-  async function counted<A extends { kind: Kind }>(endpoint: Endpoint, call: Promise<A>): Promise<A> {
+  async function counted<A extends { kind: Kind }>(endpoint: Endpoint, call: () => Promise<A>): Promise<A> {
     const sentAtMs = performance.now()
-    const answer = await call
+    const answer = await inSpan(`tiktok ${endpoint}`, { 'tiktok.endpoint': endpoint }, call, ({ kind }) => kind)
     const isThrottled = 'reason' in answer && answer.reason === 'throttled'
     tiktokCalls.inc({ endpoint, outcome: isThrottled ? 'throttled' : outcomeOf[answer.kind] })
     tiktokSeconds.observe({ endpoint }, (performance.now() - sentAtMs) / 1000)
@@ -52,10 +53,10 @@ export function measured(tiktok: TikTok, { tiktokCalls, tiktokSeconds }: TikTokM
   }
   return {
     ...tiktok,
-    exchangeCode: (request) => counted('exchange', tiktok.exchangeCode(request)),
-    refresh: (refreshToken) => counted('refresh', tiktok.refresh(refreshToken)),
-    revoke: (accessToken) => counted('revoke', tiktok.revoke(accessToken)),
-    userInfo: (accessToken, scopes) => counted('user_info', tiktok.userInfo(accessToken, scopes)),
-    avatar: (url) => counted('avatar', tiktok.avatar(url)),
+    exchangeCode: (request) => counted('exchange', () => tiktok.exchangeCode(request)),
+    refresh: (refreshToken) => counted('refresh', () => tiktok.refresh(refreshToken)),
+    revoke: (accessToken) => counted('revoke', () => tiktok.revoke(accessToken)),
+    userInfo: (accessToken, scopes) => counted('user_info', () => tiktok.userInfo(accessToken, scopes)),
+    avatar: (url) => counted('avatar', () => tiktok.avatar(url)),
   }
 }
