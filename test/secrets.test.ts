@@ -113,7 +113,7 @@ t.test(
 
     await everythingShown(world.parts.db)
     await eventually('the last spans are in the collector', () =>
-      collector.texts.join('').includes('DELETE /accounts/:accountId'),
+      collector.texts.join('').includes('DELETE /accounts/:account_id'),
     )
     const kept = {
       logs: world.logged(),

@@ -39,9 +39,9 @@ t.test("a request is part of its caller's trace, and its statements and calls to
   await eventually('the spans arrive', () => ours().some(({ kind }) => kind === 2))
   const request = ours().find(({ kind }) => kind === 2)
   t.match(request, {
-    name: 'POST /accounts/:accountId/token/rejected',
+    name: 'POST /accounts/:account_id/token/rejected',
     parentSpanId: callers.spanId,
-    attributes: { 'http.route': '/accounts/:accountId/token/rejected', 'http.response.status_code': '200' },
+    attributes: { 'http.route': '/accounts/:account_id/token/rejected', 'http.response.status_code': '200' },
   })
   const inner = ours().filter(({ kind }) => kind === 3)
   for (const span of inner) t.equal(span.parentSpanId, request?.spanId, span.name)
@@ -58,7 +58,7 @@ t.test('what we call gets the trace, and so does the log', async (t) => {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))
-  const line = lines.find(({ msg, route }) => msg === 'request answered' && route === '/accounts/:accountId/token/rejected')
+  const line = lines.find(({ msg, route }) => msg === 'request answered' && route === '/accounts/:account_id/token/rejected')
   t.match(line, { level: 'info', traceId: callers.traceId, status: 200 }, 'LOG_REQUESTS=on')
 })
 
