@@ -31,7 +31,7 @@ export const Account = z
     open_id: z.string().nullable().describe('The person at TikTok, for this app; null once disconnected'),
     label: z.string().nullable().describe('What the owner calls it'),
     status: z.enum(accountStatuses).describe('Whether tokens of it are handed out'),
-    status_reason: z.enum(statusReasons).nullable(),
+    status_reason: z.enum(statusReasons).nullable().describe('Why it is not active; null while it is'),
     profile: z.object({
       ...profileFields,
       fetched_at: nullableTime.describe('The age of all of the above'),

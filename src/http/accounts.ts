@@ -40,11 +40,11 @@ const Timeline = z
   .object({
     entries: z.array(
       z.object({
-        at: z.iso.datetime(),
+        at: z.iso.datetime().describe('When'),
         // Open, because an older replica shows what a younger one wrote.
         kind: z.union([z.enum(kinds), z.string()]).describe(kindsExplained),
         code: z.string().nullable().describe('Why or what, as the kind says'),
-        generation: z.int().nullable(),
+        generation: z.int().nullable().describe('Of the token set it was about'),
         actor: z.string().describe('A key id, or `service`, `tiktok`, `owner`'),
         via: z
           .object({ connect_session: z.string(), key_id: z.string() })
@@ -52,7 +52,7 @@ const Timeline = z
           .describe('What was done through a link: its connect session, and the key that made it'),
       }),
     ),
-    next_cursor: z.string().nullable(),
+    next_cursor: z.string().nullable().describe('`cursor` of the next page; null on the last one'),
   })
   .meta({
     id: 'Timeline',

@@ -24,15 +24,18 @@ const AuditPage = z
   .object({
     entries: z.array(
       z.object({
-        at: z.iso.datetime(),
+        at: z.iso.datetime().describe('When'),
         action: z.string().describe('`token_handed_out`, a kind of the timeline, or what an operator did'),
         actor: z.string().describe('A key id, `jwt:SUBJECT`, `service`, `tiktok`, `owner` or `operator`'),
         object: z.string().describe('The account, connect session, API key or vault key, or an owner by its hash'),
-        code: z.string().nullable(),
-        generation: z.int().nullable(),
-        degraded: z.boolean().nullable(),
-        via: z.object({ connect_session: z.string(), key_id: z.string() }).nullable(),
-        request_id: z.string().nullable(),
+        code: z.string().nullable().describe('Why or what, as the action says'),
+        generation: z.int().nullable().describe('Of the token set it was about'),
+        degraded: z.boolean().nullable().describe('Whether the token had less time than was asked for'),
+        via: z
+          .object({ connect_session: z.string(), key_id: z.string() })
+          .nullable()
+          .describe('What was done through a link: its connect session, and the key that made it'),
+        request_id: z.string().nullable().describe('The request that did it'),
       }),
     ),
     next_cursor: z.string().describe('Never null: ask again with it as `after`, at once after a full page'),

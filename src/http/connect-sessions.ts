@@ -25,7 +25,7 @@ const CreateConnectSession = z
       .boolean()
       .optional()
       .describe('The person confirmed being 18 or older; asked for on the connect page when missing'),
-    label: Label.optional(),
+    label: Label.optional().describe('What the owner will call the account'),
     tier: z.string().max(32).optional().describe("Sets the owner's tier; needs the scope `owners:write` too"),
     reconnect_account_id: Id.optional().describe(
       'Only this account may come back. Without `account_type` and `age_confirmed` nobody is asked again, and what was attested for it stands',
@@ -69,8 +69,8 @@ const ConnectSession = z
   .object({
     id: z.string(),
     owner_id: z.string(),
-    status: z.enum(sessionStatuses),
-    account_id: z.string().nullable(),
+    status: z.enum(sessionStatuses).describe('How far it is'),
+    account_id: z.string().nullable().describe('What was connected; null until then'),
     error: z.string().nullable().describe('A code of this service, or an OAuth error of TikTok such as `access_denied`'),
     expires_at: z.iso.datetime(),
   })
@@ -89,11 +89,13 @@ const ConnectSession = z
     ],
   })
 
-const CompleteConnectSession = z.strictObject({ owner_id: OwnerId, confirm: z.string().max(128) }).meta({
-  id: 'CompleteConnectSession',
-  description: 'Who finishes it, and the proof that the browser came back',
-  examples: [{ owner_id: 'user_42', confirm: 'from-the-return-url' }],
-})
+const CompleteConnectSession = z
+  .strictObject({ owner_id: OwnerId, confirm: z.string().max(128).describe('`confirm` of the return URL') })
+  .meta({
+    id: 'CompleteConnectSession',
+    description: 'Who finishes it, and the proof that the browser came back',
+    examples: [{ owner_id: 'user_42', confirm: 'from-the-return-url' }],
+  })
 
 export type ConnectSessionRouteDeps = AccountDeps &
   CompleteDeps & { log: Log; config: Pick<Config, 'allowedCompletions' | 'allowedReturnUrls' | 'publicUrl' | 'tiers'> }

@@ -8,11 +8,11 @@ import { answerAs, failuresOf } from './openapi.ts'
 
 const Health = z
   .object({
-    status: z.enum(['ok', 'unavailable']),
+    status: z.enum(['ok', 'unavailable']).describe('Whether it may be given work'),
     checks: z.object({
-      database: z.enum(['ok', 'unavailable']),
-      keyring: z.enum(['ok', 'mismatch', 'unknown']),
-      migrations: z.enum(['ok', 'pending', 'unknown']),
+      database: z.enum(['ok', 'unavailable']).describe('Whether it answers'),
+      keyring: z.enum(['ok', 'mismatch', 'unknown']).describe('Whether the vault keys fit the database'),
+      migrations: z.enum(['ok', 'pending', 'unknown']).describe('Whether the database is as this release needs it'),
       journal: z.enum(['ok', 'database_rewound', 'unknown']).describe('Whether the database is where the journals left it'),
     }),
     unsaved_tokens: z.int().describe('Token answers that wait for the database; not 0 means not ready'),

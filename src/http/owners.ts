@@ -13,8 +13,8 @@ const Owner = z
   .object({
     owner_id: z.string(),
     tier: z.string().nullable().describe('null when the tier service states a limit and no tier'),
-    account_limit: z.int(),
-    accounts_connected: z.int(),
+    account_limit: z.int().describe('How many accounts the owner may connect'),
+    accounts_connected: z.int().describe('How many there are'),
     accounts_available: z.int().describe('0 too when a lowered tier left more connected than it allows: they stay'),
   })
   .meta({
@@ -33,8 +33,8 @@ const ErasedOwner = z
     status: z.enum(['erased', 'unfinished']).describe('`unfinished`: repeat the call to go on'),
     accounts_disconnected: z.int().describe('By this call'),
     revocations: z.object({
-      confirmed: z.int(),
-      already_gone: z.int(),
+      confirmed: z.int().describe('TikTok has confirmed'),
+      already_gone: z.int().describe('There was nothing left to revoke'),
       pending: z.int().describe('Not confirmed by TikTok yet, of earlier calls too; retried in the background'),
     }),
   })

@@ -91,7 +91,7 @@ const VendedTokens = z
   })
 
 const RejectedToken = z
-  .strictObject({ generation: z.int().min(1).max(2_147_483_646) })
+  .strictObject({ generation: z.int().min(1).max(2_147_483_646).describe('`generation` of the token that TikTok refused') })
   .meta({ id: 'RejectedToken', description: 'Which token TikTok refused', examples: [{ generation: 7 }] })
 
 export const tokenRoutes: FastifyPluginAsyncZod<VendDeps & FailureDeps> = async (app, deps) => {

@@ -15,6 +15,7 @@ export type Account = {
   label: string | null
   /** Whether tokens of it are handed out */
   status: 'active' | 'reauthorization_required' | 'disconnected'
+  /** Why it is not active; null while it is */
   statusReason: 'refresh_token_rejected' | 'refresh_outcome_unknown' | 'refresh_token_expired' | 'removed_by_user' | 'tiktok_account_deleted' | 'age_changed' | 'tiktok_account_banned' | 'required_scope_removed' | 'disconnected_by_owner' | 'disconnected_by_operator' | null
   profile: {
     /** The @handle; null without user.info.profile */
@@ -224,6 +225,7 @@ export type AccountRecoveredEventData = {
 /** A page of the audit */
 export type AuditPage = {
   entries: ({
+    /** When */
     at: string
     /** `token_handed_out`, a kind of the timeline, or what an operator did */
     action: string
@@ -231,13 +233,18 @@ export type AuditPage = {
     actor: string
     /** The account, connect session, API key or vault key, or an owner by its hash */
     object: string
+    /** Why or what, as the action says */
     code: string | null
+    /** Of the token set it was about */
     generation: number | null
+    /** Whether the token had less time than was asked for */
     degraded: boolean | null
+    /** What was done through a link: its connect session, and the key that made it */
     via: {
       connectSession: string
       keyId: string
     } | null
+    /** The request that did it */
     requestId: string | null
   })[]
   /** Never null: ask again with it as `after`, at once after a full page */
@@ -254,6 +261,7 @@ export type CommitUpload = {
 export type CompleteConnectSession = {
   /** The caller's own id of a person or team, compared as it is sent: no case is folded and no Unicode form changed. Percent-encoded in a path or query, `+` and `/` too */
   ownerId: string
+  /** `confirm` of the return URL */
   confirm: string
 }
 
@@ -261,7 +269,9 @@ export type CompleteConnectSession = {
 export type ConnectSession = {
   id: string
   ownerId: string
+  /** How far it is */
   status: 'pending' | 'authorizing' | 'awaiting_completion' | 'completed' | 'failed' | 'expired'
+  /** What was connected; null until then */
   accountId: string | null
   /** A code of this service, or an OAuth error of TikTok such as `access_denied` */
   error: string | null
@@ -301,6 +311,7 @@ export type CreateConnectSession = {
   accountType?: string | undefined
   /** The person confirmed being 18 or older; asked for on the connect page when missing */
   ageConfirmed?: boolean | undefined
+  /** What the owner will call the account */
   label?: string | undefined
   /** Sets the owner's tier; needs the scope `owners:write` too */
   tier?: string | undefined
@@ -341,7 +352,9 @@ export type ErasedOwner = {
   /** By this call */
   accountsDisconnected: number
   revocations: {
+    /** TikTok has confirmed */
     confirmed: number
+    /** There was nothing left to revoke */
     alreadyGone: number
     /** Not confirmed by TikTok yet, of earlier calls too; retried in the background */
     pending: number
@@ -357,10 +370,14 @@ export type EventPage = {
 
 /** How the service is */
 export type Health = {
+  /** Whether it may be given work */
   status: 'ok' | 'unavailable'
   checks: {
+    /** Whether it answers */
     database: 'ok' | 'unavailable'
+    /** Whether the vault keys fit the database */
     keyring: 'ok' | 'mismatch' | 'unknown'
+    /** Whether the database is as this release needs it */
     migrations: 'ok' | 'pending' | 'unknown'
     /** Whether the database is where the journals left it */
     journal: 'ok' | 'database_rewound' | 'unknown'
@@ -392,7 +409,9 @@ export type Owner = {
   ownerId: string
   /** null when the tier service states a limit and no tier */
   tier: string | null
+  /** How many accounts the owner may connect */
   accountLimit: number
+  /** How many there are */
   accountsConnected: number
   /** 0 too when a lowered tier left more connected than it allows: they stay */
   accountsAvailable: number
@@ -425,6 +444,7 @@ export type Problem = {
 
 /** Which token TikTok refused */
 export type RejectedToken = {
+  /** `generation` of the token that TikTok refused */
   generation: number
 }
 
@@ -454,6 +474,7 @@ export type SetTier = {
 /** What happened to an account */
 export type Timeline = {
   entries: ({
+    /** When */
     at: string
     /**
      * More may come: leave alone what you do not know.
@@ -483,6 +504,7 @@ export type Timeline = {
     kind: 'connected' | 'reconnected' | 'reconnect_started' | 'label_changed' | 'refreshed' | 'access_token_refused' | 'refresh_failed' | 'refresh_ambiguous' | 'refresh_abandoned' | 'refresh_rejected' | 'reauthorization_required' | 'restored' | 'recovered' | 'expiring' | 'tiktok_notice' | 'disconnected' | 'grant_revoked' | 'revocation_dropped' | 'upload_committed' | 'upload_committed_late' | 'uploads_closed' | (string & {})
     /** Why or what, as the kind says */
     code: string | null
+    /** Of the token set it was about */
     generation: number | null
     /** A key id, or `service`, `tiktok`, `owner` */
     actor: string
@@ -492,6 +514,7 @@ export type Timeline = {
       keyId: string
     } | null
   })[]
+  /** `cursor` of the next page; null on the last one */
   nextCursor: string | null
 }
 
