@@ -73,6 +73,7 @@ const floors: string[][] = [
     'key-scopes.ts',
     'reach.ts',
     'in-flight.ts',
+    'poll.ts',
     'waiting.ts',
   ],
 ]

@@ -11,6 +11,7 @@ import {
   createSession,
   findSession,
   findSessionByLinkSecret,
+  listSessions,
 } from '../db/connect-sessions.ts'
 import { saveOwner } from '../db/owners.ts'
 import { ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
@@ -116,8 +117,22 @@ export async function getConnectSession(
 ): Promise<ConnectSession> {
   const session = await findSession(db, id)
   if (!session) throw sessionNotFound()
-  // However long ago it was begun: the answer is in this process and waits for the database (F04).
-  return { ...session, abandoned: session.abandoned && !recording.isUnsaved(id) }
+  return asSeenHere({ recording }, session)
+}
+
+/** However long ago its exchange was begun: while the answer is in this process and waits for the database, it is not abandoned (F04). */
+export function asSeenHere({ recording }: { recording: Pick<Recording, 'isUnsaved'> }, session: ConnectSession): ConnectSession {
+  return { ...session, abandoned: session.abandoned && !recording.isUnsaved(session.id) }
+}
+
+/** Sessions, newest first, of everybody in reach or of one owner. */
+export async function pageOfSessions(
+  deps: { db: Db; recording: Pick<Recording, 'isUnsaved'> },
+  filter: { ownerId: string | null; before: string | null; limit: number; reach: Reach },
+): Promise<{ sessions: ConnectSession[]; nextId: string | null }> {
+  const rows = await listSessions(deps.db, { ...filter, limit: filter.limit + 1 })
+  const sessions = rows.slice(0, filter.limit).map((session) => asSeenHere(deps, session))
+  return { sessions, nextId: rows.length > filter.limit ? (sessions.at(-1)?.id ?? null) : null }
 }
 
 /**

@@ -238,12 +238,17 @@ export async function parkClaim(db: Db, claim: Claim, code: string, waitSeconds:
   )
 }
 
-/** What a reader sees who waits for somebody else's refresh. undefined: the account is gone. */
-export async function readGeneration(db: Db, accountId: string): Promise<{ generation: number; leased: boolean } | undefined> {
+export interface HeldGeneration {
+  generation: number
+  leased: boolean
+}
+
+/** What readers see who wait for somebody else's refreshes. An account that is missing is gone. */
+export async function readGenerations(db: Db, accountIds: string[]): Promise<Map<string, HeldGeneration>> {
   const rows = await db.run(
-    'read_generation',
-    (sql) => sql<{ generation: number; leased: boolean }[]>`
-      select generation, coalesce(lease_until > now(), false) as leased from token_sets where account_id = ${accountId}`,
+    'read_generations',
+    (sql) => sql<(HeldGeneration & { accountId: string })[]>`
+      select account_id, generation, coalesce(lease_until > now(), false) as leased from token_sets where account_id = any(${accountIds}::text[])`,
   )
-  return rows[0]
+  return new Map(rows.map((row) => [row.accountId, row]))
 }

@@ -1,5 +1,6 @@
 // The statements of a connect session: made, attested, come back, exchanged. Each step is one statement that checks where the session
 // stands, so that equal requests at once take a step once. What happens at TikTok in between is authorization-requests.ts.
+import { type Reach, reachAsJson } from '../reach.ts'
 import { ownerInAuditLog } from './audit.ts'
 import type { Db } from './client.ts'
 import type { connectSessions, Row } from './schema.ts'
@@ -8,7 +9,7 @@ export type ConnectSession = Row<
   typeof connectSessions,
   | ('id' | 'ownerId' | 'returnUrl' | 'completion' | 'accountType' | 'ageConfirmedAt' | 'attestationVersion' | 'label')
   | ('reconnectAccountId' | 'status' | 'error' | 'accountId' | 'confirmHash' | 'createdBy' | 'visitorHash' | 'expiresAt')
-  | ('rights' | 'reachedAccountIds')
+  | ('rights' | 'reachedAccountIds' | 'createdAt')
 > & {
   /** until it expires, by the database's clock; negative when it is over */
   secondsLeft: number
@@ -34,7 +35,7 @@ const abandonedAfter = '60 seconds'
 
 const columns = `id, owner_id, return_url, completion, account_type, age_confirmed_at,
   attestation_version, label, reconnect_account_id, status, error, account_id,
-  confirm_hash, created_by, rights, reached_account_ids, visitor_hash, expires_at, extract(epoch from expires_at - now())::int as seconds_left, expires_at <= now() as over,
+  confirm_hash, created_by, rights, reached_account_ids, visitor_hash, created_at, expires_at, extract(epoch from expires_at - now())::int as seconds_left, expires_at <= now() as over,
   (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned,
   case when created_by like 'jwt:%'
     then coalesce((select k.revoked_at is not null from api_keys k where k.id in (created_by, 'jwt:*') order by k.id = 'jwt:*' limit 1), false)
@@ -68,6 +69,31 @@ export async function findSession(db: Db, id: string): Promise<ConnectSession | 
     (sql) => sql<ConnectSession[]>`select ${sql.unsafe(columns)} from connect_sessions where id = ${id}`,
   )
   return rows[0]
+}
+
+/** Those of these that there are. */
+export async function findSessions(db: Db, ids: string[]): Promise<Map<string, ConnectSession>> {
+  const rows = await db.run(
+    'find_connect_sessions',
+    (sql) => sql<ConnectSession[]>`select ${sql.unsafe(columns)} from connect_sessions where id = any(${ids}::text[])`,
+  )
+  return new Map(rows.map((session) => [session.id, session]))
+}
+
+/** Newest first. A session is within a reach as its owner is and, if it is for one, the account that it may bring back. */
+export async function listSessions(
+  db: Db,
+  { ownerId, before, limit, reach }: { ownerId: string | null; before: string | null; limit: number; reach: Reach },
+): Promise<ConnectSession[]> {
+  return db.run(
+    'list_connect_sessions',
+    (sql) => sql<ConnectSession[]>`
+      select ${sql.unsafe(columns)} from connect_sessions
+      where in_reach(${reachAsJson(reach)}::jsonb, owner_id, reconnect_account_id)
+        ${ownerId === null ? sql`` : sql`and owner_id = ${ownerId}`}
+        ${before === null ? sql`` : sql`and id < ${before}`}
+      order by id desc limit ${limit}`,
+  )
 }
 
 export async function findSessionByLinkSecret(db: Db, linkSecretHash: string): Promise<ConnectSession | undefined> {

@@ -4,13 +4,16 @@ import { z } from 'zod'
 import { Account, type AccountDeps, getAccount } from '../account/account.ts'
 import type { Config } from '../config.ts'
 import { type CompleteDeps, completeConnect } from '../connect/complete.ts'
-import { createConnectSession, errorOf, getConnectSession, sessionStatuses, statusOf } from '../connect/connect-session.ts'
+import { createConnectSession, errorOf, pageOfSessions, sessionStatuses, statusOf } from '../connect/connect-session.ts'
+import { openSessionWaits, type SessionWaitDeps } from '../connect/session-waits.ts'
 import { completions } from '../db/codes.ts'
+import type { ConnectSession as Session } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../telemetry.ts'
 import { requireCaller } from './auth.ts'
+import { cursorOf } from './cursors.ts'
 import { failuresOf } from './openapi.ts'
-import { Id, Label, OwnerId } from './shapes.ts'
+import { Id, Label, OwnerId, pageLimit, wholeNumber } from './shapes.ts'
 
 const SessionParams = z
   .strictObject({ session_id: Id.describe('The connect session, `cs_…`') })
@@ -72,6 +75,8 @@ const ConnectSession = z
     status: z.enum(sessionStatuses).describe('How far it is'),
     account_id: z.string().nullable().describe('What was connected; null until then'),
     error: z.string().nullable().describe('A code of this service, or an OAuth error of TikTok such as `access_denied`'),
+    reconnect_account_id: z.string().nullable().describe('The only account that may come back, if it is for one'),
+    created_at: z.iso.datetime(),
     expires_at: z.iso.datetime(),
   })
   .meta({
@@ -84,10 +89,35 @@ const ConnectSession = z
         status: 'completed',
         account_id: 'acc_01k9z3m8r0000000000000000',
         error: null,
+        reconnect_account_id: null,
+        created_at: '2026-11-22T12:00:00.000Z',
         expires_at: '2026-11-22T12:10:00.000Z',
       },
     ],
   })
+
+const sessionAnswer = (session: Session): z.infer<typeof ConnectSession> => ({
+  id: session.id,
+  owner_id: session.ownerId,
+  status: statusOf(session),
+  account_id: session.accountId,
+  error: errorOf(session),
+  reconnect_account_id: session.reconnectAccountId,
+  created_at: session.createdAt.toISOString(),
+  expires_at: session.expiresAt.toISOString(),
+})
+
+const SessionCursor = cursorOf('connect-sessions', /^cs_[0-9a-z]{25}$/)
+const ConnectSessionPage = z
+  .object({
+    sessions: z.array(ConnectSession).describe('One page of sessions, the youngest first'),
+    next_cursor: z.string().nullable().describe('Send it as `cursor` for the next page; null on the last one'),
+  })
+  .meta({ id: 'ConnectSessionPage', description: 'One page of connect sessions' })
+
+/** The longest `wait`, and an answer after it: longer than other calls may take, shorter than an idle connection is kept. */
+const longestWaitSeconds = 25
+const waitPatienceMs = 29_000
 
 const CompleteConnectSession = z
   .strictObject({ owner_id: OwnerId, confirm: z.string().max(128).describe('`confirm` of the return URL') })
@@ -98,9 +128,12 @@ const CompleteConnectSession = z
   })
 
 export type ConnectSessionRouteDeps = AccountDeps &
-  CompleteDeps & { log: Log; config: Pick<Config, 'allowedCompletions' | 'allowedReturnUrls' | 'publicUrl' | 'tiers'> }
+  CompleteDeps &
+  SessionWaitDeps & { log: Log; config: Pick<Config, 'allowedCompletions' | 'allowedReturnUrls' | 'publicUrl' | 'tiers'> }
 
 export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps> = async (app, deps) => {
+  const waits = openSessionWaits(deps)
+
   app.post(
     '/connect-sessions',
     {
@@ -162,27 +195,50 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
   )
 
   app.get(
+    '/connect-sessions',
+    {
+      config: { scope: 'connect:write', reach: 'filtered' },
+      schema: {
+        tags: ['connect'],
+        operationId: 'listConnectSessions',
+        summary: 'List connect sessions, newest first',
+        description: 'For support: what became of the links an owner was given. A session is forgotten a day after it ended.',
+        querystring: z.strictObject({
+          owner_id: OwnerId.optional(),
+          limit: pageLimit(50),
+          cursor: SessionCursor.schema.optional(),
+        }),
+        response: { 200: ConnectSessionPage, ...failuresOf([]) },
+      },
+    },
+    async (request) => {
+      const { owner_id: ownerId = null, limit, cursor: before = null } = request.query
+      const { sessions, nextId } = await pageOfSessions(deps, { ownerId, before, limit, reach: requireCaller(request).reach })
+      return { sessions: sessions.map(sessionAnswer), next_cursor: nextId === null ? null : SessionCursor.write(nextId) }
+    },
+  )
+
+  app.get(
     '/connect-sessions/:session_id',
     {
       config: { scope: 'connect:write' },
+      handlerTimeout: waitPatienceMs,
       schema: {
         tags: ['connect'],
         operationId: 'getConnectSession',
         summary: 'See how a connect session stands',
+        description:
+          'With `wait` the answer comes as soon as the status is another than now; at once when the session is over, and after that many seconds in any case. An `overloaded` says that too many wait already.',
         params: SessionParams,
+        querystring: z.strictObject({
+          wait: wholeNumber({ minimum: 0, maximum: longestWaitSeconds, usual: 0 }, 'Seconds to wait for a change'),
+        }),
         response: { 200: ConnectSession, ...failuresOf(['connect_session_not_found']) },
       },
     },
     async (request) => {
-      const session = await getConnectSession(deps, request.params.sessionId)
-      return {
-        id: session.id,
-        owner_id: session.ownerId,
-        status: statusOf(session),
-        account_id: session.accountId,
-        error: errorOf(session),
-        expires_at: session.expiresAt.toISOString(),
-      }
+      const wait = { keyId: requireCaller(request).keyId, seconds: request.query.wait, signal: request.signal }
+      return sessionAnswer(await waits.next(request.params.sessionId, wait))
     },
   )
 

@@ -1,11 +1,21 @@
 // Spends a refresh token, which works once: claim, check, spend, judge, record. No connection is held while TikTok thinks, and
 // its answer is made durable before anything else.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Claim, claimStands, claimTokenSet, parkClaim, readGeneration, releaseClaim, standingOf } from '../db/claims.ts'
+import {
+  type Claim,
+  claimStands,
+  claimTokenSet,
+  type HeldGeneration,
+  parkClaim,
+  readGenerations,
+  releaseClaim,
+  standingOf,
+} from '../db/claims.ts'
 import type { Db } from '../db/client.ts'
 import { recordExpiry, settleRejections, suspectRejection } from '../db/rejections.ts'
 import { newId } from '../ids.ts'
 import type { Epoch } from '../journal/epoch.ts'
+import { openPoll } from '../poll.ts'
 import { SingleFlight } from '../single-flight.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
@@ -71,7 +81,8 @@ export interface RefresherDeps extends RecordDeps {
 export function createRefresher(deps: RefresherDeps): Refresher {
   const { db, vault, tiktok, journal, epoch, recording, breaker, brake, log, metrics, timings } = deps
   const flights = new SingleFlight<RefreshOutcome>(timings.flightDeadlineMs, () => ({ kind: 'yielded' }))
-  const waits = new SingleFlight<Waited>(timings.flightDeadlineMs, () => 'nothing')
+  // Quick at first, because TikTok usually answers in tenths of a second; slower later, because then it is in trouble.
+  const generations = openPoll((ids: string[]) => readGenerations(db, ids), { firstMs: 25, longestMs: 250 })
   /** Attempt ids of claims whose database answer was lost: asking again under the same id finds the claim. */
   const claimsInDoubt = new Map<string, string>()
 
@@ -224,16 +235,12 @@ export function createRefresher(deps: RefresherDeps): Refresher {
     return { kind: 'transient', code: 'waiting', retryAfterSeconds: Math.max(0.1, standing.waitSeconds) }
   }
 
-  async function pollGeneration(accountId: string, generation: number): Promise<Waited> {
-    const deadline = performance.now() + timings.patienceMs
-    // Quick at first, because TikTok usually answers in tenths of a second; slower later, because then it is in trouble.
-    for (let pauseMs = 25; performance.now() < deadline; pauseMs = Math.min(250, pauseMs * 1.5)) {
-      const present = await readGeneration(db, accountId)
-      if (present === undefined || present.generation > generation) return 'moved'
-      if (!present.leased) return 'free'
-      await sleep(pauseMs)
-    }
-    return 'nothing'
+  async function waitForGeneration(accountId: string, generation: number): Promise<Waited> {
+    const hasMoved = (present: HeldGeneration | undefined) => present === undefined || present.generation > generation
+    const wait = { timeoutMs: timings.patienceMs }
+    const found = await generations.until(accountId, (present) => hasMoved(present) || !present?.leased, wait)
+    if (!found) return 'nothing'
+    return hasMoved(found.state) ? 'moved' : 'free'
   }
 
   function counted(outcome: RefreshOutcome): RefreshOutcome {
@@ -244,8 +251,7 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   return {
     refresh: (accountId, generation) => flights.join(accountId, () => refreshOnce(accountId, generation)),
     spendClaim: (claim, heldSince) => flights.follow(claim.accountId, () => spend(claim, heldSince)),
-    waitForGeneration: (accountId, generation) =>
-      waits.join(`${accountId}:${generation}`, () => pollGeneration(accountId, generation)),
+    waitForGeneration,
     get inFlight() {
       return flights.size
     },

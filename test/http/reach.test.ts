@@ -24,6 +24,7 @@ const asked: Record<string, ((of: Subject) => { path: string; body?: unknown; he
     path: '/connect-sessions',
     body: { owner_id: owner, return_url: returnUrl, account_type: 'creator', age_confirmed: true },
   }),
+  listConnectSessions: undefined,
   getConnectSession: ({ session }) => ({ path: `/connect-sessions/${session}` }),
   completeConnectSession: ({ owner, session }) => ({
     path: `/connect-sessions/${session}/complete`,
@@ -112,6 +113,9 @@ t.test('S74: lists, cursors and feeds leave out what is outside', async (t) => {
     t.match(await list(key, '?limit=1'), { accounts: [{ id: mine.id }], next_cursor: null }, 'nor does a page count it')
     t.same((await list(key, `?owner_id=${theirs.owner_id}`)).accounts, [])
     t.equal((await world.call('GET', `/accounts?cursor=${theirs.id}`, { key })).status, 400, 'an id is no cursor')
+    const { body } = await world.call<{ sessions: { owner_id: string }[] }>('GET', '/connect-sessions', { key })
+    t.ok(body.sessions.every(({ owner_id }) => owner_id === 'acme_1'))
+    t.same((await world.call<typeof body>('GET', `/connect-sessions?owner_id=${theirs.owner_id}`, { key })).body.sessions, [])
     const feed = await world.call<{ events: { data: { owner_id: string } }[] }>('GET', '/events?limit=200', { key })
     t.ok(feed.body.events.length > 0)
     t.same(new Set(feed.body.events.map(({ data }) => data.owner_id)), new Set(['acme_1']))

@@ -1,7 +1,10 @@
 // Connecting an account: open a session, send the browser away, finish when it comes back.
 import { CallerError, UserError } from './errors.ts'
+import { pages } from './pages.ts'
 import type { CallOptions, Transport } from './transport.ts'
-import type { Account, ConnectSession, CreateConnectSession, CreatedConnectSession } from './wire.ts'
+import type { Account, ConnectSession, CreateConnectSession, CreatedConnectSession, Operations } from './wire.ts'
+
+type List = Omit<NonNullable<Operations['listConnectSessions']['query']>, 'cursor'> & CallOptions
 
 export class ConnectSessions {
   readonly #transport: Transport
@@ -16,8 +19,22 @@ export class ConnectSessions {
     return this.#transport.call('openConnectSession', { body }, { signal, budgetMs })
   }
 
-  get(sessionId: string, options: CallOptions = {}): Promise<ConnectSession> {
-    return this.#transport.call('getConnectSession', { path: { sessionId } }, options)
+  /** @param options `wait` up to 25 seconds until it moves on; at once when it is over */
+  get(sessionId: string, { wait, ...options }: CallOptions & { wait?: number | undefined } = {}): Promise<ConnectSession> {
+    return this.#transport.call(
+      'getConnectSession',
+      { path: { sessionId }, ...(wait === undefined ? {} : { query: { wait } }) },
+      options,
+    )
+  }
+
+  /** All of the last day, newest first, or those of an owner; pages by itself. */
+  list({ signal, budgetMs, ...query }: List = {}): AsyncGenerator<ConnectSession, void, undefined> {
+    return pages(async (from) => {
+      const input = { query: { limit: 200, ...query, ...from } }
+      const { sessions, nextCursor } = await this.#transport.call('listConnectSessions', input, { signal, budgetMs })
+      return { items: sessions, nextCursor }
+    })
   }
 
   /**

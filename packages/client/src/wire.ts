@@ -275,6 +275,9 @@ export type ConnectSession = {
   accountId: string | null
   /** A code of this service, or an OAuth error of TikTok such as `access_denied` */
   error: string | null
+  /** The only account that may come back, if it is for one */
+  reconnectAccountId: string | null
+  createdAt: string
   expiresAt: string
 }
 
@@ -299,6 +302,14 @@ export type ConnectSessionFailedEventData = {
   connectSessionId: string
   /** A code of this service, or an OAuth error of TikTok such as `access_denied` */
   error: string
+}
+
+/** One page of connect sessions */
+export type ConnectSessionPage = {
+  /** One page of sessions, the youngest first */
+  sessions: (ConnectSession)[]
+  /** Send it as `cursor` for the next page; null on the last one */
+  nextCursor: string | null
 }
 
 /** What a connect session is for */
@@ -662,13 +673,30 @@ export interface Operations {
     body: CreateConnectSession
     answer: CreatedConnectSession
   }
+  /** List connect sessions, newest first */
+  listConnectSessions: {
+    path: Nothing
+    query: {
+      /** The caller's own id of a person or team, compared as it is sent: no case is folded and no Unicode form changed. Percent-encoded in a path or query, `+` and `/` too */
+      ownerId?: string
+      /** How many on a page, from 1 to 200 */
+      limit?: number
+      /** `next_cursor` of the page before, as it was given */
+      cursor?: string
+    }
+    body: Nothing
+    answer: ConnectSessionPage
+  }
   /** See how a connect session stands */
   getConnectSession: {
     path: {
       /** The connect session, `cs_…` */
       sessionId: string
     }
-    query: Nothing
+    query: {
+      /** Seconds to wait for a change, from 0 to 25 */
+      wait?: number
+    }
     body: Nothing
     answer: ConnectSession
   }
@@ -955,6 +983,7 @@ export interface Operations {
 
 export const routes = {
   openConnectSession: 'POST /connect-sessions',
+  listConnectSessions: 'GET /connect-sessions',
   getConnectSession: 'GET /connect-sessions/{session_id}',
   completeConnectSession: 'POST /connect-sessions/{session_id}/complete',
   listAccounts: 'GET /accounts',

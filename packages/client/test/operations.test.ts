@@ -12,6 +12,7 @@ const nothing = { events: [], entries: [], uploads: [], accounts: [], sessions: 
 const calls: ((tiktok: TikTokAccounts) => Promise<unknown>)[] = [
   ({ connectSessions }) => connectSessions.open({ ownerId: 'user_42', returnUrl: 'https://app.example.com/' }),
   ({ connectSessions }) => connectSessions.get('cs_1'),
+  ({ connectSessions }) => connectSessions.list().next(),
   ({ connectSessions }) => connectSessions.complete('/?connect_session=cs_1&confirm=t', { ownerId: 'user_42' }),
   ({ accounts }) => accounts.list().next(),
   ({ accounts }) => accounts.get('acc_1'),
