@@ -80,7 +80,7 @@ export interface ReadinessDeps {
   db: Db
   vault: Vault
   keyring: { readonly fits: boolean }
-  epoch: Pick<Epoch, 'trusted'>
+  epoch: Pick<Epoch, 'serves'>
   recording: { readonly unsavedCount: number }
   /** aborted when the process is asked to end */
   leaving: AbortSignal
@@ -93,18 +93,18 @@ export interface ReadinessDeps {
 export async function checkReadiness({ db, vault, keyring, epoch, recording, leaving }: ReadinessDeps): Promise<Readiness> {
   const unsaved = recording.unsavedCount
   try {
-    const [applied, mismatched, trusted] = await Promise.all([
+    const [applied, mismatched, serves] = await Promise.all([
       migrationsApplied(db),
       mismatchedKeys({ db, vault }),
-      epoch.trusted(),
+      epoch.serves(),
     ])
     const checks = {
       database: 'ok',
       keyring: mismatched.length === 0 && keyring.fits ? 'ok' : 'mismatch',
       migrations: applied ? 'ok' : 'pending',
-      journal: trusted ? 'ok' : 'database_rewound',
+      journal: serves ? 'ok' : 'database_rewound',
     } as const
-    return { ready: applied && trusted && checks.keyring === 'ok' && !leaving.aborted, checks, unsaved }
+    return { ready: applied && serves && checks.keyring === 'ok' && !leaving.aborted, checks, unsaved }
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error
     return {

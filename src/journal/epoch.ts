@@ -24,6 +24,12 @@ export interface Epoch {
    * @throws ServiceError storage_unavailable
    */
   trusted(): Promise<boolean>
+  /**
+   * Whether requests may be served: also while a recovery waits for journals that nobody knows of yet.
+   *
+   * @throws ServiceError storage_unavailable
+   */
+  serves(): Promise<boolean>
   /** While the database is older than the journals, a token may leave only if it is the newest that a journal knows. */
   vouchesFor(accountId: string, generation: number | null): boolean
   /** Whether a journal of this process knows a later generation: somebody put the row back as it was, or it was read a moment ago. */
@@ -156,6 +162,8 @@ export function createEpoch({ db, vault, journal, recoverer, log, metrics }: Epo
     return recovery === undefined
   }
 
+  const serves = async () => (await trusted()) || recoverer.isReplayed
+
   return {
     get mark() {
       return { journalId: journal.id, mark }
@@ -167,10 +175,11 @@ export function createEpoch({ db, vault, journal, recoverer, log, metrics }: Epo
       inDoubt = true
     },
     trusted,
+    serves,
     isBehind: (accountId, generation) => generation !== null && journal.known.of(accountId) > generation,
-    vouchesFor: (accountId, generation) => !recovery || journal.known.of(accountId) === generation,
+    vouchesFor: (accountId, generation) => !recovery || recoverer.isReplayed || journal.known.of(accountId) === generation,
     async admit(may) {
-      if (!(await trusted()) && !(may === 'vend' && recoverer.isProtected)) throw databaseRewound()
+      if (!(await serves()) && !(may === 'vend' && recoverer.isProtected)) throw databaseRewound()
     },
     async metOlderRow(accountId) {
       if (lostForGood.has(accountId)) return false

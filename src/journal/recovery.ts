@@ -19,7 +19,9 @@ export interface RecoveryReport {
 export interface Recoverer {
   /** What must not be undone is done again, from every journal: tokens that live may be handed out. */
   readonly isProtected: boolean
-  /** Resolves when that is so, or takes long: a start does not wait for ever for a neighbour. */
+  /** Every journal that anybody knows of was replayed: the database is as it was, and only what may be spent waits for latecomers. */
+  readonly isReplayed: boolean
+  /** Resolves when everything is protected, or that takes long: a start does not wait for ever for a neighbour. */
   protectedOrSlow(): Promise<void>
   /**
    * Replays this process's journals and waits for those of the others.
@@ -70,6 +72,7 @@ const protectionPatienceMs = 5_000
 export function createRecoverer(deps: RecovererDeps): Recoverer {
   const { db, journal, log, copyDir, stopping } = deps
   let isProtected = false
+  let isReplayed = false
   let tellProtected: (() => void)[] = []
 
   function protect(): void {
@@ -103,6 +106,9 @@ export function createRecoverer(deps: RecovererDeps): Recoverer {
     get isProtected() {
       return isProtected
     },
+    get isReplayed() {
+      return isReplayed
+    },
     async protectedOrSlow() {
       if (isProtected) return
       await Promise.race([
@@ -122,6 +128,7 @@ export function createRecoverer(deps: RecovererDeps): Recoverer {
       const replayedIds = new Set<string>()
       let complainedAtMs = begunAtMs
       isProtected = false
+      isReplayed = false
       tellProtected = []
       const progress =
         (doing: string): OnProgress =>
@@ -174,6 +181,7 @@ export function createRecoverer(deps: RecovererDeps): Recoverer {
             await reportJournals(db, recoveryId, idsOf(toReplay), 'replayed', countsOf(tally))
             for (const id of idsOf(toReplay)) replayedIds.add(id)
           }
+          isReplayed = (await present(recoveryId)).journals.every(({ state }) => state === 'replayed' || state === 'accepted')
           if (await finishRecovery(db, recoveryId, journal.id, gatheringSeconds)) return report(await present(recoveryId))
         }
         if (performance.now() - begunAtMs > patienceMs) return report(await present(recoveryId))
