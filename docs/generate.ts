@@ -6,7 +6,7 @@ import { wireTypes } from '../packages/client/wire-types.ts'
 import { openApiFile } from '../src/describe.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { problemsFile } from '../src/pages/problems.ts'
-import { envExample } from '../src/variables.ts'
+import { envExample } from '../src/settings/variables.ts'
 import { metricsFile } from './metrics.ts'
 
 export const repository = join(import.meta.dirname, '..')

@@ -1,9 +1,9 @@
 // The command line: what operators do by hand. Each family of commands is a file in cli/, loaded when it is needed.
 import { asksForHelp, families, usage } from './cli/commands.ts'
 import { print, say, Unfinished, UsageError } from './cli/terminal.ts'
-import { ConfigError } from './config.ts'
-import { readEnvFile } from './env-file.ts'
 import { ServiceError } from './errors.ts'
+import { ConfigError } from './settings/config.ts'
+import { readEnvFile } from './settings/env-file.ts'
 
 async function run(argv: string[]): Promise<void> {
   const [command = 'help', ...rest] = argv

@@ -2,10 +2,10 @@
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
-import { ConfigError, loadConfig } from './config.ts'
-import { readEnvFile } from './env-file.ts'
 import { ServiceError } from './errors.ts'
 import { newId } from './ids.ts'
+import { ConfigError, loadConfig } from './settings/config.ts'
+import { readEnvFile } from './settings/env-file.ts'
 import { createLog, type Log } from './telemetry.ts'
 import { version } from './version.ts'
 

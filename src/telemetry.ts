@@ -1,8 +1,8 @@
 // What operators read: one log line per thing that happened. It is an allow-list: pino's redaction reaches one level only, so only
 // fields named here are logged, and a token cannot be logged by mistake.
 import pino from 'pino'
-import type { Config } from './config.ts'
 import { ServiceError } from './errors.ts'
+import type { Config } from './settings/config.ts'
 import { presentTraceId } from './tracing.ts'
 
 /** Every field a log line may carry: ids, codes, counts and durations, never free text from outside. */

@@ -7,8 +7,8 @@ import { generated, repository } from '../docs/generate.ts'
 import { deadlineMs, maxBytes, rememberedMs } from '../src/connect/tier-service.ts'
 import { failureCodes, failures } from '../src/failures.ts'
 import { keptDays } from '../src/operate/retention.ts'
+import { variables } from '../src/settings/variables.ts'
 import { closures } from '../src/uploads/closures.ts'
-import { variables } from '../src/variables.ts'
 import * as contract from './contract.ts'
 
 const read = (path: string) => readFileSync(join(repository, path), 'utf8')

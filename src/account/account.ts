@@ -1,12 +1,12 @@
 // An account as callers see it: whose it is, what it looks like, what was granted and how it is doing.
 import { z } from 'zod'
-import type { Config } from '../config.ts'
 import { type AccountRow, type Doer, findAccount, listAccounts, readTimeline, setLabel } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import { type AccountStatus, accountStatuses, accountTypes, statusReasons } from '../db/codes.ts'
 import { findAvatar } from '../db/profiles.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
 import { everything, type Reach } from '../reach.ts'
+import type { Config } from '../settings/config.ts'
 import { scopeOfField } from '../tiktok/user-info.ts'
 import { type QuotaDeps, quotasOf, UploadQuota } from '../uploads/quota.ts'
 import { AccountHealth, healthOf } from './health.ts'

@@ -1,9 +1,9 @@
 // Looks at every profile about once a day, with tokens that are live anyway, and slower than TikTok's limit allows.
 import { fetchProfile, type ProfileDeps } from '../account/profile.ts'
+import { unlessAborted } from '../concurrency/waiting.ts'
 import { claimDueProfiles, type DueProfile, postponeProfile } from '../db/profiles.ts'
 import type { Refresher } from '../token/refresh.ts'
 import type { Vault } from '../vault/vault.ts'
-import { unlessAborted } from '../waiting.ts'
 
 /** TikTok allows the app 600 user infos a minute, for connects and `verify` too: half of that for all replicas together. */
 const perSecond = 5

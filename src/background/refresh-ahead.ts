@@ -1,4 +1,6 @@
 // Refreshes ahead of expiry: accounts in use in time, the others once a day. Replicas share the work through the claims.
+
+import { InFlight } from '../concurrency/in-flight.ts'
 import { readBreaker } from '../db/circuit-breakers.ts'
 import { type ClaimTerms, claimDueTokenSets, reclaimDueTokenSets } from '../db/claims.ts'
 import type { Db } from '../db/client.ts'
@@ -6,7 +8,6 @@ import { type BrakedEndpoint, type BreakerReason, breakerReasons } from '../db/c
 import { readBrakes } from '../db/refusals.ts'
 import { dueBacklog } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
-import { InFlight } from '../in-flight.ts'
 import type { Epoch } from '../journal/epoch.ts'
 import type { Log } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'

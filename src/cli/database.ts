@@ -1,11 +1,11 @@
 // What commands work on: the configured database, or the embedded one under DATA_DIR. Commands that open or seal something or talk
 // to TikTok get the same parts as the service.
 import type { Parts } from '../app.ts'
-import { type Config, databaseLinks, loadConfig } from '../config.ts'
-import type { DatabaseLink } from '../database-url.ts'
 import { type Db, openDb } from '../db/client.ts'
 import { migrationsApplied } from '../db/migrate.ts'
 import { loadEmbeddedPostgres } from '../embedded-postgres.ts'
+import { type Config, databaseLinks, loadConfig } from '../settings/config.ts'
+import type { DatabaseLink } from '../settings/database-url.ts'
 import { openKeyring } from '../vault/open-keyring.ts'
 import { createVault, type Vault } from '../vault/vault.ts'
 import { say } from './terminal.ts'

@@ -1,10 +1,11 @@
 // The way to TikTok and back (RFC 6749 §4.1.1, §4.1.2): a fresh state bound to this browser going out, and its one use coming in.
-import type { Config } from '../config.ts'
+
 import { beginAuthorization, type ConsumedState, consumeState } from '../db/authorization-requests.ts'
 import type { Db } from '../db/client.ts'
 import { type ConnectSession, failSession, findSession, holdCode, replaceConfirm } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
 import type { AuthorizationResponse, RefusalWords } from '../tiktok/oauth.ts'

@@ -1,7 +1,6 @@
 // Connect sessions: made by the web app's backend, lived through by a person's browser, looked at by both. A session connects at
 // most one account.
 import { attestationVersion, checkAttestation } from '../account/attestation.ts'
-import type { Config } from '../config.ts'
 import { findAccount } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import { type completions, storedSessionStatuses } from '../db/codes.ts'
@@ -17,6 +16,7 @@ import { saveOwner } from '../db/owners.ts'
 import { ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { type Reach, reachesAccount } from '../reach.ts'
+import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import type { Recording } from '../token/recording.ts'
 import { digest, randomToken } from '../vault/digest.ts'

@@ -1,7 +1,7 @@
 // Gives a fresh grant its account, or refuses and revokes it. TikTok's answer comes from the exchange itself or, hours later,
 // from the journal.
 import { fetchProfile, type ProfileDeps } from '../account/profile.ts'
-import type { Config } from '../config.ts'
+import { within } from '../concurrency/waiting.ts'
 import { type ConnectOutcome, connectAccount, findConnect, findSamePerson, knowsUnionIds } from '../db/accounts.ts'
 import { type ConnectSession, failSession, findSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
@@ -9,13 +9,13 @@ import type { FailureCode } from '../failures.ts'
 import { AnsweredExchange } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { StoredEntry } from '../journal/sealing.ts'
+import type { Config } from '../settings/config.ts'
 import type { UserInfoAnswer } from '../tiktok/client.ts'
 import type { Timings } from '../timings.ts'
 import type { Recording } from '../token/recording.ts'
 import type { Revocations } from '../token/revoke.ts'
 import { sealExpiry, sealIdentity } from '../vault/deciding-rows.ts'
 import type { Vault } from '../vault/vault.ts'
-import { within } from '../waiting.ts'
 import { limitOf, type TierDeps } from './limits.ts'
 
 export interface GrantDeps extends ProfileDeps, TierDeps {

@@ -1,9 +1,10 @@
 // How many accounts an owner may connect. The tier service decides if there is one, else the web app's last word, else the
 // default; the statement that connects enforces it.
-import type { Config } from '../config.ts'
+
 import type { Db } from '../db/client.ts'
 import { findOwner, saveOwner } from '../db/owners.ts'
 import { ownerNotFound, ServiceError } from '../errors.ts'
+import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import type { TierService } from './tier-service.ts'
 

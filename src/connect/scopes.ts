@@ -1,8 +1,9 @@
 // Which scopes TikTok is asked for. An app may not have the optional ones (docs/tiktok.md §1), and a single such scope makes TikTok refuse
 // everything: at the callback, or on a page of its own from which nobody comes back.
-import type { Config } from '../config.ts'
+
 import { countDepartures, readNarrowed, rememberRefusedScopes, type ScopeQuestion } from '../db/authorization-requests.ts'
 import type { Db } from '../db/client.ts'
+import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import { digest } from '../vault/digest.ts'
 import type { ConnectMetrics } from './metrics.ts'

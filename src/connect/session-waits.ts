@@ -1,8 +1,9 @@
 // Waiting for a connect session to move on, whichever replica moves it: for callers that would ask again and again.
+
+import { openPoll } from '../concurrency/poll.ts'
 import type { Db } from '../db/client.ts'
 import { type ConnectSession, findSessions } from '../db/connect-sessions.ts'
 import { ServiceError, sessionNotFound } from '../errors.ts'
-import { openPoll } from '../poll.ts'
 import type { Recording } from '../token/recording.ts'
 import { asSeenHere, getConnectSession, statusOf } from './connect-session.ts'
 

@@ -5,10 +5,10 @@
 // one is dropped without harm to its neighbours, and nothing stands in a queue that knows no time limit.
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type DatabaseLink, readDatabaseUrl } from '../database-url.ts'
+import { within } from '../concurrency/waiting.ts'
 import { ServiceError } from '../errors.ts'
+import { type DatabaseLink, readDatabaseUrl } from '../settings/database-url.ts'
 import { inSpan } from '../tracing.ts'
-import { within } from '../waiting.ts'
 import { type Batch, openBatch } from './batch.ts'
 import { type Connection, openConnection, type Sql } from './connection.ts'
 import { type Fault, faultOf, isPostgresError } from './fault.ts'

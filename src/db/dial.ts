@@ -10,7 +10,7 @@ import {
   type PeerCertificate,
   type TLSSocket,
 } from 'node:tls'
-import type { Certificates, Target } from '../database-url.ts'
+import type { Certificates, Target } from '../settings/database-url.ts'
 
 export interface Line {
   /** a socket on which the server waits for its first message */

@@ -1,5 +1,7 @@
 // Brings every event to every configured endpoint, at least once: each endpoint on a round of its own, a few deliveries at a time,
 // again and again for three days. Replicas share the work through the rows alone.
+
+import { InFlight } from '../concurrency/in-flight.ts'
 import type { Db } from '../db/client.ts'
 import {
   type ClaimedDelivery,
@@ -11,7 +13,6 @@ import {
   registerEndpoint,
   settleDelivery,
 } from '../db/deliveries.ts'
-import { InFlight } from '../in-flight.ts'
 import type { Log } from '../telemetry.ts'
 import { digest } from '../vault/digest.ts'
 import { serviceEvent } from './events.ts'

@@ -1,15 +1,15 @@
 // Who may call what. Every route names a scope or says `public`; one that says neither fails the start (S31). Credentials are taken
 // from the Authorization header only (S37).
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
-import type { Config } from '../config.ts'
+import { within } from '../concurrency/waiting.ts'
 import type { Db } from '../db/client.ts'
 import { accountInReach, sessionInReach } from '../db/reach.ts'
 import { accountNotFound, ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
 import type { Epoch } from '../journal/epoch.ts'
 import { everything, isNarrow, reachesOwner } from '../reach.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Config } from '../settings/config.ts'
 import { digest, sameDigest } from '../vault/digest.ts'
-import { within } from '../waiting.ts'
 import { type ApiKeys, type Caller, type KeyScope, keyScopes } from './api-keys.ts'
 import { type JwtCallers, looksLikeJwt, openJwtCallers, openJwtDenials } from './jwt-callers.ts'
 import { addressOf, type Limits, type State, tooMany } from './limits.ts'

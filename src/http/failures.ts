@@ -3,10 +3,10 @@
 import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
-import type { Config } from '../config.ts'
 import { type Problem, ServiceError, toProblem } from '../errors.ts'
 import { type FailureCode, failures } from '../failures.ts'
 import { newId } from '../ids.ts'
+import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import { version } from '../version.ts'
 

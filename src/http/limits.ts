@@ -2,9 +2,9 @@
 // that a crowd in one cannot make another forget, and none holds up the health checks.
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Config } from '../config.ts'
 import { ServiceError } from '../errors.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import type { HttpMetrics } from './metrics.ts'
 import { openSharedLimits } from './shared-limits.ts'

@@ -1,6 +1,6 @@
 // Where the service listens. An address that cannot be had is a mistake in HOST or PORT, and said like one.
 import type { FastifyInstance } from 'fastify'
-import { ConfigError } from '../config.ts'
+import { ConfigError } from '../settings/config.ts'
 
 const unknownHost = 'HOST is a name that is not known here: take an address of this machine, or 0.0.0.0 for all of them'
 

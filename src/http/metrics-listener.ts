@@ -1,8 +1,8 @@
 // /metrics on a port of its own (METRICS_PORT): for a scraper inside the network, which needs no key and no database.
 import Fastify from 'fastify'
-import type { Config } from '../config.ts'
 import { ServiceError } from '../errors.ts'
 import type { Exposition } from '../meter.ts'
+import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import { hasMetricsToken } from './auth.ts'
 import { answerFailure, routeNotFound } from './failures.ts'

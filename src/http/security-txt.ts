@@ -1,6 +1,6 @@
 // /.well-known/security.txt (RFC 9116): where to report a vulnerability, if SECURITY_CONTACT says so.
 import type { FastifyPluginAsync } from 'fastify'
-import type { Config } from '../config.ts'
+import type { Config } from '../settings/config.ts'
 
 /** RFC 9116 §2.5.5 recommends less than a year, so that nobody writes to a contact that is gone; it is as fresh as the configuration. */
 const validForMs = 180 * 86_400_000

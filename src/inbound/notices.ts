@@ -2,7 +2,7 @@
 // account here at once; tokens are dead at TikTok already, so there is nothing to revoke.
 
 import { endAccount } from '../account/end.ts'
-import type { Config } from '../config.ts'
+import { within } from '../concurrency/waiting.ts'
 import { findByOpenId } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import type { StatusReason } from '../db/codes.ts'
@@ -20,6 +20,7 @@ import { ServiceError } from '../errors.ts'
 import type { Epoch } from '../journal/epoch.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
 import { type Notice, parseNotice, removalReasons, verifyWebhook } from '../tiktok/webhook.ts'
@@ -28,7 +29,6 @@ import { step } from '../token/steps.ts'
 import { reopenAfterPost } from '../uploads/closures.ts'
 import { digest } from '../vault/digest.ts'
 import type { Vault } from '../vault/vault.ts'
-import { within } from '../waiting.ts'
 import type { NoticeMetrics } from './metrics.ts'
 
 /** TikTok's clock and the database's may differ, and a grant is as old as its code, not as its record here. */

@@ -1,7 +1,7 @@
 // The second place of a journal, for when the machine is lost: bytes that are durable here are copied there within a second. Nobody waits
 // for it, and one that is away is caught up with when it is back.
 import { type FileHandle, open } from 'node:fs/promises'
-import { within } from '../waiting.ts'
+import { within } from '../concurrency/waiting.ts'
 import { beat, endBeat, keepSegment, makeJournalDir, segmentPath } from './disk.ts'
 
 export interface JournalCopy {

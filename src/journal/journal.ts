@@ -1,8 +1,8 @@
 // The rotation journal: what TikTok answered and what must not be undone, sealed and on disk before or beside the database, and kept long
 // enough to bring a restored database up to date. Written to by this process, read from all that share the directory.
 import { readdir } from 'node:fs/promises'
+import { within } from '../concurrency/waiting.ts'
 import type { Vault } from '../vault/vault.ts'
-import { within } from '../waiting.ts'
 import { startCopy } from './copy.ts'
 import { beat, endBeat, type JournalOnDisk, listJournals, makeJournalDir } from './disk.ts'
 import { encodeFrame, encodeHeader, encodeSequences } from './frames.ts'

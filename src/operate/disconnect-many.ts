@@ -2,6 +2,7 @@
 // revocation's time is in the database, so replicas keep the rate and finish the work.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endAccount } from '../account/end.ts'
+import { forEachAtMost } from '../concurrency/in-flight.ts'
 import { ownerInAuditLog } from '../db/audit.ts'
 import { readBreaker } from '../db/circuit-breakers.ts'
 import type { Db } from '../db/client.ts'
@@ -13,7 +14,6 @@ import {
   spreadRevocations,
 } from '../db/disconnects.ts'
 import { newId } from '../ids.ts'
-import { forEachAtMost } from '../in-flight.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'

@@ -2,18 +2,18 @@
 // is finished by repeating it.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endAccount } from '../account/end.ts'
+import { forEachAtMost } from '../concurrency/in-flight.ts'
+import { within } from '../concurrency/waiting.ts'
 import type { Db } from '../db/client.ts'
 import type { RevocationState } from '../db/codes.ts'
 import { eraseOwner as forgetOwner, liveAccountsOf } from '../db/owners.ts'
 import { pendingRevocationsOf } from '../db/revocations.ts'
 import { newId } from '../ids.ts'
-import { forEachAtMost } from '../in-flight.ts'
 import { hashOwner } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
 import type { Timings } from '../timings.ts'
 import type { Revocations } from '../token/revoke.ts'
-import { within } from '../waiting.ts'
 
 export interface Erasure {
   /** false: accounts were connected faster than they could be disconnected; repeat */

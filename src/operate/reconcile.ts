@@ -1,6 +1,7 @@
 // For a database that was restored without a journal: finds out, account by account and at a rate, whose refresh token TikTok still takes.
 // What was found is in the database, so that an interrupted run goes on.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { InFlight } from '../concurrency/in-flight.ts'
 import { readBreaker } from '../db/circuit-breakers.ts'
 import { claimToReconcile } from '../db/claims.ts'
 import type { Db } from '../db/client.ts'
@@ -20,7 +21,6 @@ import { readRecovery } from '../db/recoveries.ts'
 import { releaseRefusals } from '../db/refusals.ts'
 import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
-import { InFlight } from '../in-flight.ts'
 import type { Epoch } from '../journal/epoch.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'

@@ -2,7 +2,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
-import type { Config } from '../config.ts'
 import {
   type AuthorizationStart,
   type AuthorizeDeps,
@@ -15,6 +14,7 @@ import { checkBrowser } from '../connect/visit.ts'
 import { ServiceError } from '../errors.ts'
 import { addressOf } from '../http/limits.ts'
 import { pagesOf } from '../http/openapi.ts'
+import type { Config } from '../settings/config.ts'
 import { readAuthorizationResponse } from '../tiktok/oauth.ts'
 import { digest } from '../vault/digest.ts'
 import { type PageDeps, redirect } from './page.ts'

@@ -1,8 +1,8 @@
 // What all pages share: escaping templates, no script, no third-party content, and headers that keep the page private.
 import { createHash } from 'node:crypto'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { Config } from '../config.ts'
 import type { ServiceError } from '../errors.ts'
+import type { Config } from '../settings/config.ts'
 import { style } from './style.ts'
 import { failureInWords, texts } from './words.ts'
 

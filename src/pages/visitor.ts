@@ -2,13 +2,13 @@
 // token that proves they are ours.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { Config } from '../config.ts'
 import { sessionOfLink } from '../connect/connect-session.ts'
 import { actInVisit, checkBrowser, formTokenOf, type Pass, type VisitDeps } from '../connect/visit.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import { addressOf } from '../http/limits.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Config } from '../settings/config.ts'
 import { sameDigest } from '../vault/digest.ts'
 
 /** The secret of a connect link, as it stands in `authorize_url` and `connect_url`. */

@@ -1,9 +1,10 @@
 // Limits what a stolen key can read: a number of different accounts in ten minutes, counted over all replicas.
-import type { Config } from '../config.ts'
+
 import { admitRead } from '../db/api-keys.ts'
 import type { Db } from '../db/client.ts'
 import { ServiceError } from '../errors.ts'
 import type { Refusals } from '../refusals.ts'
+import type { Config } from '../settings/config.ts'
 
 export interface ReadCap {
   /**

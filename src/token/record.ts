@@ -1,6 +1,6 @@
 // Makes TikTok's answer durable before anything else looks at it: a sealed journal entry first, then one statement. From the moment TikTok
 // answered, the new refresh token exists nowhere else in the world.
-import type { Config } from '../config.ts'
+
 import type { Db } from '../db/client.ts'
 import { restoreTokenSets } from '../db/recoveries.ts'
 import { type SaveOutcome, saveTokenSet } from '../db/token-sets.ts'
@@ -8,6 +8,7 @@ import { AnsweredRefresh } from '../journal/entries.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { StoredEntry } from '../journal/sealing.ts'
+import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import { sealExpiry } from '../vault/deciding-rows.ts'
 import type { Vault } from '../vault/vault.ts'

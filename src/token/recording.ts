@@ -1,9 +1,9 @@
 // TikTok's answers on their way into the database, retried while it is away. The process is not ready, and does not end, while
 // one is pending.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { InFlight } from '../concurrency/in-flight.ts'
 import { isPostgresError } from '../db/client.ts'
 import { ServiceError } from '../errors.ts'
-import { InFlight } from '../in-flight.ts'
 import type { Log } from '../telemetry.ts'
 import type { TokenMetrics } from './metrics.ts'
 

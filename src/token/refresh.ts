@@ -1,6 +1,7 @@
 // Spends a refresh token, which works once: claim, check, spend, judge, record. No connection is held while TikTok thinks, and
 // its answer is made durable before anything else.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { openPoll } from '../concurrency/poll.ts'
 import {
   type Claim,
   claimStands,
@@ -15,7 +16,6 @@ import type { Db } from '../db/client.ts'
 import { recordExpiry, settleRejections, suspectRejection } from '../db/rejections.ts'
 import { newId } from '../ids.ts'
 import type { Epoch } from '../journal/epoch.ts'
-import { openPoll } from '../poll.ts'
 import { SingleFlight } from '../single-flight.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'

@@ -1,6 +1,7 @@
 // Hands out access tokens: the one we have while it is good for long enough, a refreshed one otherwise, and an honest answer
 // when neither is to be had.
 import { z } from 'zod'
+import { within } from '../concurrency/waiting.ts'
 import type { Db } from '../db/client.ts'
 import { overloaded } from '../db/semaphore.ts'
 import { peekTokenSet, presentGeneration, refuseAccessToken, type Vended, vendTokenSet } from '../db/token-sets.ts'
@@ -10,7 +11,6 @@ import { everything, isNarrow, type Reach, reachesAccount } from '../reach.ts'
 import type { Timings } from '../timings.ts'
 import { checkExpiry, checkIdentity } from '../vault/deciding-rows.ts'
 import type { Vault } from '../vault/vault.ts'
-import { within } from '../waiting.ts'
 import type { TokenMetrics } from './metrics.ts'
 import type { ReadCap } from './read-cap.ts'
 import type { Refresher } from './refresh.ts'

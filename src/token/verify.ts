@@ -1,11 +1,11 @@
 // Asks TikTok whether a grant lives, by using it: the profile is fetched with the access token, after a refresh when TikTok
 // does not take it. An account that needs its person has no refresh left; its token is used while it is still handed out.
 import { fetchProfile, type ProfileDeps } from '../account/profile.ts'
+import { within } from '../concurrency/waiting.ts'
 import { findAccount, findGrant } from '../db/accounts.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
 import type { Timings } from '../timings.ts'
 import type { Vault } from '../vault/vault.ts'
-import { within } from '../waiting.ts'
 import type { Refresher } from './refresh.ts'
 
 export interface VerifyDeps extends ProfileDeps {

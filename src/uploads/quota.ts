@@ -1,9 +1,9 @@
 // How many upload slots of a TikTok account are taken in the rolling 24 hours, and when the next one is free.
 import { z } from 'zod'
-import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
 import { findNextSlots, findQuotas, type NoAccount, type QuotaRow } from '../db/uploads.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
+import type { Config } from '../settings/config.ts'
 
 export const windowSeconds = 86_400
 

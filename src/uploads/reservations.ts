@@ -1,7 +1,6 @@
 // Upload slots of a TikTok account: reserve before an upload, commit when TikTok has the video, release when the upload failed.
 // A forgotten reservation expires by itself, and TikTok's own refusal overrides our count.
 import { z } from 'zod'
-import type { Config } from '../config.ts'
 import type { Db } from '../db/client.ts'
 import { type UploadStatus, uploadStatuses } from '../db/codes.ts'
 import {
@@ -15,6 +14,7 @@ import {
 } from '../db/uploads.ts'
 import { ServiceError } from '../errors.ts'
 import { newId } from '../ids.ts'
+import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import { closureOf } from './closures.ts'
 import type { UploadMetrics } from './metrics.ts'

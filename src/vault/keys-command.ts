@@ -1,8 +1,8 @@
 // The vault's keys from a program, for whoever keeps them in a KMS, Vault, SOPS or age: what it prints at start is what VAULT_KEYS would be.
 // No shell reads the line, and nothing that the program prints is ever shown.
 import { execFile } from 'node:child_process'
-import { childEnvironment } from '../child-environment.ts'
-import { ConfigError } from '../config.ts'
+import { childEnvironment } from '../settings/child-environment.ts'
+import { ConfigError } from '../settings/config.ts'
 
 const patienceMs = 30_000
 const mostBytes = 64 * 1024

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Config, ConfigError } from '../config.ts'
+import { type Config, ConfigError } from '../settings/config.ts'
 import { generateVaultKey, type Keyring, parseKeyring } from './keyring.ts'
 import { keysFromCommand } from './keys-command.ts'
 

@@ -3,11 +3,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import t from 'tap'
-import { ConfigError, loadConfig } from '../../src/config.ts'
 import { waitAfter } from '../../src/events/dispatcher.ts'
 import { eventPayloads, eventTypes, ServiceEvent } from '../../src/events/events.ts'
 import { signEvent } from '../../src/events/signature.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { ConfigError, loadConfig } from '../../src/settings/config.ts'
 
 const page = await readFile(new URL('../../docs/events.md', import.meta.url), 'utf8')
 const block = (language: string) => new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'ms').exec(page)?.[1] ?? ''

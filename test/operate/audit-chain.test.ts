@@ -1,9 +1,9 @@
 // The seal of each day of the audit: whoever changes a row later is found out.
 import t from 'tap'
 import { openParts } from '../../src/app.ts'
-import { databaseLinks } from '../../src/config.ts'
 import { closeAuditDays, verifyAudit } from '../../src/operate/audit-chain.ts'
 import { reseal } from '../../src/operate/reseal.ts'
+import { databaseLinks } from '../../src/settings/config.ts'
 import { createLog } from '../../src/telemetry.ts'
 import { generateVaultKey } from '../../src/vault/keyring.ts'
 import { ageAudit } from '../audit-rows.ts'

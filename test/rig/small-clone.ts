@@ -33,7 +33,7 @@ export async function smallClone(t: Teardown, mode: number, account?: { uid: num
   const paths = [
     'package.json',
     'tools/embedded-postgres',
-    'src/child-environment.ts',
+    'src/settings/child-environment.ts',
     'test/rig/embedded-owner.ts',
     ...packages.map((name) => `node_modules/${name}`),
   ]

@@ -1,6 +1,6 @@
 // VAULT_KEYS_COMMAND: a program prints the keys. It gets words and no shell, has a deadline, and what it prints is shown nowhere.
 import t from 'tap'
-import { ConfigError } from '../../src/config.ts'
+import { ConfigError } from '../../src/settings/config.ts'
 import { generateVaultKey } from '../../src/vault/keyring.ts'
 import { keysFromCommand, wordsOf } from '../../src/vault/keys-command.ts'
 

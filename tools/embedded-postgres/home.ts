@@ -5,7 +5,7 @@ import { chmod, lstat, mkdir, mkdtemp, realpath, rmdir, stat, symlink } from 'no
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { childEnvironment } from '../../src/child-environment.ts'
+import { childEnvironment } from '../../src/settings/child-environment.ts'
 
 export interface Account {
   uid: number

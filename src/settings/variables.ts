@@ -1,9 +1,9 @@
 // Every variable of the environment, with its sentence, its default and its check. `.env.example` is generated from here.
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { type KeyScope, keyScopes } from './key-scopes.ts'
-import { isLoopback, isPrivateLiteral } from './outbound/public-address.ts'
-import { type Bounds, isNetwork } from './reach.ts'
+import { type KeyScope, keyScopes } from '../key-scopes.ts'
+import { isLoopback, isPrivateLiteral } from '../outbound/public-address.ts'
+import { type Bounds, isNetwork } from '../reach.ts'
 
 const list = z.string().transform((text) =>
   text
@@ -407,7 +407,10 @@ export const variables = z.object({
 
 /** @returns the text of `.env.example`: every variable, a sentence each, commented out unless required */
 export function envExample(): string {
-  const lines = ['# Every variable of the service, a sentence each. Generated from src/variables.ts: `npm run docs`.', '']
+  const lines = [
+    '# Every variable of the service, a sentence each. Generated from src/settings/variables.ts: `npm run docs`.',
+    '',
+  ]
   for (const [name, schema] of Object.entries(variables.shape)) {
     const fallback = schema.safeParse(undefined)
     const shown = fallback.success && fallback.data !== undefined ? plain(fallback.data) : ''

@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import t from 'tap'
-import { ConfigError } from '../src/config.ts'
-import { problemsIn, readEnvFile } from '../src/env-file.ts'
+import { ConfigError } from '../../src/settings/config.ts'
+import { problemsIn, readEnvFile } from '../../src/settings/env-file.ts'
 
 t.test('a value that would lose something is refused by its name, and never shown', async (t) => {
   for (const [line, sentence] of [

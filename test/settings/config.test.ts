@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { ConfigError, databaseLinks, loadConfig } from '../src/config.ts'
-import { envExample, secretVariables, variables } from '../src/variables.ts'
-import { generateVaultKey } from '../src/vault/keyring.ts'
-import { freshDatabase } from './postgres.ts'
-import { ownNode } from './rig/own-node.ts'
+import { ConfigError, databaseLinks, loadConfig } from '../../src/settings/config.ts'
+import { envExample, secretVariables, variables } from '../../src/settings/variables.ts'
+import { generateVaultKey } from '../../src/vault/keyring.ts'
+import { freshDatabase } from '../postgres.ts'
+import { ownNode } from '../rig/own-node.ts'
 
 const enough = { TIKTOK_CLIENT_KEY: 'awtestkey0001', TIKTOK_CLIENT_SECRET: 'J8s0dk2LQmz7Wx91PvbnT4Rc' }
 
@@ -228,7 +228,7 @@ function run(
   env: Record<string, string>,
   until?: RegExp,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+  const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
   const child = spawn(...ownNode([main]), { cwd, env: { PATH: process.env.PATH ?? '', ...env } })
   let [stdout, stderr, asked] = ['', '', false]
   child.stdout.on('data', (chunk) => {

@@ -1,6 +1,6 @@
 // The forms of DATABASE_URL that people have: read as psql reads them, and what cannot be meant is refused in words that never quote it.
 import t from 'tap'
-import { DatabaseUrlError, readDatabaseUrl } from '../src/database-url.ts'
+import { DatabaseUrlError, readDatabaseUrl } from '../../src/settings/database-url.ts'
 
 const read = (url: string, tls?: 'verify' | 'off') => readDatabaseUrl({ url, tls })
 const targets = (url: string) => read(url).targets.map(({ host, port, path }) => path ?? `${host} ${port}`)

@@ -1,7 +1,7 @@
 // So much at once and no more, and an end that waits for all of it; and a wait that ends when the process does.
 import t from 'tap'
-import { forEachAtMost, InFlight } from '../src/in-flight.ts'
-import { unlessAborted } from '../src/waiting.ts'
+import { forEachAtMost, InFlight } from '../../src/concurrency/in-flight.ts'
+import { unlessAborted } from '../../src/concurrency/waiting.ts'
 
 const aTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 

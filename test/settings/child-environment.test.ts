@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
-import { runAs } from '../tools/embedded-postgres/home.ts'
+import { runAs } from '../../tools/embedded-postgres/home.ts'
 
 t.test("S79: the embedded PostgreSQL's programs see nothing of ours", { skip: process.platform === 'win32' }, async (t) => {
   const before = { ...process.env }

@@ -2,7 +2,7 @@
 // URL never quote it, because it holds the password.
 import { isIP } from 'node:net'
 import { userInfo } from 'node:os'
-import { isLoopback } from './outbound/public-address.ts'
+import { isLoopback } from '../outbound/public-address.ts'
 
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full'
 
