@@ -435,6 +435,7 @@ CREATE UNIQUE INDEX "uploads_idempotency_key" ON "uploads" USING btree ("account
 CREATE INDEX "uploads_held" ON "uploads" USING btree ("tiktok_user","held_until");--> statement-breakpoint
 CREATE INDEX "uploads_purge" ON "uploads" USING brin ("reserved_at");--> statement-breakpoint
 CREATE INDEX "connect_sessions_owner" ON "connect_sessions" USING btree ("owner_id","id");--> statement-breakpoint
+CREATE INDEX "connect_sessions_secrets" ON "connect_sessions" USING btree ("expires_at") WHERE sealed_code is not null or sealed_verifier is not null;--> statement-breakpoint
 CREATE INDEX "events_account" ON "events" USING btree ("account_id","xid","seq");--> statement-breakpoint
 CREATE INDEX "events_owner" ON "events" USING btree ((data ->> 'owner_id'),"xid","seq");--> statement-breakpoint
 CREATE INDEX "events_type" ON "events" USING btree ("type","xid","seq");

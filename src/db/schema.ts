@@ -196,7 +196,12 @@ export const connectSessions = pgTable(
     /** what the code was asked for: the required scopes alone, or all */
     requiredOnly: boolean('required_only').notNull().default(false),
   },
-  (table) => [index('connect_sessions_expiry').on(table.expiresAt), index('connect_sessions_owner').on(table.ownerId, table.id)],
+  (table) => [
+    index('connect_sessions_expiry').on(table.expiresAt),
+    index('connect_sessions_owner').on(table.ownerId, table.id),
+    // Few at any time: codes and verifiers are erased when a session ends.
+    index('connect_sessions_secrets').on(table.expiresAt).where(sql`sealed_code is not null or sealed_verifier is not null`),
+  ],
 )
 
 /** One row per visit of /authorize: a fresh state each time, so that a prefetch or a link preview spends nothing (S01, S14). */
