@@ -48,6 +48,7 @@ export const Problem = z
     request_id: z.string().describe('As in `x-request-id`'),
     retry_after: z.int().optional().describe('With 429 and 503: seconds to wait, as in `Retry-After`'),
     connect_session: z.string().optional().describe('With what failed a connect session: its id'),
+    error: z.string().optional().describe('With `session_failed`: why, as a code of ours or an OAuth error of TikTok'),
     status_reason: z.string().optional().describe("With `reauthorization_required`: the account's status_reason"),
     next_slot_at: z.iso.datetime().nullable().optional().describe('With `upload_quota_exhausted`: when the next slot is free'),
   })

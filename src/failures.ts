@@ -146,9 +146,15 @@ export const failures = {
     status: 404,
     mendedBy: 'caller',
     title: 'No such account',
-    remedy:
-      'Check the id: this service never created such an account. For a picture, the account may exist and have none; `detail` says which.',
+    remedy: 'Check the id: this service never created such an account.',
     page: { title: 'There is no such account here', text: 'It may have been disconnected meanwhile. Go back and look again.' },
+  },
+  avatar_not_found: {
+    status: 404,
+    mendedBy: 'caller',
+    title: 'The account has no picture',
+    remedy: 'Show none while `avatar_url` is null. TikTok may give one later.',
+    page: { title: 'There is no picture', text: 'TikTok has given none for this account.' },
   },
   connect_session_not_found: {
     status: 404,
@@ -205,6 +211,13 @@ export const failures = {
       title: 'That was a different TikTok account',
       text: 'You wanted to reconnect one account and logged in to TikTok with another. Log out at TikTok, start again, and choose the right one.',
     },
+  },
+  session_failed: {
+    status: 409,
+    mendedBy: 'user',
+    title: 'The connect session has failed',
+    remedy: '`error` says why. Nothing was connected: open a new connect session when the person wants to try again.',
+    page: { title: 'That did not work', text: 'Nothing was connected. Go back to the app you came from and start again.' },
   },
   session_not_ready: {
     status: 409,

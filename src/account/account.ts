@@ -156,7 +156,7 @@ export async function pictureOf({ db }: { db: Db }, id: string): Promise<{ conte
   if (!row) throw accountNotFound()
   if (row.status === 'disconnected')
     throw new ServiceError('account_disconnected', 'The picture of a disconnected account is erased; connect the account again.')
-  throw new ServiceError('account_not_found', 'The account exists, but it has no picture: show none while `avatar_url` is null.')
+  throw new ServiceError('avatar_not_found', 'TikTok gave no picture for this account: show none while `avatar_url` is null.')
 }
 
 /** What happened to the account, newest first. @throws ServiceError account_not_found */

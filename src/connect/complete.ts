@@ -24,6 +24,7 @@ const mostWrongConfirms = 5
  *
  * @returns the account's id, and whether this call connected it (of equal calls at once one did; a repeat finds it connected)
  * @throws ServiceError connect_session_not_found | owner_mismatch | confirm_invalid | session_not_ready | session_expired
+ * @throws ServiceError session_failed: it had failed before, with its `error`
  * @throws ServiceError account_limit_reached | account_already_connected | account_mismatch | scope_not_granted | tiktok_rejected: the session failed
  * @throws ServiceError tiktok_unavailable | storage_unavailable: may be repeated
  */
@@ -47,7 +48,7 @@ export async function completeConnect(
     if (session.over && session.status !== 'completed') throw expired()
     throw new ServiceError('session_not_ready', 'Wait until the person is back with `confirm` in the return URL.')
   }
-  if (session.confirmHash === null && session.status === 'failed') throw failure(session)
+  if (session.confirmHash === null && session.status === 'failed') throw sessionFailed(session)
   if (!confirms) {
     const event = 'connect session was claimed with a wrong confirm token'
     refusals.note({ kind: 'confirm_invalid', event, who: sessionId, facts: { sessionId, actor } })
@@ -55,6 +56,7 @@ export async function completeConnect(
       throw new ServiceError('confirm_invalid', sentences.confirm_invalid, { facts: { connect_session: sessionId } })
     throw new ServiceError('confirm_invalid', 'Send the `confirm` value from the return URL of this very session.')
   }
+  if (session.status === 'failed') throw sessionFailed(session)
   if (session.status === 'completed' && session.accountId !== null) return { accountId: session.accountId, connectedNow: false }
 
   const after = await exchanges.exchangedSession(sessionId, actor)
@@ -71,6 +73,14 @@ export async function completeConnect(
   })
 }
 
+/** It had failed before this call, which changes nothing any more. */
+function sessionFailed(session: ConnectSession): ServiceError {
+  const error = errorOf(session) ?? 'tiktok_rejected'
+  const sentence = sentenceOf(error as FailureCode) ?? 'Nothing was connected; open a new connect session.'
+  return new ServiceError('session_failed', sentence, { facts: { connect_session: session.id, error } })
+}
+
+/** It failed in this call. */
 function failure(session: ConnectSession): ServiceError {
   const error = errorOf(session)
   const known = error !== null && error in failures ? (error as FailureCode) : 'tiktok_rejected'

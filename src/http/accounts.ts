@@ -222,7 +222,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
         response: {
           200: answerAs('The picture', 'image/jpeg', 'image/png', 'image/webp'),
           304: z.null().describe('You have it already'),
-          ...failuresOf(['account_not_found', 'account_disconnected']),
+          ...failuresOf(['account_not_found', 'account_disconnected', 'avatar_not_found']),
         },
       },
     },

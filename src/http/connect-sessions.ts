@@ -262,6 +262,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
               'owner_mismatch',
               'confirm_invalid',
               'session_not_ready',
+              'session_failed',
               'session_expired',
               'scope_not_granted',
               'account_limit_reached',

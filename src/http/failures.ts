@@ -95,6 +95,7 @@ export function exampleProblem(code: FailureCode): Problem {
 
 const exampleFacts: Partial<Record<FailureCode, Record<string, unknown>>> = {
   confirm_invalid: { connect_session: 'cs_01k9z3m8r0000000000000000' },
+  session_failed: { connect_session: 'cs_01k9z3m8r0000000000000000', error: 'access_denied' },
   reauthorization_required: { status_reason: 'refresh_token_rejected' },
   upload_quota_exhausted: { next_slot_at: '2026-11-22T12:00:30.000Z' },
 }

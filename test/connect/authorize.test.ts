@@ -153,7 +153,7 @@ t.test('S77: a right confirm from the wrong owner ends the session, and its code
   t.match(await complete(world, session.id, 'victim', confirm), { status: 403, body: { code: 'owner_mismatch' } })
   t.match(await statusOf(world, session.id), { status: 'failed', account_id: null, error: 'owner_mismatch' })
   t.match(await secretsOf(world, session.id), [{ code: null, verifier: null }])
-  t.equal((await complete(world, session.id, 'attacker', confirm)).body.code, 'owner_mismatch', 'nor can the owner go on with it')
+  t.equal((await complete(world, session.id, 'attacker', confirm)).body.code, 'session_failed', 'nor can the owner go on with it')
   t.match(await browser.get(callback), { status: 303, headers: { location: /status=failed&error=owner_mismatch/ } })
   t.equal(world.tiktok.stats.report().exchanges, before)
 })
@@ -169,7 +169,7 @@ t.test('S77: five wrong confirms end the session, whoever sends them, also many 
     t.equal((await guess()).status, 403)
     t.match(await statusOf(world, session.id), { status: 'failed', account_id: null, error: 'confirm_invalid' })
     t.match(await secretsOf(world, session.id), [{ code: null, verifier: null }])
-    t.equal((await complete(world, session.id, 'guessed', confirm)).body.code, 'confirm_invalid', 'the right one comes too late')
+    t.equal((await complete(world, session.id, 'guessed', confirm)).body.code, 'session_failed', 'the right one comes too late')
   }
   const { browser, callback, session } = await consented(world, { owner_id: 'crowded' })
   await browser.get(callback)

@@ -108,7 +108,7 @@ t.test('S09: without a required scope the grant is refused and revoked at TikTok
   t.match(refused, { status: 422, body: { code: 'scope_not_granted', mended_by: 'user' } })
   t.equal(grantsOf(world, 'brightlane'), 0)
   t.match(await sessionOf(world, id), { status: 'failed', error: 'scope_not_granted', account_id: null })
-  t.match(await complete(), { status: 422, body: { code: 'scope_not_granted' } }, 'a repeat says the same')
+  t.match(await complete(), { status: 409, body: { code: 'session_failed', error: 'scope_not_granted' } }, 'a repeat is told why')
   t.match((await world.call('GET', '/accounts?owner_id=declines')).body, { accounts: [] })
 })
 
@@ -260,7 +260,7 @@ t.test('a code that TikTok refuses fails the session, and is not sent again', as
   world.tiktok.faults.add({ route: 'exchange', error: 'invalid_grant' })
   const before = requests(world)
   t.match(await complete(), { status: 502, body: { code: 'tiktok_rejected', mended_by: 'user' } })
-  t.match(await complete(), { status: 502, body: { code: 'tiktok_rejected' } })
+  t.match(await complete(), { status: 409, body: { code: 'session_failed', error: 'tiktok_rejected' } })
   t.equal(requests(world) - before, 1)
   t.match(await sessionOf(world, id), { status: 'failed', error: 'tiktok_rejected' })
 })
@@ -278,7 +278,7 @@ for (const [what, fault] of Object.entries({
     const before = requests(world)
     t.match(await complete(), { status: 502, body: { code: 'tiktok_rejected' } })
     const sent = requests(world) - before
-    t.match(await complete(), { status: 502, body: { code: 'tiktok_rejected' } })
+    t.match(await complete(), { status: 409, body: { code: 'session_failed', error: 'tiktok_rejected' } })
     t.equal(requests(world) - before, sent)
     t.match((await world.call('GET', '/accounts?owner_id=doubtful')).body, { accounts: [] })
   })
