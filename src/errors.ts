@@ -2,6 +2,9 @@
 import { z } from 'zod'
 import { type FailureCode, failureCodes, failures, MendedBy } from './failures.ts'
 
+/** What was wrong and where: a JSON pointer into the body, a parameter of path or query, or a header. */
+export type FieldError = ({ pointer: string } | { parameter: string } | { header: string }) & { detail: string }
+
 /**
  * A failure on purpose.
  *
@@ -50,6 +53,22 @@ export const Problem = z
     connect_session: z.string().optional().describe('With what failed a connect session: its id'),
     error: z.string().optional().describe('With `session_failed`: why, as a code of ours or an OAuth error of TikTok'),
     status_reason: z.string().optional().describe("With `reauthorization_required`: the account's status_reason"),
+    errors: z
+      .array(
+        z
+          .object({
+            pointer: z.string().optional().describe('Where in the body, as a JSON pointer; empty for all of it'),
+            parameter: z.string().optional().describe('Which parameter of the path or the query; empty for all of the query'),
+            header: z.string().optional().describe('Which header'),
+            detail: z.string().describe('What is wanted there'),
+          })
+          .meta({
+            id: 'FieldError',
+            description: 'One place of a request that does not fit; it has one of pointer, parameter and header',
+          }),
+      )
+      .optional()
+      .describe('With 400: each place that does not fit'),
     next_slot_at: z.iso.datetime().nullable().optional().describe('With `upload_quota_exhausted`: when the next slot is free'),
   })
   .meta({ id: 'Problem', description: 'A failure (RFC 9457): what it is, what to do next, and who can mend it' })
@@ -70,6 +89,10 @@ export function toProblem(error: ServiceError, { publicUrl, requestId }: { publi
     ...(error.retryAfterSeconds === undefined ? {} : { retry_after: error.retryAfterSeconds }),
   }
 }
+
+/** A request that does not fit in one place, found by more than its schema. */
+export const misfit = (code: FailureCode, place: FieldError, detail = place.detail): ServiceError =>
+  new ServiceError(code, detail, { facts: { errors: [place] } })
 
 /** The same sentence wherever an owner, a session or an account is unknown, or outside of what a caller reaches. */
 export const ownerNotFound = () =>

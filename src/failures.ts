@@ -162,6 +162,13 @@ export const failures = {
     title: 'No such connect session',
     remedy: 'Create a new connect session; old ones are deleted.',
   },
+  method_not_allowed: {
+    status: 405,
+    mendedBy: 'caller',
+    title: 'The path is right and the method is not',
+    remedy: 'Use one of the methods in the `Allow` header.',
+    page: { title: 'That does not work here', text: 'Go back to the app you came from and start again.' },
+  },
   upload_not_found: {
     status: 404,
     mendedBy: 'caller',

@@ -4,14 +4,15 @@ import formbody from '@fastify/formbody'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import type { TierDeps } from './connect/limits.ts'
-import { ServiceError } from './errors.ts'
+import { misfit, ServiceError } from './errors.ts'
 import { type AccountRouteDeps, accountRoutes } from './http/accounts.ts'
 import { openApiKeys } from './http/api-keys.ts'
 import { auditRoutes } from './http/audit.ts'
 import { type GuardDeps, guardRoutes } from './http/auth.ts'
 import { type ConnectSessionRouteDeps, connectSessionRoutes } from './http/connect-sessions.ts'
 import { eventRoutes } from './http/events.ts'
-import { answerFailure, answerUnreadable, everywhere, handleFailures, routeNotFound } from './http/failures.ts'
+import { answerFailure, answerUnreadable, everywhere, handleFailures, noSuchRoute } from './http/failures.ts'
+import { hasDuplicateKeys } from './http/json-body.ts'
 import { limitRequests } from './http/limits.ts'
 import type { HttpMetrics } from './http/metrics.ts'
 import { describeApi, openDocs } from './http/openapi.ts'
@@ -74,8 +75,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     requestIdHeader: false,
     trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     bodyLimit: 16 * 1024,
-    // A HEAD would vend a token, refresh it, or take the one use of a state, for nobody (S14).
-    exposeHeadRoutes: false,
+    exposeHeadRoutes: true,
     http: { headersTimeout: patience.headMs, connectionsCheckingInterval: patience.lookEveryMs },
     connectionTimeout: patience.idleMs,
     requestTimeout: patience.requestMs,
@@ -95,9 +95,11 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   takeOnlyJson(app)
   takeOnlyWhatIsNamed(app)
   handleFailures(app, deps)
+  const methodsAt = watchRoutes(app)
   app.setNotFoundHandler((request, reply) => {
-    if (isForPeople(request)) return answerFailureOnPage(deps, routeNotFound(), request, reply)
-    return answerFailure(deps, routeNotFound(), request, reply)
+    const failure = noSuchRoute(methodsAt(request.url), reply)
+    if (isForPeople(request)) return answerFailureOnPage(deps, failure, request, reply)
+    return answerFailure(deps, failure, request, reply)
   })
 
   if (config.traceEndpoint !== undefined) traceRequests(app)
@@ -105,6 +107,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   const limits = await limitRequests(app, deps)
   openDocs(app)
   guardRoutes(app, deps, { apiKeys: openApiKeys(deps), failures: limits.failures })
+  spendNothingOnHead(app)
   await describeApi(app, config.docs)
 
   app.addHook('onSend', async (request, reply) => {
@@ -175,6 +178,32 @@ function traceRequests(app: FastifyInstance): void {
   )
 }
 
+/** @returns which methods there are at an address, whatever was asked with */
+function watchRoutes(app: FastifyInstance): (url: string) => string[] {
+  const routes = new Map<string, { fits: RegExp; methods: Set<string> }>()
+  app.addHook('onRoute', ({ url, method }) => {
+    const fits = new RegExp(`^${url.replace(/[.]/g, '\\.').replace(/:\w+/g, '[^/]+').replace(/\*/g, '.*')}$`)
+    const route = routes.get(url) ?? { fits, methods: new Set() }
+    for (const each of [method].flat()) route.methods.add(each)
+    routes.set(url, route)
+  })
+  return (url) => {
+    const path = url.split('?')[0] ?? ''
+    const methods = [...routes.values()].filter(({ fits }) => fits.test(path)).flatMap((route) => [...route.methods])
+    return [...new Set(methods)].sort()
+  }
+}
+
+/** A HEAD would vend a token, refresh it, or take the one use of a state, for nobody (S14). It is checked like a GET, and ends there. */
+function spendNothingOnHead(app: FastifyInstance): void {
+  app.addHook('preHandler', async (request, reply) => {
+    const { onHead } = request.routeOptions.config
+    if (request.method !== 'HEAD' || !onHead) return
+    await onHead(request)
+    return reply.header('cache-control', 'no-store').send()
+  })
+}
+
 /** A request that was answered before its body was here, such as one without a key. */
 function hasUnreadBody({ raw }: FastifyRequest): boolean {
   const { 'content-length': length = '0', 'transfer-encoding': transfer } = raw.headers
@@ -186,9 +215,10 @@ function takeOnlyWhatIsNamed(app: FastifyInstance): void {
   app.addHook('preValidation', async ({ routeOptions: { config, schema }, query, body }) => {
     if (config.scope === undefined) return
     const unnamed = (given: unknown) => typeof given === 'object' && given !== null && Object.keys(given).length > 0
-    if (!schema?.querystring && unnamed(query)) throw new ServiceError('validation_failed', 'This route takes no query.')
+    if (!schema?.querystring && unnamed(query))
+      throw misfit('validation_failed', { parameter: '', detail: 'This route takes no query.' })
     if (!schema?.body && (unnamed(body) || (body !== undefined && typeof body !== 'object')))
-      throw new ServiceError('validation_failed', 'This route takes no body.')
+      throw misfit('validation_failed', { pointer: '', detail: 'This route takes no body.' })
   })
 }
 
@@ -200,8 +230,12 @@ function takeOnlyJson(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   const parse = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined)
-    else parse(request, String(body), done)
+    if (body === '') return done(null, undefined)
+    parse(request, String(body), (error, value) => {
+      if (error === null && hasDuplicateKeys(String(body)))
+        done(misfit('invalid_json', { pointer: '', detail: 'Send each key once: the body has one twice.' }), undefined)
+      else done(error, value)
+    })
   })
   app.addContentTypeParser('*', (request, _body, done) => {
     const { 'content-length': length = '0', 'transfer-encoding': transfer } = request.headers

@@ -12,6 +12,7 @@ export const codes: Record<number, string[]> = {
   401: words('unauthenticated invalid_signature'),
   403: words('insufficient_scope owner_mismatch confirm_invalid'),
   404: words('route_not_found account_not_found connect_session_not_found upload_not_found owner_not_found avatar_not_found'),
+  405: words('method_not_allowed'),
   409: words(`reauthorization_required account_limit_reached account_already_connected account_mismatch session_not_ready session_failed upload_released
     upload_committed upload_expired`),
   410: words('account_disconnected session_expired'),

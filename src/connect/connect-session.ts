@@ -13,7 +13,7 @@ import {
   listSessions,
 } from '../db/connect-sessions.ts'
 import { saveOwner } from '../db/owners.ts'
-import { ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
+import { misfit, ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { type Reach, reachesAccount } from '../reach.ts'
 import type { Config } from '../settings/config.ts'
@@ -73,10 +73,10 @@ export async function createConnectSession(
 ): Promise<CreatedSession> {
   checkReturnUrl(wish.returnUrl, config.allowedReturnUrls)
   if (!config.allowedCompletions.includes(wish.completion))
-    throw new ServiceError(
-      'validation_failed',
-      `completion: ${wish.completion} is not among ALLOWED_COMPLETIONS here; use confirm.`,
-    )
+    throw misfit('validation_failed', {
+      pointer: '/completion',
+      detail: `completion: ${wish.completion} is not among ALLOWED_COMPLETIONS here; use confirm.`,
+    })
   const attested = checkAttestation(wish)
   const tier = wish.tier === undefined ? null : checkTier({ config }, wish.tier)
   const { keyId: actor, scopes, reach } = opener
@@ -220,10 +220,10 @@ function checkReturnUrl(returnUrl: string, allowed: readonly string[]): void {
     bare === undefined ||
     !allowed.includes(bare)
   ) {
-    throw new ServiceError(
-      'return_url_not_allowed',
-      'Add the exact origin and path to ALLOWED_RETURN_URLS, or send one that is listed.',
-    )
+    throw misfit('return_url_not_allowed', {
+      pointer: '/return_url',
+      detail: 'Add the exact origin and path to ALLOWED_RETURN_URLS, or send one that is listed.',
+    })
   }
 }
 

@@ -3,7 +3,7 @@
 
 import type { Db } from '../db/client.ts'
 import { findOwner, saveOwner } from '../db/owners.ts'
-import { ownerNotFound, ServiceError } from '../errors.ts'
+import { misfit, ownerNotFound, ServiceError } from '../errors.ts'
 import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import type { TierService } from './tier-service.ts'
@@ -74,7 +74,10 @@ export async function setTier(deps: TierDeps, ownerId: string, tier: string, act
 /** @throws ServiceError validation_failed: a tier that TIER_LIMITS does not know */
 export function checkTier({ config }: Pick<TierDeps, 'config'>, tier: string): string {
   if (!config.tiers.limits.has(tier)) {
-    throw new ServiceError('validation_failed', `tier: known tiers are ${[...config.tiers.limits.keys()].join(', ')}.`)
+    throw misfit('validation_failed', {
+      pointer: '/tier',
+      detail: `tier: known tiers are ${[...config.tiers.limits.keys()].join(', ')}.`,
+    })
   }
   return tier
 }

@@ -28,6 +28,8 @@ declare module 'fastify' {
      * statement leaves out what is outside; `nothing`: the route tells of no account and no owner (S74).
      */
     reach?: 'filtered' | 'nothing'
+    /** what a HEAD does instead of the handler, where a GET takes something that can be taken once, or is written down */
+    onHead?: (request: FastifyRequest) => unknown
     /** for browsers: failures are pages, not problem+json */
     page?: true
   }

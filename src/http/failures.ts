@@ -35,6 +35,13 @@ export const everywhere = ({ secureCookies }: Pick<Config, 'secureCookies'>, req
   ...(secureCookies ? { 'strict-transport-security': 'max-age=31536000' } : {}),
 })
 
+/** The path is known and the method is not: 405, and which methods there are. */
+export function noSuchRoute(allowed: readonly string[], reply: FastifyReply): ServiceError {
+  if (allowed.length === 0) return routeNotFound()
+  reply.header('allow', allowed.join(', '))
+  return new ServiceError('method_not_allowed', `This path takes ${allowed.join(', ')}.`)
+}
+
 export const routeNotFound = () => new ServiceError('route_not_found', 'See /docs for the routes there are.')
 
 /** Also for errors from before routing, where there is no route to ask. */
@@ -104,7 +111,7 @@ const exampleFacts: Partial<Record<FailureCode, Record<string, unknown>>> = {
 function asServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error
   if (hasZodFastifySchemaValidationErrors(error)) {
-    return new ServiceError('validation_failed', sentenceOf(error.validation, error.validationContext ?? 'request'))
+    return invalid(error.validation, error.validationContext ?? 'body')
   }
   const { code = '', statusCode = 500 } = error instanceof Error ? (error as Partial<FastifyError>) : {}
   const known = fastifyFailures[code]
@@ -139,9 +146,10 @@ export function answerUnreadable({ config, log }: FailureDeps, error: NodeJS.Err
 const farewellMs = 1000
 
 const notJson = 'Send one JSON object, UTF-8, as application/json.'
+const all = { facts: { errors: [{ pointer: '', detail: notJson }] } }
 const fastifyFailures: Record<string, ConstructorParameters<typeof ServiceError>> = {
-  FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', notJson],
-  FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_json', notJson],
+  FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_json', notJson, all],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_json', notJson, all],
   FST_ERR_CTP_BODY_TOO_LARGE: ['payload_too_large', 'Send a smaller body.'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', 'Send application/json.'],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['validation_failed', 'Content-Length does not fit the body.'],
@@ -149,14 +157,23 @@ const fastifyFailures: Record<string, ConstructorParameters<typeof ServiceError>
   FST_ERR_HANDLER_TIMEOUT: ['overloaded', 'This took too long; try again.'],
 }
 
-/** Names the place and what is wanted, never what was sent. */
-function sentenceOf(issues: FastifySchemaValidationError[], context: string): string {
-  const sentences = issues.slice(0, 5).map(({ keyword, instancePath, params, message = '' }) => {
+/** Names each place and what is wanted there, never what was sent. */
+function invalid(issues: FastifySchemaValidationError[], context: string): ServiceError {
+  const errors = issues.slice(0, 20).map(({ keyword, instancePath, params, message = '' }) => {
     // Path segments that are ours are plain names and indexes; anything else came from outside.
-    const path = /^(\/[a-z0-9_]{1,40})+$/.test(instancePath) ? instancePath : ''
-    return `${context}${path} ${keyword === 'custom' ? message : wanted(keyword, params)}`
+    const path = /^(\/[a-z0-9_-]{1,40})+$/.test(instancePath) ? instancePath : ''
+    return { ...placeOf(context, path), detail: /^must |^has /.test(message) ? message : wanted(keyword, params) }
   })
-  return `${sentences.join('; ')}.`
+  const sentences = errors
+    .slice(0, 5)
+    .map(({ detail, ...place }) => `${String(Object.values(place)[0]).replace(/^\//, '') || context} ${detail}`)
+  return new ServiceError('validation_failed', `${sentences.join('; ')}.`, { facts: { errors } })
+}
+
+function placeOf(context: string, path: string): { pointer: string } | { parameter: string } | { header: string } {
+  const [, first = ''] = path.split('/')
+  if (context === 'headers') return { header: first }
+  return context === 'body' ? { pointer: path } : { parameter: first }
 }
 
 function wanted(keyword: string, params: FastifySchemaValidationError['params']): string {
@@ -164,14 +181,17 @@ function wanted(keyword: string, params: FastifySchemaValidationError['params'])
     case 'unrecognized_keys':
       return 'has fields that are not known here'
     case 'invalid_type':
-      return `must be of type ${params.expected}`
+      return `must be ${/^[aeio]/.test(String(params.expected)) ? 'an' : 'a'} ${params.expected}`
     case 'invalid_value':
       return `must be ${[params.values].flat().join(' or ')}`
     case 'too_small':
-      return `must be at least ${params.minimum}`
+      return `must ${amount(params.origin)} at least ${params.minimum}${unit(params.origin)}`
     case 'too_big':
-      return `must be at most ${params.maximum}`
+      return `must ${amount(params.origin)} at most ${params.maximum}${unit(params.origin)}`
     default:
       return 'does not fit its format'
   }
 }
+
+const amount = (origin: unknown) => (origin === 'string' || origin === 'array' ? 'have' : 'be')
+const unit = (origin: unknown) => (origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '')

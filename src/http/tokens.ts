@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { Problem } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
-import { replaceRejected, type VendDeps, VendedToken, vend, vendEach } from '../token/vend.ts'
+import { lookForToken, replaceRejected, type VendDeps, VendedToken, vend, vendEach } from '../token/vend.ts'
 import { requireCaller } from './auth.ts'
 import { type FailureDeps, problemOf } from './failures.ts'
 import { failuresOf } from './openapi.ts'
@@ -106,7 +106,12 @@ export const tokenRoutes: FastifyPluginAsyncZod<VendDeps & FailureDeps> = async 
   app.get(
     '/accounts/:account_id/token',
     {
-      config: { scope: 'tokens:read', reach: 'filtered' },
+      config: {
+        scope: 'tokens:read',
+        reach: 'filtered',
+        onHead: (request) =>
+          lookForToken(deps, (request.params as { accountId: string }).accountId, requireCaller(request).reach),
+      },
       schema: {
         tags: ['token'],
         operationId: 'getAccessToken',

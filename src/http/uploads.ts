@@ -3,7 +3,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { readinessOf, UploadReadiness } from '../account/readiness.ts'
 import { uploadStatuses } from '../db/codes.ts'
-import { ServiceError } from '../errors.ts'
+import { misfit } from '../errors.ts'
 import type { FailureCode } from '../failures.ts'
 import { quotaOf, UploadQuota } from '../uploads/quota.ts'
 import {
@@ -135,16 +135,16 @@ export const uploadRoutes: FastifyPluginAsyncZod<UploadDeps> = async (app, deps)
       const { 'idempotency-key': inHeader } = request.headers
       const inBody = request.body?.idempotency_key
       if (inHeader !== undefined && inBody !== undefined && inHeader !== inBody)
-        throw new ServiceError(
-          'validation_failed',
-          'Send one key: the Idempotency-Key header and idempotency_key in the body differ.',
-        )
+        throw misfit('validation_failed', {
+          pointer: '/idempotency_key',
+          detail: 'Send one key: the Idempotency-Key header and idempotency_key in the body differ.',
+        })
       const idempotencyKey = inHeader ?? inBody
       if (idempotencyKey === undefined) {
-        throw new ServiceError(
-          'idempotency_key_required',
-          'Send an Idempotency-Key header, or idempotency_key in the body: one per intended upload.',
-        )
+        throw misfit('idempotency_key_required', {
+          header: 'Idempotency-Key',
+          detail: 'Send an Idempotency-Key header, or idempotency_key in the body: one per intended upload.',
+        })
       }
       const wish = { idempotencyKey, ttlSeconds: request.body?.ttl_seconds ?? usualTtlSeconds }
       const { upload, replayed } = await reserve(deps, request.params.accountId, wish, actorOf(request))

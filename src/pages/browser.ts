@@ -31,7 +31,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
     app.get(
       url,
       {
-        config,
+        config: { ...config, onHead: () => {} },
         schema: {
           hide: url.endsWith('/'),
           tags: ['browser'],
@@ -67,7 +67,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
     app.get(
       url,
       {
-        config,
+        config: { ...config, onHead: () => {} },
         schema: {
           hide: url.endsWith('/'),
           tags: ['browser'],

@@ -5,7 +5,7 @@ import { within } from '../concurrency/waiting.ts'
 import type { Db } from '../db/client.ts'
 import { overloaded } from '../db/semaphore.ts'
 import { peekTokenSet, presentGeneration, refuseAccessToken, type Vended, vendTokenSet } from '../db/token-sets.ts'
-import { accountNotFound, ServiceError } from '../errors.ts'
+import { accountNotFound, misfit, ServiceError } from '../errors.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import { everything, isNarrow, type Reach, reachesAccount } from '../reach.ts'
 import type { Timings } from '../timings.ts'
@@ -110,10 +110,10 @@ export async function replaceRejected(
   refuseIfDown(found)
   if (found.generation !== null && found.generation > rejectedGeneration) return vend(deps, accountId, 0, reader)
   if (found.generation !== rejectedGeneration) {
-    throw new ServiceError(
-      'validation_failed',
-      'That generation was never handed out; send the generation that came with the refused token.',
-    )
+    throw misfit('validation_failed', {
+      pointer: '/generation',
+      detail: 'That generation was never handed out; send the generation that came with the refused token.',
+    })
   }
   await refuseAccessToken(deps.db, accountId, rejectedGeneration, reader.keyId)
   // The first may be the landing of the very refresh that brought the refused token.
@@ -197,6 +197,17 @@ function rememberOwner(db: Db, accountId: string, ownerId: string): void {
   ownersRead.set(db, owners.set(accountId, ownerId))
   const [oldest] = owners.keys()
   if (owners.size > rememberedOwners && oldest !== undefined) owners.delete(oldest)
+}
+
+/**
+ * Whether an account could have a token, for who only asks that: nothing is handed out, refreshed or audited.
+ *
+ * @throws ServiceError account_not_found | account_disconnected | reauthorization_required
+ */
+export async function lookForToken(deps: VendDeps, accountId: string, reach: Reach): Promise<void> {
+  const found = await peek(deps, accountId)
+  if (!reachesAccount(reach, found.ownerId, accountId)) throw accountNotFound()
+  refuseIfDown(found)
 }
 
 /** Reads without vending: nothing is handed out, so nothing is audited. */

@@ -379,6 +379,18 @@ export type EventPage = {
   nextCursor: string
 }
 
+/** One place of a request that does not fit; it has one of pointer, parameter and header */
+export type FieldError = {
+  /** Where in the body, as a JSON pointer; empty for all of it */
+  pointer?: string | undefined
+  /** Which parameter of the path or the query; empty for all of the query */
+  parameter?: string | undefined
+  /** Which header */
+  header?: string | undefined
+  /** What is wanted there */
+  detail: string
+}
+
 /** How the service is */
 export type Health = {
   /** Whether it may be given work */
@@ -439,7 +451,7 @@ export type Problem = {
   /** What to do next, for a person */
   detail: string
   /** Branch on this. Each answer lists its own; more may come, so fall back on `mended_by` */
-  code: 'validation_failed' | 'invalid_json' | 'return_url_not_allowed' | 'idempotency_key_required' | 'state_missing' | 'state_invalid' | 'state_expired' | 'browser_mismatch' | 'session_invalid' | 'unauthenticated' | 'invalid_signature' | 'insufficient_scope' | 'owner_mismatch' | 'confirm_invalid' | 'route_not_found' | 'account_not_found' | 'avatar_not_found' | 'connect_session_not_found' | 'upload_not_found' | 'owner_not_found' | 'reauthorization_required' | 'account_limit_reached' | 'account_already_connected' | 'account_mismatch' | 'session_failed' | 'session_not_ready' | 'upload_released' | 'upload_expired' | 'upload_committed' | 'account_disconnected' | 'session_expired' | 'payload_too_large' | 'unsupported_media_type' | 'account_type_not_supported' | 'age_not_confirmed' | 'scope_not_granted' | 'idempotency_key_reused' | 'rate_limited' | 'upload_quota_exhausted' | 'internal_error' | 'credential_unreadable' | 'tiktok_rejected' | 'tiktok_unavailable' | 'refresh_in_progress' | 'storage_unavailable' | 'overloaded' | 'keyring_mismatch' | 'database_rewound'
+  code: 'validation_failed' | 'invalid_json' | 'return_url_not_allowed' | 'idempotency_key_required' | 'state_missing' | 'state_invalid' | 'state_expired' | 'browser_mismatch' | 'session_invalid' | 'unauthenticated' | 'invalid_signature' | 'insufficient_scope' | 'owner_mismatch' | 'confirm_invalid' | 'route_not_found' | 'account_not_found' | 'avatar_not_found' | 'connect_session_not_found' | 'method_not_allowed' | 'upload_not_found' | 'owner_not_found' | 'reauthorization_required' | 'account_limit_reached' | 'account_already_connected' | 'account_mismatch' | 'session_failed' | 'session_not_ready' | 'upload_released' | 'upload_expired' | 'upload_committed' | 'account_disconnected' | 'session_expired' | 'payload_too_large' | 'unsupported_media_type' | 'account_type_not_supported' | 'age_not_confirmed' | 'scope_not_granted' | 'idempotency_key_reused' | 'rate_limited' | 'upload_quota_exhausted' | 'internal_error' | 'credential_unreadable' | 'tiktok_rejected' | 'tiktok_unavailable' | 'refresh_in_progress' | 'storage_unavailable' | 'overloaded' | 'keyring_mismatch' | 'database_rewound'
   mendedBy: MendedBy
   /** As in `x-request-id` */
   requestId: string
@@ -451,6 +463,8 @@ export type Problem = {
   error?: string | undefined
   /** With `reauthorization_required`: the account's status_reason */
   statusReason?: string | undefined
+  /** With 400: each place that does not fit */
+  errors?: (FieldError)[] | undefined
   /** With `upload_quota_exhausted`: when the next slot is free */
   nextSlotAt?: string | null | undefined
 }
