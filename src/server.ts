@@ -197,10 +197,13 @@ function watchRoutes(app: FastifyInstance): (url: string) => string[] {
 /** A HEAD would vend a token, refresh it, or take the one use of a state, for nobody (S14). It is checked like a GET, and ends there. */
 function spendNothingOnHead(app: FastifyInstance): void {
   app.addHook('preHandler', async (request, reply) => {
-    const { onHead } = request.routeOptions.config
+    const { onHead, page } = request.routeOptions.config
     if (request.method !== 'HEAD' || !onHead) return
     await onHead(request)
-    return reply.header('cache-control', 'no-store').send()
+    return reply
+      .header('cache-control', 'no-store')
+      .type(page ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8')
+      .send()
   })
 }
 
