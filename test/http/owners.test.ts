@@ -102,7 +102,7 @@ t.test('whatever text keeps the rule comes back as it was sent', async (t) => {
 
 t.test('an owner id that would not come through whole, or show as another, is refused with the rule', async (t) => {
   const world = await startWorld(t)
-  const rule = 'body/owner_id must be 1 to 128 characters without control characters, and neither `.` nor `..`.'
+  const rule = 'owner_id must be 1 to 128 characters without control characters, and neither `.` nor `..`.'
   const refused = [
     '',
     '.',
