@@ -1,8 +1,10 @@
 // Opaque ids with a type prefix. They sort by the time they were made, so that a list by id is a list by age and a b-tree
 // grows at its end; the rest is 80 random bits. The time is for order only, nothing is decided by it.
-import { randomFillSync } from 'node:crypto'
+import { randomPages } from './random-pages.ts'
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz' // Crockford's base 32, lower case
+
+const freshBytes = randomPages(16)
 
 export type IdPrefix = 'acc' | 'cs' | 'upl' | 'evt' | 'key' | 'att' | 'rev' | 'req' | 'rep' | 'rcn'
 
@@ -17,18 +19,4 @@ export function newId(prefix: IdPrefix): string {
   let random = ''
   for (const byte of freshBytes()) random += alphabet[byte & 31]
   return `${prefix}_${stamp}${random}`
-}
-
-// Every request gets an id, and one large randomFill is far cheaper than many small ones. No byte is used twice.
-const randomness = 16
-const page = Buffer.alloc(randomness * 256)
-let used = page.length
-
-function freshBytes(): Buffer {
-  if (used === page.length) {
-    randomFillSync(page)
-    used = 0
-  }
-  used += randomness
-  return page.subarray(used - randomness, used)
 }

@@ -67,6 +67,7 @@ const floors: string[][] = [
     'trace-export.ts',
     'version.ts',
     'ids.ts',
+    'random-pages.ts',
     'key-scopes.ts',
     'reach.ts',
   ],

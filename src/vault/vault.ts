@@ -1,6 +1,7 @@
 // Seals each secret for one place and opens it only there. The database only ever sees sealed text.
-import { createCipheriv, createDecipheriv, type KeyObject, randomFillSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import { ServiceError } from '../errors.ts'
+import { randomPages } from '../random-pages.ts'
 import { isKeyId, type Keyring, lengthPrefixed, type Purpose } from './keyring.ts'
 
 /** Where a sealed text belongs. Authenticated with the text, so a row that was moved or kept from earlier does not open. */
@@ -33,6 +34,7 @@ export interface Vault {
 const formatVersion = 'v1'
 const cipher = 'aes-256-gcm'
 const nonceBytes = 12
+const freshNonce = randomPages(nonceBytes)
 // Set on both sides: otherwise Node's GCM accepts tags as short as 4 bytes, which can be guessed.
 const tagBytes = 16
 const gcm = { authTagLength: tagBytes }
@@ -143,17 +145,4 @@ function canaryPlace(keyId: string): SealPlace {
 
 function unreadable(detail: string): ServiceError {
   return new ServiceError('credential_unreadable', detail)
-}
-
-// One large randomFill is far cheaper than many 12-byte ones. No byte is used twice.
-const noncePage = Buffer.alloc(nonceBytes * 512)
-let noncePageUsed = noncePage.length
-
-function freshNonce(): Buffer {
-  if (noncePageUsed === noncePage.length) {
-    randomFillSync(noncePage)
-    noncePageUsed = 0
-  }
-  noncePageUsed += nonceBytes
-  return noncePage.subarray(noncePageUsed - nonceBytes, noncePageUsed)
 }
