@@ -23,12 +23,20 @@ export interface LastNotes {
 /** A restore takes what was recorded last before anything else: a few of the last are enough to notice it. */
 const recordedAtMost = 100
 
-/** @param since the end of the last recovery: what was recorded before it and is not there was given up, and says nothing any more */
+/** How far a server's clock may be ahead of ours before an entry counts as from the future. */
+const clockMarginMs = 15 * 60_000
+
+/**
+ * @param since the end of the last recovery. What was noted before it says no more than how far the journal had counted: the database was
+ *   brought up to date since, or what it lacks was given up. An entry from the future was there as well, or it would begin a recovery at
+ *   every start.
+ */
 export async function lastNotes(journal: Journal, vault: Vault, since: Date | null): Promise<LastNotes> {
   const found: LastNotes = { notes: new Map(), recorded: [] }
-  const sinceMs = since?.getTime() ?? 0
+  const futureMs = Date.now() + clockMarginMs
+  const stillTells = (atMs: number) => since === null || (atMs > since.getTime() && atMs < futureMs)
   for (const each of await journal.journals())
-    if (each.id !== journal.id) await readLast(each, vault, { databaseId: journal.databaseId, sinceMs }, found)
+    if (each.id !== journal.id) await readLast(each, vault, { databaseId: journal.databaseId, stillTells }, found)
   return found
 }
 
@@ -36,7 +44,7 @@ export async function lastNotes(journal: Journal, vault: Vault, since: Date | nu
 async function readLast(
   journal: JournalOnDisk,
   vault: Vault,
-  { databaseId, sinceMs }: { databaseId: string; sinceMs: number },
+  { databaseId, stillTells }: { databaseId: string; stillTells: (atMs: number) => boolean },
   found: LastNotes,
 ): Promise<void> {
   const recorded = new Map<string, number | null>()
@@ -46,13 +54,14 @@ async function readLast(
     if (!segment || foreignness(segment, databaseId) !== undefined) continue
     for (const frame of segment.frames.toReversed()) {
       if (frame.kind === 'recorded') for (const sequence of decodeSequences(frame.payload)) settled.add(sequence)
-      if (frame.atMs > sinceMs && recorded.size < recordedAtMost && !recorded.has(frame.subject)) {
+      if (stillTells(frame.atMs) && recorded.size < recordedAtMost && !recorded.has(frame.subject)) {
         if (frame.kind === 'disconnected') recorded.set(frame.subject, null)
         if (frame.kind === 'refresh' && settled.has(frame.sequence)) recorded.set(frame.subject, frame.generation)
       }
       if (frame.kind !== 'sighting' || found.notes.has(journal.id) || !vault.keyIds.includes(frame.keyId)) continue
       const { mark, systemIdentifier, timeline } = Sighting.parse(openFrame(vault, journal.id, frame).body)
-      found.notes.set(journal.id, { mark, systemIdentifier, timeline, atMs: frame.atMs })
+      const server = stillTells(frame.atMs) ? { systemIdentifier, timeline } : { systemIdentifier: null, timeline: null }
+      found.notes.set(journal.id, { mark, ...server, atMs: frame.atMs })
     }
     if (found.notes.has(journal.id)) break
   }

@@ -426,6 +426,29 @@ t.test('what was given up in a recovery does not begin another one at each start
   t.same(await told(new Date(Date.now() + 1_000)), [], 'a recovery ended after that')
 })
 
+t.test('entries from the future are replayed like others, and do not begin another recovery at each start', async (t) => {
+  const { open, files } = await journalsIn(t)
+  const journal = await open('rep_1')
+  journal.syncClock(new Date(Date.now() + 10 * 365 * 86_400_000))
+  const server = { mark: 7, systemIdentifier: '1', timeline: '1' }
+  await journal.write({ kind: 'sighting', subject: 'db_1', generation: 0, body: { ...server, siblings: [] } })
+  journal.recorded(await journal.write(entry), { accountId: 'acc_1', generation: 2 })
+  const unrecorded = { ...entry, subject: 'acc_2' }
+  await journal.write(unrecorded)
+  await journal.close()
+  const next = await open('rep_2')
+  t.match((await next.pending()).entries, [unrecorded])
+  await next.keepHouse(168)
+  t.same(await files(), ['rep_1/00000001.open'])
+
+  const told = async (since: Date | null) => {
+    const { notes, recorded } = await lastNotes(next, vault, since)
+    return { note: notes.get('rep_1'), recorded }
+  }
+  t.match(await told(null), { note: server, recorded: [{ accountId: 'acc_1', generation: 2 }] })
+  t.match(await told(new Date(Date.now() - 60_000)), { note: { mark: 7, timeline: null, systemIdentifier: null }, recorded: [] })
+})
+
 t.test('an answer recorded while it is being written does not wait', async (t) => {
   const { open, troubles } = await journalsIn(t)
   const journal = await open('rep_1')

@@ -13,7 +13,31 @@ const small = { accounts: 30, connects: 4, disconnects: 4, erasedOwners: 2, revo
 t.test('F28: a restored backup loses no account, revives nothing, and spends no refresh token twice', async (t) => {
   const { url } = await freshDatabase(t)
   const rig = await startRig(t, url)
-  const result = await restoreDrill(rig, url, small, { stepped: true })
+  const result = await restoreDrill(rig, url, small, {
+    stepped: true,
+    whileRecovering: async (replicas) => {
+      const [first] = replicas
+      const account = rig.accounts[small.disconnects]
+      if (!first || !account) throw new Error('the drill started three, and disconnected the first accounts only')
+      await eventually('every journal that is known was replayed', async () => {
+        const rows = await rig.sql<{ state: string }[]>`select state from recovery_journals`
+        const ready = await rig.call(first, 'GET', '/health/ready')
+        return rows.length >= 3 && rows.every(({ state }) => state === 'replayed') && ready.status === 200
+      })
+      const { requests } = rig.tiktok.stats.report()
+      const { status, generation } = await rig.read(first, account.id, 0)
+      t.equal(status, 200, 'a token that lives is handed out while latecomers are waited for')
+      t.match(await rig.call(first, 'GET', '/accounts?limit=1'), { status: 200 })
+      t.match(
+        await rig.call(first, 'POST', `/accounts/${account.id}/token/rejected`, { generation }),
+        { status: 503, body: { code: 'database_rewound' } },
+        'and none is spent',
+      )
+      t.equal(rig.tiktok.stats.report().requests, requests)
+      t.match(await rig.sql`select ended_at from recoveries`, [{ ended_at: null }], 'it was not over meanwhile')
+      return replicas
+    },
+  })
   t.same(result.wrong, [])
   t.equal(result.vend, result.live)
   t.equal(result.refreshAfterwards, result.live)
