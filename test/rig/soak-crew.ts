@@ -30,6 +30,8 @@ export function gatherCrew(rig: Rig, found: string[], ready: true | 'listening' 
   /** people whose refresh token may be presented twice (I1), and whose refresh may end with an unknown outcome (I2) */
   const excused = new Set<string>()
   const mayBeLost = new Set<string>()
+  /** the database that was restored knows nothing of their open attempt: a refusal is then all that is known */
+  const attemptForgotten = new Set<string>()
   const generations = new Map<string, number>()
   /** rises with whatever makes a token die on its way: a reader may then hold a dead one, and it is nobody's fault */
   let disturbances = 0
@@ -258,6 +260,7 @@ export function gatherCrew(rig: Rig, found: string[], ready: true | 'listening' 
       disturbances++
       await rig.proxy.cut()
       await excuseClaimed(true)
+      for (const person of mayBeLost) attemptForgotten.add(person)
       await restoreDatabase(databaseUrl, 'backup')
       await rig.proxy.resume()
       disturbances++
@@ -300,7 +303,10 @@ export function gatherCrew(rig: Rig, found: string[], ready: true | 'listening' 
       const down: Record<string, string> = {}
       for (const id of live) {
         const { reason } = await rig.statusOf(id)
-        if (reason === 'refresh_outcome_unknown' && mayBeLost.has(personOf(id))) down[id] = reason
+        const isExplained =
+          (reason === 'refresh_outcome_unknown' && mayBeLost.has(personOf(id))) ||
+          (reason === 'refresh_token_rejected' && attemptForgotten.has(personOf(id)))
+        if (isExplained) down[id] = reason
       }
       return {
         excused: rig.accounts.filter(({ person }) => excused.has(person)).map(({ id }) => id),
