@@ -264,10 +264,10 @@ export const failures = {
     status: 410,
     mendedBy: 'user',
     title: 'The connect session is over',
-    remedy: 'Create a new connect session; one lasts ten minutes.',
+    remedy: 'Create a new connect session; one lasts ten minutes unless `expires_in` says otherwise.',
     page: {
       title: 'This link is too old',
-      text: 'For your safety it works for ten minutes only. Go back to the app you came from and start again.',
+      text: 'For your safety it works for a limited time only. Go back to the app you came from and start again.',
     },
   },
   payload_too_large: {

@@ -107,4 +107,4 @@ const sentences = {
 
 const sentenceOf = (code: FailureCode): string | undefined => (sentences as Partial<Record<FailureCode, string>>)[code]
 
-const expired = () => new ServiceError('session_expired', 'The ten minutes are over; open a new connect session.')
+const expired = () => new ServiceError('session_expired', 'The time of this connect session is over; open a new one.')

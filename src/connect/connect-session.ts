@@ -3,7 +3,7 @@
 import { attestationVersion, checkAttestation } from '../account/attestation.ts'
 import { findAccount } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
-import { type completions, storedSessionStatuses } from '../db/codes.ts'
+import { type completions, type prompts, storedSessionStatuses } from '../db/codes.ts'
 import {
   attestSession,
   type ConnectSession,
@@ -34,7 +34,16 @@ export interface ConnectWish {
   tier?: string | undefined
   reconnectAccountId?: string | undefined
   completion: (typeof completions)[number]
+  ownerName?: string | undefined
+  locale?: string | undefined
+  prompt?: (typeof prompts)[number] | undefined
+  /** see `usualLifeSeconds` */
+  lifeSeconds: number
 }
+
+/** How long a link is good: for somebody who is there, and at most for somebody it is sent to. */
+export const usualLifeSeconds = 600
+export const longestLifeSeconds = 4 * 3600
 
 /** Who opens a session: what the key may do and reach, its link may, and no more (S73). */
 export interface Opener {
@@ -95,6 +104,10 @@ export async function createConnectSession(
     ...attested,
     attestationVersion,
     label: wish.label ?? null,
+    ownerName: wish.ownerName ?? null,
+    locale: wish.locale === undefined ? null : new Intl.Locale(wish.locale).toString(),
+    prompt: wish.prompt ?? null,
+    lifeSeconds: wish.lifeSeconds,
     reconnectAccountId: wish.reconnectAccountId ?? null,
     createdBy: actor,
     rights: pageRights.filter((right) => scopes.includes(right)),
@@ -169,7 +182,7 @@ export async function attest(
   }
 }
 
-/** What the outside sees: an exchange in flight is still somebody's completion to wait for, and ten minutes end an open session. */
+/** What the outside sees: an exchange in flight is still somebody's completion to wait for, and its time ends an open session. */
 export function statusOf(session: ConnectSession): (typeof sessionStatuses)[number] {
   if (session.abandoned) return 'failed'
   if (session.status === 'exchanging') return session.completion === 'confirm' ? 'awaiting_completion' : 'authorizing'

@@ -127,6 +127,12 @@ export async function accountsOfVisit(deps: AccountDeps, session: ConnectSession
   return { accounts: accounts.sort((a, b) => (a.id < b.id ? -1 : 1)), more, nextSlots, ended }
 }
 
+/**
+ * Whether the person has to have seen on our page who gets access to what, and said yes there with this browser. In callback mode nobody asks
+ * afterwards who this was.
+ */
+export const asksFirst = ({ completion, prompt }: ConnectSession): boolean => completion === 'callback' || prompt === 'consent'
+
 export const mayOnPage = ({ rights }: ConnectSession, right: PageRight): boolean => rights.includes(right)
 
 /**

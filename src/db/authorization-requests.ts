@@ -1,8 +1,12 @@
 // The statements of an authorization request: its state goes out with a browser and comes back with the same one, once.
 import type { Db } from './client.ts'
-import { sessionLifeSeconds } from './connect-sessions.ts'
 import type { Sql } from './connection.ts'
 import type { authorizationRequests, Row } from './schema.ts'
+
+/** However long its link is good: a state goes to TikTok and comes back, and no more (S03). */
+const stateLifeSeconds = 600
+/** A session that is visited more often than this in as many seconds is no person's; a link that lives long is looked at more often. */
+const mostVisits = 50
 
 /** Why TikTok is asked for the required scopes alone: it refused the others to this person, to somebody lately, or did not bring this browser back. */
 export type Narrowed = 'refused' | 'remembered' | 'returned'
@@ -98,7 +102,7 @@ export async function beginAuthorization(
           and case when ${reconnect}::text is null then account_type is not null and age_confirmed_at is not null
             else coalesce(s.reconnect_account_id, ${reconnect}) = ${reconnect}
               and exists (select 1 from accounts a where a.id = ${reconnect} and a.owner_id = s.owner_id and a.status <> 'disconnected') end
-          and visits < 50
+          and visits < ${mostVisits} * (1 + floor(extract(epoch from now() - created_at) / ${stateLifeSeconds}))
         returning id, created_by
       ), journal as (
         insert into timeline (account_id, kind, actor, via_session_id, via_key_id)
@@ -107,7 +111,7 @@ export async function beginAuthorization(
         select id, ${narrowedIn(sql, request.sessionId, request.scopes)} as narrowed from session
       ), begun as (
         insert into authorization_requests (state_hash, session_id, binding_hash, sealed_verifier, reconnect_account_id, expires_at, required_only)
-        select ${request.stateHash}, id, ${request.bindingHash}, ${request.sealedVerifier}, ${reconnect}, now() + make_interval(secs => ${sessionLifeSeconds}),
+        select ${request.stateHash}, id, ${request.bindingHash}, ${request.sealedVerifier}, ${reconnect}, now() + make_interval(secs => ${stateLifeSeconds}),
           narrowed is not null from asked
       )
       select narrowed from asked`,

@@ -24,6 +24,9 @@ export type AccountType = (typeof accountTypes)[number]
 
 export const completions = ['confirm', 'callback'] as const
 
+/** What `/authorize` shows before it goes on to TikTok, although nothing is left to ask (as `prompt` in OpenID Connect). */
+export const prompts = ['consent'] as const
+
 /** `exchanging` is ours alone: outside it is still somebody's completion to wait for. */
 export const storedSessionStatuses = [
   'pending',

@@ -9,11 +9,11 @@ export type ConnectSession = Row<
   typeof connectSessions,
   | ('id' | 'ownerId' | 'returnUrl' | 'completion' | 'accountType' | 'ageConfirmedAt' | 'attestationVersion' | 'label')
   | ('reconnectAccountId' | 'status' | 'error' | 'accountId' | 'confirmHash' | 'createdBy' | 'visitorHash' | 'expiresAt')
-  | ('rights' | 'reachedAccountIds' | 'createdAt')
+  | ('rights' | 'reachedAccountIds' | 'createdAt' | 'ownerName' | 'locale' | 'prompt')
 > & {
   /** until it expires, by the database's clock; negative when it is over */
   secondsLeft: number
-  /** its ten minutes are over by the database's clock */
+  /** its time is over by the database's clock */
   over: boolean
   /** the key that made its link was revoked since: whoever has the link has nothing */
   disowned: boolean
@@ -24,17 +24,18 @@ export type ConnectSession = Row<
 export type NewConnectSession = Row<
   typeof connectSessions,
   | ('id' | 'linkSecretHash' | 'ownerId' | 'returnUrl' | 'completion' | 'accountType' | 'attestationVersion' | 'label')
-  | ('reconnectAccountId' | 'createdBy' | 'rights' | 'reachedAccountIds')
-> & { ageConfirmed: boolean }
+  | ('reconnectAccountId' | 'createdBy' | 'rights' | 'reachedAccountIds' | 'ownerName' | 'locale' | 'prompt')
+> & { ageConfirmed: boolean; lifeSeconds: number }
 
-export const sessionLifeSeconds = 600
-/** After the person came back, the web app's backend has at least this long to complete. */
+/** After the person came back, the web app's backend has at least this long to complete, */
 const completionLifeSeconds = 300
+/** and at most this long, however long the link was good: TikTok's code is not. */
+const longestCompletionSeconds = 600
 /** An exchange whose lease ended this long ago was lost with its process; before that it may still be saved late. */
 const abandonedAfter = '60 seconds'
 
 const columns = `id, owner_id, return_url, completion, account_type, age_confirmed_at,
-  attestation_version, label, reconnect_account_id, status, error, account_id,
+  attestation_version, label, owner_name, locale, prompt, reconnect_account_id, status, error, account_id,
   confirm_hash, created_by, rights, reached_account_ids, visitor_hash, created_at, expires_at, extract(epoch from expires_at - now())::int as seconds_left, expires_at <= now() as over,
   (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned,
   case when created_by like 'jwt:%'
@@ -47,10 +48,11 @@ export async function createSession(db: Db, session: NewConnectSession): Promise
     (sql) => sql<{ expiresAt: Date }[]>`
       with opened as (
       insert into connect_sessions (id, link_secret_hash, owner_id, return_url, completion, account_type, age_confirmed_at, attestation_version, label,
-        reconnect_account_id, status, created_by, rights, reached_account_ids, expires_at)
+        owner_name, locale, prompt, reconnect_account_id, status, created_by, rights, reached_account_ids, expires_at)
       values (${session.id}, ${session.linkSecretHash}, ${session.ownerId}, ${session.returnUrl}, ${session.completion}, ${session.accountType},
-        case when ${session.ageConfirmed} then now() end, ${session.attestationVersion}, ${session.label}, ${session.reconnectAccountId},
-        'pending', ${session.createdBy}, ${session.rights}, ${session.reachedAccountIds}, now() + make_interval(secs => ${sessionLifeSeconds}))
+        case when ${session.ageConfirmed} then now() end, ${session.attestationVersion}, ${session.label},
+        ${session.ownerName}, ${session.locale}, ${session.prompt}, ${session.reconnectAccountId},
+        'pending', ${session.createdBy}, ${session.rights}, ${session.reachedAccountIds}, now() + make_interval(secs => ${session.lifeSeconds}))
       returning id, owner_id, created_by, rights, expires_at
       ), told as (
         insert into audit_log (actor, action, object, detail)
@@ -160,7 +162,8 @@ export async function holdCode(
         select id, account_type, age_confirmed_at, attestation_version from connect_sessions where id = ${held.sessionId} and not exists (select 1 from chosen)
       ), held as (
       update connect_sessions s set status = 'awaiting_completion', sealed_code = ${held.sealedCode}, sealed_verifier = ${held.sealedVerifier},
-        confirm_hash = ${held.confirmHash}, required_only = ${held.requiredOnly}, expires_at = greatest(expires_at, now() + make_interval(secs => ${completionLifeSeconds})),
+        confirm_hash = ${held.confirmHash}, required_only = ${held.requiredOnly}, 
+        expires_at = greatest(least(expires_at, now() + make_interval(secs => ${longestCompletionSeconds})), now() + make_interval(secs => ${completionLifeSeconds})),
         reconnect_account_id = coalesce(s.reconnect_account_id, ${held.reconnectAccountId}), account_type = said.account_type,
         age_confirmed_at = said.age_confirmed_at, attestation_version = said.attestation_version
       from (select * from chosen union all select * from unchosen) said

@@ -25,6 +25,7 @@ import {
   brakedEndpoints,
   breakerReasons,
   completions,
+  prompts,
   reconciledOutcomes,
   statusReasons,
   storedSessionStatuses,
@@ -171,6 +172,11 @@ export const connectSessions = pgTable(
     ageConfirmedAt: at('age_confirmed_at'),
     attestationVersion: text('attestation_version'),
     label: text('label'),
+    /** who the person is in the web app, for the page */
+    ownerName: text('owner_name'),
+    /** the language of the page: a canonical tag of BCP 47 */
+    locale: text('locale'),
+    prompt: text('prompt', { enum: prompts }),
     reconnectAccountId: text('reconnect_account_id'),
     status: text('status', { enum: storedSessionStatuses }).notNull(),
     error: text('error'),

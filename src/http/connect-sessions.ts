@@ -3,9 +3,17 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { Account, type AccountDeps, getAccount } from '../account/account.ts'
 import { type CompleteDeps, completeConnect } from '../connect/complete.ts'
-import { createConnectSession, errorOf, pageOfSessions, sessionStatuses, statusOf } from '../connect/connect-session.ts'
+import {
+  createConnectSession,
+  errorOf,
+  longestLifeSeconds,
+  pageOfSessions,
+  sessionStatuses,
+  statusOf,
+  usualLifeSeconds,
+} from '../connect/connect-session.ts'
 import { openSessionWaits, type SessionWaitDeps } from '../connect/session-waits.ts'
-import { completions } from '../db/codes.ts'
+import { completions, prompts } from '../db/codes.ts'
 import type { ConnectSession as Session } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
 import type { Config } from '../settings/config.ts'
@@ -13,7 +21,7 @@ import type { Log } from '../telemetry.ts'
 import { requireCaller } from './auth.ts'
 import { cursorOf } from './cursors.ts'
 import { failuresOf } from './openapi.ts'
-import { Id, Label, OwnerId, pageLimit, wholeNumber } from './shapes.ts'
+import { Id, Label, LanguageTag, OwnerId, pageLimit, wholeNumber } from './shapes.ts'
 
 const SessionParams = z
   .strictObject({ session_id: Id.describe('The connect session, `cs_…`') })
@@ -37,6 +45,26 @@ const CreateConnectSession = z
       .enum(completions)
       .default('confirm')
       .describe('confirm: your backend finishes with `complete`, so that a link sent to somebody else connects nothing'),
+    owner_name: Label.optional().describe(
+      'Who the person is in your product, such as their name or address: shown on the page instead of `owner_id`',
+    ),
+    locale: LanguageTag.optional().describe(
+      'The language of the page. The closest of `en`, `de`, `es`, `fr`, `pt-BR`, `ja` and `ar` is taken; where none is close, the page asks the browser, and then it is English',
+    ),
+    expires_in: z
+      .int()
+      .min(1)
+      .max(longestLifeSeconds)
+      .default(usualLifeSeconds)
+      .describe(
+        'Seconds the link is good: up to four hours for one that you send to somebody. Whoever goes on to TikTok has ten minutes there all the same',
+      ),
+    prompt: z
+      .enum(prompts)
+      .optional()
+      .describe(
+        'consent: `authorize_url` shows the page with who gets access to what before TikTok, although you have told account type and age. In `callback` mode it always does',
+      ),
   })
   .meta({
     id: 'CreateConnectSession',
@@ -180,6 +208,10 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
           tier: body.tier,
           reconnectAccountId: body.reconnect_account_id,
           completion: body.completion,
+          ownerName: body.owner_name,
+          locale: body.locale,
+          prompt: body.prompt,
+          lifeSeconds: body.expires_in,
         },
         caller,
       )

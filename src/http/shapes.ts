@@ -23,6 +23,12 @@ export const Label = z
   .max(100)
   .refine((text) => text.isWellFormed() && !/\p{Cc}/u.test(text), 'must be one line of text')
 
+/** Any language there is a tag for: what a web app knows of its person is passed on as it is, and must not stop them. */
+export const LanguageTag = z
+  .string()
+  .max(100)
+  .refine(isLanguageTag, 'must be a language tag as in BCP 47, such as `de` or `pt-BR`')
+
 /** Ids are opaque to callers: one that we never made is not found, whatever it looks like. */
 export const Id = z.string().regex(/^[\w-]{1,64}$/)
 
@@ -48,3 +54,11 @@ export const oneOrMoreOf = <const Values extends readonly [string, ...string[]]>
     .preprocess((text) => (typeof text === 'string' ? text.split(',') : null), z.array(z.enum(values)).max(values.length))
     .optional()
     .describe('One of these, or several with commas between them')
+
+function isLanguageTag(text: string): boolean {
+  try {
+    return new Intl.Locale(text).language !== ''
+  } catch {
+    return false
+  }
+}

@@ -10,7 +10,7 @@ import {
   startAuthorization,
 } from '../connect/authorize.ts'
 import { sessionOfLink } from '../connect/connect-session.ts'
-import { checkBrowser } from '../connect/visit.ts'
+import { asksFirst, checkBrowser } from '../connect/visit.ts'
 import { ServiceError } from '../errors.ts'
 import { addressOf } from '../http/limits.ts'
 import { pagesOf } from '../http/openapi.ts'
@@ -38,7 +38,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
           operationId: 'startAuthorization',
           summary: 'Send a browser to TikTok',
           description:
-            'The `authorize_url` of a connect session. Without account type or age confirmation it goes to the connect page first. A prefetch changes nothing and gets 503.',
+            'The `authorize_url` of a connect session. Without account type or age confirmation, in `callback` mode and with `prompt` it goes to the connect page first. A prefetch changes nothing and gets 503.',
           querystring: z.strictObject({ session: LinkSecret }),
           response: {
             303: z.null().describe('To TikTok, or to the connect page'),
@@ -50,8 +50,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
         const session = await sessionOfLink(deps, request.query.session)
         const pass = readPass(deps, request)
         checkBrowser(deps, session, pass)
-        // In callback mode nobody asks afterwards who this was: the person has to have seen our page, and said yes there with this browser.
-        const isUnasked = session.completion === 'callback' && session.visitorHash === null
+        const isUnasked = asksFirst(session) && session.visitorHash === null
         if (isUnasked || session.accountType === null || session.ageConfirmedAt === null) {
           return redirect(deps, reply, `${deps.config.publicUrl}/connect?session=${request.query.session}`)
         }

@@ -48,7 +48,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
           200: answerAs('A page', 'text/html'),
           303: z.null().describe('The same, without the secret in the address'),
           ...pagesOf(['session_invalid', 'browser_mismatch']),
-          410: answerAs('`session_expired`: the ten minutes are over', 'text/html'),
+          410: answerAs('`session_expired`: its time is over', 'text/html'),
         },
       },
     },

@@ -1,12 +1,12 @@
 // The markup of the hosted page: who it is for, the owner's accounts, and how to connect another. connect-page.ts decides.
 import type { Account } from '../account/account.ts'
 import type { Allowance } from '../connect/limits.ts'
-import { mayOnPage } from '../connect/visit.ts'
+import { asksFirst, mayOnPage } from '../connect/visit.ts'
 import type { Ended } from '../db/accounts.ts'
 import { accountTypes } from '../db/codes.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { accountCard, nameOf } from './account-card.ts'
-import { count, day, inMinutes } from './formats.ts'
+import { count, day, duration } from './formats.ts'
 import { type Back, type Html, html, nothing, page } from './page.ts'
 import { type DoneCode, type NotDoneCode, texts } from './words.ts'
 
@@ -44,13 +44,12 @@ export function connectPage(view: ConnectView): Html {
   const some = accounts.length > 0
   const heading = some ? words.heading : words.headingFirst
   const header = html`<h1>${heading}</h1>
-<p class="quiet">${words.forWhom(back.host, session.ownerId)}</p>
-<p class="quiet">${some ? nothing : html`${places(view)} `}<span class="part">${words.minutesLeft(inMinutes(session.secondsLeft))}</span></p>`
+<p class="quiet">${words.forWhom(back.host, session.ownerName ?? session.ownerId)}</p>
+<p class="quiet">${some ? nothing : html`${places(view)} `}<span class="part">${words.timeLeft(duration(session.secondsLeft))}</span></p>`
   const connect = html`<section class="panel" id="connect" aria-labelledby="connect-heading">${connectPanel(view)}</section>`
-  const access =
-    session.completion === 'callback'
-      ? html`<div class="note top"><p><strong>${words.access(back.host, session.ownerId)}</strong></p></div>`
-      : nothing
+  const access = asksFirst(session)
+    ? html`<div class="note top"><p><strong>${words.access(back.host, session.ownerName ?? session.ownerId)}</strong></p></div>`
+    : nothing
   const content = some
     ? html`<div class="columns"><div>${accountList(view)}${endedList(view)}</div>${connect}</div>`
     : html`${endedList(view)}${connect}`

@@ -9,6 +9,7 @@ const clock = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit'
 const days = new Intl.DateTimeFormat(lang, { dateStyle: 'long', timeZone: 'UTC' })
 const lists = new Intl.ListFormat(lang)
 const minutes = new Intl.NumberFormat(lang, { style: 'unit', unit: 'minute', unitDisplay: 'long' })
+const hours = new Intl.NumberFormat(lang, { style: 'unit', unit: 'hour', unitDisplay: 'long' })
 
 export const count = (value: number): string => figures.format(value)
 
@@ -31,8 +32,9 @@ export function distance(at: Date, now: Date): string {
 /** @returns such as `in 3 hours (14:05 UTC)`; without a date, because it is used for the next 24 hours */
 export const upcoming = (at: Date, now: Date): string => `${distance(at, now)} (${clock.format(at)} UTC)`
 
-/** @returns such as `7 minutes`, never less than one */
-export const inMinutes = (seconds: number): string => minutes.format(Math.max(1, Math.round(seconds / 60)))
+/** @returns such as `7 minutes`, never less than one, or `3 hours` */
+export const duration = (seconds: number): string =>
+  seconds < 7200 ? minutes.format(Math.max(1, Math.round(seconds / 60))) : hours.format(Math.floor(seconds / 3600))
 
 /** Rounds away from zero, so that a time ahead is never called now. */
 const rounded = (value: number): number => Math.sign(value) * Math.max(1, Math.round(Math.abs(value)))

@@ -21,8 +21,8 @@ export const texts = {
     headingFirst: 'Connect a TikTok account',
     forWhom: (host: string, ownerId: string) => `For ${host}, where you are known as ${ownerId}.`,
     access: (host: string, ownerId: string) =>
-      `If you go on, ${host} gets access to your TikTok account at once, for ${ownerId}. If that is not you, close this page.`,
-    minutesLeft: (minutes: string) => `This page stays open for ${minutes}.`,
+      `If you go on, ${host} gets access to your TikTok account, for ${ownerId}. If that is not you, close this page.`,
+    timeLeft: (time: string) => `This page stays open for ${time}.`,
     places: (used: string, limit: string) => `${used} of ${limit} places used`,
     placesOfPlan: (used: string, limit: string, tier: string) => `${used} of ${limit} places used (plan: ${tier})`,
     connectAnother: 'Connect another account',
@@ -211,7 +211,7 @@ export const texts = {
     expired: {
       title: 'This page has closed',
       text: (host: string) =>
-        `For your safety it stays open for ten minutes only. Nothing was lost: go back to ${host} and open it again.`,
+        `For your safety it stays open for a limited time only. Nothing was lost: go back to ${host} and open it again.`,
     },
   },
 

@@ -641,6 +641,48 @@ t.test('a link that is visited without end stops making states', async (t) => {
   t.equal(statuses.filter((status) => status === 400).length, 10)
 })
 
+t.test(
+  'S03: a link for somebody who is away is good for hours; the step to TikTok, and to complete, for ten minutes',
+  async (t) => {
+    const life = { expires_in: 4 * 3600 }
+    const [sent, other] = [await world.openSession(life), await world.openSession(life)]
+    const looks = () =>
+      Promise.all(Array.from({ length: 50 }, async () => (await world.browser().get(sent.authorize_url)).status))
+    for (let hour = 0; hour < 3; hour++) {
+      t.same(new Set(await looks()), new Set([303]), 'what looks at it again and again uses nothing up')
+      await world.timePasses(3600)
+    }
+    const person = world.browser()
+    const late = consent(world, await person.get(sent.authorize_url))
+    await world.timePasses(601)
+    isFailurePage(t, await person.get(late), 'state_expired')
+    t.match(await statusOf(world, sent.id), { status: 'authorizing' }, 'and may set out again')
+    const back = consent(world, await person.get(sent.authorize_url))
+    const confirm = confirmIn(await person.get(back))
+    await world.timePasses(601)
+    t.match(await complete(world, sent.id, 'user_42', confirm), { status: 410, body: { code: 'session_expired' } })
+
+    await world.timePasses(3600 - 1202 - 60)
+    t.match(await statusOf(world, other.id), { status: 'pending' })
+    const inTime = world.browser()
+    const callback = consent(world, await inTime.get(other.authorize_url))
+    await world.timePasses(61)
+    isFailurePage(t, await world.browser().get(other.authorize_url), 'session_expired', 410)
+    t.equal((await complete(world, other.id, 'user_42', confirmIn(await inTime.get(callback)))).status, 201)
+  },
+)
+
+t.test('how long a link may be good is a whole number of seconds up to four hours', async (t) => {
+  const body = { owner_id: 'user_42', return_url: returnUrl }
+  for (const expires_in of [14_401, 0, -1, 1.5, '600', null])
+    t.match(await world.call('POST', '/connect-sessions', { body: { ...body, expires_in } }), {
+      status: 400,
+      body: { errors: [{ pointer: '/expires_in' }] },
+    })
+  const { body: opened } = await world.call('POST', '/connect-sessions', { body: { ...body, expires_in: 14_400 } })
+  t.match(Math.round((Date.parse(String(opened.expires_at)) - Date.now()) / 600_000), 24)
+})
+
 t.test('callback mode: the account is connected when the browser is back', async (t) => {
   const { id, authorize_url } = await world.openSession({ completion: 'callback', owner_id: 'direct', label: 'Mine' })
   const back = await world.browser().walk(authorize_url, { person: 'noura' })

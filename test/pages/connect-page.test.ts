@@ -264,7 +264,7 @@ t.test('completion: callback has to be allowed, and the person is shown first wh
     )
   await victim.get(opened.connect_url)
   const page = await victim.get(`${config.publicUrl}/connect`)
-  t.match(page.text, /127\.0\.0\.1:5999 gets access to your TikTok account at once, for mallory/)
+  t.match(page.text, /127\.0\.0\.1:5999 gets access to your TikTok account, for mallory/)
   t.match(await victim.get(opened.authorize_url), { headers: { location: opened.connect_url } }, 'seen is not agreed to')
   const session = new URL(opened.connect_url).searchParams.get('session') ?? ''
   await victim.post(`${config.publicUrl}/connect`, { ...answers, session })
@@ -277,6 +277,38 @@ t.test('completion: callback has to be allowed, and the person is shown first wh
   t.ok(String((await victim.get(opened.authorize_url)).headers.location).startsWith(tiktok.url))
   t.match(await browser().get(opened.authorize_url), { status: 400, text: /browser_mismatch/ }, 'and for nobody else')
 })
+
+t.test(
+  'the page says who gets access before TikTok where the web app asks for it, and calls the person by their name',
+  async (t) => {
+    const { browser, config, openSession, call, tiktok } = await startWorld(t)
+    const opened = await openSession({
+      prompt: 'consent',
+      owner_name: 'Dana <dana@example.com>',
+      owner_id: 'u-8f3a',
+      expires_in: 14_400,
+    })
+    const person = browser()
+    t.match(await person.get(opened.authorize_url), { status: 303, headers: { location: opened.connect_url } })
+    await person.get(opened.connect_url)
+    const page = await person.get(`${config.publicUrl}/connect`)
+    t.match(page.text, 'gets access to your TikTok account, for Dana &#60;dana@example.com&#62;')
+    t.notMatch(page.text, 'u-8f3a')
+    t.match(page.text, /open for [34] hours/)
+    t.match(page.text, 'value="creator" required checked', 'what the web app has told stands there')
+    await person.post(`${config.publicUrl}/connect`, { ...answers, form_token: tokenIn(page.text) })
+    t.ok(String((await person.get(opened.authorize_url)).headers.location).startsWith(tiktok.url))
+
+    const body = { owner_id: 'u-8f3a', return_url: returnUrl }
+    for (const locale of ['de', 'de-AT', 'pt-br', 'it', 'zh-Hant-TW'])
+      t.equal((await call('POST', '/connect-sessions', { body: { ...body, locale } })).status, 201, locale)
+    for (const locale of ['', 'pt_BR', 'x', 'de-', 'German!', 'a'.repeat(101)])
+      t.match(await call('POST', '/connect-sessions', { body: { ...body, locale } }), {
+        status: 400,
+        body: { errors: [{ pointer: '/locale' }] },
+      })
+  },
+)
 
 t.test('S73: a tier needs owners:write, also with a connect session', async (t) => {
   const { call, key } = await startWorld(t)

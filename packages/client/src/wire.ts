@@ -330,6 +330,14 @@ export type CreateConnectSession = {
   reconnectAccountId?: string | undefined
   /** confirm: your backend finishes with `complete`, so that a link sent to somebody else connects nothing */
   completion?: 'confirm' | 'callback' | undefined
+  /** Who the person is in your product, such as their name or address: shown on the page instead of `owner_id` */
+  ownerName?: string | undefined
+  /** The language of the page. The closest of `en`, `de`, `es`, `fr`, `pt-BR`, `ja` and `ar` is taken; where none is close, the page asks the browser, and then it is English */
+  locale?: string | undefined
+  /** Seconds the link is good: up to four hours for one that you send to somebody. Whoever goes on to TikTok has ten minutes there all the same */
+  expiresIn?: number | undefined
+  /** consent: `authorize_url` shows the page with who gets access to what before TikTok, although you have told account type and age. In `callback` mode it always does */
+  prompt?: 'consent' | undefined
 }
 
 /** A connect session, and where to send the browser */
