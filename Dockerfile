@@ -12,9 +12,9 @@ COPY drizzle ./drizzle
 COPY src ./src
 
 # Sealed token answers wait here while the database is away: mount it, so that they outlive the container.
-RUN mkdir /data && chown node:node /data
+RUN mkdir /data && chown 1000:1000 /data
 VOLUME /data
-USER node
+USER 1000:1000
 
 EXPOSE 3000
 # Stopping serves on for SHUTDOWN_DELAY_SECONDS, then finishes and stores refreshes in flight: allow 30 seconds more (docker stop --time 35).

@@ -35,10 +35,10 @@ t.test('nothing of the workspaces gets in: npm would install what is nested in t
 
 t.test('it runs as a user who owns nothing but the data, and as process 1 hears SIGTERM itself', async (t) => {
   const order = instructions.map(({ name }) => name)
-  t.strictSame(argumentsOf('USER'), ['node'])
+  t.strictSame(argumentsOf('USER'), ['1000:1000'], 'as a number: Kubernetes does not know whether a name is root')
   t.ok(order.indexOf('USER') > order.lastIndexOf('COPY'), 'what is copied belongs to root')
   t.ok(order.indexOf('USER') > order.lastIndexOf('RUN'))
-  t.match(argumentsOf('RUN').join(), 'chown node:node /data')
+  t.match(argumentsOf('RUN').join(), 'chown 1000:1000 /data')
   t.strictSame(argumentsOf('VOLUME'), ['/data'])
   t.match(argumentsOf('ENV').join(' '), /NODE_ENV=production.*HOST=0\.0\.0\.0.*PORT=3000.*DATA_DIR=\/data/)
   t.strictSame(argumentsOf('EXPOSE'), ['3000'])
