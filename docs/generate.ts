@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { dashboardFile } from '../ops/grafana/dashboard.ts'
+import { prometheusRuleFile } from '../ops/kubernetes/prometheus-rule.ts'
 import { wireTypes } from '../packages/client/wire-types.ts'
 import { openApiFile } from '../src/describe.ts'
 import { createMetrics } from '../src/metrics.ts'
@@ -18,6 +19,7 @@ export const generated: Record<string, () => string | Promise<string>> = {
   'docs/problems.md': problemsFile,
   'packages/client/src/wire.ts': async () => wireTypes(JSON.parse(await openApiFile())),
   'ops/grafana/dashboard.json': dashboardFile,
+  'ops/kubernetes/monitoring/prometheus-rule.yaml': prometheusRuleFile,
   'docs/metrics.md': () => metricsFile(createMetrics().definitions),
 }
 

@@ -86,6 +86,13 @@ t.test('every alert has a heading in the runbook, and every heading is one', asy
   for (const { name } of alerts) t.match(rules, `docs/runbook.md#${name.toLowerCase()}\n`)
 })
 
+t.test('the one command of the page puts an address of your own into every alert', async (t) => {
+  const [, from = '', to = ''] = /^sed 's#([^#]+)#([^#]+)#' ops\/prometheus\/rules\.yaml/m.exec(runbook) ?? []
+  const own = rules.replaceAll(from, to)
+  t.equal(own.split(`runbook_url: ${to}/docs/runbook.md#`).length, alerts.length + 1)
+  t.notMatch(own, /YOUR-ORGANISATION/)
+})
+
 interface Trial {
   /** by series, values a minute apart: `1x60`, `0+5x120` */
   fires: Record<string, string>
