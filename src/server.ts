@@ -31,6 +31,7 @@ import { type OwnAccountRouteDeps, ownAccountRoutes } from './pages/own-accounts
 import { refusePrefetch } from './pages/page.ts'
 import { problemRoutes } from './pages/problems.ts'
 import type { Config } from './settings/config.ts'
+import { callersNames } from './telemetry.ts'
 import type { VendDeps } from './token/vend.ts'
 import { type RequestSpan, requestSpan } from './tracing.ts'
 import type { UploadDeps } from './uploads/reservations.ts'
@@ -126,6 +127,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     if (request.failure !== null) metrics.failures.inc({ code: request.failure })
     log[config.logsRequests ? 'info' : 'debug']('request answered', {
       requestId: request.id,
+      ...callersNames(request.headers),
       ...labels,
       status: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime),

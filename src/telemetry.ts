@@ -12,6 +12,8 @@ const textFacts = [
     'address',
     'actor',
     'attemptId',
+    'callersRequestId',
+    'callersTraceId',
     'code',
     'errCode',
     'errorType',
@@ -40,6 +42,17 @@ export interface Log {
   info(event: string, facts?: Facts): void
   debug(event: string, facts?: Facts): void
   trace(event: string, facts?: Facts): void
+}
+
+/**
+ * What a caller calls its request, for the lines that say what we call it. Bounded, of safe characters, and no key or token that was put
+ * into the wrong header.
+ */
+export function callersNames(headers: Record<string, string | string[] | undefined>): Facts {
+  const id = String(headers['x-request-id'] ?? '')
+  const [, traceId] = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\b/.exec(String(headers.traceparent ?? '')) ?? []
+  const isName = /^[\w.:/+=@-]{1,128}$/.test(id) && !/ttk_|(act|rft|clt)\.|^ey[\w-]+\./i.test(id)
+  return { callersRequestId: isName ? id : undefined, callersTraceId: traceId }
 }
 
 /** How many causes are followed; some chains are circular. */

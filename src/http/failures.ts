@@ -7,7 +7,7 @@ import { type Problem, ServiceError, toProblem } from '../errors.ts'
 import { type FailureCode, failures } from '../failures.ts'
 import { newId } from '../ids.ts'
 import type { Config } from '../settings/config.ts'
-import type { Log } from '../telemetry.ts'
+import { callersNames, type Log } from '../telemetry.ts'
 import { version } from '../version.ts'
 
 declare module 'fastify' {
@@ -78,7 +78,12 @@ export function problemOf(deps: FailureDeps, error: unknown, request: FastifyReq
 function noted({ log }: Pick<FailureDeps, 'log'>, error: unknown, request: FastifyRequest): ServiceError {
   const failure = asServiceError(error)
   if (failure.code === 'internal_error')
-    log.error('request failed unexpectedly', { requestId: request.id, route: request.routeOptions?.url ?? '', error })
+    log.error('request failed unexpectedly', {
+      requestId: request.id,
+      ...callersNames(request.headers),
+      route: request.routeOptions?.url ?? '',
+      error,
+    })
   return failure
 }
 
