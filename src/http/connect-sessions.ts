@@ -80,7 +80,7 @@ const CreatedConnectSession = z
     status: z.literal('pending').describe('Nobody has come yet'),
     authorize_url: z.url().describe('Send the browser here'),
     connect_url: z.url().describe('Or here: our own page'),
-    expires_at: z.iso.datetime(),
+    expires_at: z.iso.datetime().describe('When the link ends'),
   })
   .meta({
     id: 'CreatedConnectSession',
@@ -98,14 +98,14 @@ const CreatedConnectSession = z
 
 const ConnectSession = z
   .object({
-    id: z.string(),
-    owner_id: z.string(),
+    id: z.string().describe('`cs_…`'),
+    owner_id: z.string().describe("The caller's own id of the person or team that it is for"),
     status: z.enum(sessionStatuses).describe('How far it is'),
     account_id: z.string().nullable().describe('What was connected; null until then'),
     error: z.string().nullable().describe('A code of this service, or an OAuth error of TikTok such as `access_denied`'),
     reconnect_account_id: z.string().nullable().describe('The only account that may come back, if it is for one'),
-    created_at: z.iso.datetime(),
-    expires_at: z.iso.datetime(),
+    created_at: z.iso.datetime().describe('When it was opened'),
+    expires_at: z.iso.datetime().describe('When the link ends, or has ended'),
   })
   .meta({
     id: 'ConnectSession',
@@ -269,7 +269,9 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
       },
     },
     async (request) => {
-      const wait = { keyId: requireCaller(request).keyId, seconds: request.query.wait, signal: request.signal }
+      // Nobody reads the status that a HEAD would wait for.
+      const seconds = request.method === 'HEAD' ? 0 : request.query.wait
+      const wait = { keyId: requireCaller(request).keyId, seconds, signal: request.signal }
       return sessionAnswer(await waits.next(request.params.sessionId, wait))
     },
   )

@@ -41,12 +41,14 @@ const VendManyTokens = z
     examples: [{ account_ids: ['acc_01k9z3m8r0000000000000000'], min_ttl: 900 }],
   })
 
+const whose = z.string().describe('The account that was asked about')
+
 const TokenGranted = z
-  .object({ account_id: z.string(), outcome: z.literal('token'), token: VendedToken })
+  .object({ account_id: whose, outcome: z.literal('token').describe('There is a token'), token: VendedToken })
   .meta({ id: 'TokenGranted', description: 'The token of an account' })
 
 const TokenRefused = z
-  .object({ account_id: z.string(), outcome: z.literal('problem'), problem: Problem })
+  .object({ account_id: whose, outcome: z.literal('problem').describe('There is none'), problem: Problem })
   .meta({ id: 'TokenRefused', description: 'Why an account has no token now' })
 
 const VendedTokens = z
@@ -97,6 +99,7 @@ const RejectedToken = z
 export const tokenRoutes: FastifyPluginAsyncZod<VendDeps & FailureDeps> = async (app, deps) => {
   // Here and not in the handlers: a guard that could not ask the database has refused a token, too.
   app.addHook('onResponse', async (request, reply) => {
+    if (request.method === 'HEAD') return // it asks for no token, so it is no vend
     // A call for several is counted account by account where it is answered.
     if (request.failure !== null || request.routeOptions.url !== severalPath)
       deps.metrics.vends.inc({ code: request.failure ?? 'ok' })

@@ -18,12 +18,17 @@ const world = await startWorld(t)
 const { db } = world.parts
 const waitFor = (id: string, query = '?wait=25') => world.call<Session>('GET', `/connect-sessions/${id}${query}`)
 
-/** How often the database was asked on behalf of those who wait. */
+/** How often the database was asked on behalf of those who wait, and what the last answer was about. */
 let looks = 0
+let lastSeen: string[] = []
 const { run } = db
-db.run = (name, work, options) => {
-  if (name === 'find_connect_sessions') looks++
-  return run(name, work, options)
+db.run = async (name, work, options) => {
+  const found = await run(name, work, options)
+  if (name === 'find_connect_sessions') {
+    looks++
+    lastSeen = (found as Session[]).map(({ id }) => id)
+  }
+  return found
 }
 const isLookedFor = async () => {
   const before = looks
@@ -83,14 +88,14 @@ t.test('nobody is waited for who has gone, and a shutdown answers at once', asyn
     signal: gone.signal,
   })
   call.catch(() => {})
-  await isLookedFor()
+  const other = await world.openSession()
+  const stays = waitFor(other.id)
+  await eventually('both are looked for', () => lastSeen.includes(id) && lastSeen.includes(other.id))
   gone.abort()
   await t.rejects(call)
-  await eventually('it is not looked for any more', async () => {
-    const before = looks
-    await new Promise((resolve) => setTimeout(resolve, 700))
-    return looks === before
-  })
+  await eventually('only the other one is looked for', () => lastSeen.includes(other.id) && !lastSeen.includes(id))
+  await run('test', (sql) => sql`update connect_sessions set status = 'failed' where id = ${other.id}`)
+  t.match(await stays, { status: 200, body: { status: 'failed' } })
 })
 
 t.test('as many wait as may, each key has a part of the room, and it is given back', async (t) => {
@@ -114,6 +119,9 @@ t.test('what is no wait is refused', async (t) => {
   for (const wrong of ['26', '-1', '1.5', '1e1', '', 'true', '25&wait=25'])
     t.match(await waitFor(id, `?wait=${wrong}`), { status: 400, body: { code: 'validation_failed' } }, wrong)
   t.match(await waitFor(id, '?wait=0'), { status: 200, body: { status: 'pending' } })
+  const before = looks
+  t.equal((await world.call('HEAD', `/connect-sessions/${id}?wait=25`)).status, 200)
+  t.equal(looks, before, 'a HEAD waits for nothing')
   const reach = { ownerPrefixes: ['other_'], accountIds: null }
   const { key } = await createApiKey(world.parts, { name: 'narrow', scopes: ['connect:write'], expiresAt: null, reach })
   t.equal((await world.call('GET', `/connect-sessions/${id}?wait=25`, { key })).status, 404, 'outside: at once')

@@ -113,9 +113,11 @@ t.test('HEAD is where GET is, and takes no token, no refresh and no state', asyn
     return row?.n
   }
   const before = await reads()
+  const vends = (await world.call<string>('GET', '/metrics')).text.match(/^token_vends_total.*$/gm)?.join('\n')
   await world.parts.db.run('test', (sql) => sql`update token_sets set access_expires_at = now() where account_id = ${account.id}`)
   t.match(await world.call('HEAD', `${path}/token`), { status: 200, text: '' })
   t.equal(await reads(), before, 'nothing was handed out')
+  t.equal((await world.call<string>('GET', '/metrics')).text.match(/^token_vends_total.*$/gm)?.join('\n'), vends, 'and counted')
   t.equal(world.tiktok.stats.report().requests, requests, 'nothing was refreshed')
 
   const session = await world.openSession()
