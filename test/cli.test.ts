@@ -59,6 +59,8 @@ t.test('keys create prints the key, only the key; it works until it is revoked, 
   const env = { DATABASE_URL: url, VAULT_KEYS: vaultKeys }
   const made = await command(['keys', 'create', '--name', 'ops', ...keyScopes.flatMap((scope) => ['--scope', scope])], env)
   t.match(made, { code: 0, stdout: /^ttk_[0-9a-z]{25}_[0-9a-f]{64}_[0-9a-f]{8}\n$/ })
+  const beyond = ['keys', 'create', '--name', 'x', '--scope', 'ops:read', '--owner-prefix', '(']
+  t.match(await command(beyond, env), { code: 1, stderr: /--owner-prefix/ }, 'no key reaches what was erased')
   const key = made.stdout.trim()
   const id = `key_${key.split('_')[1]}`
   t.match(made.stderr, id)

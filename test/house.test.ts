@@ -62,6 +62,7 @@ const floors: string[][] = [
     'embedded-postgres.ts',
     'errors.ts',
     'failures.ts',
+    'growing-list.ts',
     'meter.ts',
     'tracing.ts',
     'trace-export.ts',

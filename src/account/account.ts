@@ -3,8 +3,10 @@ import { z } from 'zod'
 import { type AccountRow, type Doer, findAccount, listAccounts, readTimeline, setLabel } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import { type AccountStatus, accountStatuses, accountTypes, statusReasons } from '../db/codes.ts'
+import { noOwner } from '../db/owners.ts'
 import { findAvatar } from '../db/profiles.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
+import { growingList } from '../growing-list.ts'
 import { everything, type Reach } from '../reach.ts'
 import type { Config } from '../settings/config.ts'
 import { scopeOfField } from '../tiktok/user-info.ts'
@@ -27,26 +29,35 @@ const profileFieldNames = Object.keys(profileFields) as [ProfileField, ...Profil
 export const Account = z
   .object({
     id: z.string().describe('`acc_…`'),
-    owner_id: z.string().describe('`(erased)` on the tombstones of an owner who was erased'),
+    owner_id: z
+      .string()
+      .nullable()
+      .describe(
+        "The caller's own id of the person or team that it belongs to; null on the tombstones of an owner who was erased",
+      ),
     open_id: z.string().nullable().describe('The person at TikTok, for this app; null once disconnected'),
     label: z.string().nullable().describe('What the owner calls it'),
     status: z.enum(accountStatuses).describe('Whether tokens of it are handed out'),
-    status_reason: z.enum(statusReasons).nullable().describe('Why it is not active; null while it is'),
-    profile: z.object({
-      ...profileFields,
-      fetched_at: nullableTime.describe('The age of all of the above'),
-      unavailable: z
-        .partialRecord(z.enum(profileFieldNames), z.string())
-        .describe(
-          'Fields that TikTok does not tell, because a scope was not granted or TikTok refuses the field, each with its scope',
-        ),
-    }),
-    account_type: z.object({
-      value: z.enum(accountTypes).describe('The type that the person named'),
-      source: z.literal('self_attested').describe('The person says so; TikTok tells this app neither type nor age'),
-      attested_at: z.iso.datetime().describe('When the person said so'),
-      wording: z.string().describe('The version of the sentence they agreed to'),
-    }),
+    status_reason: growingList(statusReasons, 'Why it is not active; null while it is').nullable(),
+    profile: z
+      .object({
+        ...profileFields,
+        fetched_at: nullableTime.describe('The age of all of the above'),
+        unavailable: z
+          .partialRecord(z.enum(profileFieldNames), z.string())
+          .describe(
+            'Fields that TikTok does not tell, because a scope was not granted or TikTok refuses the field, each with its scope',
+          ),
+      })
+      .meta({ id: 'AccountProfile', description: 'What TikTok shows of the person' }),
+    account_type: z
+      .object({
+        value: z.enum(accountTypes).describe('The type that the person named'),
+        source: z.literal('self_attested').describe('The person says so; TikTok tells this app neither type nor age'),
+        attested_at: z.iso.datetime().describe('When the person said so'),
+        wording: z.string().describe('The version of the sentence they agreed to'),
+      })
+      .meta({ id: 'AccountType', description: 'Creator or business, as the person says it' }),
     age_confirmed_at: z.iso.datetime().describe('When the person confirmed being 18 or older'),
     scopes: z.array(z.string()).describe('What the person granted'),
     missing_scopes: z.array(z.string()).describe('What was asked for and not granted'),
@@ -57,6 +68,7 @@ export const Account = z
         refresh_expires_at: nullableTime.describe('When the refresh token ends; null when TikTok named no end'),
         refreshed_at: z.iso.datetime().describe('When this token set came'),
       })
+      .meta({ id: 'TokenState', description: 'About the token, never the token' })
       .nullable()
       .describe('About the token, never the token; null once disconnected'),
     health: AccountHealth,
@@ -185,11 +197,11 @@ function toAccount({ config }: AccountDeps, row: AccountRow, quotas: ReadonlyMap
   if (!quota) throw new Error('Every account has a quota')
   return {
     id: row.id,
-    owner_id: row.ownerId,
+    owner_id: row.ownerId === noOwner ? null : row.ownerId,
     open_id: row.openId,
     label: row.label,
     status: row.status,
-    status_reason: statusReasons.find((reason) => reason === row.statusReason) ?? null,
+    status_reason: row.statusReason,
     profile: {
       username: told('username', row.username),
       display_name: told('display_name', row.displayName),

@@ -9,6 +9,7 @@ import {
 } from '../db/api-keys.ts'
 import type { Db } from '../db/client.ts'
 import { migrate } from '../db/migrate.ts'
+import { noOwner } from '../db/owners.ts'
 import { readCanaries } from '../db/vault-keys.ts'
 import { ServiceError } from '../errors.ts'
 import { createApiKey, type KeyScope, keyScopes } from '../http/api-keys.ts'
@@ -101,6 +102,8 @@ async function refuseStrangeKeys(db: Db, vault: Vault): Promise<void> {
 /** @throws UsageError: a bound that can never hold, or holds for everybody, is a slip of the hand */
 function checkBounds({ ownerPrefixes, accountIds, networks }: Bounds): void {
   if (ownerPrefixes?.includes('')) throw new UsageError('--owner-prefix takes the beginning of owner ids, such as acme_.')
+  if (ownerPrefixes?.some((prefix) => noOwner.startsWith(prefix)))
+    throw new UsageError(`--owner-prefix takes no beginning of ${noOwner}, to which what was erased belongs.`)
   const account = accountIds?.find((id) => !/^acc_\w+$/.test(id))
   if (account !== undefined)
     throw new UsageError(`--account takes the id of an account, such as acc_01k9z3; ${JSON.stringify(account)} is none.`)

@@ -30,8 +30,8 @@ export async function findOwner(db: Db, id: string): Promise<OwnerRow | undefine
   return rows[0]
 }
 
-/** Owns the tombstones of erased owners. No caller can name it: an owner id has no parentheses. */
-const nobody = '(erased)'
+/** Owns the tombstones of erased owners. No caller may name it, and none is told it: answers say null. */
+export const noOwner = '(erased)'
 
 /** Oldest first. */
 export async function liveAccountsOf(db: Db, ownerId: string, limit: number): Promise<string[]> {
@@ -52,7 +52,7 @@ export async function liveAccountsOf(db: Db, ownerId: string, limit: number): Pr
 export async function eraseOwner(db: Db, ownerId: string): Promise<boolean> {
   const rows = await db.run(
     'erase_owner',
-    (sql) => sql<{ erased: boolean }[]>`select erase_owner(${ownerId}, ${nobody}) as erased`,
+    (sql) => sql<{ erased: boolean }[]>`select erase_owner(${ownerId}, ${noOwner}) as erased`,
   )
   return rows[0]?.erased ?? false
 }

@@ -1,5 +1,6 @@
 // What several routes ask for in the same words: ids, owners, labels.
 import { z } from 'zod'
+import { noOwner } from '../db/owners.ts'
 
 /**
  * Identity providers give anything: `auth0|5f7c`, addresses, URLs. What is refused would not come through whole (half a character, `.` and `..`, which
@@ -10,6 +11,7 @@ const ownerId = /^(?!\.{1,2}$)[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]{1,128}
 export const OwnerId = z
   .string()
   .refine((text) => ownerId.test(text), 'must be 1 to 128 characters without control characters, and neither `.` nor `..`')
+  .refine((text) => text !== noOwner, `must not be \`${noOwner}\`, which is nobody`)
   .meta({ minLength: 1, maxLength: 128 })
   .describe(
     "The caller's own id of a person or team, compared as it is sent: no case is folded and no Unicode form changed. Percent-encoded in a path or query, `+` and `/` too",
@@ -35,6 +37,14 @@ export const Id = z.string().regex(/^[\w-]{1,64}$/)
 /** What stands in a path: snake_case at the wire, camelCase inside. */
 export const accountInPath = { account_id: Id.describe('The account, `acc_…`') }
 export const AccountParams = z.strictObject(accountInPath).transform(({ account_id: accountId }) => ({ accountId }))
+
+/** What was done through a link, in the timeline and in the audit. */
+export const Via = z
+  .object({
+    connect_session: z.string().describe('The connect session of the link'),
+    key_id: z.string().describe('The API key that made it'),
+  })
+  .meta({ id: 'Via', description: 'Through which link something was done' })
 
 /** A number in a query, where everything is text; an integer in the description. */
 export const wholeNumber = (range: { minimum: number; maximum: number; usual: number }, description: string) =>

@@ -102,6 +102,11 @@ t.test('whatever text keeps the rule comes back as it was sent', async (t) => {
 
 t.test('an owner id that would not come through whole, or show as another, is refused with the rule', async (t) => {
   const world = await startWorld(t)
+  const nobody = await world.call('PUT', '/owners/(erased)', { body: { tier: 'creator' } })
+  t.match(nobody, { status: 400, body: { code: 'validation_failed', errors: [{ parameter: 'owner_id' }] } })
+  t.equal((await world.call('GET', '/owners/(erased)')).status, 400)
+  t.equal((await world.call('GET', '/events?owner_id=(erased)')).status, 400)
+  t.equal((await world.call('GET', '/accounts?owner_id=%28erased%29')).status, 400)
   const rule = 'owner_id must be 1 to 128 characters without control characters, and neither `.` nor `..`.'
   const refused = [
     '',
@@ -157,6 +162,7 @@ t.test('an erased owner: every account disconnected and revoked, and nothing of 
   t.same((await world.call('GET', '/accounts?owner_id=user_42')).body, { accounts: [], next_cursor: null })
   t.match(await world.call('GET', `/accounts/${second.id}/token`), { status: 410, body: { code: 'account_disconnected' } })
   t.match((await world.call('GET', `/accounts/${first.id}`)).body, {
+    owner_id: null,
     status: 'disconnected',
     status_reason: 'disconnected_by_owner',
     open_id: null,
@@ -165,6 +171,8 @@ t.test('an erased owner: every account disconnected and revoked, and nothing of 
     profile: { username: null, display_name: null, avatar_url: null, follower_count: null },
   })
   t.match(await timelineKinds(world, first.id), ['grant_revoked', 'disconnected', 'connected'])
+  for (const list of ['/accounts', '/connect-sessions', '/events', '/audit'])
+    t.notMatch((await world.call('GET', `${list}?limit=200`)).text, /\(erased\)/, list)
 
   const personal = ['Kitchen of Mara', 'maracooks', 'Mara Cooks', first.open_id ?? '-', 'jonaslindqvist', second.open_id ?? '-']
   t.same(await tablesWith(world, personal), [], 'no table knows the person')

@@ -69,7 +69,7 @@ t.test('S74: every guarded route answers for what is outside as for what is not 
     headers: { 'idempotency-key': 'theirs' },
   })
   const { id: session } = await world.openSession({ owner_id: theirs.owner_id })
-  const outside = { owner: theirs.owner_id, account: theirs.id, session, upload: upload.id }
+  const outside = { owner: String(theirs.owner_id), account: theirs.id, session, upload: upload.id }
   const nowhere = { owner: 'nobody', account: 'acc_none', session: 'cs_none', upload: 'upl_none' }
 
   for (const [path, methods] of Object.entries(api.paths)) {

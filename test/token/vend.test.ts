@@ -263,7 +263,7 @@ t.test('a refused refresh token is believed after its grace, and then the person
     body: { status: 'reauthorization_required', status_reason: 'refresh_token_rejected' },
   })
 
-  const again = await world.connect({ owner: account.owner_id, person: personOf(world, account) })
+  const again = await world.connect({ owner: String(account.owner_id), person: personOf(world, account) })
   t.match(again, { id: account.id, status: 'active', status_reason: null })
   t.equal((await read(world, account)).status, 200)
 })
