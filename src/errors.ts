@@ -52,7 +52,7 @@ export const Problem = z
     retry_after: z.int().optional().describe('With 429 and 503: seconds to wait, as in `Retry-After`'),
     connect_session: z.string().optional().describe('With what failed a connect session: its id'),
     error: z.string().optional().describe('With `session_failed`: why, as a code of ours or an OAuth error of TikTok'),
-    status_reason: z.string().optional().describe("With `reauthorization_required`: the account's status_reason"),
+    status_reason: z.string().optional().describe("With `reauthorization_required`: the account's `status_reason`"),
     errors: z
       .array(
         z

@@ -2,11 +2,26 @@
 import { z } from 'zod'
 import type { AccountRow, TroubleRow } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
+import { statusReasons } from '../db/codes.ts'
 import { announceExpiring } from '../db/expiring.ts'
 import { MendedBy } from '../failures.ts'
+import { growingList } from '../growing-list.ts'
 import type { Log } from '../telemetry.ts'
 
 export const verdicts = ['healthy', 'expiring', 'degraded', 'reauthorization_required', 'disconnected'] as const
+
+/** What can keep refreshes from working. */
+export const troubleCodes = [
+  'tiktok_unavailable',
+  'client_refused',
+  'refresh_token_rejected',
+  'credential_unreadable',
+  'foreign_open_id',
+] as const
+
+const reasonCodes = [
+  ...new Set([...troubleCodes, ...statusReasons, 'refresh_token_expires', 'refresh_token_expired', 'scope_not_granted'] as const),
+] as [string, ...string[]]
 
 export const AccountHealth = z
   .object({
@@ -14,7 +29,7 @@ export const AccountHealth = z
     reasons: z
       .array(
         z
-          .object({ code: z.string().describe('More may come: leave alone what you do not know'), mended_by: MendedBy })
+          .object({ code: growingList(reasonCodes, 'What it is'), mended_by: MendedBy })
           .meta({ id: 'HealthReason', description: 'A reason, and who can mend it' }),
       )
       .describe('Why, the worst first'),
@@ -41,15 +56,6 @@ export type AccountHealth = z.infer<typeof AccountHealth>
 export const warningDays = [30, 7, 1] as const
 
 type Reason = AccountHealth['reasons'][number]
-
-/** What can keep refreshes from working. */
-export const troubleCodes = [
-  'tiktok_unavailable',
-  'client_refused',
-  'refresh_token_rejected',
-  'credential_unreadable',
-  'foreign_open_id',
-] as const
 
 export interface Trouble extends Reason {
   code: (typeof troubleCodes)[number]

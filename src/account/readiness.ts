@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { findOutlook, type Outlook } from '../db/uploads.ts'
 import { MendedBy } from '../failures.ts'
+import { growingList } from '../growing-list.ts'
 import { menderOf } from '../uploads/closures.ts'
 import { noAccount, type QuotaDeps, toQuota, UploadQuota } from '../uploads/quota.ts'
 import { type Trouble, troubleCodes, troublesOf } from './health.ts'
@@ -10,19 +11,26 @@ import { type Trouble, troubleCodes, troublesOf } from './health.ts'
 export const UploadReadiness = z
   .object({
     ready: z.boolean().describe('Whether nothing is in the way'),
-    blockers: z.array(
-      z.object({
-        code: z.enum([
-          'reauthorization_required',
-          'refresh_token_expired',
-          'scope_not_granted',
-          'upload_quota_exhausted',
-          ...troubleCodes,
-        ]),
-        mended_by: MendedBy,
-        retry_at: z.iso.datetime().nullable().describe('When waiting may have fixed it; null: waiting alone does not help'),
-      }),
-    ),
+    blockers: z
+      .array(
+        z
+          .object({
+            code: growingList(
+              [
+                'reauthorization_required',
+                'refresh_token_expired',
+                'scope_not_granted',
+                'upload_quota_exhausted',
+                ...troubleCodes,
+              ],
+              'What it is',
+            ),
+            mended_by: MendedBy,
+            retry_at: z.iso.datetime().nullable().describe('When waiting may have fixed it; null: waiting alone does not help'),
+          })
+          .meta({ id: 'UploadBlocker', description: 'What is in the way of an upload, and who can mend it' }),
+      )
+      .describe('What is in the way; empty when ready'),
     token_valid_until: z.iso
       .datetime()
       .nullable()

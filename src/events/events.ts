@@ -1,6 +1,8 @@
 // Everything we announce: name and payload. The feed, the push and the outbox all speak these; payloads carry ids and
 // codes, never a token.
 import { z } from 'zod'
+import { statusReasons } from '../db/codes.ts'
+import { growingList } from '../growing-list.ts'
 
 const about = {
   account_id: z.string().describe('The account, `acc_…`'),
@@ -28,7 +30,7 @@ export const eventPayloads = {
     .strictObject({ ...about, ...scopes })
     .meta({ description: 'A person connected an account again', examples: [granted] }),
   'account.reauthorization_required': z
-    .strictObject({ ...about, reason: z.string().describe('The `status_reason` of the account') })
+    .strictObject({ ...about, reason: growingList(statusReasons, 'The `status_reason` of the account') })
     .meta({
       description: 'Only the person can help: the account has to be connected again',
       examples: [{ ...example, reason: 'refresh_token_rejected' }],
@@ -47,7 +49,7 @@ export const eventPayloads = {
       examples: [{ ...example, reauthorize_by: '2026-11-29T12:00:00.000Z', days_left: 7 }],
     }),
   'account.disconnected': z
-    .strictObject({ ...about, reason: z.string().describe('The `status_reason` of the account') })
+    .strictObject({ ...about, reason: growingList(statusReasons, 'The `status_reason` of the account') })
     .meta({ description: 'An account was disconnected', examples: [{ ...example, reason: 'removed_by_user' }] }),
   'upload_quota.exhausted': z
     .strictObject({

@@ -4,12 +4,13 @@ import { z } from 'zod'
 import { Account, type AccountDeps, getAccount, labelAccount, pageOfAccounts, pictureOf, timelineOf } from '../account/account.ts'
 import { AccountHealth } from '../account/health.ts'
 import { accountStatuses, revocationStates, type TimelineKind, timelineKinds } from '../db/codes.ts'
+import { growingList } from '../growing-list.ts'
 import { type DisconnectDeps, disconnect } from '../token/revoke.ts'
 import { type VerifyDeps, verify } from '../token/verify.ts'
 import { requireCaller } from './auth.ts'
 import { cursorOf } from './cursors.ts'
 import { answerAs, failuresOf } from './openapi.ts'
-import { AccountParams, Label, OwnerId, oneOrMoreOf, pageLimit } from './shapes.ts'
+import { AccountParams, Label, OwnerId, oneOrMoreOf, pageLimit, Via } from './shapes.ts'
 
 const AccountCursor = cursorOf('accounts', /^acc_[0-9a-z]{25}$/)
 const TimelineCursor = cursorOf('timeline', /^\d{1,15}$/)
@@ -34,24 +35,24 @@ const Disconnected = z
   })
 
 const kinds = Object.keys(timelineKinds) as [TimelineKind, ...TimelineKind[]]
-const kindsExplained = `More may come: leave alone what you do not know.\n\n${kinds.map((kind) => `- \`${kind}\`: ${timelineKinds[kind]}`).join('\n')}`
+const kindsExplained = kinds.map((kind) => `- \`${kind}\`: ${timelineKinds[kind]}`).join('\n')
 
 const Timeline = z
   .object({
-    entries: z.array(
-      z.object({
-        at: z.iso.datetime().describe('When'),
-        // Open, because an older replica shows what a younger one wrote.
-        kind: z.union([z.enum(kinds), z.string()]).describe(kindsExplained),
-        code: z.string().nullable().describe('Why or what, as the kind says'),
-        generation: z.int().nullable().describe('Of the token set it was about'),
-        actor: z.string().describe('A key id, or `service`, `tiktok`, `owner`'),
-        via: z
-          .object({ connect_session: z.string(), key_id: z.string() })
-          .nullable()
-          .describe('What was done through a link: its connect session, and the key that made it'),
-      }),
-    ),
+    entries: z
+      .array(
+        z
+          .object({
+            at: z.iso.datetime().describe('When'),
+            kind: growingList(kinds, `What:\n\n${kindsExplained}\n\n`),
+            code: z.string().nullable().describe('Why or what, as the kind says'),
+            generation: z.int().nullable().describe('Of the token set it was about'),
+            actor: z.string().describe('A key id, or `service`, `tiktok`, `owner`'),
+            via: Via.nullable().describe('Through which link it was done; null: through none'),
+          })
+          .meta({ id: 'TimelineEntry', description: 'Something that happened to an account' }),
+      )
+      .describe('Newest first'),
     next_cursor: z.string().nullable().describe('`cursor` of the next page; null on the last one'),
   })
   .meta({
@@ -139,7 +140,7 @@ export const accountRoutes: FastifyPluginAsyncZod<AccountRouteDeps> = async (app
         summary: 'Label an account',
         params: AccountParams,
         body: z
-          .strictObject({ label: Label.nullable() })
+          .strictObject({ label: Label.nullable().describe('What the owner calls the account; null takes the label away') })
           .meta({ id: 'LabelAccount', description: 'The new label', examples: [{ label: 'Main shop' }] }),
         response: { 200: Account, ...failuresOf(['account_not_found', 'account_disconnected'], { body: true }) },
       },

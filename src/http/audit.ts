@@ -5,6 +5,7 @@ import { readTrail, type TrailEntry, type TrailPosition, trailStart } from '../d
 import type { Db } from '../db/client.ts'
 import { requireCaller } from './auth.ts'
 import { failuresOf } from './openapi.ts'
+import { Via, wholeNumber } from './shapes.ts'
 
 /** Opaque to callers: a moment, a source and a key of it. */
 const Cursor = z
@@ -22,22 +23,23 @@ const toCursor = ({ atMicros, source, key }: TrailPosition) =>
 
 const AuditPage = z
   .object({
-    entries: z.array(
-      z.object({
-        at: z.iso.datetime().describe('When'),
-        action: z.string().describe('`token_handed_out`, a kind of the timeline, or what an operator did'),
-        actor: z.string().describe('A key id, `jwt:SUBJECT`, `service`, `tiktok`, `owner` or `operator`'),
-        object: z.string().describe('The account, connect session, API key or vault key, or an owner by its hash'),
-        code: z.string().nullable().describe('Why or what, as the action says'),
-        generation: z.int().nullable().describe('Of the token set it was about'),
-        degraded: z.boolean().nullable().describe('Whether the token had less time than was asked for'),
-        via: z
-          .object({ connect_session: z.string(), key_id: z.string() })
-          .nullable()
-          .describe('What was done through a link: its connect session, and the key that made it'),
-        request_id: z.string().nullable().describe('The request that did it'),
-      }),
-    ),
+    entries: z
+      .array(
+        z
+          .object({
+            at: z.iso.datetime().describe('When'),
+            action: z.string().describe('`token_handed_out`, a kind of the timeline, or what an operator did'),
+            actor: z.string().describe('A key id, `jwt:SUBJECT`, `service`, `tiktok`, `owner` or `operator`'),
+            object: z.string().describe('The account, connect session, API key or vault key, or an owner by its hash'),
+            code: z.string().nullable().describe('Why or what, as the action says'),
+            generation: z.int().nullable().describe('Of the token set it was about'),
+            degraded: z.boolean().nullable().describe('Whether the token had less time than was asked for'),
+            via: Via.nullable().describe('Through which link it was done; null: through none'),
+            request_id: z.string().nullable().describe('The request that did it'),
+          })
+          .meta({ id: 'AuditEntry', description: 'Who did what' }),
+      )
+      .describe('Oldest first'),
     next_cursor: z.string().describe('Never null: ask again with it as `after`, at once after a full page'),
   })
   .meta({
@@ -76,13 +78,7 @@ export const auditRoutes: FastifyPluginAsyncZod<{ db: Db }> = async (app, { db }
           'A row appears forty seconds after it was written, when nothing can come before it any more: reading on from `next_cursor` skips nothing. Token reads and timelines are kept for 90 days, what operators did for 400. A narrowed caller sees what happened to the accounts it reaches.',
         querystring: z.strictObject({
           after: Cursor.optional().describe('`next_cursor` of the page before; without it from the oldest row there is'),
-          limit: z
-            .string()
-            .regex(/^\d{1,4}$/)
-            .transform(Number)
-            .pipe(z.int().min(1).max(1000))
-            .default(100)
-            .describe('From 1 to 1000'),
+          limit: wholeNumber({ minimum: 1, maximum: 1000, usual: 100 }, 'How many on a page'),
         }),
         response: { 200: AuditPage, ...failuresOf([]) },
       },

@@ -151,8 +151,14 @@ function webhooks(): Record<string, unknown> {
           requestBody: { required: true, content: { 'application/json': { schema: { $ref: refTo(nameOfEvent(type)) } } } },
           responses: {
             '200': { description: 'You have it; any 2xx says so' },
-            '410': { description: 'You want no more of them: nothing is sent to this URL until the service starts again' },
-            '503': { description: 'Later, please: any other status is tried again, for days and more and more seldom' },
+            '410': {
+              description:
+                'You want no more of them: nothing is sent to this URL until its entry in `EVENT_WEBHOOKS` changes or an operator enables it, and then everything that was missed',
+            },
+            '503': {
+              description:
+                'Later, please: so says any other status, a redirect or silence. There are ten attempts in three days, more and more seldom and not before a `Retry-After` in seconds',
+            },
           },
         },
       },
@@ -209,10 +215,12 @@ function partsOf({ properties, items, anyOf, oneOf, allOf, additionalProperties 
   ]
 }
 
-/** `anyOf: [x, null]` is `type: [x, null]`, unless x is a schema with a name. */
+/** `anyOf: [x, null]` is `type: [x, null]`, or one more of the choices that x is, unless x is a schema with a name. */
 function joinNull(schema: JsonSchema): void {
   const [one, nothing, ...more] = schema.anyOf ?? []
-  if (!one || nothing?.type !== 'null' || more.length > 0 || typeof one.type !== 'string') return
+  if (!one || nothing?.type !== 'null' || more.length > 0) return
+  if (one.anyOf) Object.assign(schema, { ...one, ...schema, anyOf: [...one.anyOf, nothing] })
+  if (typeof one.type !== 'string') return
   delete schema.anyOf
   Object.assign(schema, { ...one, ...schema, type: [one.type, 'null'] }, one.enum ? { enum: [...one.enum, null] } : {})
 }

@@ -25,7 +25,7 @@ const toCursor = ({ xid, seq }: EventPosition) => Buffer.from(`${xid}.${seq}`).t
 
 const EventPage = z
   .object({
-    events: z.array(ServiceEvent),
+    events: z.array(ServiceEvent).describe('Oldest first'),
     next_cursor: z
       .string()
       .describe('Never null: ask again with it as `after`, at once after a full page, after a while when the page was empty'),

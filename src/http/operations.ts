@@ -9,12 +9,14 @@ import { answerAs, failuresOf } from './openapi.ts'
 const Health = z
   .object({
     status: z.enum(['ok', 'unavailable']).describe('Whether it may be given work'),
-    checks: z.object({
-      database: z.enum(['ok', 'unavailable']).describe('Whether it answers'),
-      keyring: z.enum(['ok', 'mismatch', 'unknown']).describe('Whether the vault keys fit the database'),
-      migrations: z.enum(['ok', 'pending', 'unknown']).describe('Whether the database is as this release needs it'),
-      journal: z.enum(['ok', 'database_rewound', 'unknown']).describe('Whether the database is where the journals left it'),
-    }),
+    checks: z
+      .object({
+        database: z.enum(['ok', 'unavailable']).describe('Whether it answers'),
+        keyring: z.enum(['ok', 'mismatch', 'unknown']).describe('Whether the vault keys fit the database'),
+        migrations: z.enum(['ok', 'pending', 'unknown']).describe('Whether the database is as this release needs it'),
+        journal: z.enum(['ok', 'database_rewound', 'unknown']).describe('Whether the database is where the journals left it'),
+      })
+      .meta({ id: 'HealthChecks', description: 'Each part by itself' }),
     unsaved_tokens: z.int().describe('Token answers that wait for the database; not 0 means not ready'),
   })
   .meta({
@@ -22,6 +24,10 @@ const Health = z
     description: 'How the service is',
     examples: [{ status: 'ok', checks: { database: 'ok', keyring: 'ok', migrations: 'ok', journal: 'ok' }, unsaved_tokens: 0 }],
   })
+
+const Liveness = z
+  .object({ status: z.literal('ok').describe('The only answer of a process that lives') })
+  .meta({ id: 'Liveness', description: 'It is alive' })
 
 /** Probes come from many sides at once; the database is asked at most twice a second. */
 const rememberedForMs = 500
@@ -73,7 +79,7 @@ export const operationRoutes: FastifyPluginAsyncZod<OperationRouteDeps> = async 
         operationId: 'getLiveness',
         summary: 'Is the process alive?',
         description: 'Looks at nothing outside the process.',
-        response: { 200: z.object({ status: z.literal('ok') }).describe('It is alive') },
+        response: { 200: Liveness },
       },
     },
     async () => ({ status: 'ok' as const }),

@@ -11,7 +11,7 @@ const OwnerParams = z.strictObject({ owner_id: OwnerId }).transform(({ owner_id:
 
 const Owner = z
   .object({
-    owner_id: z.string(),
+    owner_id: z.string().describe("The caller's own id of the person or team"),
     tier: z.string().nullable().describe('null when the tier service states a limit and no tier'),
     account_limit: z.int().describe('How many accounts the owner may connect'),
     accounts_connected: z.int().describe('How many there are'),
@@ -29,14 +29,16 @@ const SetTier = z
 
 const ErasedOwner = z
   .object({
-    owner_id: z.string(),
+    owner_id: z.string().describe('Whose everything it was'),
     status: z.enum(['erased', 'unfinished']).describe('`unfinished`: repeat the call to go on'),
     accounts_disconnected: z.int().describe('By this call'),
-    revocations: z.object({
-      confirmed: z.int().describe('TikTok has confirmed'),
-      already_gone: z.int().describe('There was nothing left to revoke'),
-      pending: z.int().describe('Not confirmed by TikTok yet, of earlier calls too; retried in the background'),
-    }),
+    revocations: z
+      .object({
+        confirmed: z.int().describe('TikTok has confirmed'),
+        already_gone: z.int().describe('There was nothing left to revoke'),
+        pending: z.int().describe('Not confirmed by TikTok yet, of earlier calls too; retried in the background'),
+      })
+      .meta({ id: 'Revocations', description: 'What became of the grants at TikTok' }),
   })
   .meta({
     id: 'ErasedOwner',

@@ -20,7 +20,7 @@ import { digest } from '../vault/digest.ts'
 import { type PageDeps, redirect } from './page.ts'
 import { LinkSecret, readPass } from './visitor.ts'
 
-const fromTikTok = z.string().max(2048).optional()
+const fromTikTok = (description: string) => z.string().max(2048).optional().describe(description)
 
 const config = { public: true, page: true } as const
 
@@ -75,7 +75,12 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
           description:
             'The redirect_uri. TikTok sends people here; nobody else has a reason to call it. The same browser that comes again is sent on to where it belongs; a prefetch changes nothing and gets 503.',
           // Not strict: TikTok adds parameters of its own (`scopes`, `errCode`, …), which are only logged.
-          querystring: z.looseObject({ state: fromTikTok, code: fromTikTok, error: fromTikTok, iss: fromTikTok }),
+          querystring: z.looseObject({
+            state: fromTikTok('What `/authorize` sent along; it works once'),
+            code: fromTikTok('The authorization code; not there when the person said no'),
+            error: fromTikTok("Why there is no code, in TikTok's word"),
+            iss: fromTikTok('Who answers (RFC 9207), if TikTok says it'),
+          }),
           response: {
             303: z
               .null()

@@ -41,8 +41,8 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
           'The `connect_url` of a connect session. Its secret moves into a cookie and out of the address; the first browser that does something on the page keeps the session, looking binds nothing. A person who leaves goes to the return URL with `connect_session` and `status=closed`.',
         querystring: z.strictObject({
           session: LinkSecret.optional(),
-          done: oneOf(texts.done).optional(),
-          failed: oneOf(texts.notDone).optional(),
+          done: oneOf(texts.done).optional().describe('Set by the page itself: what was just done'),
+          failed: oneOf(texts.notDone).optional().describe('Set by the page itself: what just failed'),
         }),
         response: {
           200: answerAs('A page', 'text/html'),

@@ -12,7 +12,10 @@ import type { Config } from '../settings/config.ts'
 import { sameDigest } from '../vault/digest.ts'
 
 /** The secret of a connect link, as it stands in `authorize_url` and `connect_url`. */
-export const LinkSecret = z.string().regex(/^[A-Za-z0-9_-]{43}$/)
+export const LinkSecret = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/)
+  .describe("The link's secret, as it stands in `authorize_url` and `connect_url`")
 
 export interface VisitorDeps extends VisitDeps {
   config: Pick<Config, 'publicUrl' | 'secureCookies'>

@@ -26,6 +26,8 @@ export const closures: ReadonlyMap<string, Closure & { mendedBy: MendedBy }> = n
   ['reached_active_user_cap', { firstWaitSeconds: hour, lastWaitSeconds: day, untilWindowMoves: false, mendedBy: 'operator' }],
 ])
 
+export const closingErrors = [...closures.keys()] as [string, ...string[]]
+
 /** @returns null without an error, or when the error is about this video only */
 export function closureOf(tiktokError: string | undefined): Closure | null {
   return (tiktokError === undefined ? undefined : closures.get(tiktokError)) ?? null

@@ -3,7 +3,9 @@ import { z } from 'zod'
 import type { Db } from '../db/client.ts'
 import { findNextSlots, findQuotas, type NoAccount, type QuotaRow } from '../db/uploads.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
+import { growingList } from '../growing-list.ts'
 import type { Config } from '../settings/config.ts'
+import { closingErrors } from './closures.ts'
 
 export const windowSeconds = 86_400
 
@@ -15,7 +17,7 @@ export const UploadQuota = z
     remaining: z.int().describe('Slots that are free now'),
     window_seconds: z.int().describe('How long a slot stays used'),
     next_slot_at: z.iso.datetime().nullable().describe('When the next slot is free; null while one is'),
-    closed_by: z.string().optional().describe("Only while TikTok's own refusal overrides our count: its error code"),
+    closed_by: growingList(closingErrors, "Only while TikTok's own refusal overrides our count: its error code").optional(),
   })
   .meta({
     id: 'UploadQuota',

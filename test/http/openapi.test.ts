@@ -4,10 +4,15 @@ import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import { type FailureCode, failures } from '../../src/failures.ts'
 import { asFile } from '../../src/http/openapi.ts'
+import { eventually } from '../rig/eventually.ts'
 import { startWorld } from '../world.ts'
 
 interface Schema {
   $ref?: string
+  description?: string
+  items?: Schema
+  anyOf?: Schema[]
+  allOf?: Schema[]
   type?: string
   examples?: unknown[]
   example?: unknown
@@ -24,7 +29,7 @@ interface Operation {
   description?: string
   tags?: string[]
   security?: unknown[]
-  parameters?: { name: string; in: string; required?: boolean; schema: Schema }[]
+  parameters?: { name: string; in: string; required?: boolean; description?: string; schema: Schema }[]
   requestBody?: { required?: boolean; content: Content }
   responses: Record<string, { description?: string; content?: Content; headers?: object }>
 }
@@ -210,6 +215,49 @@ t.test('it says nothing that only its generator knows, and is open for what goes
   t.end()
 })
 
+t.test('every field and parameter is described, and every shape inside a shape has a name', (t) => {
+  const undescribed: string[] = []
+  const nameless: string[] = []
+  const look = (schema: Schema, place: string) => {
+    for (const [field, part] of Object.entries(schema.properties ?? {})) {
+      const [own, referred] = [part.description, resolve(part)?.description]
+      if (!own && !referred) undescribed.push(`${place}.${field}`)
+      if ([part, part.items, ...(part.anyOf ?? [])].some((shape) => shape?.properties)) nameless.push(`${place}.${field}`)
+      look(part, `${place}.${field}`)
+    }
+    for (const part of [schema.items ?? [], schema.anyOf ?? [], schema.oneOf ?? [], schema.allOf ?? []].flat()) look(part, place)
+  }
+  for (const [name, schema] of Object.entries(api.components.schemas)) look(schema, name)
+  for (const { name, operation } of operations) {
+    for (const { name: parameter, description } of operation.parameters ?? [])
+      if (!description) undescribed.push(`${name} ${parameter}`)
+    for (const { content } of Object.values(operation.responses))
+      for (const { schema } of Object.values(content ?? {})) if (schema) look(schema, name)
+  }
+  t.same(undescribed, [])
+  t.same(nameless, [])
+  t.end()
+})
+
+t.test('a list of codes that may grow names those there are, and lets others pass', (t) => {
+  const lists: [schema: string, field: string, one: string][] = [
+    ['Account', 'status_reason', 'removed_by_user'],
+    ['HealthReason', 'code', 'scope_not_granted'],
+    ['UploadBlocker', 'code', 'upload_quota_exhausted'],
+    ['UploadQuota', 'closed_by', 'spam_risk_too_many_posts'],
+    ['TimelineEntry', 'kind', 'connected'],
+    ['AccountDisconnectedEventData', 'reason', 'removed_by_user'],
+    ['AccountReauthorizationRequiredEventData', 'reason', 'refresh_token_rejected'],
+  ]
+  for (const [schema, field, one] of lists) {
+    const { anyOf = [], description } = api.components.schemas[schema]?.properties?.[field] ?? {}
+    t.ok(anyOf[0]?.enum?.includes(one), `${schema}.${field}`)
+    t.match(anyOf[1], { type: 'string', enum: undefined })
+    t.match(description, /More may come/)
+  }
+  t.end()
+})
+
 t.test('what browsers, TikTok and probes call is tagged so that a client leaves it out', (t) => {
   for (const { name, operation } of operations)
     t.equal(
@@ -257,6 +305,35 @@ t.test('answers have the headers that are described, and say what is wrong with 
   const { headers } = await world.call('GET', '/accounts')
   const described = api.paths['/accounts']?.get?.responses['200']?.headers ?? {}
   for (const name of Object.keys(described)) t.ok(headers[name.toLowerCase()], name)
+})
+
+t.test("a caller's own names of a request are logged beside ours, if they are names", async (t) => {
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
+  const ask = async (headers: Record<string, string>) => {
+    const answer = await world.call('GET', '/accounts', { headers })
+    const line = () =>
+      world.logged().match(new RegExp(`.*"requestId":"${answer.headers['x-request-id']}".*request answered.*`))?.[0]
+    await eventually('it is logged', () => line() !== undefined)
+    return JSON.parse(line() ?? '')
+  }
+  const named = await ask({ 'x-request-id': 'Root=1-5f0c:a/b', traceparent: `00-${traceId}-00f067aa0ba902b7-01` })
+  t.match(named, { callersRequestId: 'Root=1-5f0c:a/b', callersTraceId: traceId })
+  t.not(named.requestId, named.callersRequestId)
+  const wrong = [
+    'x'.repeat(129),
+    'a b',
+    'a"b',
+    'ttk_0123456789',
+    'Bearer:ttk_01',
+    'act.example',
+    'rft.example',
+    'eyJhbGciOi.eyJzdWIi.sig',
+    '',
+  ]
+  for (const id of wrong) {
+    const line = await ask({ 'x-request-id': id, traceparent: `00-${traceId.slice(1)}-00f067aa0ba902b7-01` })
+    t.notOk('callersRequestId' in line || 'callersTraceId' in line, id)
+  }
 })
 
 t.test('a reservation carries its key in the header or in the body, and not two', async (t) => {

@@ -7,42 +7,18 @@ export type Nothing = undefined
 export type Account = {
   /** `acc_…` */
   id: string
-  /** `(erased)` on the tombstones of an owner who was erased */
-  ownerId: string
+  /** The caller's own id of the person or team that it belongs to; null on the tombstones of an owner who was erased */
+  ownerId: string | null
   /** The person at TikTok, for this app; null once disconnected */
   openId: string | null
   /** What the owner calls it */
   label: string | null
   /** Whether tokens of it are handed out */
   status: 'active' | 'reauthorization_required' | 'disconnected'
-  /** Why it is not active; null while it is */
-  statusReason: 'refresh_token_rejected' | 'refresh_outcome_unknown' | 'refresh_token_expired' | 'removed_by_user' | 'tiktok_account_deleted' | 'age_changed' | 'tiktok_account_banned' | 'required_scope_removed' | 'disconnected_by_owner' | 'disconnected_by_operator' | null
-  profile: {
-    /** The @handle; null without user.info.profile */
-    username: string | null
-    /** The name that people see at TikTok */
-    displayName: string | null
-    /** Our own copy: TikTok's URLs die within hours */
-    avatarUrl: string | null
-    /** null without user.info.stats */
-    followerCount: number | null
-    /** TikTok's verified badge, which says nothing about the account type */
-    isVerified: boolean | null
-    /** The age of all of the above */
-    fetchedAt: string | null
-    /** Fields that TikTok does not tell, because a scope was not granted or TikTok refuses the field, each with its scope */
-    unavailable: Record<string, string>
-  }
-  accountType: {
-    /** The type that the person named */
-    value: 'creator' | 'business'
-    /** The person says so; TikTok tells this app neither type nor age */
-    source: 'self_attested'
-    /** When the person said so */
-    attestedAt: string
-    /** The version of the sentence they agreed to */
-    wording: string
-  }
+  /** Why it is not active; null while it is. More may come: leave alone what you do not know */
+  statusReason: 'refresh_token_rejected' | 'refresh_outcome_unknown' | 'refresh_token_expired' | 'removed_by_user' | 'tiktok_account_deleted' | 'age_changed' | 'tiktok_account_banned' | 'required_scope_removed' | 'disconnected_by_owner' | 'disconnected_by_operator' | (string & {}) | null
+  profile: AccountProfile
+  accountType: AccountType
   /** When the person confirmed being 18 or older */
   ageConfirmedAt: string
   /** What the person granted */
@@ -50,16 +26,7 @@ export type Account = {
   /** What was asked for and not granted */
   missingScopes: (string)[]
   /** About the token, never the token; null once disconnected */
-  token: {
-    /** Counts the token sets of this account */
-    generation: number
-    /** When the access token ends */
-    expiresAt: string
-    /** When the refresh token ends; null when TikTok named no end */
-    refreshExpiresAt: string | null
-    /** When this token set came */
-    refreshedAt: string
-  } | null
+  token: TokenState | null
   health: AccountHealth
   uploadQuota: UploadQuota
   /** When it was connected, the last time */
@@ -110,8 +77,8 @@ export type AccountDisconnectedEventData = {
   accountId: string
   /** The caller's own id of the person or team that it belongs to */
   ownerId: string
-  /** The `status_reason` of the account */
-  reason: string
+  /** The `status_reason` of the account. More may come: leave alone what you do not know */
+  reason: 'refresh_token_rejected' | 'refresh_outcome_unknown' | 'refresh_token_expired' | 'removed_by_user' | 'tiktok_account_deleted' | 'age_changed' | 'tiktok_account_banned' | 'required_scope_removed' | 'disconnected_by_owner' | 'disconnected_by_operator' | (string & {})
 }
 
 /** The grant ends soon: the person should connect again before that */
@@ -157,6 +124,24 @@ export type AccountPage = {
   nextCursor: string | null
 }
 
+/** What TikTok shows of the person */
+export type AccountProfile = {
+  /** The @handle; null without user.info.profile */
+  username: string | null
+  /** The name that people see at TikTok */
+  displayName: string | null
+  /** Our own copy: TikTok's URLs die within hours */
+  avatarUrl: string | null
+  /** null without user.info.stats */
+  followerCount: number | null
+  /** TikTok's verified badge, which says nothing about the account type */
+  isVerified: boolean | null
+  /** The age of all of the above */
+  fetchedAt: string | null
+  /** Fields that TikTok does not tell, because a scope was not granted or TikTok refuses the field, each with its scope */
+  unavailable: Record<string, string>
+}
+
 /** Only the person can help: the account has to be connected again */
 export type AccountReauthorizationRequiredEvent = {
   /** `evt_…`; the same over all deliveries of this event */
@@ -174,8 +159,8 @@ export type AccountReauthorizationRequiredEventData = {
   accountId: string
   /** The caller's own id of the person or team that it belongs to */
   ownerId: string
-  /** The `status_reason` of the account */
-  reason: string
+  /** The `status_reason` of the account. More may come: leave alone what you do not know */
+  reason: 'refresh_token_rejected' | 'refresh_outcome_unknown' | 'refresh_token_expired' | 'removed_by_user' | 'tiktok_account_deleted' | 'age_changed' | 'tiktok_account_banned' | 'required_scope_removed' | 'disconnected_by_owner' | 'disconnected_by_operator' | (string & {})
 }
 
 /** A person connected an account again */
@@ -222,31 +207,44 @@ export type AccountRecoveredEventData = {
   ownerId: string
 }
 
+/** Creator or business, as the person says it */
+export type AccountType = {
+  /** The type that the person named */
+  value: 'creator' | 'business'
+  /** The person says so; TikTok tells this app neither type nor age */
+  source: 'self_attested'
+  /** When the person said so */
+  attestedAt: string
+  /** The version of the sentence they agreed to */
+  wording: string
+}
+
+/** Who did what */
+export type AuditEntry = {
+  /** When */
+  at: string
+  /** `token_handed_out`, a kind of the timeline, or what an operator did */
+  action: string
+  /** A key id, `jwt:SUBJECT`, `service`, `tiktok`, `owner` or `operator` */
+  actor: string
+  /** The account, connect session, API key or vault key, or an owner by its hash */
+  object: string
+  /** Why or what, as the action says */
+  code: string | null
+  /** Of the token set it was about */
+  generation: number | null
+  /** Whether the token had less time than was asked for */
+  degraded: boolean | null
+  /** Through which link it was done; null: through none */
+  via: Via | null
+  /** The request that did it */
+  requestId: string | null
+}
+
 /** A page of the audit */
 export type AuditPage = {
-  entries: ({
-    /** When */
-    at: string
-    /** `token_handed_out`, a kind of the timeline, or what an operator did */
-    action: string
-    /** A key id, `jwt:SUBJECT`, `service`, `tiktok`, `owner` or `operator` */
-    actor: string
-    /** The account, connect session, API key or vault key, or an owner by its hash */
-    object: string
-    /** Why or what, as the action says */
-    code: string | null
-    /** Of the token set it was about */
-    generation: number | null
-    /** Whether the token had less time than was asked for */
-    degraded: boolean | null
-    /** What was done through a link: its connect session, and the key that made it */
-    via: {
-      connectSession: string
-      keyId: string
-    } | null
-    /** The request that did it */
-    requestId: string | null
-  })[]
+  /** Oldest first */
+  entries: (AuditEntry)[]
   /** Never null: ask again with it as `after`, at once after a full page */
   nextCursor: string
 }
@@ -267,7 +265,9 @@ export type CompleteConnectSession = {
 
 /** How a connect session stands */
 export type ConnectSession = {
+  /** `cs_…` */
   id: string
+  /** The caller's own id of the person or team that it is for */
   ownerId: string
   /** How far it is */
   status: 'pending' | 'authorizing' | 'awaiting_completion' | 'completed' | 'failed' | 'expired'
@@ -277,7 +277,9 @@ export type ConnectSession = {
   error: string | null
   /** The only account that may come back, if it is for one */
   reconnectAccountId: string | null
+  /** When it was opened */
   createdAt: string
+  /** When the link ends, or has ended */
   expiresAt: string
 }
 
@@ -350,6 +352,7 @@ export type CreatedConnectSession = {
   authorizeUrl: string
   /** Or here: our own page */
   connectUrl: string
+  /** When the link ends */
   expiresAt: string
 }
 
@@ -365,23 +368,18 @@ export type Disconnected = {
 
 /** What was erased */
 export type ErasedOwner = {
+  /** Whose everything it was */
   ownerId: string
   /** `unfinished`: repeat the call to go on */
   status: 'erased' | 'unfinished'
   /** By this call */
   accountsDisconnected: number
-  revocations: {
-    /** TikTok has confirmed */
-    confirmed: number
-    /** There was nothing left to revoke */
-    alreadyGone: number
-    /** Not confirmed by TikTok yet, of earlier calls too; retried in the background */
-    pending: number
-  }
+  revocations: Revocations
 }
 
 /** A page of events */
 export type EventPage = {
+  /** Oldest first */
   events: (ServiceEvent)[]
   /** Never null: ask again with it as `after`, at once after a full page, after a while when the page was empty */
   nextCursor: string
@@ -403,30 +401,40 @@ export type FieldError = {
 export type Health = {
   /** Whether it may be given work */
   status: 'ok' | 'unavailable'
-  checks: {
-    /** Whether it answers */
-    database: 'ok' | 'unavailable'
-    /** Whether the vault keys fit the database */
-    keyring: 'ok' | 'mismatch' | 'unknown'
-    /** Whether the database is as this release needs it */
-    migrations: 'ok' | 'pending' | 'unknown'
-    /** Whether the database is where the journals left it */
-    journal: 'ok' | 'database_rewound' | 'unknown'
-  }
+  checks: HealthChecks
   /** Token answers that wait for the database; not 0 means not ready */
   unsavedTokens: number
 }
 
+/** Each part by itself */
+export type HealthChecks = {
+  /** Whether it answers */
+  database: 'ok' | 'unavailable'
+  /** Whether the vault keys fit the database */
+  keyring: 'ok' | 'mismatch' | 'unknown'
+  /** Whether the database is as this release needs it */
+  migrations: 'ok' | 'pending' | 'unknown'
+  /** Whether the database is where the journals left it */
+  journal: 'ok' | 'database_rewound' | 'unknown'
+}
+
 /** A reason, and who can mend it */
 export type HealthReason = {
-  /** More may come: leave alone what you do not know */
-  code: string
+  /** What it is. More may come: leave alone what you do not know */
+  code: 'tiktok_unavailable' | 'client_refused' | 'refresh_token_rejected' | 'credential_unreadable' | 'foreign_open_id' | 'refresh_outcome_unknown' | 'refresh_token_expired' | 'removed_by_user' | 'tiktok_account_deleted' | 'age_changed' | 'tiktok_account_banned' | 'required_scope_removed' | 'disconnected_by_owner' | 'disconnected_by_operator' | 'refresh_token_expires' | 'scope_not_granted' | (string & {})
   mendedBy: MendedBy
 }
 
 /** The new label */
 export type LabelAccount = {
+  /** What the owner calls the account; null takes the label away */
   label: string | null
+}
+
+/** It is alive */
+export type Liveness = {
+  /** The only answer of a process that lives */
+  status: 'ok'
 }
 
 /** Who can mend it: `caller` by changing the request, `user` by connecting again, `time` by waiting, `operator` by hand */
@@ -437,6 +445,7 @@ export type NoticeTaken = Record<string, unknown>
 
 /** What an owner may connect, and has */
 export type Owner = {
+  /** The caller's own id of the person or team */
   ownerId: string
   /** null when the tier service states a limit and no tier */
   tier: string | null
@@ -469,7 +478,7 @@ export type Problem = {
   connectSession?: string | undefined
   /** With `session_failed`: why, as a code of ours or an OAuth error of TikTok */
   error?: string | undefined
-  /** With `reauthorization_required`: the account's status_reason */
+  /** With `reauthorization_required`: the account's `status_reason` */
   statusReason?: string | undefined
   /** With 400: each place that does not fit */
   errors?: (FieldError)[] | undefined
@@ -497,6 +506,16 @@ export type ReserveUpload = {
   idempotencyKey?: string | undefined
 }
 
+/** What became of the grants at TikTok */
+export type Revocations = {
+  /** TikTok has confirmed */
+  confirmed: number
+  /** There was nothing left to revoke */
+  alreadyGone: number
+  /** Not confirmed by TikTok yet, of earlier calls too; retried in the background */
+  pending: number
+}
+
 /** One of the events, by its `type`. More types may come: leave alone what you do not know */
 export type ServiceEvent = AccountConnectedEvent | AccountReconnectedEvent | AccountReauthorizationRequiredEvent | AccountRecoveredEvent | AccountExpiringEvent | AccountDisconnectedEvent | UploadQuotaExhaustedEvent | ConnectSessionFailedEvent
 
@@ -508,63 +527,82 @@ export type SetTier = {
 
 /** What happened to an account */
 export type Timeline = {
-  entries: ({
-    /** When */
-    at: string
-    /**
-     * More may come: leave alone what you do not know.
-     *
-     * - `connected`: the account was connected
-     * - `reconnected`: the person connected it again
-     * - `reconnect_started`: the owner began to connect it again on the hosted page
-     * - `label_changed`: its label was changed
-     * - `refreshed`: a new token set was stored; code `scopes_changed` or `required_scope_removed` when the scopes differ
-     * - `access_token_refused`: TikTok did not take the access token of this generation, which is not handed out again
-     * - `refresh_failed`: nothing was spent, and it will be tried again; the code says why
-     * - `refresh_ambiguous`: TikTok's answer did not arrive or could not be understood; the code says why
-     * - `refresh_abandoned`: the replica that was refreshing it went silent; code `lease_ran_out`
-     * - `refresh_rejected`: TikTok refused the refresh token, which is not believed at once; code `invalid_grant`
-     * - `reauthorization_required`: only the person can help; the code is the status_reason
-     * - `restored`: the database had gone back to an earlier moment, and the journal brought this generation home
-     * - `recovered`: it is active again; the code is the status_reason it had
-     * - `expiring`: its refresh token ends soon; code `refresh_token_expires`
-     * - `tiktok_notice`: TikTok told something about it; the code is TikTok's event
-     * - `disconnected`: it was disconnected; the code is the status_reason
-     * - `grant_revoked`: the grant has ended at TikTok; code `confirmed`, `already_gone` or, after ten days, `given_up`
-     * - `revocation_dropped`: a revocation that was waiting would have ended a newer grant; code `connected_anew`
-     * - `upload_committed`: an upload was committed; the code is TikTok's publish_id
-     * - `upload_committed_late`: an upload was committed after its slot had ended; the code is TikTok's publish_id
-     * - `uploads_closed`: TikTok takes no uploads for a while; the code is TikTok's error
-     */
-    kind: 'connected' | 'reconnected' | 'reconnect_started' | 'label_changed' | 'refreshed' | 'access_token_refused' | 'refresh_failed' | 'refresh_ambiguous' | 'refresh_abandoned' | 'refresh_rejected' | 'reauthorization_required' | 'restored' | 'recovered' | 'expiring' | 'tiktok_notice' | 'disconnected' | 'grant_revoked' | 'revocation_dropped' | 'upload_committed' | 'upload_committed_late' | 'uploads_closed' | (string & {})
-    /** Why or what, as the kind says */
-    code: string | null
-    /** Of the token set it was about */
-    generation: number | null
-    /** A key id, or `service`, `tiktok`, `owner` */
-    actor: string
-    /** What was done through a link: its connect session, and the key that made it */
-    via: {
-      connectSession: string
-      keyId: string
-    } | null
-  })[]
+  /** Newest first */
+  entries: (TimelineEntry)[]
   /** `cursor` of the next page; null on the last one */
   nextCursor: string | null
 }
 
+/** Something that happened to an account */
+export type TimelineEntry = {
+  /** When */
+  at: string
+  /**
+   * What:
+   *
+   * - `connected`: the account was connected
+   * - `reconnected`: the person connected it again
+   * - `reconnect_started`: the owner began to connect it again on the hosted page
+   * - `label_changed`: its label was changed
+   * - `refreshed`: a new token set was stored; code `scopes_changed` or `required_scope_removed` when the scopes differ
+   * - `access_token_refused`: TikTok did not take the access token of this generation, which is not handed out again
+   * - `refresh_failed`: nothing was spent, and it will be tried again; the code says why
+   * - `refresh_ambiguous`: TikTok's answer did not arrive or could not be understood; the code says why
+   * - `refresh_abandoned`: the replica that was refreshing it went silent; code `lease_ran_out`
+   * - `refresh_rejected`: TikTok refused the refresh token, which is not believed at once; code `invalid_grant`
+   * - `reauthorization_required`: only the person can help; the code is the status_reason
+   * - `restored`: the database had gone back to an earlier moment, and the journal brought this generation home
+   * - `recovered`: it is active again; the code is the status_reason it had
+   * - `expiring`: its refresh token ends soon; code `refresh_token_expires`
+   * - `tiktok_notice`: TikTok told something about it; the code is TikTok's event
+   * - `disconnected`: it was disconnected; the code is the status_reason
+   * - `grant_revoked`: the grant has ended at TikTok; code `confirmed`, `already_gone` or, after ten days, `given_up`
+   * - `revocation_dropped`: a revocation that was waiting would have ended a newer grant; code `connected_anew`
+   * - `upload_committed`: an upload was committed; the code is TikTok's publish_id
+   * - `upload_committed_late`: an upload was committed after its slot had ended; the code is TikTok's publish_id
+   * - `uploads_closed`: TikTok takes no uploads for a while; the code is TikTok's error
+   *
+   * . More may come: leave alone what you do not know
+   */
+  kind: 'connected' | 'reconnected' | 'reconnect_started' | 'label_changed' | 'refreshed' | 'access_token_refused' | 'refresh_failed' | 'refresh_ambiguous' | 'refresh_abandoned' | 'refresh_rejected' | 'reauthorization_required' | 'restored' | 'recovered' | 'expiring' | 'tiktok_notice' | 'disconnected' | 'grant_revoked' | 'revocation_dropped' | 'upload_committed' | 'upload_committed_late' | 'uploads_closed' | (string & {})
+  /** Why or what, as the kind says */
+  code: string | null
+  /** Of the token set it was about */
+  generation: number | null
+  /** A key id, or `service`, `tiktok`, `owner` */
+  actor: string
+  /** Through which link it was done; null: through none */
+  via: Via | null
+}
+
 /** The token of an account */
 export type TokenGranted = {
+  /** The account that was asked about */
   accountId: string
+  /** There is a token */
   outcome: 'token'
   token: VendedToken
 }
 
 /** Why an account has no token now */
 export type TokenRefused = {
+  /** The account that was asked about */
   accountId: string
+  /** There is none */
   outcome: 'problem'
   problem: Problem
+}
+
+/** About the token, never the token */
+export type TokenState = {
+  /** Counts the token sets of this account */
+  generation: number
+  /** When the access token ends */
+  expiresAt: string
+  /** When the refresh token ends; null when TikTok named no end */
+  refreshExpiresAt: string | null
+  /** When this token set came */
+  refreshedAt: string
 }
 
 /** An upload and its slot */
@@ -592,6 +630,15 @@ export type Upload = {
   uploadQuota: UploadQuota
 }
 
+/** What is in the way of an upload, and who can mend it */
+export type UploadBlocker = {
+  /** What it is. More may come: leave alone what you do not know */
+  code: 'reauthorization_required' | 'refresh_token_expired' | 'scope_not_granted' | 'upload_quota_exhausted' | 'tiktok_unavailable' | 'client_refused' | 'refresh_token_rejected' | 'credential_unreadable' | 'foreign_open_id' | (string & {})
+  mendedBy: MendedBy
+  /** When waiting may have fixed it; null: waiting alone does not help */
+  retryAt: string | null
+}
+
 /** A page of uploads */
 export type UploadPage = {
   /** Newest first */
@@ -614,8 +661,8 @@ export type UploadQuota = {
   windowSeconds: number
   /** When the next slot is free; null while one is */
   nextSlotAt: string | null
-  /** Only while TikTok's own refusal overrides our count: its error code */
-  closedBy?: string | undefined
+  /** Only while TikTok's own refusal overrides our count: its error code. More may come: leave alone what you do not know */
+  closedBy?: 'spam_risk_too_many_posts' | 'spam_risk_too_many_pending_share' | 'spam_risk_user_banned_from_posting' | 'reached_active_user_cap' | (string & {}) | undefined
 }
 
 /** Every upload slot of an account is taken */
@@ -643,12 +690,8 @@ export type UploadQuotaExhaustedEventData = {
 export type UploadReadiness = {
   /** Whether nothing is in the way */
   ready: boolean
-  blockers: ({
-    code: 'reauthorization_required' | 'refresh_token_expired' | 'scope_not_granted' | 'upload_quota_exhausted' | 'tiktok_unavailable' | 'client_refused' | 'refresh_token_rejected' | 'credential_unreadable' | 'foreign_open_id'
-    mendedBy: MendedBy
-    /** When waiting may have fixed it; null: waiting alone does not help */
-    retryAt: string | null
-  })[]
+  /** What is in the way; empty when ready */
+  blockers: (UploadBlocker)[]
   /** Until when access tokens are available without the person; null: there is no token, or TikTok named no end */
   tokenValidUntil: string | null
   /** As it will be at that time if nobody reserves in between; what is reserved now counts as uploaded */
@@ -687,6 +730,14 @@ export type VendedToken = {
 export type VendedTokens = {
   /** One for each id, in their order */
   tokens: (TokenGranted | TokenRefused)[]
+}
+
+/** Through which link something was done */
+export type Via = {
+  /** The connect session of the link */
+  connectSession: string
+  /** The API key that made it */
+  keyId: string
 }
 
 export interface Operations {
@@ -997,8 +1048,8 @@ export interface Operations {
     query: {
       /** `next_cursor` of the page before; without it from the oldest row there is */
       after?: string
-      /** From 1 to 1000 */
-      limit?: string
+      /** How many on a page, from 1 to 1000 */
+      limit?: number
     }
     body: Nothing
     answer: AuditPage
