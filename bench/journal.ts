@@ -29,12 +29,14 @@ try {
     (sql) => sql`
       insert into accounts (id, owner_id, open_id, status, account_type, attested_at, attestation_version, age_confirmed_at, scopes)
       select 'acc_' || n, 'bench', 'open_' || n, 'active', 'creator', now(), 'bench', now(), '{}' from generate_series(0, ${accounts - 1}) n`,
+    { deadlineMs: 300_000 },
   )
   await db.run(
     'seed',
     (sql) => sql`
       insert into token_sets (account_id, generation, client_key, sealed_access_token, sealed_refresh_token, access_expires_at, lifetime_seconds, saved_attempt_id)
       select 'acc_' || n, 1, 'client', 'old', 'old', now(), 86400, 'att' from generate_series(0, ${accounts - 1}) n`,
+    { deadlineMs: 300_000 },
   )
   const dir = join(dataDir, 'journal')
   const troubles: unknown[] = []

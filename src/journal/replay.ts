@@ -101,12 +101,13 @@ export async function restoreTokens(
   onProgress: OnProgress = () => {},
 ): Promise<void> {
   const withoutGrant = new Set<string>()
-  // The newest first: then nearly every account is written once, and nothing has to be remembered about it.
+  // The newest first: then each account is written once, and its older entries are passed over unopened.
   for await (const { file, frames } of segmentsOf(parts, journals, since, tally, onProgress, true)) {
     const refreshes = frames.filter(({ kind }) => kind === 'refresh')
     for (const { subject, generation } of refreshes) parts.known.note(subject, generation)
-    for (let from = 0; from < refreshes.length; from += batchSize)
-      await restoreBatch(parts, file, refreshes.slice(from, from + batchSize), tally, withoutGrant)
+    const newest = refreshes.filter(({ subject, generation }) => generation >= parts.known.of(subject))
+    for (let from = 0; from < newest.length; from += batchSize)
+      await restoreBatch(parts, file, newest.slice(from, from + batchSize), tally, withoutGrant)
     await dropRevocations(
       parts.db,
       frames.filter(({ kind }) => kind === 'revoked').map(({ subject }) => subject),
