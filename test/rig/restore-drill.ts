@@ -115,8 +115,8 @@ export async function restoreDrill(
       if (options.stepped)
         await rig.sql`update recoveries set began_at = began_at - interval '1 minute' where began_at > now() - interval '1 minute'`
       const [row] = await rig.sql<{ n: number }[]>`select count(*)::int as n from recoveries where ended_at is not null`
-      const ready = await Promise.all(replicas.map((replica) => rig.call(replica, 'GET', '/health/ready')))
-      return row?.n === 1 && ready.every(({ status }) => status === 200)
+      const rewound = await Promise.all(replicas.map((replica) => rig.metric(replica, 'database_rewound')))
+      return row?.n === 1 && rewound.every((value) => value === 0)
     },
     180_000,
   )
