@@ -34,13 +34,18 @@ const mostEnded = 20
  * Exchanges the secret of a connect link for a pass.
  *
  * @param present the pass this browser came with, if any: the same link opened again gets the same one
+ * @returns that one, or a new one for as long as its session lives
  * @throws ServiceError session_invalid | session_expired | browser_mismatch
  */
-export async function openVisit(deps: VisitDeps, linkSecret: string, present: Pass | null): Promise<Pass> {
-  if (present?.linkSecret === linkSecret) return present
+export async function openVisit(
+  deps: VisitDeps,
+  linkSecret: string,
+  present: Pass | null,
+): Promise<{ pass: Pass; lifeSeconds: number | null }> {
+  if (present !== null) return { pass: present, lifeSeconds: null }
   const session = await sessionOfLink(deps, linkSecret)
   checkBrowser(deps, session, null)
-  return { linkSecret, visitorSecret: randomToken() }
+  return { pass: { linkSecret, visitorSecret: randomToken() }, lifeSeconds: session.secondsLeft }
 }
 
 /**

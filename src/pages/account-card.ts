@@ -13,20 +13,21 @@ export const nameOf = ({ label, profile }: Account): string =>
 
 /**
  * @param options.formToken what its forms carry
+ * @param options.visit which page it is on
  * @param options.mayReconnect false where the session is for another account
  * @param options.mayChange false where the key that made the link may not: there is nothing to rename or disconnect with
  * @param options.nextSlotAt when there will be one slot more than now; null: none is taken, or it is unknown
  */
 export function accountCard(
   account: Account,
-  options: { formToken: string; mayReconnect: boolean; mayChange: boolean; nextSlotAt: string | null },
+  options: { formToken: string; visit: string; mayReconnect: boolean; mayChange: boolean; nextSlotAt: string | null },
 ): Html {
   const { health } = account
   const now = new Date(health.checked_at)
   const name = nameOf(account)
   const heading = `name-${account.id}`
   return html`<li><article class="panel account" id="${account.id}" aria-labelledby="${heading}">
-${picture(account)}
+${picture(account, options.visit)}
 <div>
 <div class="head"><h3 id="${heading}"><bdi>${name}</bdi></h3><span class="state ${toneOf(account)}">${words.verdicts[health.verdict]}</span></div>
 ${facts(account, now)}
@@ -34,40 +35,40 @@ ${facts(account, now)}
 <div class="wide">
 ${reasonsOf(account).map((reason) => html`<div class="note ${toneOf(account) === 'bad' ? 'bad' : ''}"><p>${reason}</p>${options.mayReconnect ? reconnectForm(account, name, options.formToken) : nothing}</div>`)}
 ${account.status === 'active' && mayUpload(account) ? quota(account, options.nextSlotAt, now) : nothing}
-${options.mayChange ? changes(account, name, options.formToken) : nothing}
+${options.mayChange ? changes(account, name, options) : nothing}
 </div>
 </article></li>`
 }
 
-function changes(account: Account, name: string, formToken: string): Html {
+function changes(account: Account, name: string, { formToken, visit }: { formToken: string; visit: string }): Html {
   return html`<div class="actions">
 ${renameForm(account, name, formToken)}
-<a class="button minor" href="/connect/accounts/${account.id}/disconnect">${words.disconnect}<span class="unseen"> ${name}</span></a>
+<a class="button minor" href="/connect/accounts/${account.id}/disconnect?visit=${visit}">${words.disconnect}<span class="unseen"> ${name}</span></a>
 </div>`
 }
 
 /** A page of its own asks first: it needs no script, and nobody disconnects by accident. */
-export function disconnectPage(account: Account, options: { formToken: string; back: Back }): Html {
+export function disconnectPage(account: Account, options: { formToken: string; visit: string; back: Back }): Html {
   const name = nameOf(account)
   const { title, heading, lead, points, after, yes, no } = texts.disconnect
   return page(title(name), {
     content: html`<section class="panel">
-<div class="facing">${picture(account)}<div><h1><bdi>${heading(name)}</bdi></h1>${handle(account)}</div></div>
+<div class="facing">${picture(account, options.visit)}<div><h1><bdi>${heading(name)}</bdi></h1>${handle(account)}</div></div>
 <p>${lead}</p>
 <ul class="steps">${points(options.back.host).map((point) => html`<li>${point}</li>`)}</ul>
 <p class="quiet">${after}</p>
 <div class="actions">
 <form method="post" action="/connect/accounts/${account.id}/disconnect"><input type="hidden" name="form_token" value="${options.formToken}"><button class="danger">${yes}</button></form>
-<a class="button" href="/connect">${no}</a>
+<a class="button" href="/connect?visit=${options.visit}">${no}</a>
 </div>
 </section>`,
   })
 }
 
-function picture({ id, profile }: Account): Html {
+function picture({ id, profile }: Account, visit: string): Html {
   const name = profile.display_name ?? words.nameless
   if (profile.avatar_url === null) return html`<span class="picture" aria-hidden="true">${[...name][0] ?? '?'}</span>`
-  return html`<img class="picture" src="/connect/accounts/${id}/avatar" alt="${words.picture(name)}" width="64" height="64">`
+  return html`<img class="picture" src="/connect/accounts/${id}/avatar?visit=${visit}" alt="${words.picture(name)}" width="64" height="64">`
 }
 
 function facts(account: Account, now: Date): Html {

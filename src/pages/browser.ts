@@ -17,8 +17,9 @@ import { pagesOf } from '../http/openapi.ts'
 import type { Config } from '../settings/config.ts'
 import { readAuthorizationResponse } from '../tiktok/oauth.ts'
 import { digest } from '../vault/digest.ts'
+import { cookiesOf, keepCookie } from './cookies.ts'
 import { type PageDeps, redirect } from './page.ts'
-import { LinkSecret, readPass } from './visitor.ts'
+import { LinkSecret, passOfLink } from './visitor.ts'
 
 const fromTikTok = (description: string) => z.string().max(2048).optional().describe(description)
 
@@ -48,14 +49,14 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
       },
       async (request, reply) => {
         const session = await sessionOfLink(deps, request.query.session)
-        const pass = readPass(deps, request)
+        const pass = passOfLink(deps, request, request.query.session)
         checkBrowser(deps, session, pass)
         const isUnasked = asksFirst(session) && session.visitorHash === null
         if (isUnasked || session.accountType === null || session.ageConfirmedAt === null) {
           return redirect(deps, reply, `${deps.config.publicUrl}/connect?session=${request.query.session}`)
         }
-        const start = await startAuthorization(deps, session, { bindings: bindingsOf(request) })
-        bindState(deps, reply, start)
+        const start = await startAuthorization(deps, session, { bindings: bindingsOf(deps, request) })
+        bindState(deps, { request, reply }, start)
         return redirect(deps, reply, start.location)
       },
     )
@@ -103,36 +104,29 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
             'TikTok sent you back without the ticket we gave you. Start again from where you came from.',
           )
         }
-        const cookie = cookieOf(deps, state)
         // The cookie stays until it expires, so that a browser that comes again is recognised.
-        const bindingSecret = request.cookies[cookie.name] ?? null
+        const bindingSecret = cookiesOf(deps, request, 'departure').find(({ tag }) => tag === tagOf(state))?.secret ?? null
         const onward = await receiveAuthorization(deps, { ...response, state, bindingSecret })
         if (typeof onward === 'string') return redirect(deps, reply, onward)
-        bindState(deps, reply, onward)
+        bindState(deps, { request, reply }, onward)
         return redirect(deps, reply, onward.location)
       },
     )
   }
 }
 
-/** Leaves the cookie that ties a state to this browser. */
-export function bindState(deps: PageDeps, reply: FastifyReply, { state, bindingSecret }: AuthorizationStart): void {
-  const cookie = cookieOf(deps, state)
-  reply.setCookie(cookie.name, bindingSecret, cookie.options)
+/** Leaves the cookie that ties a state to this browser (S04). */
+export function bindState(
+  deps: PageDeps,
+  visit: { request: FastifyRequest; reply: FastifyReply },
+  { state, bindingSecret }: AuthorizationStart,
+): void {
+  keepCookie(deps, visit, 'departure', { tag: tagOf(state), secret: bindingSecret, lifeSeconds: 600 })
 }
 
-/** What this browser keeps of its departures to TikTok; more than a few are nobody's. */
-export function bindingsOf({ cookies }: FastifyRequest): string[] {
-  const kept = Object.entries(cookies).filter(([name]) => /^(__Host-)?tts-[\w-]{16}$/.test(name))
-  return kept.flatMap(([, secret]) => secret ?? []).slice(0, 50)
-}
+/** What this browser keeps of its departures to TikTok. */
+export const bindingsOf = (deps: PageDeps, request: FastifyRequest): string[] =>
+  cookiesOf(deps, request, 'departure').map(({ secret }) => secret)
 
-/** Each state has a cookie of its own, so that two tabs do not overwrite each other's (S04). */
-function cookieOf({ config }: PageDeps, state: string) {
-  const tag = digest(state).slice(0, 16)
-  return {
-    name: config.secureCookies ? `__Host-tts-${tag}` : `tts-${tag}`,
-    // Lax: coming back from TikTok is a cross-site navigation, and Strict would withhold the cookie.
-    options: { httpOnly: true, secure: config.secureCookies, sameSite: 'lax', path: '/', maxAge: 600 } as const,
-  }
-}
+/** Each state has a cookie of its own, so that two tabs do not overwrite each other's. */
+const tagOf = (state: string) => digest(state).slice(0, 16)

@@ -16,7 +16,18 @@ import { bindingsOf } from './browser.ts'
 import { connectPage } from './connect-view.ts'
 import { backOf, backToPage, codeIn, FormToken } from './own-accounts.ts'
 import { type Html, messagePage, type PageDeps, redirect, sendPage } from './page.ts'
-import { actingSession, actingSessionOfLink, LinkSecret, readPass, requirePass, type VisitorDeps, writePass } from './visitor.ts'
+import {
+  actingSession,
+  actingSessionOfLink,
+  addressOfPage,
+  LinkSecret,
+  passOfLink,
+  requirePass,
+  type VisitorDeps,
+  VisitTag,
+  visitOf,
+  writePass,
+} from './visitor.ts'
 import { failureInWords, texts } from './words.ts'
 
 const oneOf = <Code extends string>(words: Record<Code, string>) => z.enum(Object.keys(words) as [Code, ...Code[]])
@@ -41,6 +52,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
           'The `connect_url` of a connect session. Its secret moves into a cookie and out of the address; the first browser that does something on the page keeps the session, looking binds nothing. A person who leaves goes to the return URL with `connect_session` and `status=closed`.',
         querystring: z.strictObject({
           session: LinkSecret.optional(),
+          visit: VisitTag.optional(),
           done: oneOf(texts.done).optional().describe('Set by the page itself: what was just done'),
           failed: oneOf(texts.notDone).optional().describe('Set by the page itself: what just failed'),
         }),
@@ -53,19 +65,20 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
       },
     },
     async (request, reply) => {
-      const { session: linkSecret, done, failed } = request.query
+      const { session: linkSecret, visit, done, failed } = request.query
       if (linkSecret !== undefined) {
-        writePass(deps, reply, await openVisit(deps, linkSecret, readPass(deps, request)))
-        return redirect(deps, reply, `${deps.config.publicUrl}/connect`)
+        const { pass, lifeSeconds } = await openVisit(deps, linkSecret, passOfLink(deps, request, linkSecret))
+        if (lifeSeconds !== null) writePass(deps, { request, reply }, pass, lifeSeconds)
+        return redirect(deps, reply, deps.config.publicUrl + addressOfPage(pass))
       }
-      const pass = requirePass(deps, request)
+      const pass = requirePass(deps, request, visit)
       const session = await sessionOfVisit(deps, pass)
       const over = overPage(session)
       if (over) return sendPage(deps, reply.code(over.status), over.page)
       const [owned, allowance, requiredOnly] = await Promise.all([
         accountsOfVisit(deps, session),
         allowanceIfKnown(deps, session.ownerId),
-        asksRequiredOnly(deps, session.id, bindingsOf(request)),
+        asksRequiredOnly(deps, session.id, bindingsOf(deps, request)),
       ])
       const { requiredScopes, authBaseUrl } = deps.config.tiktok
       const content = connectPage({
@@ -77,6 +90,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
         requiredOnly,
         tiktokHost: new URL(authBaseUrl).host,
         formToken: formTokenOf(pass),
+        visit: visitOf(pass),
         back: backOf(session),
         done,
         notDone: failed,
@@ -118,17 +132,16 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
     async (request, reply) => {
       const { session: linkSecret, form_token: formToken, account_type: accountType, age_confirmed: age } = request.body
       // No more is asked than at /authorize, where the link's secret would be enough too.
-      const session =
+      const { session, pass } =
         linkSecret === undefined
           ? await actingSession(deps, request, formToken)
-          : await actingSessionOfLink(deps, request, linkSecret)
-      if (accountType === undefined && linkSecret === undefined)
-        return backToPage(deps, reply, { notDone: 'account_type_missing' })
+          : { session: await actingSessionOfLink(deps, request, linkSecret), pass: undefined }
+      if (accountType === undefined && pass) return backToPage(deps, reply, pass, { notDone: 'account_type_missing' })
       try {
         await attest(deps, session, { accountType: accountType ?? '', ageConfirmed: age === 'yes' })
       } catch (error) {
         const notDone = codeIn(error, texts.notDone)
-        if (notDone && linkSecret === undefined) return backToPage(deps, reply, { notDone })
+        if (notDone && pass) return backToPage(deps, reply, pass, { notDone })
         throw error
       }
       deps.log.info('account type and age were attested', {
@@ -137,11 +150,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
         ownerId: session.ownerId,
         actor: 'owner',
       })
-      return redirect(
-        deps,
-        reply,
-        `${deps.config.publicUrl}/authorize?session=${linkSecret ?? requirePass(deps, request).linkSecret}`,
-      )
+      return redirect(deps, reply, `${deps.config.publicUrl}/authorize?session=${linkSecret ?? pass?.linkSecret}`)
     },
   )
 }

@@ -26,6 +26,8 @@ export interface ConnectView {
   /** where the button leads, as people read it */
   tiktokHost: string
   formToken: string
+  /** which of the visits of this browser it is */
+  visit: string
   back: Back
   done?: DoneCode | undefined
   notDone?: NotDoneCode | undefined
@@ -69,10 +71,11 @@ function messages({ done, notDone }: ConnectView): Html {
 }
 
 function accountList(view: ConnectView): Html {
-  const { session, accounts, more, nextSlots, formToken, back } = view
+  const { session, accounts, more, nextSlots, formToken, visit, back } = view
   const cards = accounts.map((account) =>
     accountCard(account, {
       formToken,
+      visit,
       mayReconnect: (session.reconnectAccountId ?? account.id) === account.id,
       mayChange: mayOnPage(session, 'accounts:write'),
       nextSlotAt: nextSlots.get(account.id)?.toISOString() ?? account.upload_quota.next_slot_at,

@@ -5,7 +5,7 @@ import { failures } from '../failures.ts'
 import { prepareFailure } from '../http/failures.ts'
 import type { Log } from '../telemetry.ts'
 import { failurePage, type PageDeps, sendPage } from './page.ts'
-import { readPass } from './visitor.ts'
+import { addressOfPage, passOfFailure } from './visitor.ts'
 
 export function answerFailureOnPage(
   deps: PageDeps & { log: Log },
@@ -26,7 +26,6 @@ export function isForPeople({ url }: FastifyRequest): boolean {
 /** The way back to the connect page for whoever has it open, unless that page itself failed. */
 function waysOn(deps: PageDeps, { code }: ServiceError, request: FastifyRequest): { again?: string } {
   const onPage = request.method === 'GET' && request.routeOptions.url === '/connect'
-  return onPage || code === 'browser_mismatch' || !request.cookies || readPass(deps, request) === null
-    ? {}
-    : { again: '/connect' }
+  const pass = onPage || code === 'browser_mismatch' ? undefined : passOfFailure(deps, request)
+  return pass ? { again: addressOfPage(pass) } : {}
 }

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { type AccountDeps, labelAccount, pictureOf } from '../account/account.ts'
 import { type AuthorizeDeps, startAuthorization } from '../connect/authorize.ts'
 import { wayBack } from '../connect/connect-session.ts'
-import { accountOfVisit, formTokenOf } from '../connect/visit.ts'
+import { accountOfVisit, formTokenOf, type Pass } from '../connect/visit.ts'
 import type { Doer } from '../db/accounts.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
@@ -17,9 +17,10 @@ import { type DisconnectDeps, disconnect } from '../token/revoke.ts'
 import { disconnectPage } from './account-card.ts'
 import { bindingsOf, bindState } from './browser.ts'
 import { type Back, backTo, type PageDeps, redirect, sendPage } from './page.ts'
-import { actingSession, openSession, requirePass, type VisitorDeps } from './visitor.ts'
+import { actingSession, addressOfPage, openSession, requirePass, type VisitorDeps, VisitTag, visitOf } from './visitor.ts'
 import { type DoneCode, type NotDoneCode, texts } from './words.ts'
 
+const VisitQuery = z.strictObject({ visit: VisitTag.optional() })
 export const FormToken = z.string().max(128).default('')
 
 const config = { public: true, page: true } as const
@@ -35,14 +36,18 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
       schema: { ...form('Connect an account again'), params: AccountParams, body: z.strictObject({ form_token: FormToken }) },
     },
     async (request, reply) => {
-      const session = await actingSession(deps, request, request.body.form_token)
+      const { session, pass } = await actingSession(deps, request, request.body.form_token)
       const { accountId } = request.params
-      if ((session.reconnectAccountId ?? accountId) !== accountId) return backToPage(deps, reply, { notDone: 'reconnect_other' })
-      return orSay(deps, reply, async () => {
+      if ((session.reconnectAccountId ?? accountId) !== accountId)
+        return backToPage(deps, reply, pass, { notDone: 'reconnect_other' })
+      return orSay(deps, reply, pass, async () => {
         await accountOfVisit(deps, session, accountId)
-        const start = await startAuthorization(deps, session, { bindings: bindingsOf(request), reconnectAccountId: accountId })
+        const start = await startAuthorization(deps, session, {
+          bindings: bindingsOf(deps, request),
+          reconnectAccountId: accountId,
+        })
         deps.log.info('reconnect was started', { accountId, sessionId: session.id, keyId: session.createdBy, actor: 'owner' })
-        bindState(deps, reply, start)
+        bindState(deps, { request, reply }, start)
         return redirect(deps, reply, start.location)
       })
     },
@@ -59,28 +64,35 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
       },
     },
     async (request, reply) => {
-      const session = await actingSession(deps, request, request.body.form_token)
+      const { session, pass } = await actingSession(deps, request, request.body.form_token)
       const { accountId } = request.params
       const label = request.body.label.trim() === '' ? null : Label.safeParse(request.body.label)
-      if (label?.success === false) return backToPage(deps, reply, { notDone: 'label_invalid' })
-      return orSay(deps, reply, async () => {
+      if (label?.success === false) return backToPage(deps, reply, pass, { notDone: 'label_invalid' })
+      return orSay(deps, reply, pass, async () => {
         await accountOfVisit(deps, session, accountId, 'accounts:write')
         await labelAccount(deps, accountId, label?.data ?? null, ownerOf(session))
         deps.log.info('account was named', { accountId, sessionId: session.id, keyId: session.createdBy, actor: 'owner' })
-        return backToPage(deps, reply, { done: label === null ? 'label_removed' : 'label_saved' })
+        return backToPage(deps, reply, pass, { done: label === null ? 'label_removed' : 'label_saved' })
       })
     },
   )
 
   app.get(
     '/connect/accounts/:account_id/disconnect',
-    { config, schema: { hide: true, summary: 'Ask before an account is disconnected', params: AccountParams } },
+    {
+      config,
+      schema: { hide: true, summary: 'Ask before an account is disconnected', params: AccountParams, querystring: VisitQuery },
+    },
     async (request, reply) => {
-      const pass = requirePass(deps, request)
+      const pass = requirePass(deps, request, request.query.visit)
       const session = await openSession(deps, pass)
-      return orSay(deps, reply, async () => {
+      return orSay(deps, reply, pass, async () => {
         const account = await accountOfVisit(deps, session, request.params.accountId, 'accounts:read')
-        return sendPage(deps, reply, disconnectPage(account, { formToken: formTokenOf(pass), back: backOf(session) }))
+        return sendPage(
+          deps,
+          reply,
+          disconnectPage(account, { formToken: formTokenOf(pass), visit: visitOf(pass), back: backOf(session) }),
+        )
       })
     },
   )
@@ -92,22 +104,25 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
       schema: { ...form('Disconnect an account'), params: AccountParams, body: z.strictObject({ form_token: FormToken }) },
     },
     async (request, reply) => {
-      const session = await actingSession(deps, request, request.body.form_token)
+      const { session, pass } = await actingSession(deps, request, request.body.form_token)
       const { accountId } = request.params
-      return orSay(deps, reply, async () => {
+      return orSay(deps, reply, pass, async () => {
         await accountOfVisit(deps, session, accountId, 'accounts:write')
         const end = { reason: 'disconnected_by_owner' as const, ...ownerOf(session), requestId: request.id }
         const revocation = await disconnect(deps, accountId, end)
-        return backToPage(deps, reply, { done: revocation === 'pending' ? 'disconnected_pending' : 'disconnected' })
+        return backToPage(deps, reply, pass, { done: revocation === 'pending' ? 'disconnected_pending' : 'disconnected' })
       })
     },
   )
 
   app.get(
     '/connect/accounts/:account_id/avatar',
-    { config, schema: { hide: true, summary: 'The picture of an account, for the page', params: AccountParams } },
+    {
+      config,
+      schema: { hide: true, summary: 'The picture of an account, for the page', params: AccountParams, querystring: VisitQuery },
+    },
     async (request, reply) => {
-      const session = await openSession(deps, requirePass(deps, request))
+      const session = await openSession(deps, requirePass(deps, request, request.query.visit))
       const { id } = await accountOfVisit(deps, session, request.params.accountId, 'accounts:read')
       const { contentType, etag, picture } = await pictureOf(deps, id)
       reply.headers({
@@ -133,10 +148,11 @@ const ownerOf = ({ id, createdBy }: ConnectSession): Doer => ({ actor: 'owner', 
 export function backToPage(
   deps: PageDeps & { config: Pick<Config, 'publicUrl'> },
   reply: FastifyReply,
+  pass: Pass,
   said: { done: DoneCode } | { notDone: NotDoneCode },
 ): FastifyReply {
   const query = 'done' in said ? `done=${said.done}` : `failed=${said.notDone}`
-  return redirect(deps, reply, `${deps.config.publicUrl}/connect?${query}`)
+  return redirect(deps, reply, `${deps.config.publicUrl}${addressOfPage(pass)}&${query}`)
 }
 
 /** The return URL with the outcome for the web app: `failed`, or `closed` for everything else. */
@@ -148,6 +164,7 @@ export function backOf(session: ConnectSession): Back {
 async function orSay(
   deps: Parameters<typeof backToPage>[0],
   reply: FastifyReply,
+  pass: Pass,
   work: () => Promise<FastifyReply>,
 ): Promise<FastifyReply> {
   try {
@@ -155,7 +172,7 @@ async function orSay(
   } catch (error) {
     const notDone = codeIn(error, texts.notDone)
     if (!notDone) throw error
-    return backToPage(deps, reply, { notDone })
+    return backToPage(deps, reply, pass, { notDone })
   }
 }
 

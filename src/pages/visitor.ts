@@ -1,5 +1,5 @@
-// Who is on the connect page: a cookie holds the pass, so that no secret stays in an address or in the history. Forms also carry a
-// token that proves they are ours.
+// Who is on the connect page: a cookie per visit holds the pass, so that no secret stays in an address or in the history. Forms carry a
+// token that proves they are ours, and of which page.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { sessionOfLink } from '../connect/connect-session.ts'
@@ -9,7 +9,8 @@ import { ServiceError } from '../errors.ts'
 import { addressOf } from '../http/limits.ts'
 import type { Refusals } from '../refusals.ts'
 import type { Config } from '../settings/config.ts'
-import { sameDigest } from '../vault/digest.ts'
+import { digest, sameDigest } from '../vault/digest.ts'
+import { type CookieDeps, cookiesOf, keepCookie } from './cookies.ts'
 
 /** The secret of a connect link, as it stands in `authorize_url` and `connect_url`. */
 export const LinkSecret = z
@@ -21,30 +22,57 @@ export interface VisitorDeps extends VisitDeps {
   config: Pick<Config, 'publicUrl' | 'secureCookies'>
 }
 
-type CookieDeps = { config: Pick<Config, 'secureCookies'> }
+/** Which of the visits of this browser: stands in addresses of the page, and is no secret. */
+export const VisitTag = z
+  .string()
+  .regex(/^[0-9a-f]{16}$/)
+  .describe('Which of the pages of this browser; without it the one that was opened last')
 
-export function readPass({ config }: CookieDeps, request: FastifyRequest): Pass | null {
-  const match = /^([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})$/.exec(request.cookies[nameFor(config)] ?? '')
-  return match?.[1] && match[2] ? { linkSecret: match[1], visitorSecret: match[2] } : null
-}
+export const visitOf = ({ linkSecret }: Pass): string => digest(`visit.${linkSecret}`).slice(0, 16)
 
-/** One pass per browser: opening another link replaces it, and forms of the earlier page are refused by their token. */
-export function writePass({ config }: CookieDeps, reply: FastifyReply, { linkSecret, visitorSecret }: Pass): void {
-  reply.setCookie(nameFor(config), `${linkSecret}.${visitorSecret}`, {
-    httpOnly: true,
-    secure: config.secureCookies,
-    sameSite: 'lax', // with Strict the redirect that brings people here from the web app would arrive without it
-    path: '/',
-    // An hour, although the session ends sooner, so that a late click is told what happened.
-    maxAge: 3600,
+/** Where the page of a visit is, without the secret of its link. */
+export const addressOfPage = (pass: Pass): string => `/connect?visit=${visitOf(pass)}`
+
+/** Every visit has a cookie of its own, so that two pages of one browser stay apart. The newest first. */
+function passesOf(deps: CookieDeps, request: FastifyRequest): Pass[] {
+  return cookiesOf(deps, request, 'visit').flatMap(({ tag, secret }) => {
+    const [linkSecret = '', visitorSecret = ''] = secret.split('.')
+    const pass = { linkSecret, visitorSecret }
+    return visitOf(pass) === tag ? [pass] : []
   })
 }
 
-/** @throws ServiceError session_invalid: this browser has no page open */
-export function requirePass(deps: CookieDeps, request: FastifyRequest): Pass {
-  const pass = readPass(deps, request)
+export function passOfLink(deps: CookieDeps, request: FastifyRequest, linkSecret: string): Pass | null {
+  return passesOf(deps, request).find((pass) => pass.linkSecret === linkSecret) ?? null
+}
+
+/** @param lifeSeconds of its session, which the cookie outlives, so that a late click is told what happened */
+export function writePass(
+  deps: CookieDeps,
+  visit: { request: FastifyRequest; reply: FastifyReply },
+  pass: Pass,
+  lifeSeconds: number,
+): void {
+  const { linkSecret, visitorSecret } = pass
+  const cookie = { tag: visitOf(pass), secret: `${linkSecret}.${visitorSecret}`, lifeSeconds: lifeSeconds + 3000 }
+  keepCookie(deps, visit, 'visit', cookie)
+}
+
+/**
+ * @param visit as the address has it; without one, the page that was opened last
+ * @throws ServiceError session_invalid: this browser has no such page open
+ */
+export function requirePass(deps: CookieDeps, request: FastifyRequest, visit: string | undefined): Pass {
+  const pass = passesOf(deps, request).find((pass) => visit === undefined || visitOf(pass) === visit)
   if (!pass) throw new ServiceError('session_invalid', 'Open the link again, with cookies allowed.')
   return pass
+}
+
+/** The page that a request belongs to which has failed, whatever it looks like. */
+export function passOfFailure(deps: CookieDeps, request: FastifyRequest): Pass | undefined {
+  const said = { ...(request.query as object), ...(request.body as object | undefined) } as Record<string, unknown>
+  const passes = passesOf(deps, request)
+  return passes.find((pass) => visitOf(pass) === said.visit || formTokenOf(pass) === said.form_token) ?? passes[0]
 }
 
 /** For reading something of a session that is still open. */
@@ -55,18 +83,23 @@ export async function openSession(deps: VisitDeps, pass: Pass): Promise<ConnectS
 }
 
 /**
- * For a form of the page: checks cookie, token and origin. From here on the session belongs to this browser.
+ * For a form of the page: its token says which of the pages of this browser it is from. From here on the session belongs to this browser.
  *
  * @throws ServiceError session_invalid | session_expired | browser_mismatch
  */
-export async function actingSession(deps: VisitorDeps, request: FastifyRequest, formToken: string): Promise<ConnectSession> {
+export async function actingSession(
+  deps: VisitorDeps,
+  request: FastifyRequest,
+  formToken: string,
+): Promise<{ session: ConnectSession; pass: Pass }> {
   refuseOtherSites(deps, request)
-  const pass = requirePass(deps, request)
-  if (!sameDigest(formToken, formTokenOf(pass))) {
+  requirePass(deps, request, undefined)
+  const pass = passesOf(deps, request).find((pass) => sameDigest(formToken, formTokenOf(pass)))
+  if (!pass) {
     noteForm(deps, request, 'form came without its token')
-    throw new ServiceError('session_invalid', 'This form is not from the page that is open now; open the page again.')
+    throw new ServiceError('session_invalid', 'This form is not from a page that is open in this browser; open the page again.')
   }
-  return actInVisit(deps, pass)
+  return { session: await actInVisit(deps, pass), pass }
 }
 
 export async function actingSessionOfLink(
@@ -76,7 +109,7 @@ export async function actingSessionOfLink(
 ): Promise<ConnectSession> {
   refuseOtherSites(deps, request)
   const session = await sessionOfLink(deps, linkSecret)
-  checkBrowser(deps, session, readPass(deps, request))
+  checkBrowser(deps, session, passOfLink(deps, request, linkSecret))
   return session
 }
 
@@ -95,5 +128,3 @@ function noteForm({ refusals }: { refusals: Refusals }, request: FastifyRequest,
   const facts = { requestId: request.id, route: request.routeOptions.url ?? '', address: who }
   refusals.note({ kind: 'foreign_form', event, who, facts })
 }
-
-const nameFor = ({ secureCookies }: Pick<Config, 'secureCookies'>) => (secureCookies ? '__Host-tts-connect' : 'tts-connect')

@@ -33,7 +33,7 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
         const owner = `everything-${size}`
         const person = size === 'desktop' ? 'jonas' : 'mara'
         const { page } = await open(t, owner, { ...view, javaScriptEnabled })
-        t.equal(page.url(), `${world.config.publicUrl}/connect`, 'the secret has left the address')
+        t.match(page.url(), /\/connect\?visit=[0-9a-f]{16}$/, 'the secret has left the address')
         await answer(page, 'Creator')
         await allow(page, person)
         t.equal(await page.locator('h1').textContent(), 'connected')
@@ -236,7 +236,7 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
     const { page } = await open(t, 'age')
     await page.getByRole('radio', { name: 'Creator' }).check()
     await page.getByRole('button', { name: 'Connect TikTok' }).click()
-    t.equal(page.url(), `${world.config.publicUrl}/connect`, 'the browser itself asks first')
+    t.match(page.url(), /\/connect\?visit=[0-9a-f]{16}$/, 'the browser itself asks first')
     await page.locator('form').evaluate((form) => form.setAttribute('novalidate', ''))
     await page.getByRole('button', { name: 'Connect TikTok' }).click()
     t.match(await page.getByRole('alert').textContent(), /18 or older/)
@@ -287,6 +287,49 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
     await allow(page, somebodyElse)
     t.equal(await page.locator('h1').textContent(), 'account_mismatch')
     t.equal((await accountsOf('tabs')).length, 1)
+  })
+
+  t.test('an agency has the pages of two clients open; each stays its own through forms, reload, Back and TikTok', async (t) => {
+    const clients = ['client-a', 'client-b'] as const
+    for (const owner of clients) await connect({ owner, person: someone(world, `${owner}-1`) })
+    const { page: first } = await open(t, 'client-a')
+    const second = await first.context().newPage()
+    await second.goto((await link('client-b', { owner_name: 'Client B' })).connect_url)
+    const tabs = [
+      { tab: first, owner: 'client-a', name: 'client-a' },
+      { tab: second, owner: 'client-b', name: 'Client B' },
+    ]
+    const isOf = async (tab: Page, name: string) =>
+      t.match(await tab.locator('header').textContent(), new RegExp(`known as ${name}`))
+    for (const { tab, owner, name } of tabs) {
+      await tab.reload()
+      await isOf(tab, name)
+      t.match(await tab.getByRole('article').textContent(), `Person ${owner}-1`)
+      await tab.getByText('Rename', { exact: false }).first().click()
+      await tab.getByLabel('Name for this account').fill(`Shop of ${owner}`)
+      await tab.getByRole('button', { name: 'Save' }).click()
+      t.match(await tab.getByRole('status').textContent(), /name was saved/)
+    }
+    for (const { tab, owner, name } of tabs) {
+      await tab.getByRole('link', { name: /^Disconnect/ }).click()
+      t.match(await tab.locator('h1').textContent(), `Disconnect Shop of ${owner}?`)
+      await tab.goBack()
+      await isOf(tab, name)
+      await tab.goForward()
+      await tab.getByRole('link', { name: 'Keep it connected' }).click()
+      await isOf(tab, name)
+      t.ok(await tab.evaluate('document.querySelector("article img")?.naturalWidth !== 0'), 'with its picture')
+    }
+    for (const { owner } of tabs) someone(world, `${owner}-2`)
+    for (const { tab } of tabs) await answer(tab, 'Creator')
+    for (const { tab, owner } of tabs) {
+      await allow(tab, `${owner}-2`)
+      t.equal(await tab.locator('h1').textContent(), 'connected')
+      t.same(
+        (await accountsOf(owner)).map(({ label }) => label),
+        [`Shop of ${owner}`, null],
+      )
+    }
   })
 
   t.test('a session made to reconnect one account offers nothing else', async (t) => {
@@ -349,7 +392,7 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
     t.match(await accountsOf('mine'), [{ id: mine.id, status: 'active' }])
     t.match(await accountsOf('theirs'), [{ id: theirs.id, status: 'active', label: 'Theirs' }])
 
-    const [cookie] = (await page.context().cookies()).filter(({ name }) => name === 'tts-connect')
+    const [cookie] = (await page.context().cookies()).filter(({ name }) => name.startsWith('tts-visit-'))
     t.match(cookie, { httpOnly: true, sameSite: 'Lax', path: '/' })
     const secret = new URL(connectUrl).searchParams.get('session') ?? ''
     for (const hidden of [secret, token, cookie?.value ?? '']) t.notMatch(world.logged(), hidden, 'the log holds no secret')

@@ -14,7 +14,10 @@ t.test('authorize_url of a session that was told nothing leads to the page, and 
   t.match([asked.status, asked.headers.location], [303, opened.connect_url])
 
   const entered = await person.get(opened.connect_url)
-  t.match([entered.status, entered.headers.location], [303, `${config.publicUrl}/connect`])
+  const location = String(entered.headers.location)
+  t.equal(entered.status, 303)
+  t.ok(location.startsWith(`${config.publicUrl}/connect?visit=`))
+  t.notMatch(location, new URL(opened.connect_url).searchParams.get('session') ?? '', 'the secret has left the address')
   const page = await person.get(`${config.publicUrl}/connect`)
   t.match(
     page.headers['content-security-policy'],
@@ -47,22 +50,89 @@ t.test('over https the cookie is one that no subdomain can set', async (t) => {
   const entered = await browser().get((await openSession(unasked)).connect_url)
   t.match(
     entered.headers['set-cookie'],
-    /^__Host-tts-connect=[\w-]{43}\.[\w-]{43}; Max-Age=3600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
+    /^__Host-tts-visit-[0-9a-f]{16}=[\w-]{43}\.[\w-]{43}\.[0-9a-z]{8}; Max-Age=3600; Path=\/; HttpOnly; Secure; SameSite=Lax$/,
   )
 })
 
-t.test('two links opened in one browser: the forms of the first page do nothing in the second', async (t) => {
-  const { openSession, browser, config, connect, call } = await startWorld(t)
+t.test('two pages in one browser: each keeps its person, its forms and its way through TikTok', async (t) => {
+  const { openSession, browser, config, connect, call, tiktok } = await startWorld(t)
   const account = await connect({ owner: 'first' })
-  const person = browser()
-  await person.get((await openSession({ ...unasked, owner_id: 'first' })).connect_url)
-  const first = await person.get(`${config.publicUrl}/connect`)
-  await person.get((await openSession({ ...unasked, owner_id: 'second' })).connect_url)
-  const answered = await person.post(`${config.publicUrl}/connect/accounts/${account.id}/disconnect`, {
-    form_token: tokenIn(first.text),
+  const agency = browser()
+  const open = async (owner_id: string, more = {}) => {
+    const opened = await openSession({ ...unasked, owner_id, ...more })
+    const address = String((await agency.get(opened.connect_url)).headers.location)
+    return { ...opened, address, token: tokenIn((await agency.get(address)).text) }
+  }
+  const [first, second] = [await open('first'), await open('second', { completion: 'callback', expires_in: 7200 })]
+  t.match((await agency.get(`${config.publicUrl}/connect`)).text, 'known as second', 'without a name it is the one opened last')
+  t.match(
+    await agency.get(first.connect_url),
+    { headers: { location: first.address, 'set-cookie': undefined } },
+    'a reload of the link',
+  )
+  for (const [page, other] of [
+    [first, second],
+    [second, first],
+  ] as const) {
+    const { text } = await agency.get(page.address)
+    t.match(text, `known as ${page === first ? 'first' : 'second'}`)
+    t.equal(tokenIn(text), page.token)
+    t.not(page.token, other.token)
+  }
+
+  const disconnect = `${config.publicUrl}/connect/accounts/${account.id}/disconnect`
+  const asks = /href="(\/connect\/accounts\/[^"]+)"/.exec((await agency.get(first.address)).text)?.[1] ?? ''
+  t.match(
+    (await agency.get(config.publicUrl + asks)).text,
+    `href="${first.address.replace(config.publicUrl, '')}"`,
+    'no leads back',
+  )
+  t.match(await agency.get(`${disconnect}?visit=${visitIn(second.address)}`), {
+    headers: { location: /failed=account_not_found$/ },
   })
-  t.match(answered, { status: 400, text: /Nothing was changed.*Open the page again/s })
+  const wrong = await agency.post(disconnect, { form_token: second.token })
+  t.match(wrong, { headers: { location: `${second.address}&failed=account_not_found` } }, 'a form is of the page it stands on')
   t.match((await call('GET', `/accounts/${account.id}`)).body, { status: 'active' })
+  const refused = await agency.post(disconnect, { form_token: first.token.replace(/^./, 'x') })
+  t.match(refused, { status: 400, text: /Nothing was changed.*Open the page again/s })
+  const renamed = await agency.post(disconnect.replace('disconnect', 'label'), { form_token: first.token, label: 'Mine' })
+  t.match(renamed, { headers: { location: `${first.address}&done=label_saved` } })
+
+  // Both leave for TikTok before either is back.
+  const leave = async ({ token, authorize_url }: typeof first, person: string) => {
+    const answered = await agency.post(`${config.publicUrl}/connect`, { ...answers, form_token: token })
+    t.equal(answered.headers.location, authorize_url)
+    const decided = tiktok.authorize({ authorize_url: String((await agency.get(authorize_url)).headers.location), person })
+    return 'redirect_to' in decided ? decided.redirect_to : ''
+  }
+  const [back, sooner] = [await leave(first, 'jonas'), await leave(second, 'noura')]
+  t.match((await agency.get(sooner)).headers.location, /status=connected/)
+  const confirm = new URL(String((await agency.get(back)).headers.location)).searchParams.get('confirm')
+  const completed = await call('POST', `/connect-sessions/${first.id}/complete`, { body: { owner_id: 'first', confirm } })
+  t.match(completed, { status: 201, body: { owner_id: 'first' } })
+  t.match((await call('GET', `/connect-sessions/${second.id}`)).body, { status: 'completed', owner_id: 'second' })
+  t.match((await agency.get(first.address)).text, 'Your account is connected')
+  t.match((await agency.get(second.address)).text, 'Your account is connected')
+})
+
+t.test('a browser keeps twenty pages and twenty departures; the oldest go', async (t) => {
+  const { openSession, browser, config } = await startWorld(t)
+  const agency = browser()
+  const addresses: string[] = []
+  for (let page = 0; page < 23; page++) {
+    const opened = await openSession({ owner_id: `client-${page}` })
+    addresses.push(String((await agency.get(opened.connect_url)).headers.location))
+    await agency.get(opened.authorize_url)
+    // Opened one by one, not within a millisecond.
+    for (const [name, value] of agency.cookies) agency.cookies.set(name, value.replace(/[0-9a-z]{8}$/, aSecondBefore))
+  }
+  t.equal(agency.cookies.size, 40)
+  t.ok([...agency.cookies].join('; ').length < 5000)
+  t.same(await Promise.all(addresses.map(async (address) => (await agency.get(address)).status)), [
+    ...[400, 400, 400],
+    ...Array.from({ length: 20 }, () => 200),
+  ])
+  t.match((await agency.get(`${config.publicUrl}/connect`)).text, 'known as client-22')
 })
 
 t.test('while the tier service is silent the page shows the accounts and does not offer to connect', async (t) => {
@@ -321,4 +391,6 @@ t.test('S73: a tier needs owners:write, also with a connect session', async (t) 
   t.equal((await call('POST', '/connect-sessions', { key: await key('connect:write', 'owners:write'), body })).status, 201)
 })
 
+const visitIn = (address: string) => new URL(address).searchParams.get('visit') ?? ''
+const aSecondBefore = (time: string) => (Number.parseInt(time, 36) - 1000).toString(36)
 const timelineKey = (timeline: Record<string, unknown>) => (timeline.entries as { via: { key_id: string } }[])[0]?.via.key_id
