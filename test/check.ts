@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { generated, repository } from '../docs/generate.ts'
+import { lintDescription } from '../openapi/lint.ts'
 import { audit } from './audit.ts'
 
 /** @returns what is wrong, '' when nothing is */
@@ -18,6 +19,11 @@ const checks: { name: string; remedy: string; check: Check }[] = [
     name: 'lint and format',
     remedy: 'npm run format, and mend what it cannot',
     check: () => program('@biomejs/biome', 'biome', ['ci', '--colors=off', '.']),
+  },
+  {
+    name: 'the API description by the rules of Redocly, Spectral and IBM',
+    remedy: 'mend the route, or give the reason in openapi/lint.ts',
+    check: lintDescription,
   },
   ...Object.entries(generated).map(([path, text]) => ({
     name: `${path} is up to date`,

@@ -101,6 +101,8 @@ function sayHowItIsSent({ requestBody, parameters }: Operation): void {
     requestBody.required = false
     json.schema = body
   }
+  // What is in the path first: it is required.
+  parameters?.sort((one, other) => Number(other.in === 'path') - Number(one.in === 'path'))
   for (const parameter of parameters ?? []) {
     if (parameter.in === 'query' && parameter.schema?.type === 'array')
       Object.assign(parameter, { style: 'form', explode: false })

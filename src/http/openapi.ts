@@ -51,7 +51,7 @@ export function responsesOf(codes: readonly FailureCode[]) {
 
 /** An answer that is not JSON: a page, a picture, a text. */
 export function answerAs(description: string, ...types: [string, ...string[]]) {
-  return { description, content: Object.fromEntries(types.map((type) => [type, { schema: z.any() }])) }
+  return { description, content: Object.fromEntries(types.map((type) => [type, { schema: z.any().describe(description) }])) }
 }
 
 /** The failures of a route for browsers: pages for people, each of which shows its code. */
@@ -69,7 +69,10 @@ export function pagesOf(codes: readonly FailureCode[]) {
   return Object.fromEntries(
     Object.entries(failed).map(([status, { description }]) => [
       status,
-      { description, content: { 'text/html': { schema: z.string() } } },
+      {
+        description,
+        content: { 'text/html': { schema: z.string().describe('A page that says what happened, and shows its code') } },
+      },
     ]),
   )
 }
@@ -104,6 +107,8 @@ export async function describeApi(app: FastifyInstance, shown = true): Promise<v
       info: {
         title: 'TikTok OAuth service',
         version,
+        contact: { name: 'Whoever runs this service' },
+        license: { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' },
         description:
           'Owns TikTok credentials end to end. The web app opens connect sessions and shows accounts, the upload service fetches access tokens and reserves upload slots, ops read health and metrics. Failures are problem+json (RFC 9457) with a `code` and who can mend it.',
       },

@@ -51,9 +51,13 @@ const TokenRefused = z
   .object({ account_id: whose, outcome: z.literal('problem').describe('There is none'), problem: Problem })
   .meta({ id: 'TokenRefused', description: 'Why an account has no token now' })
 
+const TokenOutcome = z
+  .discriminatedUnion('outcome', [TokenGranted, TokenRefused])
+  .meta({ id: 'TokenOutcome', description: 'The token of an account, or why it has none' })
+
 const VendedTokens = z
   .object({
-    tokens: z.array(z.discriminatedUnion('outcome', [TokenGranted, TokenRefused])).describe('One for each id, in their order'),
+    tokens: z.array(TokenOutcome).describe('One for each id, in their order'),
   })
   .meta({
     id: 'VendedTokens',

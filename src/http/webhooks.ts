@@ -47,6 +47,8 @@ export const webhookRoutes: FastifyPluginAsyncZod<WebhookRouteDeps & { forgeries
         description:
           'For TikTok only: `TikTok-Signature: t=SECONDS,s=HEX` over the raw body. Every validly signed notice is answered with exactly 200, known or not, new or repeated; 503 when it could not be kept, so that TikTok sends it again.',
         body: z.unknown().meta({
+          id: 'Notice',
+          description: 'What TikTok tells, as it is: the signature is over its bytes',
           examples: [
             {
               client_key: 'awclientkey0001',

@@ -109,12 +109,14 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
         summary: 'Take the answers of the connect page',
         description: 'The form of the page. Also with the `session` of the link instead of its cookie.',
         consumes: ['application/x-www-form-urlencoded'],
-        body: z.strictObject({
-          session: LinkSecret.optional(),
-          form_token: FormToken,
-          account_type: z.string().max(32).optional(),
-          age_confirmed: z.literal('yes').optional(),
-        }),
+        body: z
+          .strictObject({
+            session: LinkSecret.optional(),
+            form_token: FormToken.describe('Proves that the form is of our page in this browser'),
+            account_type: z.string().max(32).optional().describe('`creator` or `business`'),
+            age_confirmed: z.literal('yes').optional().describe('The person says to be 18 or older'),
+          })
+          .meta({ id: 'ConnectForm', description: 'What the person chose on the connect page' }),
         response: {
           303: z.null().describe('On to /authorize, or back to the page'),
           ...pagesOf([

@@ -1,7 +1,7 @@
 // What each failure code means: the page that a problem's `type` points to, and the same as docs/problems.md.
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { failureCodes, failures, type MendedBy } from '../failures.ts'
-import { answerAs } from '../http/openapi.ts'
+import { answerAs, pagesOf } from '../http/openapi.ts'
 import { html, type PageDeps, page, sendPage } from './page.ts'
 
 const whoMends: Record<MendedBy, string> = {
@@ -20,7 +20,8 @@ export const problemRoutes: FastifyPluginAsyncZod<PageDeps> = async (app, deps) 
         tags: ['browser'],
         operationId: 'listProblems',
         summary: 'What each failure code means, and what to do',
-        response: { 200: answerAs('A page', 'text/html') },
+        description: 'Where the `type` of a problem points to.',
+        response: { 200: answerAs('A page', 'text/html'), ...pagesOf([]) },
       },
     },
     async (_request, reply) => sendPage(deps, reply, problemsPage),

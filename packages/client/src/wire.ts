@@ -263,6 +263,18 @@ export type CompleteConnectSession = {
   confirm: string
 }
 
+/** What the person chose on the connect page */
+export type ConnectForm = {
+  /** The link's secret, as it stands in `authorize_url` and `connect_url` */
+  session?: string | undefined
+  /** Proves that the form is of our page in this browser */
+  formToken: string
+  /** `creator` or `business` */
+  accountType?: string | undefined
+  /** The person says to be 18 or older */
+  ageConfirmed?: 'yes' | undefined
+}
+
 /** How a connect session stands */
 export type ConnectSession = {
   /** `cs_…` */
@@ -440,6 +452,9 @@ export type Liveness = {
 /** Who can mend it: `caller` by changing the request, `user` by connecting again, `time` by waiting, `operator` by hand */
 export type MendedBy = 'caller' | 'user' | 'time' | 'operator'
 
+/** What TikTok tells, as it is: the signature is over its bytes */
+export type Notice = unknown
+
 /** The notice was kept */
 export type NoticeTaken = Record<string, unknown>
 
@@ -583,6 +598,9 @@ export type TokenGranted = {
   outcome: 'token'
   token: VendedToken
 }
+
+/** The token of an account, or why it has none */
+export type TokenOutcome = TokenGranted | TokenRefused
 
 /** Why an account has no token now */
 export type TokenRefused = {
@@ -729,7 +747,7 @@ export type VendedToken = {
 /** A token or a problem for each account */
 export type VendedTokens = {
   /** One for each id, in their order */
-  tokens: (TokenGranted | TokenRefused)[]
+  tokens: (TokenOutcome)[]
 }
 
 /** Through which link something was done */
