@@ -27,7 +27,6 @@ type Contents = Record<string, { schema?: Schema }>
 interface Operation {
   operationId: string
   summary?: string
-  security?: unknown[]
   tags?: string[]
   parameters?: Parameter[]
   requestBody?: { required?: boolean; content: Contents }
@@ -44,11 +43,13 @@ export interface SdkOperation {
   operation: Operation
 }
 
-/** What a client is for: calls with a key that are answered in JSON, or with a picture. Browsers, TikTok and probes call the rest. */
+/** What browsers, TikTok and probes call, as the document tags it. A client is for the rest. */
+const notForClients = ['browser', 'tiktok', 'probes']
+
 export function sdkOperations({ paths }: Document): SdkOperation[] {
   return Object.entries(paths)
     .flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ method, path, operation })))
-    .filter(({ operation }) => operation.operationId !== 'getMetrics' && operation.security?.length !== 0)
+    .filter(({ operation }) => !operation.tags?.some((tag) => notForClients.includes(tag)))
 }
 
 /** @returns the text of src/wire.ts */

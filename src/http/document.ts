@@ -5,6 +5,7 @@ import type { FailureCode } from '../failures.ts'
 import { exampleProblem } from './failures.ts'
 import { headersOf, responseHeaders } from './response-headers.ts'
 import { nameSchemasOnce, reachable } from './schema-names.ts'
+import { shareResponses } from './shared-responses.ts'
 
 export interface JsonSchema {
   $ref?: string
@@ -60,8 +61,15 @@ export interface RouteFacts {
   isLimited: boolean
 }
 
-/** @param factsOf by operation id */
-export function finish<T extends object>(document: T, factsOf: (operationId: string) => RouteFacts | undefined): T {
+/**
+ * @param factsOf by operation id
+ * @param everywhere the codes that any operation may answer with
+ */
+export function finish<T extends object>(
+  document: T,
+  factsOf: (operationId: string) => RouteFacts | undefined,
+  everywhere: readonly FailureCode[],
+): T {
   const described = document as Document
   for (const operation of operationsOf(described)) {
     sayHowItIsSent(operation)
@@ -88,6 +96,7 @@ export function finish<T extends object>(document: T, factsOf: (operationId: str
     for (const { content } of Object.values(operation.responses ?? {}))
       for (const { schema } of Object.values(content ?? {})) plainly(schema, named, false)
   }
+  Object.assign(named.components, { responses: shareResponses(operationsOf(named), everywhere) })
   return named
 }
 

@@ -149,7 +149,8 @@ export async function describeApi(app: FastifyInstance, shown = true): Promise<v
           : { description: `${transformed.schema?.description ?? ''}\n\nScope: ${scopes.join(' or ')}.`.trim() }
       return { ...transformed, schema: { ...transformed.schema, ...open, ...scope } }
     },
-    transformObject: (document) => finish(jsonSchemaTransformObject(document), (operationId) => facts.get(operationId)),
+    transformObject: (document) =>
+      finish(jsonSchemaTransformObject(document), (operationId) => facts.get(operationId), [...guarded, ...withBody]),
   })
   if (!shown) return
   await app.register(swaggerUi, {

@@ -116,7 +116,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
             account_type: z.string().max(32).optional().describe('`creator` or `business`'),
             age_confirmed: z.literal('yes').optional().describe('The person says to be 18 or older'),
           })
-          .meta({ id: 'ConnectForm', description: 'What the person chose on the connect page' }),
+          .describe('What the person chose on the connect page'),
         response: {
           303: z.null().describe('On to /authorize, or back to the page'),
           ...pagesOf([

@@ -31,7 +31,13 @@ interface Operation {
   security?: unknown[]
   parameters?: { name: string; in: string; required?: boolean; description?: string; schema: Schema }[]
   requestBody?: { required?: boolean; content: Content }
-  responses: Record<string, { description?: string; content?: Content; headers?: object }>
+  responses: Record<string, Answer>
+}
+interface Answer {
+  $ref?: string
+  description?: string
+  content?: Content
+  headers?: object
 }
 interface Description {
   openapi: string
@@ -40,14 +46,28 @@ interface Description {
   tags: { name: string }[]
   paths: Record<string, Record<string, Operation>>
   webhooks: Record<string, unknown>
-  components: { schemas: Record<string, Schema>; securitySchemes: Record<string, unknown>; examples: Record<string, unknown> }
+  components: {
+    schemas: Record<string, Schema>
+    securitySchemes: Record<string, unknown>
+    examples: Record<string, unknown>
+    responses: Record<string, Answer>
+  }
 }
 
 const world = await startWorld(t)
 const { body: api } = await world.call<Description>('GET', '/openapi.json', { key: null })
 const operations = Object.entries(api.paths).flatMap(([path, methods]) =>
-  Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, path, method, operation })),
+  Object.entries(methods).map(([method, operation]) => {
+    const responses = Object.entries(operation.responses).map(([status, answer]) => [status, whole(answer)] as const)
+    const described = { ...operation, responses: Object.fromEntries(responses) }
+    return { name: `${method.toUpperCase()} ${path}`, path, method, operation: described }
+  }),
 )
+
+/** An answer that several operations share stands among the components. */
+function whole(answer: Answer): Answer {
+  return api.components.responses[answer.$ref?.split('/').at(-1) ?? ''] ?? answer
+}
 
 t.test('it is OpenAPI 3.1 with everything it refers to', async (t) => {
   t.match(api.openapi, /^3\.1\.\d+$/)
@@ -55,6 +75,8 @@ t.test('it is OpenAPI 3.1 with everything it refers to', async (t) => {
   t.ok(operations.length > 25)
   for (const [, name = ''] of JSON.stringify(api).matchAll(/"#\/components\/schemas\/([^"]+)"/g))
     t.ok(api.components.schemas[name], `${name} is there`)
+  for (const [, kind = '', name = ''] of JSON.stringify(api).matchAll(/"#\/components\/(responses|headers|examples)\/([^"]+)"/g))
+    t.ok((api.components as unknown as Record<string, Record<string, unknown>>)[kind]?.[name], `${name} is there`)
   t.notMatch(JSON.stringify(api), /"nullable"|"\$ref":"(?!#\/components\/)/, 'JSON Schema 2020-12, in one file')
   for (const { name, path, operation } of operations) {
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter)

@@ -263,18 +263,6 @@ export type CompleteConnectSession = {
   confirm: string
 }
 
-/** What the person chose on the connect page */
-export type ConnectForm = {
-  /** The link's secret, as it stands in `authorize_url` and `connect_url` */
-  session?: string | undefined
-  /** Proves that the form is of our page in this browser */
-  formToken: string
-  /** `creator` or `business` */
-  accountType?: string | undefined
-  /** The person says to be 18 or older */
-  ageConfirmed?: 'yes' | undefined
-}
-
 /** How a connect session stands */
 export type ConnectSession = {
   /** `cs_…` */
