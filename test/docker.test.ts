@@ -1,6 +1,11 @@
 // The image, as far as it can be known without an engine: what the Dockerfile says, and that what it copies is enough.
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 
 const repository = join(import.meta.dirname, '..')
@@ -50,13 +55,31 @@ t.test('it runs as a user who owns nothing but the data, and as process 1 hears 
   )
 })
 
-t.test('its health is asked by Node, without a shell or curl', async (t) => {
+t.test('its health is asked by bash alone, and bash understands the answer', async (t) => {
   const [check = ''] = argumentsOf('HEALTHCHECK')
   const [, command = ''] = /CMD (\[.*\])$/.exec(check) ?? []
-  const [program, flag, script] = JSON.parse(command)
-  t.strictSame([program, flag], ['node', '-e'])
-  t.doesNotThrow(() => new Function('fetch', 'process', script))
-  t.match(script, '/health/live')
+  const [program, ...rest] = JSON.parse(command) as string[]
+  t.equal(program, 'bash')
+  let status = 200
+  const server = createServer((request, response) => response.writeHead(request.url === '/health/live' ? status : 404).end())
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const PORT = String((server.address() as AddressInfo).port)
+  const healthy = () =>
+    promisify(execFile)('bash', rest, { env: { PATH: process.env.PATH, PORT } }).then(
+      () => true,
+      () => false,
+    )
+  t.ok(await healthy())
+  status = 503
+  t.notOk(await healthy())
+  server.close()
+  t.notOk(await healthy(), 'nobody listens')
+})
+
+t.test('its labels name the release', async (t) => {
+  t.match(argumentsOf('ARG'), [`VERSION=${JSON.parse(read('package.json')).version} `])
+  for (const name of ['title', 'description', 'licenses', 'version', 'revision', 'created'])
+    t.match(argumentsOf('LABEL').join(), `org.opencontainers.image.${name}=`)
 })
 
 t.test('only what the service needs gets in, and no secret that lies about', async (t) => {
