@@ -1,12 +1,11 @@
 // The process: configuration, app, and an end with grace.
-import { enableCompileCache } from 'node:module'
-import { fileURLToPath } from 'node:url'
 import closeWithGrace from 'close-with-grace'
+import { keepCompiled } from './compile-cache.ts'
 import { ServiceError } from './errors.ts'
 import { newId } from './ids.ts'
 import { ConfigError, loadConfig } from './settings/config.ts'
 import { readEnvFile } from './settings/env-file.ts'
-import { createLog, type Log } from './telemetry.ts'
+import { createLog, type ProcessLog } from './telemetry.ts'
 import { version } from './version.ts'
 
 /** Longer than the slowest refresh and its record; orchestrators usually kill after thirty seconds. */
@@ -21,12 +20,10 @@ process.on('SIGUSR1', () => {})
 // Before anything uses the pool: a refresh waits for its answer to be on disk, and with Node's four threads hundreds a second would queue.
 process.env.UV_THREADPOOL_SIZE ??= '16'
 
-// Half of a start is stripping types and compiling; from the second start on it is read back. Beside the packages, where whoever may write can
-// change our code anyway, and not in a shared directory: what is kept here is run. Where nothing can be written there is no cache.
-enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)))
+keepCompiled()
 
 const origin = { replicaId: newId('rep'), version }
-let log: Log = createLog('info', undefined, origin)
+let log: ProcessLog = createLog('info', undefined, origin)
 let grace: ReturnType<typeof closeWithGrace> | undefined
 let askedAt: number | undefined
 const tell = (signal: string) => log.info('process was asked to end', { signal })
@@ -42,6 +39,9 @@ for (const signal of wishes) {
   })
 }
 
+// To look closer at a process that is in trouble now, without the restart that might end the trouble.
+process.on('SIGUSR2', () => log.toggleDebug('SIGUSR2'))
+
 process.on('uncaughtException', (error) => {
   if (grace) return // it ends the process in order
   log.fatal('service could not start', { error })
@@ -56,7 +56,7 @@ try {
   const app = await startApp(config, { log, replicaId: origin.replicaId })
 
   const delayMs = config.shutdownDelaySeconds * 1000 + graceMs
-  grace = closeWithGrace({ delay: delayMs, logger: false, skip: [...wishes] }, async ({ signal, err }) => {
+  grace = closeWithGrace({ delay: delayMs, logger: false, skip: [...wishes, 'SIGUSR2'] }, async ({ signal, err }) => {
     if (err) log.fatal('process failed unexpectedly', { error: err })
     else if (signal) tell(signal)
     const unsaved = await app.close()

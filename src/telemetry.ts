@@ -55,6 +55,12 @@ export function callersNames(headers: Record<string, string | string[] | undefin
   return { callersRequestId: isName ? id : undefined, callersTraceId: traceId }
 }
 
+/** Of a whole process: how much it says can be changed while it runs. */
+export interface ProcessLog extends Log {
+  /** From LOG_LEVEL to debug, or back. Says so itself, at a moment when the line is not kept back. */
+  toggleDebug(signal: string): void
+}
+
 /** How many causes are followed; some chains are circular. */
 const maxCauses = 5
 
@@ -92,7 +98,7 @@ export function createLog(
   level: Config['logLevel'],
   destination?: pino.DestinationStream,
   origin: { replicaId: string; version: string } | null = null,
-): Log {
+): ProcessLog {
   const options: pino.LoggerOptions = {
     level,
     base: origin,
@@ -111,12 +117,22 @@ export function createLog(
       }
       logger[name](shown, event)
     }
-  return {
+  const log: Log = {
     fatal: write('fatal'),
     error: write('error'),
     warn: write('warn'),
     info: write('info'),
     debug: write('debug'),
     trace: write('trace'),
+  }
+  return {
+    ...log,
+    toggleDebug(signal) {
+      if (level === 'debug' || level === 'trace') return log.info(`log level stays ${level}: it is LOG_LEVEL`, { signal })
+      const raised = logger.level === level
+      if (raised) logger.level = 'debug'
+      log.info(raised ? `log level is debug until the next ${signal}` : `log level is ${level} again`, { signal })
+      if (!raised) logger.level = level
+    },
   }
 }

@@ -95,6 +95,45 @@ t.test(
   },
 )
 
+t.test('SIGUSR2 raises the log level to debug and the next one takes that back, each with a line', async (t) => {
+  const { url } = await freshDatabase(t)
+  const replica = await start(url, 'quiet', { env: { LOG_LEVEL: 'info' } })
+  const answered = () =>
+    parsed(replica.logged()).filter(({ level, msg }) => level === 'debug' && msg === 'request answered').length
+  await statusOf(replica, '/health/live')
+  t.equal(answered(), 0)
+  replica.signal('SIGUSR2')
+  await eventually('it says so', () => /log level is debug until the next SIGUSR2/.test(replica.logged()))
+  await statusOf(replica, '/health/live')
+  await eventually('requests are logged', () => answered() === 1)
+  replica.signal('SIGUSR2')
+  await eventually('it says so', () => /log level is info again/.test(replica.logged()))
+  await statusOf(replica, '/health/live')
+  replica.signal('SIGTERM')
+  t.equal(await replica.ended(), 0)
+  t.equal(answered(), 1)
+
+  const lines: string[] = []
+  const loud = createLog('debug', { write: (line) => lines.push(line) })
+  loud.toggleDebug('SIGUSR2')
+  loud.debug('still there')
+  const silent = createLog('silent', { write: (line) => lines.push(line) })
+  silent.toggleDebug('SIGUSR2')
+  silent.debug('heard')
+  silent.toggleDebug('SIGUSR2')
+  silent.fatal('not heard')
+  t.strictSame(
+    lines.map((line) => JSON.parse(line).msg),
+    [
+      'log level stays debug: it is LOG_LEVEL',
+      'still there',
+      'log level is debug until the next SIGUSR2',
+      'heard',
+      'log level is silent again',
+    ],
+  )
+})
+
 t.test('every line says which replica of which version it is from, also those of a start that fails', async (t) => {
   const { url } = await freshDatabase(t)
   const replica = await start(url, 'one')
@@ -227,7 +266,7 @@ t.test('a place to listen at that cannot be had is said to be that of HOST and P
 })
 
 /** @throws SyntaxError for a line that is not JSON */
-function parsed(logged: string): { msg: string; replicaId?: string; version?: string }[] {
+function parsed(logged: string): { msg: string; level?: string; replicaId?: string; version?: string }[] {
   return logged
     .trim()
     .split('\n')

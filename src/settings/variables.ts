@@ -391,7 +391,7 @@ export const variables = z.object({
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
-    .describe('How much is logged'),
+    .describe('How much is logged. SIGUSR2 raises it to debug while the process runs, and the next one takes that back'),
   LOG_REQUESTS: z
     .enum(['on', 'off'])
     .default('off')
