@@ -115,6 +115,7 @@ CREATE TABLE "connect_sessions" (
 	"owner_name" text,
 	"locale" text,
 	"prompt" text,
+	"branding" jsonb,
 	"reconnect_account_id" text,
 	"status" text NOT NULL,
 	"error" text,

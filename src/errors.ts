@@ -1,9 +1,16 @@
 // A failure on purpose: one error class, and one wire shape (RFC 9457). The codes are in failures.ts.
 import { z } from 'zod'
+import type { Branding } from './branding.ts'
 import { type FailureCode, failureCodes, failures, MendedBy } from './failures.ts'
 
 /** What was wrong and where: a JSON pointer into the body, a parameter of path or query, or a header. */
 export type FieldError = ({ pointer: string } | { parameter: string } | { header: string }) & { detail: string }
+
+/** In which language a page speaks, and whose it is. */
+export interface Look {
+  locale: string | null
+  branding: Branding | null
+}
 
 /**
  * A failure on purpose.
@@ -11,6 +18,7 @@ export type FieldError = ({ pointer: string } | { parameter: string } | { header
  * @param detail one sentence for a person: what to do next. It never holds a token, a code or a request body.
  * @param options.retryAfterSeconds when trying again makes sense; 429 and 503 always say one, 1 s unless given
  * @param options.back where a person can go back to; only pages show it
+ * @param options.look how the page of its connect session looks
  * @param options.facts extension members of the problem, such as the connect session that failed
  * @param options.scope what the key lacks (RFC 6750 §3)
  */
@@ -19,12 +27,20 @@ export class ServiceError extends Error {
   readonly retryAfterSeconds: number | undefined
   readonly facts: Record<string, unknown>
   readonly back: string | undefined
+  readonly look: Look | undefined
   readonly scope: string | undefined
 
   constructor(
     code: FailureCode,
     detail: string,
-    options: { cause?: unknown; retryAfterSeconds?: number; facts?: Record<string, unknown>; back?: string; scope?: string } = {},
+    options: {
+      cause?: unknown
+      retryAfterSeconds?: number
+      facts?: Record<string, unknown>
+      back?: string
+      look?: Look
+      scope?: string
+    } = {},
   ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'ServiceError'
@@ -33,6 +49,7 @@ export class ServiceError extends Error {
     this.retryAfterSeconds = status === 429 || status === 503 ? Math.max(1, Math.ceil(options.retryAfterSeconds ?? 1)) : undefined
     this.facts = options.facts ?? {}
     this.back = options.back
+    this.look = options.look
     this.scope = options.scope
   }
 }

@@ -24,6 +24,7 @@ import { uploadRoutes } from './http/uploads.ts'
 import { type WebhookRouteDeps, webhookRoutes } from './http/webhooks.ts'
 import { newId } from './ids.ts'
 import type { EraseDeps } from './operate/erase.ts'
+import { changeOf, logoRoute } from './pages/brand.ts'
 import { type BrowserRouteDeps, browserRoutes } from './pages/browser.ts'
 import { type ConnectPageRouteDeps, connectPageRoutes } from './pages/connect-page.ts'
 import { answerFailureOnPage, isForPeople } from './pages/failures.ts'
@@ -143,6 +144,9 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   await app.register(webhookRoutes, { ...deps, forgeries: limits.forgeries })
   await app.register(operationRoutes, deps)
   await app.register(securityTxtRoute, { config })
+  await app.register(logoRoute, { config })
+  const changed = config.brand.color === undefined ? undefined : changeOf(config.brand.color)
+  if (changed !== undefined) log.info(changed)
   await app.register(auditRoutes, deps)
   await app.register(async (pages) => {
     pages.setErrorHandler((error, request, reply) => answerFailureOnPage(deps, error, request, reply))

@@ -72,6 +72,9 @@ const floors: string[][] = [
     'random-pages.ts',
     'key-scopes.ts',
     'reach.ts',
+    'branding.ts',
+    'pictures.ts',
+    'visible.ts',
   ],
 ]
 

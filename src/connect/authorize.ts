@@ -12,7 +12,7 @@ import type { AuthorizationResponse, RefusalWords } from '../tiktok/oauth.ts'
 import { challengeOf, createVerifier } from '../tiktok/pkce.ts'
 import { digest, keyedDigest, randomToken } from '../vault/digest.ts'
 import type { Vault } from '../vault/vault.ts'
-import { errorOf, returnUrl, statusOf, wayBack, wayBackForStrangers } from './connect-session.ts'
+import { errorOf, onPageOf, returnUrl, statusOf, wayBackForStrangers } from './connect-session.ts'
 import type { Exchanges } from './exchange.ts'
 import type { ConnectMetrics } from './metrics.ts'
 import { rememberRefusal, scopeQuestion, scopesAsked } from './scopes.ts'
@@ -63,7 +63,7 @@ export async function startAuthorization(
   })
   if (!begun)
     throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.', {
-      back: wayBack(session),
+      ...onPageOf(session),
     })
   if (begun.narrowed !== null) metrics.narrowed.inc({ cause: begun.narrowed })
   const location = tiktok.authorizationUrl({
@@ -110,7 +110,7 @@ export async function receiveAuthorization(
   // Neither consumed nor used nor expired: an equal request had the row locked, and this one saw it as it was before.
   if (!state.consumed && !state.used && state.expired)
     throw new ServiceError('state_expired', 'That took more than ten minutes. Start again from where you came from.', {
-      back: wayBack(session),
+      ...onPageOf(session),
     })
   if (session.status !== 'authorizing') return sendOn(deps, session, { ...response, bindingSecret })
 
@@ -140,14 +140,12 @@ export async function receiveAuthorization(
 
 /** Whoever came with the state of another browser, or with one whose session has gone on with another state, is told so and nothing else. */
 function otherBrowser({ refusals }: ReceiveAuthorizationDeps, session: ConnectSession, state: ConsumedState): ServiceError {
-  const back = wayBackForStrangers(session)
+  const onPage = onPageOf(session, wayBackForStrangers(session))
   if (state.superseded)
     return new ServiceError(
       'session_invalid',
       'This was finished in another tab. Go back to where you came from to see the result.',
-      {
-        back,
-      },
+      onPage,
     )
   const { sessionId } = state
   const event = 'authorization response came from another browser'
@@ -155,7 +153,7 @@ function otherBrowser({ refusals }: ReceiveAuthorizationDeps, session: ConnectSe
   return new ServiceError(
     'browser_mismatch',
     'Please finish in the browser in which you started, with cookies allowed, or start again.',
-    { back },
+    onPage,
   )
 }
 
@@ -190,7 +188,7 @@ async function sendOn(deps: ReceiveAuthorizationDeps, session: ConnectSession, r
   if (status === 'expired') return failAuthorization(deps, session, 'session_expired', response.words)
   if (session.status === 'pending' || session.status === 'authorizing')
     throw new ServiceError('session_invalid', 'This connection is over. Start again from where you came from.', {
-      back: wayBack(session),
+      ...onPageOf(session),
     })
   if (session.completion === 'confirm') return returnUrl(session, { confirm: await newConfirm(deps, session, response) })
 
@@ -217,7 +215,7 @@ async function newConfirm({ db }: ReceiveAuthorizationDeps, session: ConnectSess
     present = now
   }
   throw new ServiceError('session_invalid', 'This connection is over. Start again from where you came from.', {
-    back: wayBack(session),
+    ...onPageOf(session),
   })
 }
 

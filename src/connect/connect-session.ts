@@ -1,6 +1,7 @@
 // Connect sessions: made by the web app's backend, lived through by a person's browser, looked at by both. A session connects at
 // most one account.
 import { attestationVersion, checkAttestation } from '../account/attestation.ts'
+import type { Branding } from '../branding.ts'
 import { findAccount } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import { type completions, type prompts, storedSessionStatuses } from '../db/codes.ts'
@@ -13,7 +14,7 @@ import {
   listSessions,
 } from '../db/connect-sessions.ts'
 import { saveOwner } from '../db/owners.ts'
-import { misfit, ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
+import { type Look, misfit, ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
 import { newId } from '../ids.ts'
 import { type Reach, reachesAccount } from '../reach.ts'
 import type { Config } from '../settings/config.ts'
@@ -37,6 +38,7 @@ export interface ConnectWish {
   ownerName?: string | undefined
   locale?: string | undefined
   prompt?: (typeof prompts)[number] | undefined
+  branding?: Branding | undefined
   /** see `usualLifeSeconds` */
   lifeSeconds: number
 }
@@ -76,7 +78,7 @@ export async function createConnectSession(
     db,
     config,
     log,
-  }: { db: Db; config: Pick<Config, 'allowedCompletions' | 'allowedReturnUrls' | 'publicUrl' | 'tiers'>; log: Log },
+  }: { db: Db; config: Pick<Config, 'allowedCompletions' | 'allowedReturnUrls' | 'brand' | 'publicUrl' | 'tiers'>; log: Log },
   wish: ConnectWish,
   opener: Opener,
 ): Promise<CreatedSession> {
@@ -86,6 +88,7 @@ export async function createConnectSession(
       pointer: '/completion',
       detail: `completion: ${wish.completion} is not among ALLOWED_COMPLETIONS here; use confirm.`,
     })
+  checkLogo(wish.branding?.logo, config.brand.logos)
   const attested = checkAttestation(wish)
   const tier = wish.tier === undefined ? null : checkTier({ config }, wish.tier)
   const { keyId: actor, scopes, reach } = opener
@@ -107,6 +110,7 @@ export async function createConnectSession(
     ownerName: wish.ownerName ?? null,
     locale: wish.locale === undefined ? null : new Intl.Locale(wish.locale).toString(),
     prompt: wish.prompt ?? null,
+    branding: wish.branding ?? null,
     lifeSeconds: wish.lifeSeconds,
     reconnectAccountId: wish.reconnectAccountId ?? null,
     createdBy: actor,
@@ -159,12 +163,12 @@ export async function sessionOfLink({ db }: { db: Db }, linkSecret: string): Pro
     throw new ServiceError('session_invalid', 'This link is not valid. Go back to where you came from and start again.')
   if (session.over && session.status !== 'completed') {
     throw new ServiceError('session_expired', 'This link is too old. Go back to where you came from and start again.', {
-      back: wayBack(session),
+      ...onPageOf(session),
     })
   }
   if (session.status !== 'pending' && session.status !== 'authorizing') {
     throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.', {
-      back: wayBack(session),
+      ...onPageOf(session),
     })
   }
   return session
@@ -213,6 +217,12 @@ export function wayBack(session: ConnectSession): string {
   return returnUrl(session, { status: 'failed', error: errorOf(session) ?? 'tiktok_rejected' })
 }
 
+/** What a page that says a failure of a session needs to know of it. */
+export const onPageOf = (session: ConnectSession, back = wayBack(session)): { back: string; look: Look } => ({
+  back,
+  look: { locale: session.locale, branding: session.branding },
+})
+
 /** They may know where people are sent back to, but not what the web app wrote into it. */
 export function wayBackForStrangers({ returnUrl }: ConnectSession): string {
   return returnUrl.split('?', 1)[0] ?? returnUrl
@@ -238,6 +248,12 @@ function checkReturnUrl(returnUrl: string, allowed: readonly string[]): void {
       detail: 'Add the exact origin and path to ALLOWED_RETURN_URLS, or send one that is listed.',
     })
   }
+}
+
+function checkLogo(name: string | undefined, logos: Config['brand']['logos']): void {
+  if (name === undefined || logos.some((logo) => logo.name === name)) return
+  const known = logos.length === 0 ? 'none is configured' : `there is ${logos.map((logo) => logo.name).join(', ')}`
+  throw misfit('validation_failed', { pointer: '/branding/logo', detail: `branding.logo: name a file of APP_LOGO; ${known}.` })
 }
 
 async function checkReconnect(db: Db, accountId: string, ownerId: string, reach: Reach): Promise<void> {

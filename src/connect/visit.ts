@@ -11,7 +11,7 @@ import { everything } from '../reach.ts'
 import type { Refusals } from '../refusals.ts'
 import { nextSlotsOf } from '../uploads/quota.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'
-import { type PageRight, sessionOfLink, wayBack, wayBackForStrangers } from './connect-session.ts'
+import { onPageOf, type PageRight, sessionOfLink, wayBackForStrangers } from './connect-session.ts'
 
 export interface VisitDeps {
   db: Db
@@ -73,7 +73,7 @@ export async function actInVisit(deps: VisitDeps, pass: Pass): Promise<ConnectSe
     // Lost a race: another browser acted, or the session went on, since the read above.
     checkBrowser(deps, await sessionOfLink(deps, pass.linkSecret), pass)
     throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.', {
-      back: wayBack(session),
+      ...onPageOf(session),
     })
   }
   return session
@@ -86,7 +86,7 @@ export function checkBrowser({ refusals }: Pick<VisitDeps, 'refusals'>, session:
   const facts = { sessionId: session.id }
   refusals.note({ kind: 'browser_mismatch', event: 'connect link came from another browser', who: session.id, facts })
   throw new ServiceError('browser_mismatch', 'This link is in use in another browser. Go on there, or start again.', {
-    back: wayBackForStrangers(session),
+    ...onPageOf(session, wayBackForStrangers(session)),
   })
 }
 

@@ -9,7 +9,7 @@ export type ConnectSession = Row<
   typeof connectSessions,
   | ('id' | 'ownerId' | 'returnUrl' | 'completion' | 'accountType' | 'ageConfirmedAt' | 'attestationVersion' | 'label')
   | ('reconnectAccountId' | 'status' | 'error' | 'accountId' | 'confirmHash' | 'createdBy' | 'visitorHash' | 'expiresAt')
-  | ('rights' | 'reachedAccountIds' | 'createdAt' | 'ownerName' | 'locale' | 'prompt')
+  | ('rights' | 'reachedAccountIds' | 'createdAt' | 'ownerName' | 'locale' | 'prompt' | 'branding')
 > & {
   /** until it expires, by the database's clock; negative when it is over */
   secondsLeft: number
@@ -24,7 +24,7 @@ export type ConnectSession = Row<
 export type NewConnectSession = Row<
   typeof connectSessions,
   | ('id' | 'linkSecretHash' | 'ownerId' | 'returnUrl' | 'completion' | 'accountType' | 'attestationVersion' | 'label')
-  | ('reconnectAccountId' | 'createdBy' | 'rights' | 'reachedAccountIds' | 'ownerName' | 'locale' | 'prompt')
+  | ('reconnectAccountId' | 'createdBy' | 'rights' | 'reachedAccountIds' | 'ownerName' | 'locale' | 'prompt' | 'branding')
 > & { ageConfirmed: boolean; lifeSeconds: number }
 
 /** After the person came back, the web app's backend has at least this long to complete, */
@@ -35,7 +35,7 @@ const longestCompletionSeconds = 600
 const abandonedAfter = '60 seconds'
 
 const columns = `id, owner_id, return_url, completion, account_type, age_confirmed_at,
-  attestation_version, label, owner_name, locale, prompt, reconnect_account_id, status, error, account_id,
+  attestation_version, label, owner_name, locale, prompt, branding, reconnect_account_id, status, error, account_id,
   confirm_hash, created_by, rights, reached_account_ids, visitor_hash, created_at, expires_at, extract(epoch from expires_at - now())::int as seconds_left, expires_at <= now() as over,
   (status = 'exchanging' and lease_until < now() - interval '${abandonedAfter}') as abandoned,
   case when created_by like 'jwt:%'
@@ -48,10 +48,10 @@ export async function createSession(db: Db, session: NewConnectSession): Promise
     (sql) => sql<{ expiresAt: Date }[]>`
       with opened as (
       insert into connect_sessions (id, link_secret_hash, owner_id, return_url, completion, account_type, age_confirmed_at, attestation_version, label,
-        owner_name, locale, prompt, reconnect_account_id, status, created_by, rights, reached_account_ids, expires_at)
+        owner_name, locale, prompt, branding, reconnect_account_id, status, created_by, rights, reached_account_ids, expires_at)
       values (${session.id}, ${session.linkSecretHash}, ${session.ownerId}, ${session.returnUrl}, ${session.completion}, ${session.accountType},
         case when ${session.ageConfirmed} then now() end, ${session.attestationVersion}, ${session.label},
-        ${session.ownerName}, ${session.locale}, ${session.prompt}, ${session.reconnectAccountId},
+        ${session.ownerName}, ${session.locale}, ${session.prompt}, ${session.branding === null ? null : JSON.stringify(session.branding)}::jsonb, ${session.reconnectAccountId},
         'pending', ${session.createdBy}, ${session.rights}, ${session.reachedAccountIds}, now() + make_interval(secs => ${session.lifeSeconds}))
       returning id, owner_id, created_by, rights, expires_at
       ), told as (

@@ -19,6 +19,7 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
+import type { Branding } from '../branding.ts'
 import {
   accountStatuses,
   accountTypes,
@@ -177,6 +178,7 @@ export const connectSessions = pgTable(
     /** the language of the page: a canonical tag of BCP 47 */
     locale: text('locale'),
     prompt: text('prompt', { enum: prompts }),
+    branding: jsonb('branding').$type<Branding>(),
     reconnectAccountId: text('reconnect_account_id'),
     status: text('status', { enum: storedSessionStatuses }).notNull(),
     error: text('error'),

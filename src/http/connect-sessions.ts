@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { Account, type AccountDeps, getAccount } from '../account/account.ts'
+import { type Branding, isColor, isPageUrl, isSupportUrl } from '../branding.ts'
 import { type CompleteDeps, completeConnect } from '../connect/complete.ts'
 import {
   createConnectSession,
@@ -26,6 +27,32 @@ import { Id, Label, LanguageTag, OwnerId, pageLimit, wholeNumber } from './shape
 const SessionParams = z
   .strictObject({ session_id: Id.describe('The connect session, `cs_…`') })
   .transform(({ session_id: sessionId }) => ({ sessionId }))
+
+const color = z
+  .string()
+  .refine(isColor, 'must be a colour such as `#23584a`')
+  .meta({ pattern: '^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$' })
+const link = z.string().max(2048).refine(isPageUrl, 'must be an https URL')
+
+const SessionBranding = z
+  .strictObject({
+    name: Label.optional().describe('As APP_NAME'),
+    logo: z.string().max(255).optional().describe('One of the files in APP_LOGO, by its name without the ending'),
+    color: color.optional().describe('As BRAND_COLOR; where it could not be read it is darkened or lightened'),
+    privacy_url: link.optional().describe('As PRIVACY_URL'),
+    terms_url: link.optional().describe('As TERMS_URL'),
+    support_url: z
+      .string()
+      .max(2048)
+      .refine(isSupportUrl, 'must be an https URL or a mailto: address')
+      .optional()
+      .describe('As SUPPORT_URL'),
+  })
+  .meta({
+    id: 'SessionBranding',
+    description:
+      'Whose page it is, for a service that several products share. What is absent is as the environment says; with a `name` of its own and no `logo` there is none',
+  })
 
 const CreateConnectSession = z
   .strictObject({
@@ -65,6 +92,7 @@ const CreateConnectSession = z
       .describe(
         'consent: `authorize_url` shows the page with who gets access to what before TikTok, although you have told account type and age. In `callback` mode it always does',
       ),
+    branding: SessionBranding.optional().describe('Whose page it is, where that is not what the environment says'),
   })
   .meta({
     id: 'CreateConnectSession',
@@ -124,6 +152,15 @@ const ConnectSession = z
     ],
   })
 
+const brandingOf = (sent: z.infer<typeof SessionBranding>): Branding => ({
+  name: sent.name,
+  logo: sent.logo,
+  color: sent.color,
+  privacyUrl: sent.privacy_url,
+  termsUrl: sent.terms_url,
+  supportUrl: sent.support_url,
+})
+
 const sessionAnswer = (session: Session): z.infer<typeof ConnectSession> => ({
   id: session.id,
   owner_id: session.ownerId,
@@ -157,7 +194,10 @@ const CompleteConnectSession = z
 
 export type ConnectSessionRouteDeps = AccountDeps &
   CompleteDeps &
-  SessionWaitDeps & { log: Log; config: Pick<Config, 'allowedCompletions' | 'allowedReturnUrls' | 'publicUrl' | 'tiers'> }
+  SessionWaitDeps & {
+    log: Log
+    config: Pick<Config, 'allowedCompletions' | 'allowedReturnUrls' | 'brand' | 'publicUrl' | 'tiers'>
+  }
 
 export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps> = async (app, deps) => {
   const waits = openSessionWaits(deps)
@@ -211,6 +251,7 @@ export const connectSessionRoutes: FastifyPluginAsyncZod<ConnectSessionRouteDeps
           ownerName: body.owner_name,
           locale: body.locale,
           prompt: body.prompt,
+          branding: body.branding && brandingOf(body.branding),
           lifeSeconds: body.expires_in,
         },
         caller,

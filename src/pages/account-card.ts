@@ -1,8 +1,9 @@
 // One connected account as its owner sees it, and the page that asks before it is disconnected.
 import type { Account } from '../account/account.ts'
 import { uploadScope } from '../account/readiness.ts'
+import type { Brand } from './brand.ts'
 import { count, distance, list, upcoming } from './formats.ts'
-import { type Back, type Html, html, nothing, page } from './page.ts'
+import { type Back, type Html, html, nothing, type Page, page } from './page.ts'
 import { texts } from './words.ts'
 
 const words = texts.account
@@ -48,10 +49,11 @@ ${renameForm(account, name, formToken)}
 }
 
 /** A page of its own asks first: it needs no script, and nobody disconnects by accident. */
-export function disconnectPage(account: Account, options: { formToken: string; visit: string; back: Back }): Html {
+export function disconnectPage(account: Account, options: { brand: Brand; formToken: string; visit: string; back: Back }): Page {
   const name = nameOf(account)
   const { title, heading, lead, points, after, yes, no } = texts.disconnect
   return page(title(name), {
+    brand: options.brand,
     content: html`<section class="panel">
 <div class="facing">${picture(account, options.visit)}<div><h1><bdi>${heading(name)}</bdi></h1>${handle(account)}</div></div>
 <p>${lead}</p>

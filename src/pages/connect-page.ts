@@ -12,10 +12,11 @@ import { ServiceError } from '../errors.ts'
 import { answerAs, pagesOf } from '../http/openapi.ts'
 import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
+import { type Brand, brandOf } from './brand.ts'
 import { bindingsOf } from './browser.ts'
 import { connectPage } from './connect-view.ts'
 import { backOf, backToPage, codeIn, FormToken } from './own-accounts.ts'
-import { type Html, messagePage, type PageDeps, redirect, sendPage } from './page.ts'
+import { messagePage, type Page, type PageDeps, redirect, sendPage } from './page.ts'
 import {
   actingSession,
   actingSessionOfLink,
@@ -73,7 +74,8 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
       }
       const pass = requirePass(deps, request, visit)
       const session = await sessionOfVisit(deps, pass)
-      const over = overPage(session)
+      const brand = brandOf(deps.config, session.branding)
+      const over = overPage(session, brand)
       if (over) return sendPage(deps, reply.code(over.status), over.page)
       const [owned, allowance, requiredOnly] = await Promise.all([
         accountsOfVisit(deps, session),
@@ -89,6 +91,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
         requiredScopes,
         requiredOnly,
         tiktokHost: new URL(authBaseUrl).host,
+        brand,
         formToken: formTokenOf(pass),
         visit: visitOf(pass),
         back: backOf(session),
@@ -168,12 +171,16 @@ async function allowanceIfKnown(deps: TierDeps, ownerId: string): Promise<Allowa
 }
 
 /** What to say when the session has moved on, with the way back. */
-function overPage(session: ConnectSession): { status: 200 | 410; page: Html } | undefined {
+function overPage(session: ConnectSession, brand: Brand): { status: 200 | 410; page: Page } | undefined {
   const status = statusOf(session)
   if (status === 'pending' || status === 'authorizing') return undefined
   const { url, host } = backOf(session)
   const way = { url, words: texts.frame.back(host) }
-  if (status === 'failed') return { status: 200, page: messagePage(failureInWords(errorOf(session) ?? ''), { tone: 'bad', way }) }
+  if (status === 'failed')
+    return { status: 200, page: messagePage(failureInWords(errorOf(session) ?? ''), { brand, tone: 'bad', way }) }
   const { title, text } = texts.over[status]
-  return { status: status === 'expired' ? 410 : 200, page: messagePage({ title, text: text(host) }, { tone: 'good', way }) }
+  return {
+    status: status === 'expired' ? 410 : 200,
+    page: messagePage({ title, text: text(host) }, { brand, tone: 'good', way }),
+  }
 }

@@ -6,8 +6,9 @@ import type { Ended } from '../db/accounts.ts'
 import { accountTypes } from '../db/codes.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { accountCard, nameOf } from './account-card.ts'
+import type { Brand } from './brand.ts'
 import { count, day, duration } from './formats.ts'
-import { type Back, type Html, html, nothing, page } from './page.ts'
+import { type Back, type Html, html, nothing, type Page, page } from './page.ts'
 import { type DoneCode, type NotDoneCode, texts } from './words.ts'
 
 export interface ConnectView {
@@ -25,6 +26,7 @@ export interface ConnectView {
   requiredOnly: boolean
   /** where the button leads, as people read it */
   tiktokHost: string
+  brand: Brand
   formToken: string
   /** which of the visits of this browser it is */
   visit: string
@@ -40,7 +42,7 @@ const questions: Partial<Record<NotDoneCode, 'type' | 'age'>> = {
   age_not_confirmed: 'age',
 }
 
-export function connectPage(view: ConnectView): Html {
+export function connectPage(view: ConnectView): Page {
   const { session, accounts, back } = view
   const { page: words } = texts
   const some = accounts.length > 0
@@ -55,7 +57,7 @@ export function connectPage(view: ConnectView): Html {
   const content = some
     ? html`<div class="columns"><div>${accountList(view)}${endedList(view)}</div>${connect}</div>`
     : html`${endedList(view)}${connect}`
-  return page(words.title, { header, content: html`${messages(view)}${access}${content}`, wide: some, back })
+  return page(words.title, { brand: view.brand, header, content: html`${messages(view)}${access}${content}`, wide: some, back })
 }
 
 /** First and focused, so that a screen reader starts here after the redirect: live regions are not read out on load. */

@@ -4,6 +4,7 @@ import type { ServiceError } from '../errors.ts'
 import { failures } from '../failures.ts'
 import { prepareFailure } from '../http/failures.ts'
 import type { Log } from '../telemetry.ts'
+import { brandOf } from './brand.ts'
 import { failurePage, type PageDeps, sendPage } from './page.ts'
 import { addressOfPage, passOfFailure } from './visitor.ts'
 
@@ -14,7 +15,8 @@ export function answerFailureOnPage(
   reply: FastifyReply,
 ): FastifyReply {
   const failure = prepareFailure(deps, error, request, reply)
-  const content = failurePage(failure, request.id, waysOn(deps, failure, request))
+  const brand = brandOf(deps.config, failure.look?.branding ?? null)
+  const content = failurePage(failure, { brand, requestId: request.id, ...waysOn(deps, failure, request) })
   return sendPage(deps, reply.code(failures[failure.code].status), content)
 }
 

@@ -15,6 +15,7 @@ import { AccountParams, Label } from '../http/shapes.ts'
 import type { Config } from '../settings/config.ts'
 import { type DisconnectDeps, disconnect } from '../token/revoke.ts'
 import { disconnectPage } from './account-card.ts'
+import { brandOf } from './brand.ts'
 import { bindingsOf, bindState } from './browser.ts'
 import { type Back, backTo, type PageDeps, redirect, sendPage } from './page.ts'
 import { actingSession, addressOfPage, openSession, requirePass, type VisitorDeps, VisitTag, visitOf } from './visitor.ts'
@@ -91,7 +92,12 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
         return sendPage(
           deps,
           reply,
-          disconnectPage(account, { formToken: formTokenOf(pass), visit: visitOf(pass), back: backOf(session) }),
+          disconnectPage(account, {
+            brand: brandOf(deps.config, session.branding),
+            formToken: formTokenOf(pass),
+            visit: visitOf(pass),
+            back: backOf(session),
+          }),
         )
       })
     },

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { failureCodes, failures, type MendedBy } from '../failures.ts'
 import { answerAs, pagesOf } from '../http/openapi.ts'
+import { type Brand, brandOf } from './brand.ts'
 import { html, type PageDeps, page, sendPage } from './page.ts'
 
 const whoMends: Record<MendedBy, string> = {
@@ -12,6 +13,7 @@ const whoMends: Record<MendedBy, string> = {
 }
 
 export const problemRoutes: FastifyPluginAsyncZod<PageDeps> = async (app, deps) => {
+  const problemsPage = problemsPageOf(brandOf(deps.config, null))
   app.get(
     '/docs/problems',
     {
@@ -54,13 +56,15 @@ ${rows.join('\n')}
 const inCode = (sentence: string) =>
   sentence.split('`').map((part, index) => (index % 2 === 0 ? html`${part}` : html`<code>${part}</code>`))
 
-const problemsPage = page('Problems', {
-  wide: true,
-  header: html`<h1>Problems</h1><p class="quiet">Every failure code of this service, and what to do next.</p>`,
-  content: html`<nav class="panel" aria-label="Index"><p>${failureCodes.map((code) => html`<a href="#${code}">${code}</a> `)}</p></nav>
+const problemsPageOf = (brand: Brand) =>
+  page('Problems', {
+    brand,
+    wide: true,
+    header: html`<h1>Problems</h1><p class="quiet">Every failure code of this service, and what to do next.</p>`,
+    content: html`<nav class="panel" aria-label="Index"><p>${failureCodes.map((code) => html`<a href="#${code}">${code}</a> `)}</p></nav>
 ${failureCodes.map((code) => {
   const { status, mendedBy, title, remedy } = failures[code]
   return html`<section class="panel" id="${code}"><h2><code>${code}</code></h2>
 <p>${title}. ${inCode(remedy)}</p><p class="quiet small">Status ${status}; mended by ${mendedBy}: ${inCode(whoMends[mendedBy])}.</p></section>`
 })}`,
-})
+  })

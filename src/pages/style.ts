@@ -1,11 +1,17 @@
 // The style of all pages, light and dark. It is part of each page and allowed by its hash, because an error page must not need a
 // second request to be readable. Contrast is at least 4.5:1 for text and 3:1 for the edges of controls.
 
+/** What text stands on, by theme. */
+export const grounds = {
+  light: { ground: '#f6f4ef', card: '#fffefb' },
+  dark: { ground: '#151614', card: '#1e201d' },
+} as const
+
 export const style = `
-:root { color-scheme: light dark; --ground: #f6f4ef; --card: #fffefb; --ink: #1f1d1a; --quiet: #5f5a52; --line: #e3ded3; --edge: #8d877c;
+:root { color-scheme: light dark; --ground: ${grounds.light.ground}; --card: ${grounds.light.card}; --ink: #1f1d1a; --quiet: #5f5a52; --line: #e3ded3; --edge: #8d877c;
   --accent: #23584a; --accent-hover: #1a4539; --on-accent: #fff; --tint: #e6efe9; --good: #23584a; --good-ground: #e3efe7;
   --care: #6b4700; --care-ground: #fbefd7; --bad: #9b2c22; --bad-ground: #fbe9e5; --shadow: 0 1px 2px #00000010, 0 6px 24px -12px #00000022 }
-@media (prefers-color-scheme: dark) { :root { --ground: #151614; --card: #1e201d; --ink: #f0eee8; --quiet: #b4afa4; --line: #33352f; --edge: #7f7c72;
+@media (prefers-color-scheme: dark) { :root { --ground: ${grounds.dark.ground}; --card: ${grounds.dark.card}; --ink: #f0eee8; --quiet: #b4afa4; --line: #33352f; --edge: #7f7c72;
   --accent: #9fd4bd; --accent-hover: #b9e3d0; --on-accent: #0e2a20; --tint: #25332c; --good: #a5d8c1; --good-ground: #203129;
   --care: #f2cf8d; --care-ground: #352913; --bad: #f3b0a6; --bad-ground: #3b211d; --shadow: none } }
 * { box-sizing: border-box }
@@ -27,10 +33,14 @@ a:hover { color: var(--accent-hover) }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: .3rem }
 [tabindex="-1"]:focus { outline: none }
 
+.brand { display: flex; align-items: center; gap: .7rem; margin: 0 0 1.5rem; font-weight: 650; overflow-wrap: anywhere }
+.brand img { display: block; height: 2.25rem; width: auto; max-width: 11rem; object-fit: contain; border-radius: .35rem }
+/* Logos are made for white paper. */
+@media (prefers-color-scheme: dark) { .brand img { background: #fff; padding: .2rem } }
 header { margin: 0 0 1.75rem }
 header .quiet { margin-top: .4rem; overflow-wrap: anywhere }
 footer { margin-top: 2.25rem; display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; justify-content: space-between }
-footer p { margin: 0 }
+footer p { margin: 0 } footer p a { margin-inline-end: 1rem }
 .part + .part::before { content: " · "; white-space: pre }
 .bar p { margin: 0 } .bar .jump { flex-basis: 100% }
 .bar { display: flex; flex-wrap: wrap; gap: .35rem 1rem; align-items: baseline; justify-content: space-between; margin: 0 0 .9rem }

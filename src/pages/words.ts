@@ -13,6 +13,9 @@ export const texts = {
     again: 'Open the page again',
     reference: (code: string, requestId: string) => `If you ask for help, mention ${code} and ${requestId}.`,
     independent: 'This page is not part of TikTok.',
+    privacy: 'Privacy',
+    terms: 'Terms',
+    support: 'Help',
   },
 
   page: {

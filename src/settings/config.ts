@@ -5,6 +5,7 @@ import type { KeyScope } from '../key-scopes.ts'
 import { isLoopback } from '../outbound/public-address.ts'
 import type { Bounds } from '../reach.ts'
 import { type DatabaseLink, DatabaseUrlError, readDatabaseUrl } from './database-url.ts'
+import { type Logo, readLogos } from './logos.ts'
 import { secretVariables, variables } from './variables.ts'
 
 /** What the rest of the service knows of its environment. */
@@ -95,6 +96,8 @@ export function loadConfig(env: Record<string, string | undefined>) {
   }
   if (v.METRICS_PORT !== undefined && v.METRICS_PORT !== 0 && v.METRICS_PORT === v.PORT)
     problems.set('METRICS_PORT', 'METRICS_PORT is the same as PORT: choose another')
+  const logos = readLogos(v.APP_LOGO)
+  if (typeof logos === 'string') problems.set('APP_LOGO', `APP_LOGO ${logos}`)
   if (problems.size > 0) throw new ConfigError([...problems.values()])
 
   const publicUrl = v.PUBLIC_URL ?? `http://127.0.0.1:${v.PORT}`
@@ -129,6 +132,16 @@ export function loadConfig(env: Record<string, string | undefined>) {
     docs: v.DOCS === 'on',
     auditStream: v.AUDIT_STREAM,
     securityContact: v.SECURITY_CONTACT as readonly string[],
+    /** whose the pages are */
+    brand: {
+      name: v.APP_NAME,
+      /** the first is the usual one */
+      logos: typeof logos === 'string' ? [] : (logos as readonly Logo[]),
+      color: v.BRAND_COLOR,
+      privacyUrl: v.PRIVACY_URL,
+      termsUrl: v.TERMS_URL,
+      supportUrl: v.SUPPORT_URL,
+    },
     allowedReturnUrls: v.ALLOWED_RETURN_URLS as readonly string[],
     tiers: {
       limits: v.TIER_LIMITS as ReadonlyMap<string, number>,

@@ -1,9 +1,11 @@
 // Every variable of the environment, with its sentence, its default and its check. `.env.example` is generated from here.
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { isColor, isPageUrl, isSupportUrl } from '../branding.ts'
 import { type KeyScope, keyScopes } from '../key-scopes.ts'
 import { isLoopback, isPrivateLiteral } from '../outbound/public-address.ts'
 import { type Bounds, isNetwork } from '../reach.ts'
+import { isVisible } from '../visible.ts'
 
 const list = z.string().transform((text) =>
   text
@@ -115,6 +117,8 @@ const jwtScopes = z.string().transform((text, check) => {
   }
   return scopes
 })
+
+const pageUrl = z.string().refine(isPageUrl, 'must be an https URL (http on loopback)')
 
 const databaseUrl = z.string().regex(/^postgres(ql)?:\/\/.+/, 'must read postgres://USER:PASSWORD@HOST:PORT/DATABASE')
 
@@ -280,6 +284,32 @@ export const variables = z.object({
     .describe(
       'Where to report a vulnerability, such as mailto:security@example.com: said in /.well-known/security.txt (RFC 9116)',
     ),
+  APP_NAME: z
+    .string()
+    .trim()
+    .max(60, 'is longer than 60 characters')
+    .refine((text) => isVisible(text) && !/\p{Cc}|\p{Bidi_Control}/u.test(text), 'must be one line of text that can be seen')
+    .optional()
+    .describe('Whose the pages are, as people know it: shown at the top. TikTok lets no name refer to a social media company'),
+  APP_LOGO: list
+    .default([])
+    .describe(
+      'Its logo: a PNG, JPEG, WebP or SVG file of at most 256 KiB, made for a light ground. A comma list for several products: the first is shown unless `branding.logo` of a connect session names another, by the name of its file without the ending',
+    ),
+  BRAND_COLOR: z
+    .string()
+    .refine(isColor, 'must be a colour such as #23584a')
+    .optional()
+    .describe(
+      'The colour of buttons and links; darkened or lightened as far as text needs to be read (4.5:1), which the log says',
+    ),
+  PRIVACY_URL: pageUrl.optional().describe("Your privacy policy, linked on every page: TikTok's review asks for it"),
+  TERMS_URL: pageUrl.optional().describe("Your terms of service, linked on every page: TikTok's review asks for them"),
+  SUPPORT_URL: z
+    .string()
+    .refine(isSupportUrl, 'must be an https URL (http on loopback) or a mailto: address')
+    .optional()
+    .describe('Where people find help, linked on every page: a page, or mailto:ADDRESS'),
   TIER_LIMITS: tierLimits
     .default(
       new Map([

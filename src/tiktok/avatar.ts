@@ -2,8 +2,7 @@
 import type { Dispatcher } from 'undici'
 import { type BrokenReason, type CallOutcome, call, type NotSentReason } from '../outbound/call.ts'
 import { AddressNotAllowed, isPrivateLiteral } from '../outbound/public-address.ts'
-
-export type PictureType = 'image/jpeg' | 'image/png' | 'image/webp'
+import { type PictureType, pictureTypeOf } from '../pictures.ts'
 
 export type AvatarAnswer =
   | { kind: 'ok'; bytes: Buffer; contentType: PictureType }
@@ -34,7 +33,7 @@ export async function avatar(
   if (outcome.status !== 200) return { kind: 'unavailable', reason: 'bad_status' } // redirects too: the host was checked, not theirs
 
   // From the bytes and not from the header: it is we who serve them on, under a type that must be true.
-  const contentType = typeOf(outcome.body)
+  const contentType = pictureTypeOf(outcome.body)
   return contentType ? { kind: 'ok', bytes: outcome.body, contentType } : { kind: 'refused', reason: 'not_a_picture' }
 }
 
@@ -49,11 +48,4 @@ function withoutPicture(outcome: Exclude<CallOutcome, { kind: 'answered' }>): Av
   if (outcome.kind === 'not_sent' && outcome.cause instanceof AddressNotAllowed)
     return { kind: 'refused', reason: 'address_not_allowed' }
   return { kind: 'unavailable', reason: outcome.reason }
-}
-
-function typeOf(bytes: Buffer): PictureType | undefined {
-  if (bytes.subarray(0, 3).equals(Buffer.from([0xff, 0xd8, 0xff]))) return 'image/jpeg'
-  if (bytes.subarray(0, 8).equals(Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'))) return 'image/png'
-  if (bytes.toString('latin1', 0, 4) === 'RIFF' && bytes.toString('latin1', 8, 12) === 'WEBP') return 'image/webp'
-  return undefined
 }

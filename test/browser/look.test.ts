@@ -7,6 +7,7 @@ import { statusReasons } from '../../src/db/codes.ts'
 import { failSession } from '../../src/db/connect-sessions.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { failureCodes } from '../../src/failures.ts'
+import { brandOf } from '../../src/pages/brand.ts'
 import { failurePage } from '../../src/pages/page.ts'
 import { failureInWords, texts } from '../../src/pages/words.ts'
 import { reserve } from '../../src/uploads/reservations.ts'
@@ -103,8 +104,11 @@ t.test('how the pages look', { skip: noChromium }, async (t) => {
 
   t.test('every failure of the service has a page', async (t) => {
     const page = await visitor(t, { viewport: sizes.phone })
+    const brand = brandOf(config, null)
     for (const code of failureCodes) {
-      await page.setContent(failurePage(new ServiceError(code, 'for callers'), 'req_01k9z3m8r0000000000000000').markup)
+      await page.setContent(
+        failurePage(new ServiceError(code, 'for callers'), { brand, requestId: 'req_01k9z3m8r0000000000000000' }).markup,
+      )
       t.equal(await page.locator('h1').textContent(), failureInWords(code).title)
       t.notMatch(await page.locator('main').textContent(), 'for callers')
       await picture(page, `failure-${code}`)

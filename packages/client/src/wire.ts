@@ -340,6 +340,8 @@ export type CreateConnectSession = {
   expiresIn?: number | undefined
   /** consent: `authorize_url` shows the page with who gets access to what before TikTok, although you have told account type and age. In `callback` mode it always does */
   prompt?: 'consent' | undefined
+  /** Whose page it is, where that is not what the environment says */
+  branding?: SessionBranding | undefined
 }
 
 /** A connect session, and where to send the browser */
@@ -521,6 +523,22 @@ export type Revocations = {
 
 /** One of the events, by its `type`. More types may come: leave alone what you do not know */
 export type ServiceEvent = AccountConnectedEvent | AccountReconnectedEvent | AccountReauthorizationRequiredEvent | AccountRecoveredEvent | AccountExpiringEvent | AccountDisconnectedEvent | UploadQuotaExhaustedEvent | ConnectSessionFailedEvent
+
+/** Whose page it is, for a service that several products share. What is absent is as the environment says; with a `name` of its own and no `logo` there is none */
+export type SessionBranding = {
+  /** As APP_NAME */
+  name?: string | undefined
+  /** One of the files in APP_LOGO, by its name without the ending */
+  logo?: string | undefined
+  /** As BRAND_COLOR; where it could not be read it is darkened or lightened */
+  color?: string | undefined
+  /** As PRIVACY_URL */
+  privacyUrl?: string | undefined
+  /** As TERMS_URL */
+  termsUrl?: string | undefined
+  /** As SUPPORT_URL */
+  supportUrl?: string | undefined
+}
 
 /** The new tier */
 export type SetTier = {
