@@ -1,8 +1,7 @@
 // How fast a replica refreshes what is due, what that costs it, and whether finding the due ones gets dearer as accounts grow.
 //
-// The service is a process of its own and runs as in production (durable spill files, PostgreSQL with fsync, log at info); TikTok is the
+// The service is a process of its own and runs as in production (durable journal, PostgreSQL with fsync, log at info); TikTok is the
 // simulator in this process, answering after 100 ms. All of them, PostgreSQL too, share the cores of this machine.
-import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +12,7 @@ import { migrate } from '../src/db/migrate.ts'
 import { newId } from '../src/ids.ts'
 import { startRig } from '../test/rig/rig.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
+import { cpuMs, rssMiB } from './processes.ts'
 
 const accountCount = Number(process.env.BENCH_ACCOUNTS ?? 100_000)
 const measuredMs = Number(process.env.BENCH_MS ?? 20_000)
@@ -40,17 +40,17 @@ async function refreshing(): Promise<void> {
   await pause(3000) // a running service is warm
 
   const before = { at: performance.now(), cpuMs: cpuMs(pid), done: rig.tiktok.stats.report().refreshes_processed }
-  let rssMiB = 0
+  let mostMiB = 0
   while (performance.now() - before.at < measuredMs) {
     await pause(250)
-    rssMiB = Math.max(rssMiB, rssMiBOf(pid))
+    mostMiB = Math.max(mostMiB, rssMiB(pid))
   }
   const done = rig.tiktok.stats.report().refreshes_processed - before.done
   const seconds = (performance.now() - before.at) / 1000
   console.log(
     `${accountCount} accounts due, TikTok at 100 ms, ${availableParallelism()} cores for the service, PostgreSQL and the simulator: ` +
       `${Math.round(done / seconds)} refreshes/s over ${Math.round(seconds)} s, ` +
-      `${((cpuMs(pid) - before.cpuMs) / done).toFixed(2)} ms CPU of the service per refresh, ${Math.round(rssMiB)} MiB at most`,
+      `${((cpuMs(pid) - before.cpuMs) / done).toFixed(2)} ms CPU of the service per refresh, ${Math.round(mostMiB)} MiB at most`,
   )
   const doubles = rig.tiktok.stats.report().double_spend_count
   console.log(
@@ -124,14 +124,4 @@ async function fill(db: Db, size: number): Promise<void> {
     )
   }
   await db.run('vacuum', (sql) => sql`vacuum analyze`)
-}
-
-function cpuMs(pid: number): number {
-  // utime and stime, in clock ticks of 10 ms (proc(5)); the name before them may hold spaces
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) * 10
-}
-
-function rssMiBOf(pid: number): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
 }

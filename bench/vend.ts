@@ -1,5 +1,5 @@
 // How fast access tokens are handed out: authentication, audit row and decryption beside a bare route that only selects the
-// row, in one run, in turn. `npm run bench -- vend [--seconds 5] [--rounds 3] [--accounts 1000]`
+// row, in one run, in turn. `npm run bench -- vend [--seconds 5] [--rounds 5] [--accounts 1000] [--connections 50]`
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -15,12 +15,14 @@ import { sealExpiry, sealIdentity } from '../src/vault/deciding-rows.ts'
 import { generateVaultKey, parseKeyring } from '../src/vault/keyring.ts'
 import { createVault } from '../src/vault/vault.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
+import { cpuMs, postgresCpuMs } from './processes.ts'
 
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '5' },
-    rounds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '5' },
     accounts: { type: 'string', default: '1000' },
+    connections: { type: 'string', default: '50' },
   },
 })
 const [seconds, rounds, accounts] = [Number(values.seconds), Number(values.rounds), Number(values.accounts)]
@@ -64,42 +66,61 @@ const env = {
   TIKTOK_API_BASE_URL: 'http://127.0.0.1:9',
 }
 const children: ChildProcess[] = []
-const bare = await urlOf('bench/bare.ts', (line) => line)
-const service = await urlOf('src/main.ts', (line) => (JSON.parse(line) as { url?: string }).url)
-
-const results = { bare: [] as autocannon.Result[], vend: [] as autocannon.Result[] }
-await run(bare, 2)
-await run(service, 2)
-for (let round = 1; round <= rounds; round++) {
-  results.bare.push(await run(bare, seconds))
-  results.vend.push(await run(service, seconds))
-  console.error(`round ${round} of ${rounds}: bare ${rate(results.bare.at(-1))}/s, vend ${rate(results.vend.at(-1))}/s`)
+const middle = (list: number[]) => list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0
+const sides = {
+  bare: await startSide('bench/bare.ts', (line) => line),
+  vend: await startSide('src/main.ts', (line) => (JSON.parse(line) as { url?: string }).url),
 }
-const middle = (list: number[]) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? 0
-const ratios = results.vend.map((vend, i) => rate(vend) / rate(results.bare[i]))
-console.log(`bare select: ${middle(results.bare.map(rate))} requests/s`)
-console.log(
-  `token vend:  ${middle(results.vend.map(rate))} requests/s, p50 ${middle(results.vend.map((r) => r.latency.p50))} ms, p99 ${middle(results.vend.map((r) => r.latency.p99))} ms`,
-)
-console.log(
-  `ratio:       ${middle(ratios).toFixed(2)} (median of ${rounds}; ${ratios.map((ratio) => ratio.toFixed(2)).join(', ')})`,
-)
+const [backend] = await db.run('pid', (sql) => sql<{ pid: number }[]>`select pg_backend_pid() as pid`)
+let handedOut = 0
+
+for (const side of Object.values(sides)) await run(side, 2, Number(values.connections))
+for (const connections of [Number(values.connections), 1]) {
+  const results = { bare: [] as Measured[], vend: [] as Measured[] }
+  for (let round = 1; round <= rounds; round++) {
+    // In turn, and each first as often: what the machine does meanwhile meets both.
+    for (const side of round % 2 === 0 ? (['vend', 'bare'] as const) : (['bare', 'vend'] as const))
+      results[side].push(await run(sides[side], seconds, connections))
+    console.error(
+      `round ${round} of ${rounds}: bare ${results.bare.at(-1)?.rate ?? 0}/s, vend ${results.vend.at(-1)?.rate ?? 0}/s`,
+    )
+  }
+  const of = (side: 'bare' | 'vend', key: keyof Measured) => middle(results[side].map((each) => each[key]))
+  const ratios = results.vend.map(({ rate }, i) => rate / (results.bare[i]?.rate ?? 0))
+  console.log(`\n${connections} connection${connections === 1 ? '' : 's'}, medians of ${rounds} rounds`)
+  for (const side of ['bare', 'vend'] as const)
+    console.log(
+      `  ${side}: ${of(side, 'rate')} requests/s, p50 ${of(side, 'p50Ms')} ms, p99 ${of(side, 'p99Ms')} ms, processor per request: ${of(side, 'serviceUs')} µs, PostgreSQL ${of(side, 'postgresUs')} µs`,
+    )
+  console.log(`  ratio ${middle(ratios).toFixed(2)} (${ratios.map((ratio) => ratio.toFixed(2)).join(', ')})`)
+}
 const [audited] = await db.run('count', (sql) => sql<{ count: number }[]>`select count(*)::int as count from token_reads`)
-console.log(
-  `audit rows:  ${audited?.count}, tokens handed out: ${[...results.vend].reduce((sum, r) => sum + r['2xx'], 0)} counted and the warm-up`,
-)
+console.log(`\naudit rows: ${audited?.count}, tokens handed out: ${handedOut}`)
 
 for (const child of children) child.kill('SIGTERM')
 await db.close()
 await postgres.stop()
 await rm(dataDir, { recursive: true, force: true })
 
-async function run(url: string, duration: number): Promise<autocannon.Result> {
+interface Side {
+  name: 'bare' | 'vend'
+  url: string
+  pid: number
+}
+
+interface Measured {
+  rate: number
+  p50Ms: number
+  p99Ms: number
+  serviceUs: number
+  postgresUs: number
+}
+
+async function run({ url, pid, name }: Side, duration: number, connections: number): Promise<Measured> {
   let next = 0
+  const before = { service: cpuMs(pid), postgres: postgresCpuMs(backend?.pid ?? 0) }
   const result = await autocannon({
-    url,
-    connections: 32,
-    duration,
+    ...{ url, connections, duration },
     requests: [
       {
         method: 'GET',
@@ -112,21 +133,23 @@ async function run(url: string, duration: number): Promise<autocannon.Result> {
     ],
   })
   if (result.non2xx > 0 || result.errors > 0) throw new Error(`${result.non2xx} refusals and ${result.errors} errors at ${url}`)
-  return result
+  const answered = result['2xx']
+  if (name === 'vend') handedOut += answered
+  return {
+    ...{ rate: Math.round(result.requests.average), p50Ms: result.latency.p50, p99Ms: result.latency.p99 },
+    serviceUs: Math.round(((cpuMs(pid) - before.service) * 1000) / answered),
+    postgresUs: Math.round(((postgresCpuMs(backend?.pid ?? 0) - before.postgres) * 1000) / answered),
+  }
 }
 
-function rate(result: autocannon.Result | undefined): number {
-  return Math.round(result?.requests.average ?? 0)
-}
-
-async function urlOf(file: string, find: (line: string) => string | undefined): Promise<string> {
+async function startSide(file: string, find: (line: string) => string | undefined): Promise<Side> {
   const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] })
   children.push(child)
   for await (const line of createInterface({ input: child.stdout })) {
     const url = find(line)
     if (url !== undefined) {
       child.stdout.resume()
-      return url
+      return { name: file.startsWith('bench') ? 'bare' : 'vend', url, pid: child.pid ?? 0 }
     }
   }
   throw new Error(`${file} ended before it listened`)
