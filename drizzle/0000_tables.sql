@@ -392,6 +392,11 @@ CREATE TABLE "vault_keys" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "read_totals" (
+	"key_id" text PRIMARY KEY NOT NULL,
+	"accounts" integer NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "accounts" ADD CONSTRAINT "accounts_owner_id_owners_id_fk" FOREIGN KEY ("owner_id") REFERENCES "public"."owners"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "authorization_requests" ADD CONSTRAINT "authorization_requests_session_id_connect_sessions_id_fk" FOREIGN KEY ("session_id") REFERENCES "public"."connect_sessions"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "deliveries" ADD CONSTRAINT "deliveries_event_id_events_id_fk" FOREIGN KEY ("event_id") REFERENCES "public"."events"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -442,4 +447,5 @@ CREATE INDEX "connect_sessions_owner" ON "connect_sessions" USING btree ("owner_
 CREATE INDEX "connect_sessions_secrets" ON "connect_sessions" USING btree ("expires_at") WHERE sealed_code is not null or sealed_verifier is not null;--> statement-breakpoint
 CREATE INDEX "events_account" ON "events" USING btree ("account_id","xid","seq");--> statement-breakpoint
 CREATE INDEX "events_owner" ON "events" USING btree ((data ->> 'owner_id'),"xid","seq");--> statement-breakpoint
-CREATE INDEX "events_type" ON "events" USING btree ("type","xid","seq");
+CREATE INDEX "events_type" ON "events" USING btree ("type","xid","seq");--> statement-breakpoint
+CREATE INDEX "read_windows_oldest" ON "read_windows" USING btree ("key_id","read_at");

@@ -98,7 +98,7 @@ async function admitReads(
       select r.place::int as place, admit_read(r.key_id, r.account_id, r.cap::int) as wait_seconds, set_config('synchronous_commit', 'off', true) as asynchronous
       from (
         select * from unnest(${reads.map((read) => read.keyId)}::text[], ${reads.map((read) => read.accountId)}::text[], ${reads.map((read) => String(read.cap))}::text[])
-          with ordinality as w (key_id, account_id, cap, place) order by hashtext(w.key_id), w.place
+          with ordinality as w (key_id, account_id, cap, place) order by w.key_id, w.place
       ) r`,
     options,
   )

@@ -593,8 +593,18 @@ export const readWindows = pgTable(
     accountId: text('account_id').notNull(),
     readAt: at('read_at').notNull(),
   },
-  (table) => [primaryKey({ columns: [table.keyId, table.accountId] })],
+  (table) => [
+    primaryKey({ columns: [table.keyId, table.accountId] }),
+    // The oldest of a key go first.
+    index('read_windows_oldest').on(table.keyId, table.readAt),
+  ],
 )
+
+/** How many rows of `read_windows` a key has, so that nobody counts them at each read. Its row is the lock of the key (admit_read.sql). */
+export const readTotals = pgTable('read_totals', {
+  keyId: text('key_id').primaryKey(),
+  accounts: integer('accounts').notNull(),
+})
 
 // ---- Figures for the metrics ------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 // What a session is told about itself, whatever its database or role have been told (ALTER DATABASE … SET, ALTER ROLE … SET): all that would
-// change the meaning of our statements, or of the text that comes back.
+// change the meaning of our statements, the text that comes back, or what they cost.
 import type { Sql } from 'postgres'
 
 /** What stands between us and PostgreSQL, in PgBouncer's words. */
@@ -41,6 +41,7 @@ const ours = {
   default_transaction_read_only: 'off',
   default_transaction_deferrable: 'off',
   lock_timeout: '0', // a statement's own deadline covers its locks
+  plan_cache_mode: 'force_generic_plan', // to plan the hot statements anew each time takes several times as long as to run them
 }
 
 export function session(pooler: Pooler, { applicationName, synchronousCommit, statementTimeoutMs }: SessionOptions): Session {

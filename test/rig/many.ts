@@ -86,6 +86,8 @@ export async function fillTables(sql: postgres.Sql, count: number): Promise<void
       sql`
       insert into read_windows (key_id, account_id, read_at) select 'key_many', 'acc_many' || n, now() from ${n}`,
       sql`
+      insert into read_totals (key_id, accounts) select 'key_many' || n, 1 from ${n}`,
+      sql`
       insert into refusals (endpoint, account_id, generation, refused_at)
       select 'token_refused', 'acc_many' || n, 1, now() - make_interval(secs => n) from ${n} where n % 1000 = 1`,
     ),
