@@ -19,6 +19,7 @@ import { describeApi, openDocs } from './http/openapi.ts'
 import { type OperationRouteDeps, operationRoutes } from './http/operations.ts'
 import { ownerRoutes } from './http/owners.ts'
 import { securityTxtRoute } from './http/security-txt.ts'
+import { tiktokVerificationRoutes } from './http/tiktok-verification.ts'
 import { tokenRoutes } from './http/tokens.ts'
 import { uploadRoutes } from './http/uploads.ts'
 import { type WebhookRouteDeps, webhookRoutes } from './http/webhooks.ts'
@@ -144,6 +145,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   await app.register(webhookRoutes, { ...deps, forgeries: limits.forgeries })
   await app.register(operationRoutes, deps)
   await app.register(securityTxtRoute, { config })
+  await app.register(tiktokVerificationRoutes, { config })
   await app.register(logoRoute, { config })
   const changed = config.brand.color === undefined ? undefined : changeOf(config.brand.color)
   if (changed !== undefined) log.info(changed)

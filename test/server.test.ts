@@ -75,6 +75,29 @@ t.test('S33: every scope opens its own routes and no other', async (t) => {
   }
 })
 
+t.test("TikTok's verification files are served to everybody as they are, to the byte", async (t) => {
+  const [code, other, third] = [
+    'O7CetRa9odzht3niNrsvitejVAuvQwcW',
+    'hgNUP2jOBL4lC10ioiEatBEgMxy0ow8L',
+    'Vr8r1YMiO490psCs9PIqCeFssNIy7bN8',
+  ]
+  const written = `tiktok-developers-site-verification=${code}\n`
+  const folder = t.testdir({ [`tiktok${code}.txt`]: written })
+  const { call } = await startWorld(t, {
+    env: { TIKTOK_VERIFICATION: `${folder}/tiktok${code}.txt, ${other},tiktok-developers-site-verification=${third}` },
+  })
+  const get = (name: string, method = 'GET') => call(method, `/${name}`, { key: null })
+  t.match(await get(`tiktok${code}.txt`), { status: 200, text: written, headers: { 'content-type': /^text\/plain/ } })
+  for (const each of [other, third]) t.equal((await get(`tiktok${each}.txt`)).text, `tiktok-developers-site-verification=${each}`)
+  t.match(await get(`tiktok${code}.txt`, 'HEAD'), {
+    status: 200,
+    text: '',
+    headers: { 'content-length': String(written.length) },
+  })
+  t.match(await get(`tiktok${code}.txt`, 'POST'), { status: 405, headers: { allow: 'GET, HEAD' } })
+  t.equal((await get(`tiktok${code.toLowerCase()}.txt`)).status, 404)
+})
+
 t.test('S33: the web app cannot read tokens, the upload service can neither connect nor disconnect', async (t) => {
   const account = await world.connect()
   const webApp = await world.key('connect:write', 'accounts:read', 'accounts:write')

@@ -7,6 +7,7 @@ import type { Bounds } from '../reach.ts'
 import { type DatabaseLink, DatabaseUrlError, readDatabaseUrl } from './database-url.ts'
 import { type Logo, readLogos } from './logos.ts'
 import { secretVariables, variables } from './variables.ts'
+import { readVerifications, type VerificationFile } from './verifications.ts'
 
 /** What the rest of the service knows of its environment. */
 export type Config = ReturnType<typeof loadConfig>
@@ -98,6 +99,8 @@ export function loadConfig(env: Record<string, string | undefined>) {
     problems.set('METRICS_PORT', 'METRICS_PORT is the same as PORT: choose another')
   const logos = readLogos(v.APP_LOGO)
   if (typeof logos === 'string') problems.set('APP_LOGO', `APP_LOGO ${logos}`)
+  const verifications = readVerifications(v.TIKTOK_VERIFICATION)
+  if (typeof verifications === 'string') problems.set('TIKTOK_VERIFICATION', `TIKTOK_VERIFICATION ${verifications}`)
   if (problems.size > 0) throw new ConfigError([...problems.values()])
 
   const publicUrl = v.PUBLIC_URL ?? `http://127.0.0.1:${v.PORT}`
@@ -142,6 +145,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
       termsUrl: v.TERMS_URL,
       supportUrl: v.SUPPORT_URL,
     },
+    tiktokVerifications: typeof verifications === 'string' ? [] : (verifications as readonly VerificationFile[]),
     allowedReturnUrls: v.ALLOWED_RETURN_URLS as readonly string[],
     tiers: {
       limits: v.TIER_LIMITS as ReadonlyMap<string, number>,

@@ -310,6 +310,11 @@ export const variables = z.object({
     .refine(isSupportUrl, 'must be an https URL (http on loopback) or a mailto: address')
     .optional()
     .describe('Where people find help, linked on every page: a page, or mailto:ADDRESS'),
+  TIKTOK_VERIFICATION: list
+    .default([])
+    .describe(
+      "TikTok's site verification files, served at PUBLIC_URL/tiktok….txt: their paths, or what stands in them (tiktok-developers-site-verification=CODE, or the CODE). A comma list, because each address that TikTok verifies has its own",
+    ),
   TIER_LIMITS: tierLimits
     .default(
       new Map([
