@@ -151,7 +151,7 @@ t.test('a transaction that began early and wrote late does not slip in behind a 
 })
 
 t.test('the order is that of numbers, and a page ends where the next begins', async (t) => {
-  const world = await startWorld(t)
+  const world = await startWorld(t, { madeUp: true })
   const sql = connectionsTo(t, world, 1)
   for (const xid of ['9', '10', '99', '100', '101']) {
     await sql`insert into events (xid, type, data) values (${xid}::text::xid8, 'account.recovered', ${sql.json({ owner_id: xid })})`
@@ -198,7 +198,7 @@ t.test('a reader beside many writers sees each event exactly once', async (t) =>
 })
 
 t.test('a filter leaves out the rest, and neither skips nor repeats, page by page', async (t) => {
-  const world = await startWorld(t)
+  const world = await startWorld(t, { madeUp: true })
   const sql = connectionsTo(t, world, 1)
   for (let n = 0; n < 12; n++) {
     const data = { owner_id: `o${n % 2}`, n }
@@ -228,7 +228,7 @@ t.test('a filter leaves out the rest, and neither skips nor repeats, page by pag
 })
 
 t.test('a filter that finds nothing moves on all the same, and never past what is yet to be shown', async (t) => {
-  const world = await startWorld(t)
+  const world = await startWorld(t, { madeUp: true })
   const sql = connectionsTo(t, world, 2)
   await insertEvent(sql, 1)
   const slow = await sql.reserve()
@@ -290,7 +290,7 @@ t.test('the feed needs its scope and refuses what is not its cursor', async (t) 
 })
 
 t.test('an event that a younger replica wrote and this one does not know is shown all the same', async (t) => {
-  const world = await startWorld(t)
+  const world = await startWorld(t, { madeUp: true })
   const sql = connectionsTo(t, world, 1)
   await sql`insert into events (type, data) values ('account.admired', '{"by":"everybody"}')`
   await everythingShown(world.parts.db)
