@@ -10,6 +10,7 @@ const benches = {
   connections: 'how soon a client whose connections are killed is as quick again',
   places: 'fifty connects at once for three places',
   reseal: 'a change of vault keys under load, three replicas',
+  accounts: 'whether anything gets dearer from a thousand accounts to a million',
   metrics: 'what the metrics cost with a million accounts',
   refresh: 'sustained refreshing with 100,000 accounts due',
 }
