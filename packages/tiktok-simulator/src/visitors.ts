@@ -3,7 +3,7 @@
  * to it, and a name that somebody else owns can be made to point at it.
  */
 import { isIP } from 'node:net'
-import { type Answer, bearerOf, json, type Request } from './wire.ts'
+import { type Answer, bearerOf, json, originOf, type Request } from './wire.ts'
 
 /** @returns why the control API is closed to this request; undefined when it is open */
 export function refusedAtControl(request: Request, controlToken: string | undefined): Answer | undefined {
@@ -31,9 +31,9 @@ export function refusedForm(request: Request): Answer | undefined {
 
 /** The page of another site that a browser shows. Our own forms say `Origin: null`, so where a browser tells the site, that decides. */
 function isForeignPage({ headers }: Request): boolean {
-  const { origin, host, 'sec-fetch-site': site } = headers
+  const { origin, 'sec-fetch-site': site } = headers
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
-  return origin !== undefined && origin !== `http://${host}`
+  return origin !== undefined && origin !== originOf(headers)
 }
 
 /** An address, this machine, or a name without a dot, as containers have: nobody elsewhere can own those. */

@@ -38,8 +38,13 @@ export async function readRequest(incoming: IncomingMessage): Promise<Request> {
     query: new URLSearchParams(queryStart === -1 ? '' : target.slice(queryStart + 1)),
     headers: incoming.headers,
     body: incoming.method === 'GET' ? nothing : await readBody(incoming),
-    origin: `http://${incoming.headers.host ?? 'localhost'}`,
+    origin: originOf(incoming.headers),
   }
+}
+
+/** Behind a proxy with TLS, as in a compose file, links to ourselves have to lead through it. */
+export function originOf({ host = 'localhost', 'x-forwarded-proto': proto }: Request['headers']): string {
+  return `${proto === 'https' ? 'https' : 'http'}://${host}`
 }
 
 export function bearerOf(request: Request): string | undefined {

@@ -27,6 +27,16 @@ t.test('a picture is a real PNG, different for each person', async (t) => {
   t.ok((await fetch(await pictureUrl(simulator, 'mara', 'avatar_large_url'))).ok)
 })
 
+t.test('behind a proxy with TLS its link leads through the proxy', async (t) => {
+  const simulator = await simulatorFor(t)
+  const { access_token } = await connect(simulator, 'mara')
+  const answer = await fetch(`${simulator.url}/v2/user/info/?fields=avatar_url`, {
+    headers: { authorization: `Bearer ${access_token}`, 'x-forwarded-proto': 'https' },
+  })
+  const { data } = (await answer.json()) as { data: { user: { avatar_url: string } } }
+  t.match(data.user.avatar_url, simulator.url.replace('http:', 'https:'))
+})
+
 t.test('its link says when it dies, and dies then', async (t) => {
   const simulator = await simulatorFor(t, { settings: { avatar_seconds: 60 } })
   const url = await pictureUrl(simulator, 'mara')
