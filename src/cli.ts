@@ -1,5 +1,5 @@
 // The command line: what operators do by hand. Each family of commands is a file in cli/, loaded when it is needed.
-import { asksForHelp, families, usage } from './cli/commands.ts'
+import { asksForHelp, families, readEnvFileThemselves, usage } from './cli/commands.ts'
 import { print, say, Unfinished, UsageError } from './cli/terminal.ts'
 import { ServiceError } from './errors.ts'
 import { ConfigError } from './settings/config.ts'
@@ -28,11 +28,14 @@ function usageOf([command = '']: readonly string[]): string {
   return usage(Object.hasOwn(families, command) ? [command] : [])
 }
 
+// Before anything uses the pool: look-ups and disks that hang take threads, and with Node's four the rest would wait behind them.
+process.env.UV_THREADPOOL_SIZE ??= '16'
+
 // The reader has closed the pipe, as in `audit reads … | head`.
 process.stdout.on('error', () => process.exit())
 
 try {
-  readEnvFile()
+  if (!readEnvFileThemselves.has(process.argv[2] ?? '')) readEnvFile()
   await run(process.argv.slice(2))
 } catch (error) {
   if (error instanceof UsageError) say(`${error.message}\n\n${usageOf(process.argv.slice(2))}`)

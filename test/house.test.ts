@@ -42,6 +42,7 @@ const floors: string[][] = [
   ['main.ts', 'cli.ts'],
   ['compile-cache.ts'],
   ['cli'],
+  ['doctor'],
   ['app.ts', 'describe.ts'],
   ['metrics.ts'],
   ['server.ts', 'background'],

@@ -16,8 +16,12 @@ export const families: Record<string, () => Promise<Run>> = {
   breaker: async () => (await import('./breaker.ts')).breaker,
   events: async () => (await import('./events.ts')).events,
   notices: async () => (await import('./notices.ts')).notices,
+  doctor: async () => (await import('./doctor.ts')).doctor,
   simulator: loadSimulator,
 }
+
+/** These want to know all that is wrong with `.env`, and read it themselves. */
+export const readEnvFileThemselves: ReadonlySet<string> = new Set(['doctor', 'portal'])
 
 /** The words, the options, the sentence. */
 const commands: [words: string, options: string, sentence: string][] = [
@@ -73,6 +77,11 @@ const commands: [words: string, options: string, sentence: string][] = [
   ['events dead', '[--limit N]', 'deliveries that failed for good'],
   ['events resend', 'EVENT | --all', 'send them again'],
   ['notices list', '[--unsettled | --unknown] [--limit N]', 'what TikTok told us, and what we did about it'],
+  [
+    'doctor',
+    '[--public] [--timeout 5] [--json]',
+    'what is wrong with this deployment, why that matters and what to type; changes nothing; exit code 1 on a fault',
+  ],
   ['simulator', '[--port P] […]', 'TikTok, offline; `simulator --help` says more'],
 ]
 

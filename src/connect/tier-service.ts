@@ -2,7 +2,7 @@
 // the deadline counts.
 import { Agent, type Dispatcher } from 'undici'
 import { z } from 'zod'
-import { call, headerOf } from '../outbound/call.ts'
+import { type CallOutcome, call, headerOf } from '../outbound/call.ts'
 import { textOf } from '../outbound/coding.ts'
 
 /** Somebody else's word on what an owner may have. */
@@ -51,19 +51,14 @@ export function openTierService(options: TierServiceOptions): TierService {
 
   async function ask(ownerId: string): Promise<TierAnswer> {
     const outcome = await call(dispatcher, {
-      url: addressOf(url, ownerId),
+      url: tierAddressOf(url, ownerId),
       method: 'GET',
       ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
       maxBytes,
       totalMs: timeoutMs,
     })
-    if (outcome.kind !== 'answered') return { kind: 'silent', reason: outcome.reason }
-    // Not 404 either: an owner it does not know is not an owner it gives a place to (S60).
-    if (outcome.status !== 200) return { kind: 'silent', reason: `status_${outcome.status}` }
-    const said = Said.safeParse(parse(textOf(outcome.body, headerOf(outcome.headers, 'content-type'))))
-    if (!said.success) return { kind: 'silent', reason: 'foreign_body' }
-    const answer: TierAnswer = { kind: 'told', tier: said.data.tier ?? null, accountLimit: said.data.account_limit ?? null }
-    remember(ownerId, answer)
+    const answer = judgeTier(outcome)
+    if (answer.kind === 'told') remember(ownerId, answer)
     return answer
   }
 
@@ -89,8 +84,18 @@ export function openTierService(options: TierServiceOptions): TierService {
   }
 }
 
+/** What an answer says about an owner, if it counts. */
+export function judgeTier(outcome: CallOutcome): TierAnswer {
+  if (outcome.kind !== 'answered') return { kind: 'silent', reason: outcome.reason }
+  // Not 404 either: an owner it does not know is not an owner it gives a place to (S60).
+  if (outcome.status !== 200) return { kind: 'silent', reason: `status_${outcome.status}` }
+  const said = Said.safeParse(parse(textOf(outcome.body, headerOf(outcome.headers, 'content-type'))))
+  if (!said.success) return { kind: 'silent', reason: 'foreign_body' }
+  return { kind: 'told', tier: said.data.tier ?? null, accountLimit: said.data.account_limit ?? null }
+}
+
 /** One path segment below the configured URL, whatever the owner's id is made of; a query in the configuration stays. */
-function addressOf(base: string, ownerId: string): URL {
+export function tierAddressOf(base: string, ownerId: string): URL {
   const url = new URL(base)
   url.pathname = `${url.pathname.replace(/\/$/, '')}/${encodeURIComponent(ownerId)}`
   return url

@@ -57,6 +57,12 @@ export async function functionsInstalled(sql: Sql, { version, functions }: Relea
   })
 }
 
+/** Names of functions that a younger release has installed, its new ones included. */
+export async function functionsOfYounger(sql: Sql, { version }: Release): Promise<string[]> {
+  const installed = await installedFunctions(sql)
+  return [...installed].filter(([, present]) => isOlder(version, present.version)).map(([name]) => name)
+}
+
 /** All or none, in one transaction. The caller holds the migrator's lock: two at once would fail on each other's rows. */
 export async function installFunctions(sql: Sql, functions: readonly SqlFunction[], version: string): Promise<void> {
   const definitions = functions.map(({ definition }) => definition)

@@ -13,7 +13,15 @@ import { type DatabaseLink, readDatabaseUrl } from '../settings/database-url.ts'
 import type { Db } from './client.ts'
 import { type Connection, openConnection, type Sql } from './connection.ts'
 import { faultOf, remedyOf } from './fault.ts'
-import { functionsInstalled, functionsToInstall, installFunctions, isThere, type Release, readRelease } from './install.ts'
+import {
+  functionsInstalled,
+  functionsOfYounger,
+  functionsToInstall,
+  installFunctions,
+  isThere,
+  type Release,
+  readRelease,
+} from './install.ts'
 
 export interface MigrateOptions {
   folder?: string
@@ -75,15 +83,53 @@ export async function migrate(
   }
 }
 
+/** How a database and this release differ. */
+export interface Difference {
+  /** names of what `migrate` would apply, and of the functions that it would install */
+  migrations: string[]
+  functions: string[]
+  /** how many migrations, and which functions, are of a release younger than this one */
+  newerMigrations: number
+  newerFunctions: string[]
+}
+
+/**
+ * What `migrate` would do; it reads and changes nothing.
+ *
+ * @throws ServiceError storage_unavailable: the database was made by a version that cannot be carried over
+ */
+export async function compareWithRelease(
+  sql: Sql,
+  options: Pick<MigrateOptions, 'folder' | 'release'> = {},
+): Promise<Difference> {
+  const { folder = drizzleFolder } = options
+  const { entries } = await readJournal(folder)
+  const release = options.release ?? (await readRelease())
+  const applied = await appliedAt(sql)
+  refuseForeign(applied, entries[0]?.when)
+  const ours = new Set(entries.map(({ when }) => when))
+  return {
+    migrations: entries.filter(({ when }) => !applied.has(when)).map(({ tag }) => tag),
+    functions: (await functionsToInstall(sql, release)).map(({ name }) => name),
+    newerMigrations: [...applied].filter((when) => !ours.has(when)).length,
+    newerFunctions: await functionsOfYounger(sql, release),
+  }
+}
+
 /** Whether the database has every migration and function this code was written for; it may have more, during a rollout. */
 export async function migrationsApplied(db: Db, options: Pick<MigrateOptions, 'folder' | 'release'> = {}): Promise<boolean> {
   const { folder = drizzleFolder } = options
-  const journal = JSON.parse(await readFile(join(folder, 'meta', '_journal.json'), 'utf8')) as { entries: { when: number }[] }
+  const journal = await readJournal(folder)
   const release = options.release ?? (await readRelease())
   return db.run('migrations_applied', async (sql) => {
     const applied = await appliedAt(sql)
     return journal.entries.every(({ when }) => applied.has(when)) && functionsInstalled(sql, release)
   })
+}
+
+/** Drizzle's list of migrations: their names, and the times that tell them apart. */
+async function readJournal(folder: string): Promise<{ entries: { when: number; tag: string }[] }> {
+  return JSON.parse(await readFile(join(folder, 'meta', '_journal.json'), 'utf8'))
 }
 
 /** The migrations before 1.0 were replaced by the present ones: a database of theirs has tables of the same names that are not the same. */

@@ -5,7 +5,7 @@ import { decodeBody } from './coding.ts'
 
 export interface CallRequest {
   url: URL
-  method: 'GET' | 'POST'
+  method: 'GET' | 'HEAD' | 'POST'
   headers?: Record<string, string>
   form?: Record<string, string>
   /** of the answer's body, as it comes and once decoded */

@@ -27,6 +27,19 @@ export class ConfigError extends Error {
  * @throws ConfigError naming every bad or missing variable
  */
 export function loadConfig(env: Record<string, string | undefined>) {
+  const { config, problems } = readConfig(env)
+  if (problems.size > 0) throw new ConfigError([...problems.values()])
+  return config
+}
+
+/** Required variables that are missing or bad stand for themselves like this, so that the others can be read and judged. */
+const standIns = { TIKTOK_CLIENT_KEY: 'missing', TIKTOK_CLIENT_SECRET: 'is-missing' }
+
+/**
+ * Everything that is wrong, a sentence under each variable's name, and what the rest says: a bad variable counts as unset there. That is
+ * for looking (`doctor`, `portal`); whoever works with it calls `loadConfig`.
+ */
+export function readConfig(env: Record<string, string | undefined>) {
   const problems = new Map<string, string>()
   const given = withSecretFiles(
     Object.fromEntries(
@@ -34,77 +47,81 @@ export function loadConfig(env: Record<string, string | undefined>) {
     ),
     problems,
   )
-  const parsed = variables.safeParse(given)
-  if (!parsed.success) {
-    for (const issue of parsed.error.issues) {
-      const name = String(issue.path[0])
-      const sentence =
-        given[name] === undefined
-          ? 'is missing'
-          : issue.code === 'custom' || issue.code === 'too_small' || issue.code === 'invalid_format'
-            ? issue.message
-            : 'is not an allowed value'
-      if (!problems.has(name)) problems.set(name, `${name} ${sentence}`)
-    }
-    throw new ConfigError([...problems.values()])
+  const isBad = (name: string) => problems.has(name) || problems.has(`${name}_FILE`)
+  /** One sentence for each, and none that only follows from another variable's being bad. */
+  const blame = (name: string, sentence: string, ...because: string[]) => {
+    if (![name, ...because].some(isBad)) problems.set(name, sentence)
   }
-  const v = parsed.data
-  if (v.DATABASE_URL && !v.VAULT_KEYS && !v.VAULT_KEYS_FILE && !v.VAULT_KEYS_COMMAND) {
-    problems.set(
+  const parsed = variables.safeParse(given)
+  for (const issue of parsed.error?.issues ?? []) {
+    const name = String(issue.path[0])
+    const sentence =
+      given[name] === undefined
+        ? 'is missing'
+        : issue.code === 'custom' || issue.code === 'too_small' || issue.code === 'invalid_format'
+          ? issue.message
+          : 'is not an allowed value'
+    blame(name, `${name} ${sentence}`)
+  }
+  const good = Object.fromEntries(Object.entries(given).filter(([name]) => !isBad(name)))
+  const v = parsed.data ?? variables.parse({ ...standIns, ...good })
+  if (v.DATABASE_URL && !v.VAULT_KEYS && !v.VAULT_KEYS_FILE && !v.VAULT_KEYS_COMMAND)
+    blame(
       'VAULT_KEYS',
       'VAULT_KEYS is missing: with DATABASE_URL set it is required, because the tokens outlive this machine (make a key with `npm run --silent cli -- vault keygen`)',
+      'VAULT_KEYS_COMMAND',
     )
-  }
   const databaseAccess = { tls: v.DATABASE_TLS, pooler: v.DATABASE_POOLER, password: v.PGPASSWORD }
   for (const name of ['DATABASE_URL', 'DATABASE_DIRECT_URL'] as const) {
     const url = v[name]
-    if (url !== undefined) judge(name, { ...databaseAccess, url }, problems)
+    const trouble = url === undefined ? undefined : troubleOf({ ...databaseAccess, url })
+    if (trouble !== undefined) blame(name, `${name} ${trouble}`, 'DATABASE_TLS')
   }
   // The one variable of psql's that the driver reads behind our back.
   if (env.PGTARGETSESSIONATTRS)
-    problems.set(
-      'PGTARGETSESSIONATTRS',
-      'PGTARGETSESSIONATTRS is set: say target_session_attrs in DATABASE_URL instead, and unset it',
-    )
+    blame('PGTARGETSESSIONATTRS', 'PGTARGETSESSIONATTRS is set: say target_session_attrs in DATABASE_URL instead, and unset it')
   if (v.DATABASE_DIRECT_URL && !v.DATABASE_URL)
-    problems.set(
+    blame(
       'DATABASE_DIRECT_URL',
       'DATABASE_DIRECT_URL is set and DATABASE_URL is not: the service has to be told its way, too',
+      'DATABASE_URL',
     )
   if (v.DATABASE_POOLER === 'transaction' && v.MIGRATE === 'on' && !v.DATABASE_DIRECT_URL)
-    problems.set(
+    blame(
       'DATABASE_DIRECT_URL',
       'DATABASE_DIRECT_URL is missing: with DATABASE_POOLER=transaction migrations need an address past the pooler, or MIGRATE=off and a migration job of its own',
+      'MIGRATE',
     )
-  if (v.VAULT_KEYS && v.VAULT_KEYS_FILE) problems.set('VAULT_KEYS_FILE', 'VAULT_KEYS_FILE and VAULT_KEYS are both set: keep one')
+  if (v.VAULT_KEYS && v.VAULT_KEYS_FILE) blame('VAULT_KEYS_FILE', 'VAULT_KEYS_FILE and VAULT_KEYS are both set: keep one')
   if (v.VAULT_KEYS_COMMAND && (v.VAULT_KEYS || v.VAULT_KEYS_FILE))
-    problems.set('VAULT_KEYS_COMMAND', 'VAULT_KEYS_COMMAND and VAULT_KEYS or VAULT_KEYS_FILE are both set: keep one')
+    blame('VAULT_KEYS_COMMAND', 'VAULT_KEYS_COMMAND and VAULT_KEYS or VAULT_KEYS_FILE are both set: keep one')
   const tierService = v.TIER_SERVICE_URL === undefined ? undefined : new URL(v.TIER_SERVICE_URL)
   if (tierService?.protocol === 'http:' && !isLoopback(tierService.hostname) && v.TIER_SERVICE_TLS !== 'off')
-    problems.set(
+    blame(
       'TIER_SERVICE_URL',
       'TIER_SERVICE_URL is http, so its token and its answers cross the network in the clear: use https, or set TIER_SERVICE_TLS=off for a network that you trust',
+      'TIER_SERVICE_TLS',
     )
   if (!v.PUBLIC_URL && !isLoopback(v.HOST))
-    problems.set('PUBLIC_URL', 'PUBLIC_URL is missing: HOST is not loopback, so browsers need a public address')
+    blame('PUBLIC_URL', 'PUBLIC_URL is missing: HOST is not loopback, so browsers need a public address')
   for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE', 'JWT_SCOPES'] as const) {
-    if (v.JWT_JWKS_URL && !v[name]) problems.set(name, `${name} is missing: it is required when JWT_JWKS_URL is set`)
+    if (v.JWT_JWKS_URL && !v[name]) blame(name, `${name} is missing: it is required when JWT_JWKS_URL is set`)
   }
-  if (!v.TIER_LIMITS.has(v.DEFAULT_TIER)) problems.set('DEFAULT_TIER', 'DEFAULT_TIER is not one of the tiers in TIER_LIMITS')
+  if (!v.TIER_LIMITS.has(v.DEFAULT_TIER))
+    blame('DEFAULT_TIER', 'DEFAULT_TIER is not one of the tiers in TIER_LIMITS', 'TIER_LIMITS')
   for (const scope of v.TIKTOK_REQUIRED_SCOPES) {
     if (!v.TIKTOK_SCOPES.includes(scope))
-      problems.set('TIKTOK_REQUIRED_SCOPES', 'TIKTOK_REQUIRED_SCOPES holds a scope that is not in TIKTOK_SCOPES')
+      blame('TIKTOK_REQUIRED_SCOPES', 'TIKTOK_REQUIRED_SCOPES holds a scope that is not in TIKTOK_SCOPES', 'TIKTOK_SCOPES')
   }
   if (v.METRICS_PORT !== undefined && v.METRICS_PORT !== 0 && v.METRICS_PORT === v.PORT)
-    problems.set('METRICS_PORT', 'METRICS_PORT is the same as PORT: choose another')
+    blame('METRICS_PORT', 'METRICS_PORT is the same as PORT: choose another')
   const logos = readLogos(v.APP_LOGO)
-  if (typeof logos === 'string') problems.set('APP_LOGO', `APP_LOGO ${logos}`)
+  if (typeof logos === 'string') blame('APP_LOGO', `APP_LOGO ${logos}`)
   const verifications = readVerifications(v.TIKTOK_VERIFICATION)
-  if (typeof verifications === 'string') problems.set('TIKTOK_VERIFICATION', `TIKTOK_VERIFICATION ${verifications}`)
-  if (problems.size > 0) throw new ConfigError([...problems.values()])
+  if (typeof verifications === 'string') blame('TIKTOK_VERIFICATION', `TIKTOK_VERIFICATION ${verifications}`)
 
   const publicUrl = v.PUBLIC_URL ?? `http://127.0.0.1:${v.PORT}`
-  return {
+  const config = {
     host: v.HOST,
     port: v.PORT,
     publicUrl,
@@ -189,6 +206,7 @@ export function loadConfig(env: Record<string, string | undefined>) {
     /** __Host- cookies and HSTS need https; browsers would drop them on a loopback http PUBLIC_URL (S04). */
     secureCookies: publicUrl.startsWith('https:'),
   } as const
+  return { config, problems }
 }
 
 /** How the service reaches its database, and the way past a pooler for what needs a session of its own. The embedded one has neither TLS nor pooler. */
@@ -218,15 +236,16 @@ function withSecretFiles(
       problems.set(`${name}_FILE`, `${name}_FILE cannot be read`)
     }
   }
-  if (problems.size > 0) throw new ConfigError([...problems.values()])
   return read
 }
 
-function judge(name: string, link: DatabaseLink, problems: Map<string, string>): void {
+/** @returns what is wrong with it, to be read after the variable's name */
+function troubleOf(link: DatabaseLink): string | undefined {
   try {
     readDatabaseUrl(link)
+    return undefined
   } catch (error) {
     if (!(error instanceof DatabaseUrlError)) throw error
-    problems.set(name, `${name} ${error.message}`)
+    return error.message
   }
 }

@@ -20,6 +20,20 @@ export function readEnvFile(file = '.env'): void {
   for (const [name, value] of Object.entries(parseEnv(text))) process.env[name] ??= value
 }
 
+/**
+ * The same for who wants to know everything that is wrong (`doctor`, `portal`): what is whole is read.
+ *
+ * @returns sentences as above; a name that they begin with was left out
+ */
+export function takeEnvFile(file = '.env'): string[] {
+  if (!existsSync(file)) return []
+  const text = readFileSync(file, 'utf8').replace(/^\uFEFF/, '')
+  const problems = problemsIn(text, process.env)
+  const cut = new Set(problems.map((sentence) => sentence.split(' ', 1)[0]))
+  for (const [name, value] of Object.entries(parseEnv(text))) if (!cut.has(name)) process.env[name] ??= value
+  return problems
+}
+
 /** @param env a variable that is set there is not read from the file */
 export function problemsIn(text: string, env: Record<string, string | undefined>): string[] {
   if (/[\0\uFFFD]/.test(text)) return ['.env is not written in UTF-8: save it anew, in UTF-8']

@@ -1,8 +1,8 @@
 // TikTok's OAuth in the words of RFC 6749. TikTok says client_key where the RFC says client_id, and joins scopes with commas
 // where RFC 6749 §3.3 has spaces. Both are translated here and nowhere else.
 
-import type { NotSentReason, Send } from '../outbound/call.ts'
-import { type AmbiguousReason, errorCodeOf, readObject } from './answer.ts'
+import type { CallOutcome, NotSentReason, Send } from '../outbound/call.ts'
+import { type AmbiguousReason, describe, errorCodeOf, isRateLimit, logIdOf, readObject } from './answer.ts'
 import { type Blame, type ClientError, judgeToken, type TokenAnswer } from './token-answer.ts'
 
 export interface App {
@@ -133,6 +133,29 @@ export async function revoke(app: App, send: Send, accessToken: string): Promise
   if (judged.kind === 'client_refused') return judged
   if (judged.kind === 'throttled') return { ...judged, kind: 'unavailable', reason: 'throttled' }
   return judged.kind === 'ambiguous' ? { ...judged, kind: 'unavailable' } : { kind: 'unavailable', reason: 'foreign_body' }
+}
+
+/** Whether TikTok takes the key and the secret; `unclear`: it did not say. */
+export type ClientAnswer =
+  | { kind: 'accepted' }
+  | { kind: 'refused'; error: string; description?: string; logId?: string }
+  | { kind: 'unclear'; reason: string }
+
+/** A token for the app itself (RFC 6749 §4.4): it concerns nobody's account, and asking for one shows whether key and secret are right. */
+export function clientRequest(app: App): { url: URL; method: 'POST'; form: Record<string, string> } {
+  const form = { ...clientOf(app), grant_type: 'client_credentials' }
+  return { url: new URL('/v2/oauth/token/', app.apiBaseUrl), method: 'POST', form }
+}
+
+/** The token that came is not looked at. */
+export function judgeClient(outcome: CallOutcome, { clientSecret }: App): ClientAnswer {
+  if (outcome.kind !== 'answered') return { kind: 'unclear', reason: outcome.reason }
+  const answer = readObject(outcome)
+  if (typeof answer !== 'object') return { kind: 'unclear', reason: `${answer}, status ${outcome.status}` }
+  const error = errorCodeOf(answer)
+  if (error === undefined) return 'access_token' in answer ? { kind: 'accepted' } : { kind: 'unclear', reason: 'foreign_body' }
+  if (isRateLimit(outcome.status, error) || outcome.status >= 500) return { kind: 'unclear', reason: error }
+  return { kind: 'refused', error, ...describe(answer.error_description, [clientSecret]), ...logIdOf(outcome, answer) }
 }
 
 const clientOf = ({ clientKey, clientSecret }: App) => ({ client_key: clientKey, client_secret: clientSecret })

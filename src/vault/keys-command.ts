@@ -11,7 +11,10 @@ const mostBytes = 64 * 1024
  * @param line a program and its arguments; quotes hold a word together, and nothing else is special
  * @throws ConfigError with a sentence for each way in which this can fail
  */
-export async function keysFromCommand(line: string, { timeoutMs = patienceMs } = {}): Promise<string> {
+export async function keysFromCommand(
+  line: string,
+  { timeoutMs = patienceMs }: { timeoutMs?: number | undefined } = {},
+): Promise<string> {
   const [program, ...args] = wordsOf(line)
   if (program === undefined) throw failed('is empty or has a quote that is not closed')
   const options = {

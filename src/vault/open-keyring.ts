@@ -9,14 +9,17 @@ import { keysFromCommand } from './keys-command.ts'
 
 /**
  * @param warn told when a key is generated
+ * @param options.commandMs how long VAULT_KEYS_COMMAND may take, where less than usual is meant
  * @throws ConfigError naming the variable, never any part of a key
  */
 export async function openKeyring(
   config: Pick<Config, 'vaultKeys' | 'vaultKeysFile' | 'vaultKeysCommand' | 'dataDir'>,
   warn: (sentence: string) => void,
+  { commandMs }: { commandMs?: number } = {},
 ): Promise<Keyring> {
   if (config.vaultKeys !== undefined) return parse(config.vaultKeys, 'VAULT_KEYS')
-  if (config.vaultKeysCommand !== undefined) return parse(await keysFromCommand(config.vaultKeysCommand), 'VAULT_KEYS_COMMAND')
+  if (config.vaultKeysCommand !== undefined)
+    return parse(await keysFromCommand(config.vaultKeysCommand, { timeoutMs: commandMs }), 'VAULT_KEYS_COMMAND')
   if (config.vaultKeysFile !== undefined) {
     const text = await readFile(config.vaultKeysFile, 'utf8').catch(() => {
       throw new ConfigError(['VAULT_KEYS_FILE cannot be read'])

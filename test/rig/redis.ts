@@ -15,9 +15,10 @@ export interface Redis {
   start(): void
 }
 
-export async function startRedis(t: { teardown(work: () => unknown): unknown }): Promise<Redis> {
+/** @param more settings, as on its command line */
+export async function startRedis(t: { teardown(work: () => unknown): unknown }, more: string[] = []): Promise<Redis> {
   const port = await freePort(0)
-  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more]
   const start = () => spawn('redis-server', settings, { stdio: 'ignore' })
   let server: ChildProcess = start()
   const stop = async () => {

@@ -1,0 +1,106 @@
+// `doctor`: every check at the same time, each with an end. Nothing here writes, spends or locks anything, and nothing waits for ever.
+import { within } from '../concurrency/waiting.ts'
+import { readConfig } from '../settings/config.ts'
+import { readConfiguration } from './configuration.ts'
+import { examineDatabase } from './database.ts'
+import { examineDirectories } from './directories.ts'
+import { type Finding, fault, nothing, type Observation, type Patient } from './finding.ts'
+import { examineKeys } from './keys.ts'
+import { examineIdentityProvider, examineReceivers, examineRedis, examineTierService } from './neighbours.ts'
+import { examinePublicAddress } from './public-address.ts'
+import { examineTikTok } from './tiktok.ts'
+
+export interface Report {
+  /** no fault was found */
+  healthy: boolean
+  seconds: number
+  checks: CheckReport[]
+}
+
+export interface CheckReport {
+  name: string
+  state: 'well' | 'warning' | 'fault' | 'not there'
+  seen: string | undefined
+  findings: Finding[]
+}
+
+/** The slowest check has its end well before ten seconds, start and farewell of the process included. */
+const patienceMs = 5_000
+/** For those that compare with what the database says. */
+const longer = 1.3
+
+/**
+ * @param options.fromOutside also asks PUBLIC_URL, as TikTok would
+ * @param options.envFileProblems what is wrong with `.env` itself
+ * @param options.timeoutMs for each check
+ * @param options.onProgress told how many checks are done
+ */
+export async function examine(
+  env: Record<string, string | undefined>,
+  options: {
+    fromOutside?: boolean
+    envFileProblems?: readonly string[]
+    timeoutMs?: number
+    onProgress?: (done: number, total: number, name: string) => void
+  } = {},
+): Promise<Report> {
+  const { fromOutside = false, envFileProblems = [], timeoutMs = patienceMs, onProgress = () => {} } = options
+  const beganAtMs = performance.now()
+  const { config, problems } = readConfig(env)
+  const cut = new Set(envFileProblems.flatMap((sentence) => /^(\w+) in \.env/.exec(sentence)?.[1] ?? []))
+  const isBad = (...names: string[]) => names.some((name) => problems.has(name) || problems.has(`${name}_FILE`) || cut.has(name))
+  const patient: Patient = { env, config, isBad }
+
+  const database = examineDatabase(patient)
+  const keys = examineKeys(patient, database)
+  const checks: Record<string, Promise<Observation>> = {
+    configuration: readConfiguration(patient, [...envFileProblems, ...problems.values()]),
+    database: inTime(database, timeoutMs),
+    'vault keys': inTime(keys, timeoutMs * longer),
+    journal: inTime(examineDirectories(patient, database, keys), timeoutMs * longer),
+    TikTok: inTime(examineTikTok(patient, database), timeoutMs * longer),
+    Redis: inTime(examineRedis(patient), timeoutMs),
+    'identity provider': inTime(examineIdentityProvider(patient), timeoutMs),
+    'tier service': inTime(examineTierService(patient, database), timeoutMs * longer),
+    'event receivers': inTime(examineReceivers(patient), timeoutMs),
+    'public address': fromOutside ? inTime(examinePublicAddress(patient), timeoutMs) : Promise.resolve(nothing),
+  }
+
+  const names = Object.keys(checks)
+  let done = 0
+  const reports = await Promise.all(
+    Object.entries(checks).map(async ([name, check]) => {
+      const { findings, seen } = await check
+      onProgress(++done, names.length, name)
+      return { name, state: stateOf(findings, seen), seen, findings } satisfies CheckReport
+    }),
+  )
+  return {
+    healthy: reports.every(({ state }) => state !== 'fault'),
+    seconds: Math.round(performance.now() - beganAtMs) / 1000,
+    checks: reports,
+  }
+}
+
+function stateOf(findings: readonly Finding[], seen: string | undefined): CheckReport['state'] {
+  if (findings.some(({ level }) => level === 'fault')) return 'fault'
+  if (findings.length > 0) return 'warning'
+  return seen === undefined ? 'not there' : 'well'
+}
+
+/** A check that fails in a way nobody foresaw says so and takes no other along; its error may quote anything, so it is not shown. */
+function inTime(check: Promise<Observation>, timeoutMs: number): Promise<Observation> {
+  const unforeseen = (what: string, remedy: string): Observation => ({
+    findings: [fault(what, 'Whatever the service asks of it would wait as long.', remedy)],
+    seen: undefined,
+  })
+  return within(check, timeoutMs, () =>
+    unforeseen(
+      `It did not answer within ${timeoutMs / 1000} s.`,
+      'Look at what stands between, such as a firewall that drops packets or a disk that hangs, and run this again.',
+    ),
+  ).catch((error: unknown) => {
+    const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : ''
+    return unforeseen(`It cannot be looked at${code}.`, 'Start the service and read what its log says about it.')
+  })
+}
