@@ -290,11 +290,12 @@ export const failures = {
   account_type_not_supported: {
     status: 422,
     mendedBy: 'user',
-    title: 'Only Creator and Business accounts can connect',
-    remedy: 'The person switches to a Creator or Business account in TikTok and says so.',
+    title: 'Only creators and businesses can connect',
+    remedy:
+      'Send `creator` for whoever posts as themselves, which TikTok calls a personal account, or `business` for whoever posts for a company or an organization. It is what the person says; TikTok does not tell.',
     page: {
-      title: 'This kind of account cannot be connected',
-      text: 'Only Creator and Business accounts can. You can switch in the TikTok app, under “Settings and privacy”, “Account”. It is free.',
+      title: 'This answer is not enough to connect',
+      text: 'Only accounts that you post with can be connected: as yourself (Creator) or for others (Business). Go back and choose one of the two.',
     },
   },
   age_not_confirmed: {

@@ -120,9 +120,9 @@ function connectForm(csrf: string): Html {
   return html`<section class="card form" aria-labelledby="connect">
 <h2 id="connect">Connect a TikTok account</h2>
 <form method="post" action="/connect" class="stack">${hidden(csrf)}
-<fieldset><legend>What kind of account is it?</legend>
+<fieldset><legend>What do you use it for?</legend>
 <label class="choice"><input type="radio" name="account_type" value="creator" required> <span>Creator <span class="quiet">You post as yourself.</span></span></label>
-<label class="choice"><input type="radio" name="account_type" value="business" required> <span>Business <span class="quiet">You post for a company or brand.</span></span></label>
+<label class="choice"><input type="radio" name="account_type" value="business" required> <span>Business <span class="quiet">You post for a company, a brand or an organization.</span></span></label>
 </fieldset>
 <fieldset><legend>Your age</legend>
 <label class="choice"><input type="checkbox" name="age_confirmed" value="yes" required> <span>I am 18 or older.</span></label>

@@ -16,7 +16,7 @@ const connectFailures: ReadonlyMap<string, string> = new Map(
     confirm_invalid: 'The link you came back with does not fit. Please start again.',
     session_not_ready: 'You have not been to TikTok yet. Please start again.',
     connect_session_not_found: 'This link does not belong to a connection you started. Please start again.',
-    account_type_not_supported: 'Only Creator and Business accounts can be connected.',
+    account_type_not_supported: 'Choose Creator or Business; at TikTok a creator has a personal account.',
     age_not_confirmed: 'Please confirm that you are 18 or older.',
     tiktok_rejected: 'TikTok refused. Please start again.',
     tiktok_unavailable: 'TikTok does not answer at the moment. Reload this page in a minute to try again.',

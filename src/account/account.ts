@@ -96,7 +96,12 @@ export const Account = z
           fetched_at: '2026-11-22T12:00:01.000Z',
           unavailable: { follower_count: 'user.info.stats' },
         },
-        account_type: { value: 'creator', source: 'self_attested', attested_at: '2026-11-22T12:00:00.000Z', wording: '2026-11' },
+        account_type: {
+          value: 'creator',
+          source: 'self_attested',
+          attested_at: '2026-11-22T12:00:00.000Z',
+          wording: '2026-11-27',
+        },
         age_confirmed_at: '2026-11-22T12:00:00.000Z',
         scopes: ['user.info.basic', 'user.info.profile', 'video.upload'],
         missing_scopes: ['user.info.stats'],

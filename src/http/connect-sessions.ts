@@ -58,7 +58,13 @@ const CreateConnectSession = z
   .strictObject({
     owner_id: OwnerId,
     return_url: z.string().max(2048).describe('Where the browser goes afterwards; origin and path as in ALLOWED_RETURN_URLS'),
-    account_type: z.string().max(32).optional().describe('`creator` or `business`; asked for on the connect page when missing'),
+    account_type: z
+      .string()
+      .max(32)
+      .optional()
+      .describe(
+        'What the person says to use it for: `creator` posts as themselves (TikTok calls that a personal account), `business` for a company or an organization. Asked for on the connect page when missing',
+      ),
     age_confirmed: z
       .boolean()
       .optional()

@@ -42,17 +42,17 @@ export const texts = {
     heading: 'Connect an account',
     headingAnother: 'Connect another account',
     label: (label: string) => `The new account will be called “${label}”.`,
-    type: 'What kind of TikTok account is it?',
+    type: 'What do you use this TikTok account for?',
     types: {
-      creator: { name: 'Creator', hint: 'You post as yourself.' },
-      business: { name: 'Business', hint: 'You post for a company, a shop or a brand.' },
-      other: { name: 'Personal, or not sure', hint: 'Choose this to see what you can do.' },
+      creator: { name: 'Creator', hint: 'You post as yourself. To TikTok it is a personal account.' },
+      business: { name: 'Business', hint: 'You post for a company, a shop, a brand or an organization.' },
+      other: { name: 'Neither, or not sure', hint: 'Choose this to see what you can do.' },
     },
     typeWrong: 'Choose Creator or Business to go on.',
     age: 'Your age',
     ageWrong: 'Confirm your age to go on.',
     ageStatement: 'I am 18 or older.',
-    whyAsked: 'TikTok does not tell us either, so we keep your answers as your own statement.',
+    whyAsked: 'TikTok tells us neither and we cannot check it: both answers are kept as your own statement.',
     scopes: 'What TikTok will ask you to allow',
     scopesHint: 'You decide at TikTok. Without what is marked as needed, nothing can be connected.',
     scopesFewer: 'TikTok did not allow more last time, so only what is needed is asked for now.',
@@ -103,10 +103,10 @@ export const texts = {
     followersUnknown: 'Followers unknown: the permission was not given',
     seen: (ago: string) => `seen ${ago}`,
     types: {
-      creator: 'Creator account',
-      business: 'Business account',
+      creator: 'Creator',
+      business: 'Business',
     } satisfies Record<AccountType, string>,
-    selfAttested: 'self-attested',
+    selfAttested: 'your own statement',
     verdicts: {
       healthy: 'Working',
       expiring: 'Ends soon',
@@ -189,9 +189,9 @@ export const texts = {
 
   /** Shown at the top after something could not be done. */
   notDone: {
-    account_type_missing: 'Please say what kind of account it is.',
+    account_type_missing: 'Please say what you use the account for.',
     account_type_not_supported:
-      'Personal accounts cannot be connected. You can switch to a Creator or Business account in the TikTok app, under “Settings and privacy”, “Account”. It is free. Then come back and connect.',
+      'Only accounts that you post with can be connected. If you post as yourself, choose Creator: a personal account at TikTok is right for it. If you post for others, choose Business; the TikTok app lets you switch to a business account under “Settings and privacy”, “Account”.',
     age_not_confirmed: 'You have to be 18 or older to connect an account, and to say so.',
     label_invalid: 'This name cannot be used. It has to fit on one line of at most 100 characters.',
     account_not_found: 'This account is not here. It may have been disconnected meanwhile.',

@@ -46,7 +46,7 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
           await card.textContent(),
           person === 'jonas' ? /@jonaslindqvist.*Verified badge.*4,812,337 followers/s : /@maracooks.*48,210 followers/s,
         )
-        t.match(await card.textContent(), /followers \(seen now\).*Creator account \(self-attested\).*20 of 20 uploads left/s)
+        t.match(await card.textContent(), /followers \(seen now\).*Creator \(your own statement\).*20 of 20 uploads left/s)
         t.equal(await tooWide(after.page), 0)
       })
 
@@ -116,10 +116,13 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
         t.equal((await accountsOf(owner)).length, 1)
       })
 
-      t.test('a personal account is told what to do, and stays on the page', async (t) => {
+      t.test('whoever is neither is told what to do, and stays on the page', async (t) => {
         const { page, id } = await open(t, `personal-${size}`, view)
-        await answer(page, 'Personal, or not sure')
-        t.match(await page.getByRole('alert').textContent(), /Personal accounts cannot be connected.*Settings and privacy/s)
+        await answer(page, 'Neither, or not sure')
+        t.match(
+          await page.getByRole('alert').textContent(),
+          /If you post as yourself, choose Creator: a personal account at TikTok is right for it.*Settings and privacy/s,
+        )
         t.equal(await page.locator(':focus').getAttribute('role'), 'alert', 'a screen reader starts there')
         await page.getByRole('alert').getByRole('link').click()
         await page.keyboard.press('Tab')

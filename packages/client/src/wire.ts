@@ -320,7 +320,7 @@ export type CreateConnectSession = {
   ownerId: string
   /** Where the browser goes afterwards; origin and path as in ALLOWED_RETURN_URLS */
   returnUrl: string
-  /** `creator` or `business`; asked for on the connect page when missing */
+  /** What the person says to use it for: `creator` posts as themselves (TikTok calls that a personal account), `business` for a company or an organization. Asked for on the connect page when missing */
   accountType?: string | undefined
   /** The person confirmed being 18 or older; asked for on the connect page when missing */
   ageConfirmed?: boolean | undefined
