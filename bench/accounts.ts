@@ -20,6 +20,7 @@ import { createVault } from '../src/vault/vault.ts'
 import { fillTables } from '../test/rig/many.ts'
 import { type Replica, startReplica } from '../test/rig/replica.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
+import { record } from './results.ts'
 
 const { values } = parseArgs({
   options: {
@@ -77,6 +78,7 @@ try {
     const turns: { few: number; lots: number }[] = []
     for (let round = 0; round < rounds; round++) turns.push({ few: await measure(few), lots: await measure(lots) })
     const ratios = turns.map((turn) => turn.few / turn.lots)
+    record('accounts', 'ratio', `${name}: cost at ${many} accounts beside 1000`, median(ratios))
     console.log(
       `${name.padEnd(38)}${median(turns.map((turn) => turn.few))
         .toFixed(0)

@@ -15,6 +15,7 @@ import { migrate } from '../src/db/migrate.ts'
 import { type Reservation, reserveUploads } from '../src/db/uploads.ts'
 import { newId } from '../src/ids.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
+import { record } from './results.ts'
 
 const accountCount = 1_000
 const callers = 40
@@ -59,6 +60,7 @@ async function compare(title: string, pick: () => string): Promise<void> {
     turns.push({ raw: await perSecond(update, turnMs), ours: await perSecond(reserve, turnMs) })
   const ratios = turns.map(({ raw, ours }) => ours / raw)
   const [raw, ours] = [median(turns.map((turn) => turn.raw)), median(turns.map((turn) => turn.ours))]
+  record('reservations', 'ratio', `reservations beside raw updates, ${title}`, median(ratios))
   const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`
   console.log(
     `${title}: ${Math.round(ours)} reservations/s, ${Math.round(raw)} raw updates/s, ratio ${median(ratios).toFixed(2)} (${range})`,

@@ -16,6 +16,7 @@ import { generateVaultKey, parseKeyring } from '../src/vault/keyring.ts'
 import { createVault } from '../src/vault/vault.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
 import { cpuMs, postgresCpuMs } from './processes.ts'
+import { record } from './results.ts'
 
 const { values } = parseArgs({
   options: {
@@ -92,6 +93,11 @@ for (const connections of [Number(values.connections), 1]) {
     console.log(
       `  ${side}: ${of(side, 'rate')} requests/s, p50 ${of(side, 'p50Ms')} ms, p99 ${of(side, 'p99Ms')} ms, processor per request: ${of(side, 'serviceUs')} µs, PostgreSQL ${of(side, 'postgresUs')} µs`,
     )
+  const about = connections === 1 ? '1 connection' : `${connections} connections`
+  record('vend', 'ratio', `tokens beside a bare select, ${about}`, middle(ratios))
+  record('vend', '1/s', `tokens, ${about}`, of('vend', 'rate'))
+  record('vend', 'ms', `99 % of the tokens within, ${about}`, of('vend', 'p99Ms'))
+  record('vend', 'µs', `processor of the service for a token, ${about}`, of('vend', 'serviceUs'))
   console.log(`  ratio ${middle(ratios).toFixed(2)} (${ratios.map((ratio) => ratio.toFixed(2)).join(', ')})`)
 }
 const [audited] = await db.run('count', (sql) => sql<{ count: number }[]>`select count(*)::int as count from token_reads`)
