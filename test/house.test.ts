@@ -75,7 +75,7 @@ const floors: string[][] = [
     'reach.ts',
     'branding.ts',
     'pictures.ts',
-    'visible.ts',
+    'names.ts',
   ],
 ]
 

@@ -146,12 +146,13 @@ function goneList(accounts: readonly Account[]): Html {
 
 function face({ id, profile }: Account): Html {
   return profile.avatarUrl === null
-    ? html`<span class="face" aria-hidden="true">${[...(profile.displayName ?? '?')][0] ?? '?'}</span>`
+    ? html`<span class="face" aria-hidden="true">${[...(profile.displayName ?? profile.username ?? '?')][0] ?? '?'}</span>`
     : html`<img class="face" src="/accounts/${id}/picture" alt="" width="64" height="64">`
 }
 
 function nameOf({ profile, label }: Account): string {
-  return profile.displayName ?? label ?? 'TikTok account'
+  const handle = profile.username === null ? null : `@${profile.username}`
+  return profile.displayName ?? label ?? handle ?? 'TikTok account'
 }
 
 function notice(message: Message | undefined): Html {

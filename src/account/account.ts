@@ -18,7 +18,10 @@ const nullableTime = z.iso.datetime().nullable()
 /** null: TikTok did not say, or `unavailable` names the scope that is missing. */
 const profileFields = {
   username: z.string().nullable().describe('The @handle; null without user.info.profile'),
-  display_name: z.string().nullable().describe('The name that people see at TikTok'),
+  display_name: z
+    .string()
+    .nullable()
+    .describe('The name that people see at TikTok; null too where there is nothing of it to see'),
   avatar_url: z.url().nullable().describe("Our own copy: TikTok's URLs die within hours"),
   follower_count: z.int().nullable().describe('null without user.info.stats'),
   is_verified: z.boolean().nullable().describe("TikTok's verified badge, which says nothing about the account type"),

@@ -1,6 +1,7 @@
 // One connected account as its owner sees it, and the page that asks before it is disconnected.
 import type { Account } from '../account/account.ts'
 import { uploadScope } from '../account/readiness.ts'
+import { initialOf, inSentence, shown } from '../names.ts'
 import type { Brand } from './brand.ts'
 import { count, distance, list, upcoming } from './formats.ts'
 import { type Back, type Html, html, nothing, type Page, page } from './page.ts'
@@ -9,8 +10,13 @@ import { texts } from './words.ts'
 const words = texts.account
 
 /** The owner's label, or else the name at TikTok. */
-export const nameOf = ({ label, profile }: Account): string =>
-  label ?? profile.display_name ?? (profile.username === null ? words.nameless : `@${profile.username}`)
+export const nameOf = ({ label, profile }: Account): string => shown(label) ?? nameAtTikTok(profile)
+
+const nameAtTikTok = ({ display_name: displayName, username }: Account['profile']): string =>
+  shown(displayName) ?? (username === null ? words.nameless : `@${username}`)
+
+/** The same inside of a sentence. */
+export const nameInSentence = (account: Account): string => inSentence(nameOf(account), texts.dir)
 
 /**
  * @param options.formToken what its forms carry
@@ -25,12 +31,12 @@ export function accountCard(
 ): Html {
   const { health } = account
   const now = new Date(health.checked_at)
-  const name = nameOf(account)
+  const name = nameInSentence(account)
   const heading = `name-${account.id}`
   return html`<li><article class="panel account" id="${account.id}" aria-labelledby="${heading}">
 ${picture(account, options.visit)}
 <div>
-<div class="head"><h3 id="${heading}"><bdi>${name}</bdi></h3><span class="state ${toneOf(account)}">${words.verdicts[health.verdict]}</span></div>
+<div class="head"><h3 id="${heading}"><bdi>${nameOf(account)}</bdi></h3><span class="state ${toneOf(account)}">${words.verdicts[health.verdict]}</span></div>
 ${facts(account, now)}
 </div>
 <div class="wide">
@@ -50,12 +56,12 @@ ${renameForm(account, name, formToken)}
 
 /** A page of its own asks first: it needs no script, and nobody disconnects by accident. */
 export function disconnectPage(account: Account, options: { brand: Brand; formToken: string; visit: string; back: Back }): Page {
-  const name = nameOf(account)
+  const name = nameInSentence(account)
   const { title, heading, lead, points, after, yes, no } = texts.disconnect
   return page(title(name), {
     brand: options.brand,
     content: html`<section class="panel">
-<div class="facing">${picture(account, options.visit)}<div><h1><bdi>${heading(name)}</bdi></h1>${handle(account)}</div></div>
+<div class="facing">${picture(account, options.visit)}<div><h1>${heading(name)}</h1>${handle(account)}</div></div>
 <p>${lead}</p>
 <ul class="steps">${points(options.back.host).map((point) => html`<li>${point}</li>`)}</ul>
 <p class="quiet">${after}</p>
@@ -68,9 +74,10 @@ export function disconnectPage(account: Account, options: { brand: Brand; formTo
 }
 
 function picture({ id, profile }: Account, visit: string): Html {
-  const name = profile.display_name ?? words.nameless
-  if (profile.avatar_url === null) return html`<span class="picture" aria-hidden="true">${[...name][0] ?? '?'}</span>`
-  return html`<img class="picture" src="/connect/accounts/${id}/avatar?visit=${visit}" alt="${words.picture(name)}" width="64" height="64">`
+  const name = nameAtTikTok(profile)
+  if (profile.avatar_url === null)
+    return html`<span class="picture" aria-hidden="true">${initialOf(name.replace(/^@/, ''))}</span>`
+  return html`<img class="picture" src="/connect/accounts/${id}/avatar?visit=${visit}" alt="${words.picture(inSentence(name, texts.dir))}" width="64" height="64">`
 }
 
 function facts(account: Account, now: Date): Html {
@@ -80,7 +87,7 @@ function facts(account: Account, now: Date): Html {
   const seen =
     fetchedAt === null ? nothing : html` <span class="small">(${words.seen(distance(new Date(fetchedAt), now))})</span>`
   return html`<ul class="facts quiet">
-${label !== null && displayName !== null ? html`<li><bdi>${displayName}</bdi></li>` : nothing}
+${shown(label) !== null && shown(displayName) !== null ? html`<li><bdi>${shown(displayName) ?? ''}</bdi></li>` : nothing}
 ${username === null ? nothing : html`<li><bdi>@${username}</bdi></li>`}
 ${profile.is_verified ? html`<li><span class="tag">${words.badge}</span>${followers === null ? seen : nothing}</li>` : nothing}
 ${followers === null ? (account.missing_scopes.includes('user.info.stats') ? html`<li>${words.followersUnknown}</li>` : nothing) : html`<li>${words.followers(count(followers), followers === 1)}${seen}</li>`}

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsync } from 'fastify'
 import type { Branding } from '../branding.ts'
 import { ServiceError } from '../errors.ts'
+import { shown } from '../names.ts'
 import type { Config } from '../settings/config.ts'
 import { accentsOf } from './contrast.ts'
 
@@ -21,10 +22,11 @@ type BrandConfig = Pick<Config, 'brand'>
 
 /** @param own what the session says for itself; it goes before what the environment says, and a logo is never another product's */
 export function brandOf({ brand }: BrandConfig, own: Branding | null): Brand {
-  const logo = own?.logo === undefined ? (own?.name === undefined ? brand.logos[0] : undefined) : logoNamed(brand, own.logo)
+  const ownName = shown(own?.name ?? null)
+  const logo = own?.logo === undefined ? (ownName === null ? brand.logos[0] : undefined) : logoNamed(brand, own.logo)
   const color = own?.color ?? brand.color
   return {
-    name: own?.name ?? brand.name ?? null,
+    name: ownName ?? brand.name ?? null,
     logo: logo === undefined ? null : `/connect/logo/${logo.tag}`,
     style: color === undefined ? '' : styleOf(color),
     privacyUrl: own?.privacyUrl ?? brand.privacyUrl ?? null,

@@ -5,7 +5,8 @@ import { asksFirst, mayOnPage } from '../connect/visit.ts'
 import type { Ended } from '../db/accounts.ts'
 import { accountTypes } from '../db/codes.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
-import { accountCard, nameOf } from './account-card.ts'
+import { inSentence, shown } from '../names.ts'
+import { accountCard, nameInSentence } from './account-card.ts'
 import type { Brand } from './brand.ts'
 import { count, day, duration } from './formats.ts'
 import { type Back, type Html, html, nothing, type Page, page } from './page.ts'
@@ -48,17 +49,20 @@ export function connectPage(view: ConnectView): Page {
   const some = accounts.length > 0
   const heading = some ? words.heading : words.headingFirst
   const header = html`<h1>${heading}</h1>
-<p class="quiet">${words.forWhom(back.host, session.ownerName ?? session.ownerId)}</p>
+<p class="quiet">${words.forWhom(back.host, ownerOf(session))}</p>
 <p class="quiet">${some ? nothing : html`${places(view)} `}<span class="part">${words.timeLeft(duration(session.secondsLeft))}</span></p>`
   const connect = html`<section class="panel" id="connect" aria-labelledby="connect-heading">${connectPanel(view)}</section>`
   const access = asksFirst(session)
-    ? html`<div class="note top"><p><strong>${words.access(back.host, session.ownerName ?? session.ownerId)}</strong></p></div>`
+    ? html`<div class="note top"><p><strong>${words.access(back.host, ownerOf(session))}</strong></p></div>`
     : nothing
   const content = some
     ? html`<div class="columns"><div>${accountList(view)}${endedList(view)}</div>${connect}</div>`
     : html`${endedList(view)}${connect}`
   return page(words.title, { brand: view.brand, header, content: html`${messages(view)}${access}${content}`, wide: some, back })
 }
+
+/** As the web app calls them; an id is better than a name that nobody sees. */
+const ownerOf = ({ ownerName, ownerId }: ConnectSession): string => inSentence(shown(ownerName) ?? ownerId, texts.dir)
 
 /** First and focused, so that a screen reader starts here after the redirect: live regions are not read out on load. */
 function messages({ done, notDone }: ConnectView): Html {
@@ -131,7 +135,7 @@ function connectPanel(view: ConnectView): Html {
     return html`<h2 id="connect-heading">${heading}</h2><p>${sentence}</p>`
   }
   return html`<h2 id="connect-heading"${accounts.length > 0 ? nothing : html` class="unseen"`}>${accounts.length > 0 ? words.headingAnother : words.heading}</h2>
-${session.label === null ? nothing : html`<p class="quiet"><bdi>${words.label(session.label)}</bdi></p>`}
+${shown(session.label) === null ? nothing : html`<p class="quiet">${words.label(inSentence(shown(session.label) ?? '', texts.dir))}</p>`}
 <form class="questions" method="post" action="/connect"><input type="hidden" name="form_token" value="${view.formToken}">
 ${typeQuestion(view)}
 ${ageQuestion(view)}
@@ -149,7 +153,7 @@ function reconnectPanel(view: ConnectView, accountId: string): Html {
   const isUnseen = !mayOnPage(view.session, 'accounts:read')
   if (!account && !isUnseen) return html`<h2 id="connect-heading">${heading}</h2><p>${gone}</p>`
   return html`<h2 id="connect-heading">${heading}</h2>
-${account ? html`<p><bdi>${text(nameOf(account))}</bdi></p>` : nothing}
+${account ? html`<p>${text(nameInSentence(account))}</p>` : nothing}
 ${scopeList(view)}
 <form method="post" action="/connect/accounts/${accountId}/reconnect"><input type="hidden" name="form_token" value="${view.formToken}">
 <button class="primary large">${texts.account.reconnect}</button></form>

@@ -5,7 +5,7 @@ import { failures, pageWordsOf, type Words } from '../failures.ts'
 
 export const texts = {
   lang: 'en',
-  dir: 'ltr',
+  dir: 'ltr' as 'ltr' | 'rtl',
 
   frame: {
     skip: 'Skip to the content',

@@ -3,9 +3,9 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import { isColor, isPageUrl, isSupportUrl } from '../branding.ts'
 import { type KeyScope, keyScopes } from '../key-scopes.ts'
+import { isVisible } from '../names.ts'
 import { isLoopback, isPrivateLiteral } from '../outbound/public-address.ts'
 import { type Bounds, isNetwork } from '../reach.ts'
-import { isVisible } from '../visible.ts'
 
 const list = z.string().transform((text) =>
   text

@@ -1,5 +1,6 @@
 // Who the person is at TikTok: as much as the granted scopes open, and no more than we show.
 import { z } from 'zod'
+import { isVisible } from '../names.ts'
 import type { NotSentReason, Send } from '../outbound/call.ts'
 import {
   type AmbiguousReason,
@@ -41,7 +42,7 @@ const line = (maxLength: number) =>
   z
     .string()
     .transform((text) => text.replace(/\p{Cc}+/gu, ' ').trim())
-    .pipe(z.string().min(1).max(maxLength))
+    .pipe(z.string().max(maxLength).refine(isVisible))
     .nullable()
     .catch(null)
 

@@ -226,6 +226,38 @@ t.test('a card says how many uploads are left, and when there is one more', asyn
   t.match(text, /17 of 20 uploads left<.*<time datetime="[^"]+">next slot in 22 hours/s)
 })
 
+t.test('a name that nobody sees falls back to the @username, and one in Arabic turns no sentence around', async (t) => {
+  const { openSession, browser, config, connect, parts } = await startWorld(t)
+  const account = await connect({ owner: 'names', person: 'mara' })
+  const see = async (names: { label?: string | null; displayName?: string; ownerName?: string }) => {
+    const { label = null, displayName = 'Mara', ownerName } = names
+    await parts.db.run('test', (sql) => sql`update accounts set label = ${label} where id = ${account.id}`)
+    await parts.db.run(
+      'test',
+      (sql) => sql`update profiles set display_name = ${displayName}, picture = null where account_id = ${account.id}`,
+    )
+    const visitor = browser()
+    const opened = await openSession({ ...unasked, owner_id: 'names', owner_name: ownerName })
+    const { text } = await visitor.get(String((await visitor.get(opened.connect_url)).headers.location))
+    const asks = /href="(\/connect\/accounts\/[^"]+disconnect[^"]+)"/.exec(text)?.[1] ?? ''
+    return { text, asked: (await visitor.get(config.publicUrl + asks)).text }
+  }
+  for (const unseen of ['\u200b\u2060', '\u3164', '\u2800 \u00ad']) {
+    const { text, asked } = await see({ displayName: unseen, label: unseen, ownerName: unseen })
+    t.match(text, '<bdi>@maracooks</bdi></h3>')
+    t.match(text, 'aria-hidden="true">m</span>')
+    t.match(text, 'known as names.', 'and the owner is shown by their id')
+    t.match(asked, '<h1>Disconnect @maracooks?</h1>')
+  }
+  const [arabic, apart] = ['نورة', '\u2068نورة\u2069']
+  const { text, asked } = await see({ displayName: 'Mara', label: `\u202e${arabic}`, ownerName: arabic })
+  t.match(text, `<bdi>${arabic}</bdi></h3>`)
+  t.match(text, `known as ${apart}.`)
+  t.match(text, '<li><bdi>Mara</bdi></li>')
+  t.match(asked, `<h1>Disconnect ${apart}?</h1>`)
+  t.notMatch((text + asked).replace(/ value="[^"]*"/g, ''), '\u202e', 'but where they edit it')
+})
+
 t.test('the picture is shown to the visitor and to nobody else', async (t) => {
   const { openSession, browser, config, connect } = await startWorld(t)
   const account = await connect()

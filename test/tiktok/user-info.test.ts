@@ -95,6 +95,7 @@ t.test('missing, unknown and nonsensical fields do not spoil the others', async 
     user: { displayName: 'two lines' },
   })
   t.match(await asked(t, { body: good({ ...wireUser, display_name: 'シェフ 👩‍🍳' }) }), { user: { displayName: 'シェフ 👩‍🍳' } })
+  t.match(await asked(t, { body: good({ ...wireUser, display_name: '\u200b\u3164' }) }), { user: { displayName: null } })
   t.match(await asked(t, { body: good({ ...wireUser, display_name: 'x'.repeat(201) }) }), { user: { displayName: null } })
 })
 

@@ -128,7 +128,7 @@ export type AccountPage = {
 export type AccountProfile = {
   /** The @handle; null without user.info.profile */
   username: string | null
-  /** The name that people see at TikTok */
+  /** The name that people see at TikTok; null too where there is nothing of it to see */
   displayName: string | null
   /** Our own copy: TikTok's URLs die within hours */
   avatarUrl: string | null
