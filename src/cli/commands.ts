@@ -17,6 +17,7 @@ export const families: Record<string, () => Promise<Run>> = {
   events: async () => (await import('./events.ts')).events,
   notices: async () => (await import('./notices.ts')).notices,
   doctor: async () => (await import('./doctor.ts')).doctor,
+  portal: async () => (await import('./portal.ts')).portal,
   simulator: loadSimulator,
 }
 
@@ -82,6 +83,11 @@ const commands: [words: string, options: string, sentence: string][] = [
     '[--public] [--timeout 5] [--json]',
     'what is wrong with this deployment, why that matters and what to type; changes nothing; exit code 1 on a fault',
   ],
+  [
+    'portal',
+    '[--json]',
+    "what to enter into each field of TikTok's developer portal, from the configuration; needs no database; exit code 1 when something is missing",
+  ],
   ['simulator', '[--port P] […]', 'TikTok, offline; `simulator --help` says more'],
 ]
 
@@ -90,7 +96,7 @@ const wholeConfiguration = 'need the whole configuration of the service'
 const footnotes: [of: RegExp, note: string][] = [
   [/--scope/, `Scopes: ${keyScopes.join(', ')}`],
   [/ T\]/, 'T: a date, a time such as 2026-11-22T14:00Z, or how long ago, such as 90m, 2h or 7d.'],
-  [/^(?!vault keygen|simulator)/, database],
+  [/^(?!vault keygen|portal|simulator)/, database],
   [/^(vault reseal|journal|accounts)/, `\`vault reseal\`, \`journal\` and \`accounts\` ${wholeConfiguration}.`],
 ]
 

@@ -1,5 +1,6 @@
 // What the configuration says: everything that stops a start, and what starts and is still not meant.
 import { isLoopback } from '../outbound/public-address.ts'
+import type { Config } from '../settings/config.ts'
 import { secretVariables, variables } from '../settings/variables.ts'
 import { type Finding, fault, type Observation, type Patient, variablesWord, warning } from './finding.ts'
 
@@ -16,7 +17,7 @@ export async function readConfiguration(patient: Patient, problems: readonly str
     ...Object.keys(env).flatMap((name) => [...quoted(name, env[name]), ...spaced(name, env[name]), ...misspelt(name)]),
     ...tiktokApp(patient),
     ...mixedUp(patient),
-    ...redirectUri(patient),
+    ...(takesAny(patient) ? [] : ofRedirectUri(patient.config)),
     ...forgotten(patient),
   ]
   const set = Object.keys(env).filter((name) => name in variables.shape && env[name] !== '').length
@@ -180,13 +181,10 @@ function mixedUp({ config, isBad }: Patient): Finding[] {
 }
 
 /** TikTok's own rules for the Web platform (docs/tiktok.md §1). */
-function redirectUri({ config, isBad }: Patient): Finding[] {
-  if (isBad('PUBLIC_URL', 'TIKTOK_AUTH_BASE_URL')) return []
-  const { redirectUri, tiktok } = config
+export function ofRedirectUri({ redirectUri }: Pick<Config, 'redirectUri'>): Finding[] {
   const url = new URL(redirectUri)
   const why = "TikTok's portal does not take it, and sends nobody back to it."
   const found: Finding[] = []
-  if (isLoopback(new URL(tiktok.authBaseUrl).hostname)) return [] // the simulator takes any
   if (url.protocol !== 'https:')
     found.push(
       fault(
@@ -213,6 +211,10 @@ function redirectUri({ config, isBad }: Patient): Finding[] {
     )
   return found
 }
+
+/** The simulator takes any, and an address that is not usable is told of already. */
+const takesAny = ({ config, isBad }: Patient) =>
+  isBad('PUBLIC_URL', 'TIKTOK_AUTH_BASE_URL') || isLoopback(new URL(config.tiktok.authBaseUrl).hostname)
 
 /** Starts, and then disappoints. */
 function forgotten({ config, isBad, env }: Patient): Finding[] {

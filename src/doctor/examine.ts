@@ -46,15 +46,12 @@ export async function examine(
 ): Promise<Report> {
   const { fromOutside = false, envFileProblems = [], timeoutMs = patienceMs, onProgress = () => {} } = options
   const beganAtMs = performance.now()
-  const { config, problems } = readConfig(env)
-  const cut = new Set(envFileProblems.flatMap((sentence) => /^(\w+) in \.env/.exec(sentence)?.[1] ?? []))
-  const isBad = (...names: string[]) => names.some((name) => problems.has(name) || problems.has(`${name}_FILE`) || cut.has(name))
-  const patient: Patient = { env, config, isBad }
+  const { patient, problems } = readPatient(env, envFileProblems)
 
   const database = examineDatabase(patient)
   const keys = examineKeys(patient, database)
   const checks: Record<string, Promise<Observation>> = {
-    configuration: readConfiguration(patient, [...envFileProblems, ...problems.values()]),
+    configuration: readConfiguration(patient, problems),
     database: inTime(database, timeoutMs),
     'vault keys': inTime(keys, timeoutMs * longer),
     journal: inTime(examineDirectories(patient, database, keys), timeoutMs * longer),
@@ -80,6 +77,17 @@ export async function examine(
     seconds: Math.round(performance.now() - beganAtMs) / 1000,
     checks: reports,
   }
+}
+
+/** @returns also every sentence about what is wrong with the configuration, that of `.env` first */
+export function readPatient(
+  env: Record<string, string | undefined>,
+  envFileProblems: readonly string[],
+): { patient: Patient; problems: string[] } {
+  const { config, problems } = readConfig(env)
+  const cut = new Set(envFileProblems.flatMap((sentence) => /^(\w+) in \.env/.exec(sentence)?.[1] ?? []))
+  const isBad = (...names: string[]) => names.some((name) => problems.has(name) || problems.has(`${name}_FILE`) || cut.has(name))
+  return { patient: { env, config, isBad }, problems: [...envFileProblems, ...problems.values()] }
 }
 
 function stateOf(findings: readonly Finding[], seen: string | undefined): CheckReport['state'] {
