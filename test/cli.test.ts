@@ -1,4 +1,5 @@
 // The command line from the outside: answers on standard output, everything else on standard error, mistakes with an exit code.
+import postgres from 'postgres'
 import t from 'tap'
 import { asksForHelp, usage } from '../src/cli/commands.ts'
 import { openDb } from '../src/db/client.ts'
@@ -19,6 +20,34 @@ t.test('migrate brings an empty database up to date, and says so when it is', as
     stdout: /^\d+ migrations applied, \d+ functions installed\n$/,
   })
   t.match(await command(['migrate'], { DATABASE_URL: url }), { code: 0, stdout: 'up to date\n' })
+})
+
+t.test('migrate --check says what is pending or newer, and changes nothing', async (t) => {
+  const { url } = await emptyDatabase(t)
+  const check = () => command(['migrate', '--check'], { DATABASE_URL: url })
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  t.teardown(() => sql.end())
+  t.match(await check(), {
+    code: 1,
+    stdout: /^pending migration 0000_tables\npending migration 0001_\w+\n(pending function \w+\n)+$/,
+    stderr: /Run `migrate` as the owner/,
+  })
+  t.strictSame([...(await sql`select nspname from pg_namespace where nspname = 'drizzle'`)], [], 'and it was only looked at')
+  await command(['migrate'], { DATABASE_URL: url })
+  t.match(await check(), { code: 0, stdout: 'nothing is pending\n' })
+  await sql`update drizzle.installed_functions set hash = 'of another build' where name = 'claim_token_set' or name = (select min(name) from drizzle.installed_functions)`
+  t.match(await check(), { code: 1, stdout: /^(pending function \w+\n)+$/ })
+  await sql`update drizzle.installed_functions set version = '999.0.0'`
+  await sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('later', 9999999999999)`
+  t.match(await check(), {
+    code: 0,
+    stdout:
+      /^the database is newer than this program: 1 migrations and \d+ functions are of a later release\nnothing is pending\n$/,
+  })
+  t.match(await command(['migrate', '--check'], { DATA_DIR: '/no/such/place' }), {
+    code: 1,
+    stderr: /it is not started only to be looked at/,
+  })
 })
 
 t.test(

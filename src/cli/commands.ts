@@ -26,7 +26,7 @@ export const readEnvFileThemselves: ReadonlySet<string> = new Set(['doctor', 'po
 
 /** The words, the options, the sentence. */
 const commands: [words: string, options: string, sentence: string][] = [
-  ['migrate', '', 'bring the database up to date'],
+  ['migrate', '[--check]', 'bring the database up to date; or only say what is pending, with exit code 1 when something is'],
   [
     'roles',
     '[--role tiktok_oauth_service] [--password-stdin]',

@@ -1,7 +1,8 @@
 // What commands work on: the configured database, or the embedded one under DATA_DIR. Commands that open or seal something or talk
 // to TikTok get the same parts as the service.
 import type { Parts } from '../app.ts'
-import { type Db, openDb } from '../db/client.ts'
+import { type Db, openDb, type Sql } from '../db/client.ts'
+import { openForReading, read } from '../db/examination.ts'
 import { migrationsApplied } from '../db/migrate.ts'
 import { loadEmbeddedPostgres } from '../embedded-postgres.ts'
 import { type Config, databaseLinks, loadConfig } from '../settings/config.ts'
@@ -44,9 +45,42 @@ async function onConfig(
   options: { migrated?: boolean },
   work: (db: Db, database: DatabaseLink, config: Config) => Promise<void>,
 ): Promise<void> {
+  const config = databaseConfig(keys)
+  await onLinks(config, async ({ direct }) => {
+    const db = openDb({ ...direct, poolSize: 2, deadlineMs: 60_000, applicationName })
+    try {
+      if (options.migrated !== false) await requireMigrated(db)
+      await work(db, direct, config)
+    } finally {
+      await db.close()
+    }
+  })
+}
+
+/**
+ * For looking only: over one connection that changes nothing of its session, and no server is started for it.
+ *
+ * @throws Error when no database is configured and none runs
+ */
+export async function onReading<T>(work: (sql: Sql) => PromiseLike<T>): Promise<T> {
+  const config = databaseConfig({ VAULT_KEYS: 'not-needed' })
+  const running =
+    config.databaseUrl === undefined
+      ? await loadEmbeddedPostgres().then(({ runningEmbeddedPostgres }) => runningEmbeddedPostgres(config.dataDir))
+      : undefined
+  if (config.databaseUrl === undefined && running === undefined)
+    throw new Error(
+      'DATABASE_URL is not set, the embedded PostgreSQL is not running, and it is not started only to be looked at: set it, or start the service.',
+    )
+  const connection = await openForReading(databaseLinks(config, running).direct, 'transaction', 10_000)
+  return read(connection, work).finally(() => connection.close())
+}
+
+/** What the environment says of the database, and stand-ins for the rest. */
+function databaseConfig(keys: Record<string, string | undefined>): Config {
   const { DATABASE_URL, DATABASE_TLS, DATABASE_POOLER, DATABASE_DIRECT_URL, PGPASSWORD, DATA_DIR } = process.env
   const { DATABASE_URL_FILE, DATABASE_DIRECT_URL_FILE, PGPASSWORD_FILE } = process.env
-  const config = loadConfig({
+  return loadConfig({
     TIKTOK_CLIENT_KEY: 'not-needed',
     TIKTOK_CLIENT_SECRET: 'not-needed-here',
     ...keys,
@@ -59,15 +93,6 @@ async function onConfig(
     DATABASE_DIRECT_URL_FILE,
     PGPASSWORD_FILE,
     DATA_DIR,
-  })
-  await onLinks(config, async ({ direct }) => {
-    const db = openDb({ ...direct, poolSize: 2, deadlineMs: 60_000, applicationName })
-    try {
-      if (options.migrated !== false) await requireMigrated(db)
-      await work(db, direct, config)
-    } finally {
-      await db.close()
-    }
   })
 }
 
