@@ -1,6 +1,6 @@
 // A changed TikTok app, such as sandbox to production: the same person comes back with another open_id and is the same account.
 import t, { type Test } from 'tap'
-import { startSimulator } from 'tiktok-simulator/server'
+import { startSimulator } from 'tiktok-simulator'
 import type { Account } from '../../src/account/account.ts'
 import { startApp } from '../../src/app.ts'
 import { returnUrl, startBrowser, startWorld, type World } from '../world.ts'

@@ -1,7 +1,7 @@
 // Connected accounts by the thousand, without walking anybody through a browser: grants from the simulator, sealed by the vault,
 // written as a connect would have written them.
 import type postgres from 'postgres'
-import type { Simulator } from 'tiktok-simulator/server'
+import type { Simulator } from 'tiktok-simulator'
 import { newId } from '../../src/ids.ts'
 import { sealExpiry, sealIdentity } from '../../src/vault/deciding-rows.ts'
 import type { Vault } from '../../src/vault/vault.ts'

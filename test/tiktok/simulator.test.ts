@@ -2,7 +2,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { type Simulator, startSimulator } from 'tiktok-simulator/server'
+import { type Simulator, startSimulator } from 'tiktok-simulator'
 import { createTikTok, type TikTok } from '../../src/tiktok/client.ts'
 import { challengeOf, createVerifier } from '../../src/tiktok/pkce.ts'
 import { parseNotice, verifyWebhook } from '../../src/tiktok/webhook.ts'

@@ -49,6 +49,6 @@ export function checkAuthorizationRequest(world: World, query: URLSearchParams):
 /** Registered URIs are compared byte by byte; without a list anything goes that could have been registered, http included. */
 function redirectUriAllowed(registered: readonly string[] | null, redirectUri: string): boolean {
   if (registered) return registered.includes(redirectUri)
-  const url = URL.parse(redirectUri)
+  const url = URL.canParse(redirectUri) ? new URL(redirectUri) : undefined
   return (url?.protocol === 'https:' || url?.protocol === 'http:') && redirectUri.length < 512 && !/[?#]/.test(redirectUri)
 }

@@ -53,8 +53,8 @@ export function takeConsent(world: World, request: Request): Answer {
 
 /** @returns where the browser would be sent, or why it would see an error page instead */
 export function decideByScript(world: World, script: ScriptedDecision): { redirect_to: string } | ParameterError {
-  const url = URL.parse(script.authorize_url)
-  if (!url) return { errorType: 'authorize_url', errCode: undefined }
+  if (!URL.canParse(script.authorize_url)) return { errorType: 'authorize_url', errCode: undefined }
+  const url = new URL(script.authorize_url)
   const checked = checkAuthorizationRequest(world, url.searchParams)
   if ('errorType' in checked) return checked.callback ? { redirect_to: refusedCallback(checked.callback, checked) } : checked
   const person = world.people.findByEither(script.person)

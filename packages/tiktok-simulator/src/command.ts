@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { startSimulator } from './server.ts'
 import { defaultSettings, type Lifetimes, type Scope, type Settings } from './settings.ts'
 
-const usage = `simulator: TikTok's login, token endpoint, user info and webhooks, offline
+const usage = `tiktok-simulator: TikTok's login, token endpoint, user info and webhooks, offline
 
   --port N              4500; 0 takes any free port
   --host ADDRESS        127.0.0.1
@@ -90,10 +90,10 @@ export async function runSimulator(argv: string[]): Promise<void> {
   })
   process.stdout.write(greeting(simulator))
 
-  const stopped = Promise.withResolvers<void>()
-  process.once('SIGINT', stopped.resolve)
-  process.once('SIGTERM', stopped.resolve)
-  await stopped.promise
+  await new Promise<void>((stop) => {
+    process.once('SIGINT', stop)
+    process.once('SIGTERM', stop)
+  })
   await simulator.close()
 }
 

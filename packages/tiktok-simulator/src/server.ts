@@ -1,6 +1,6 @@
 /**
  * TikTok, offline: the authorize page, the token endpoint and the API of the real one, from one address, plus a control
- * API under `/_sim`. Start it inside a test, or by itself with `cli simulator`.
+ * API under `/_sim`. Start it inside a test, or by itself: `npx tiktok-simulator`.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
