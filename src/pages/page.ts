@@ -52,13 +52,14 @@ export function page(
   }: { brand: Brand; header?: Html; content: Html; wide?: boolean; back?: Back | undefined },
 ): Page {
   const { frame } = texts
+  const top = [brandBar(brand), header].filter((part) => part !== undefined)
   const { markup } = html`<!doctype html>
 <html lang="${texts.lang}" dir="${texts.dir}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><meta name="robots" content="noindex"><title>${brand.name === null ? title : `${title} · ${brand.name}`}</title>${styleElement(style)}${brand.style === '' ? nothing : styleElement(brand.style)}</head>
 <body>
 <a class="skip unseen" href="#content">${frame.skip}</a>
 <div class="wrap${wide ? ' wide' : ''}">
-${brandBar(brand)}${header ? html`<header>${header}</header>` : nothing}
+${top.length === 0 ? nothing : html`<header>${top}</header>`}
 <main id="content" tabindex="-1">${content}</main>
 <footer class="quiet">${back ? html`<p><a href="${back.url}">${frame.back(back.host)}</a></p>` : nothing}${links(brand)}<p>${frame.independent}</p></footer>
 </div>
@@ -68,11 +69,10 @@ ${brandBar(brand)}${header ? html`<header>${header}</header>` : nothing}
   return { markup, styleSources: brand.style === '' ? [styleSource] : [styleSource, sourceOf(brand.style)] }
 }
 
-function brandBar({ name, logo }: Brand): Html {
-  if (name === null && logo === null) return nothing
+function brandBar({ name, logo }: Brand): Html | undefined {
+  if (name === null && logo === null) return undefined
   const picture = logo === null ? nothing : html`<img src="${logo}" alt="" height="36">`
-  return html`<div class="brand">${picture}${name === null ? nothing : html`<bdi>${name}</bdi>`}</div>
-`
+  return html`<div class="brand">${picture}${name === null ? nothing : html`<bdi>${name}</bdi>`}</div>`
 }
 
 /** On every page, visible without a menu, as TikTok's review asks. */

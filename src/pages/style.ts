@@ -37,10 +37,10 @@ a:hover { color: var(--accent-hover) }
 .brand img { display: block; height: 2.25rem; width: auto; max-width: 11rem; object-fit: contain; border-radius: .35rem }
 /* Logos are made for white paper. */
 @media (prefers-color-scheme: dark) { .brand img { background: #fff; padding: .2rem } }
-header { margin: 0 0 1.75rem }
+header { margin: 0 0 1.75rem } .brand:last-child { margin: 0 }
 header .quiet { margin-top: .4rem; overflow-wrap: anywhere }
 footer { margin-top: 2.25rem; display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; justify-content: space-between }
-footer p { margin: 0 } footer p a { margin-inline-end: 1rem }
+footer p { margin: 0 } footer p a + a { margin-inline-start: 1rem }
 .part + .part::before { content: " · "; white-space: pre }
 .bar p { margin: 0 } .bar .jump { flex-basis: 100% }
 .bar { display: flex; flex-wrap: wrap; gap: .35rem 1rem; align-items: baseline; justify-content: space-between; margin: 0 0 .9rem }

@@ -24,7 +24,16 @@ const looks = [
 ] as const
 
 t.test('how the pages look', { skip: noChromium }, async (t) => {
-  const world = await startBrowserWorld(t, { TIER_LIMITS: 'free:1,creator:3,business:10' })
+  const logo = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><circle cx="4.5" cy="4.5" r="4" fill="#7a2e9d"/></svg>'
+  const world = await startBrowserWorld(t, {
+    TIER_LIMITS: 'free:1,creator:3,business:10',
+    APP_NAME: 'Acme Studio',
+    APP_LOGO: `${t.testdir({ 'acme.svg': logo })}/acme.svg`,
+    BRAND_COLOR: '#ff9f1c',
+    PRIVACY_URL: 'https://acme.example/privacy',
+    TERMS_URL: 'https://acme.example/terms',
+    SUPPORT_URL: 'mailto:help@acme.example',
+  })
   const { link, visitor, picture, config, parts } = world
   const { down } = await furnish(world)
 
