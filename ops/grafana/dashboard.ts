@@ -1,5 +1,5 @@
 // Writes dashboard.json: every panel in a line or two here, and what Grafana wants of each once. `npm run docs` writes the file.
-interface Panel {
+export interface Panel {
   title: string
   unit: 's' | 'ops' | 'short' | 'percentunit' | 'bytes'
   /** what a line is called, and what it shows; `$__rate_interval` is Grafana's */

@@ -80,6 +80,16 @@ t.test('and for no label value that is not there', async (t) => {
   }
 })
 
+t.test('every panel is in the pictures of docs/dashboard.md: `npm run pictures` draws them', async (t) => {
+  const page = readFileSync(join(root, 'docs/dashboard.md'), 'utf8')
+  for (const [row, panels] of Object.entries(rows)) {
+    const picture = `pictures/${row.toLowerCase()}.svg`
+    t.match(page, picture)
+    const svg = readFileSync(join(root, 'docs', picture), 'utf8')
+    for (const { title } of panels) t.match(svg, `>${title}</text>`)
+  }
+})
+
 t.test('every alert has a heading in the runbook, and every heading is one', async (t) => {
   const headings = [...runbook.matchAll(/^### (\w+)$/gm)].map(([, heading]) => heading)
   t.strictSame(headings.toSorted(), alerts.map(({ name }) => name).toSorted())
