@@ -23,6 +23,7 @@ export function drawRow(title: string, seconds: number, panels: { panel: Panel; 
     return `<g transform="translate(${x},${y})">${text(10, 14, panel.title, 'font-weight="600"')}${legend(lines, all.length)}${chart(panel, lines, seconds)}</g>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${total.width} ${total.height}" font-family="system-ui, sans-serif" font-size="12" fill="#1f2937">
+<title>${title}</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
 ${text(10, 20, title, 'font-size="16" font-weight="700"')}
 ${drawn.join('\n')}
