@@ -90,7 +90,6 @@ const docsPolicy =
 
 /** Our name instead of the tool's, and the colours of our other pages. */
 const docsStyle = `
-.swagger-ui .topbar { display: none }
 .swagger-ui { font-family: system-ui, sans-serif }
 .swagger-ui .info { margin: 32px 0 }
 .swagger-ui .info .title { font-family: inherit; font-size: 28px }
@@ -157,7 +156,14 @@ export async function describeApi(app: FastifyInstance, shown = true): Promise<v
     routePrefix: '/docs',
     staticCSP: docsPolicy,
     theme: { title: 'TikTok OAuth service: API', css: [{ filename: 'own.css', content: docsStyle }] },
-    uiConfig: { persistAuthorization: false, deepLinking: true, docExpansion: 'none', filter: true, defaultModelsExpandDepth: 0 },
+    uiConfig: {
+      layout: 'BaseLayout', // without the tool's own bar, whose logo brings a style that the policy does not know
+      persistAuthorization: false,
+      deepLinking: true,
+      docExpansion: 'none',
+      filter: true,
+      defaultModelsExpandDepth: 0,
+    },
   })
   app.get('/openapi.json', { config: { public: true, bucket: 'docs' }, schema: { hide: true } }, async () => app.swagger())
 }

@@ -6,6 +6,7 @@ import { disconnectAccount } from '../../src/db/accounts.ts'
 import { statusReasons } from '../../src/db/codes.ts'
 import { failSession } from '../../src/db/connect-sessions.ts'
 import { ServiceError } from '../../src/errors.ts'
+import { eventTypes } from '../../src/events/events.ts'
 import { failureCodes } from '../../src/failures.ts'
 import { brandOf } from '../../src/pages/brand.ts'
 import { failurePage } from '../../src/pages/page.ts'
@@ -110,6 +111,26 @@ t.test('how the pages look', { skip: noChromium }, async (t) => {
       await picture(page, `session-failed-${code}`)
     }
   })
+
+  t.test(
+    "the API's page: closed at first, a link opens its operation, events are on it, and the console is silent",
+    async (t) => {
+      const page = await visitor(t)
+      const said: string[] = []
+      page.on('console', (message) => said.push(message.text()))
+      page.on('pageerror', (error) => said.push(error.message))
+      await page.goto(`${config.publicUrl}/docs/`)
+      await page.getByText('An account was connected', { exact: true }).waitFor()
+      t.equal(await page.locator('.webhooks .opblock').count(), eventTypes.length)
+      t.equal(await page.locator('.opblock-tag-section.is-open').count(), 0)
+      await picture(page, 'docs')
+      await page.goto(`${config.publicUrl}/docs/#/uploads/reserveUpload`)
+      await page.reload()
+      const operation = page.locator('#operations-uploads-reserveUpload')
+      await operation.getByText('upload_quota_exhausted', { exact: true }).first().waitFor()
+      t.same(said, [])
+    },
+  )
 
   t.test('every failure of the service has a page', async (t) => {
     const page = await visitor(t, { viewport: sizes.phone })
