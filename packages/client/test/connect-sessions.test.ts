@@ -19,6 +19,20 @@ t.test('a confirm is sent with the owner; whole addresses, paths and more parame
   }
 })
 
+t.test('a session says who the person is, in which language, for how long and whose the page is', async (t) => {
+  const { tiktok, asked } = scripted([json({ id: 'cs_1', connect_url: 'https://oauth.example.com/connect?session=x' })])
+  const wish = { ownerId, returnUrl: 'https://app.example.com/r', ownerName: 'Dana', locale: 'pt-BR', expiresIn: 14_400 }
+  const opened = await tiktok.connectSessions.open({
+    ...wish,
+    prompt: 'consent',
+    branding: { name: 'Shop', logo: 'shop', privacyUrl: 'https://shop.example/p' },
+  })
+  t.equal(opened.connectUrl, 'https://oauth.example.com/connect?session=x')
+  const body = { owner_id: ownerId, return_url: wish.returnUrl, owner_name: 'Dana', locale: 'pt-BR', expires_in: 14_400 }
+  const branding = { name: 'Shop', logo: 'shop', privacy_url: 'https://shop.example/p' }
+  t.match(asked, [{ path: '/connect-sessions', body: { ...body, prompt: 'consent', branding } }])
+})
+
 t.test('a failure in the address, or told by the service, says why', async (t) => {
   const { tiktok, asked } = scripted([problem(409, 'session_failed', 'user', {}, { error: 'scope_not_granted' })])
   const told = { code: 'session_failed', mendedBy: 'user' }
