@@ -116,7 +116,7 @@ t.test('failures come back as sentences', async (t) => {
   t.match(await ben.connect({ person: 'noura', deny: true }), 'You declined at TikTok')
   t.match(await ben.connect({ person: 'noura', decline: ['video.upload'] }), 'You switched off a permission')
   t.match((await ben.send('/connect', { account_type: 'personal', age_confirmed: 'yes' })).status, 303)
-  t.match((await ben.see()).text, 'Only Creator and Business accounts')
+  t.match((await ben.see()).text, 'Choose Creator or Business')
   await ben.send('/connect', { account_type: 'creator' })
   t.match((await ben.see()).text, 'confirm that you are 18')
 
