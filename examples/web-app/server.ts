@@ -104,6 +104,7 @@ export async function startWebApp(options: WebAppOptions): Promise<FastifyInstan
     try {
       const opened = await tiktok.connectSessions.open({
         ownerId: user.id,
+        ownerName: user.name,
         tier: user.tier,
         returnUrl: `${originOf(app)}/tiktok/return`,
         ...wish,

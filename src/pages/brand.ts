@@ -4,7 +4,7 @@ import type { Branding } from '../branding.ts'
 import { ServiceError } from '../errors.ts'
 import { shown } from '../names.ts'
 import type { Config } from '../settings/config.ts'
-import { accentsOf } from './contrast.ts'
+import { accentsOf, wholeOf } from './contrast.ts'
 
 /** A page's own. */
 export interface Brand {
@@ -39,10 +39,10 @@ const logoNamed = ({ logos }: Config['brand'], name: string) => logos.find((logo
 
 /** What is said at start of a colour that cannot be read as it is. @returns undefined where it can */
 export function changeOf(color: string): string | undefined {
-  const { light, dark } = accentsOf(color)
+  const [{ light, dark }, whole] = [accentsOf(color), wholeOf(color)]
   const changed = [
-    light.accent === color.toLowerCase() ? '' : `${light.accent} on light`,
-    dark.accent === color.toLowerCase() ? '' : `${dark.accent} on dark`,
+    light.accent === whole ? '' : `${light.accent} on light`,
+    dark.accent === whole ? '' : `${dark.accent} on dark`,
   ].filter((change) => change !== '')
   return changed.length === 0
     ? undefined
@@ -56,7 +56,7 @@ function styleOf(color: string): string {
   return `${set(light)}@media (prefers-color-scheme:dark){${set(dark)}}`
 }
 
-/** The logos: under an address of their bytes, so a browser may keep them for good. In front of a proxy they are part of the page. */
+/** The logos: under an address of their bytes, so a browser may keep them for good; below /connect, where a proxy lets the page through. */
 export const logoRoute: FastifyPluginAsync<{ config: BrandConfig }> = async (app, { config }) => {
   app.get<{ Params: { tag: string } }>(
     '/connect/logo/:tag',

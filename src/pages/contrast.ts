@@ -43,6 +43,9 @@ function accentOn(ground: { ground: string; card: string }, brand: Rgb, { away, 
 
 const canRead = (text: Rgb, grounds: Rgb[]) => grounds.every((ground) => contrast(text, ground) >= enough)
 
+/** `#rgb` as `#rrggbb`, in small letters. */
+export const wholeOf = (color: string): string => hexOf(rgbOf(color))
+
 /** The contrast of two colours, from 1 to 21 (WCAG 2.2, "contrast ratio"). */
 export function contrastOf(one: string, other: string): number {
   return contrast(rgbOf(one), rgbOf(other))

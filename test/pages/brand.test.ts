@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import * as fc from 'fast-check'
 import t from 'tap'
-import { brandOf } from '../../src/pages/brand.ts'
+import { brandOf, changeOf } from '../../src/pages/brand.ts'
 import { accentsOf, contrastOf } from '../../src/pages/contrast.ts'
 import { grounds, style } from '../../src/pages/style.ts'
 import { startWorld } from '../world.ts'
@@ -136,6 +136,8 @@ t.test('whatever colour a brand has, text can be read in it and on it, by day an
     }),
     { examples: [[0], [0xffffff], [0xffd400], [0x808080], [0x23584a], [0x0000ff], [0xff0000]] },
   )
+  t.match(changeOf('#06C'), /so the pages use #[0-9a-f]{6} on dark$/)
+  t.match(changeOf('#777'), / on light and #[0-9a-f]{6} on dark$/)
   t.equal(contrastOf('#000', '#fff'), 21)
   t.equal(contrastOf('#777777', '#ffffff').toFixed(2), '4.48', 'as WCAG counts')
   t.match(accentsOf('#23584a'), { light: { accent: '#23584a' } }, 'what can be read stays as it is')
