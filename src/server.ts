@@ -33,7 +33,7 @@ import { type OwnAccountRouteDeps, ownAccountRoutes } from './pages/own-accounts
 import { refusePrefetch } from './pages/page.ts'
 import { problemRoutes } from './pages/problems.ts'
 import type { Config } from './settings/config.ts'
-import { callersNames } from './telemetry.ts'
+import { forgetCallersNames, rememberCallersNames } from './telemetry.ts'
 import type { VendDeps } from './token/vend.ts'
 import { type RequestSpan, requestSpan } from './tracing.ts'
 import type { UploadDeps } from './uploads/reservations.ts'
@@ -105,6 +105,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     return answerFailure(deps, failure, request, reply)
   })
 
+  app.addHook('onRequest', async (request) => rememberCallersNames(request.id, request.headers))
   if (config.traceEndpoint !== undefined) traceRequests(app)
   await app.register(cookie)
   const limits = await limitRequests(app, deps)
@@ -129,11 +130,11 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     if (request.failure !== null) metrics.failures.inc({ code: request.failure })
     log[config.logsRequests ? 'info' : 'debug']('request answered', {
       requestId: request.id,
-      ...callersNames(request.headers),
       ...labels,
       status: reply.statusCode,
       durationMs: Math.round(reply.elapsedTime),
     })
+    forgetCallersNames(request.id)
   })
 
   await app.register(connectSessionRoutes, deps)

@@ -44,16 +44,22 @@ export interface Log {
   trace(event: string, facts?: Facts): void
 }
 
-/**
- * What a caller calls its request, for the lines that say what we call it. Bounded, of safe characters, and no key or token that was put
- * into the wrong header.
- */
-export function callersNames(headers: Record<string, string | string[] | undefined>): Facts {
+/** What callers call the requests that are under way, by our ids: it stands in every line that has ours. */
+const callersNames = new Map<string, Facts>()
+const mostNames = 10_000
+
+/** Bounded, of safe characters, and no key or token that was put into the wrong header. */
+export function rememberCallersNames(requestId: string, headers: Record<string, string | string[] | undefined>): void {
+  if ((headers['x-request-id'] ?? headers.traceparent) === undefined || callersNames.size >= mostNames) return
   const id = String(headers['x-request-id'] ?? '')
-  const [, traceId] = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\b/.exec(String(headers.traceparent ?? '')) ?? []
   const isName = /^[\w.:/+=@-]{1,128}$/.test(id) && !/ttk_|(act|rft|clt)\.|^ey[\w-]+\./i.test(id)
-  return { callersRequestId: isName ? id : undefined, callersTraceId: traceId }
+  const traceparent = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\b/
+  const [, traceId] = traceparent.exec(String(headers.traceparent ?? '')) ?? []
+  callersNames.set(requestId, { callersRequestId: isName ? id : undefined, callersTraceId: traceId })
 }
+
+/** The request is answered, and its last line written. */
+export const forgetCallersNames = (requestId: string): void => void callersNames.delete(requestId)
 
 /** Of a whole process: how much it says can be changed while it runs. */
 export interface ProcessLog extends Log {
@@ -112,7 +118,8 @@ export function createLog(
       if (!logger.isLevelEnabled(name)) return
       const traceId = presentTraceId()
       const shown: Record<string, unknown> = traceId === undefined ? {} : { traceId }
-      for (const [key, value] of Object.entries(facts)) {
+      const names = facts.requestId === undefined ? undefined : callersNames.get(facts.requestId)
+      for (const [key, value] of Object.entries({ ...facts, ...names })) {
         if (value !== undefined && allowed.has(key)) shown[key] = key === 'error' ? describeError(value) : value
       }
       logger[name](shown, event)

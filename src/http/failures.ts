@@ -7,7 +7,7 @@ import { type Problem, ServiceError, toProblem } from '../errors.ts'
 import { type FailureCode, failures } from '../failures.ts'
 import { newId } from '../ids.ts'
 import type { Config } from '../settings/config.ts'
-import { callersNames, type Log } from '../telemetry.ts'
+import type { Log } from '../telemetry.ts'
 import { version } from '../version.ts'
 
 declare module 'fastify' {
@@ -80,7 +80,6 @@ function noted({ log }: Pick<FailureDeps, 'log'>, error: unknown, request: Fasti
   if (failure.code === 'internal_error')
     log.error('request failed unexpectedly', {
       requestId: request.id,
-      ...callersNames(request.headers),
       route: request.routeOptions?.url ?? '',
       error,
     })

@@ -338,9 +338,15 @@ t.test("a caller's own names of a request are logged beside ours, if they are na
     await eventually('it is logged', () => line() !== undefined)
     return JSON.parse(line() ?? '')
   }
+  const refusedOf = async (key: string) => {
+    await world.call('GET', '/accounts', { key, headers: { 'x-request-id': 'refused-1' } })
+    return [...world.logged().matchAll(/.*"scope was missing".*/g)].map(([text]) => JSON.parse(text)).slice(-1)
+  }
   const named = await ask({ 'x-request-id': 'Root=1-5f0c:a/b', traceparent: `00-${traceId}-00f067aa0ba902b7-01` })
   t.match(named, { callersRequestId: 'Root=1-5f0c:a/b', callersTraceId: traceId })
   t.not(named.requestId, named.callersRequestId)
+  const [line] = await refusedOf(await world.key('events:read'))
+  t.match(line, { callersRequestId: 'refused-1', outcome: 'refused' }, 'in each line that has ours')
   const wrong = [
     'x'.repeat(129),
     'a b',
