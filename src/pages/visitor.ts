@@ -68,11 +68,14 @@ export function requirePass(deps: CookieDeps, request: FastifyRequest, visit: st
   return pass
 }
 
-/** The page that a request belongs to which has failed, whatever it looks like. */
+/** The page that a request belongs to which has failed, whatever it looks like. On the way to TikTok and back none of several is guessed. */
 export function passOfFailure(deps: CookieDeps, request: FastifyRequest): Pass | undefined {
   const said = { ...(request.query as object), ...(request.body as object | undefined) } as Record<string, unknown>
   const passes = passesOf(deps, request)
-  return passes.find((pass) => visitOf(pass) === said.visit || formTokenOf(pass) === said.form_token) ?? passes[0]
+  const names = (pass: Pass) => [visitOf(pass), formTokenOf(pass), pass.linkSecret]
+  const all = [said.visit, said.form_token, said.session]
+  const mayBeNewest = passes.length === 1 || request.url.startsWith('/connect')
+  return passes.find((pass) => names(pass).some((name) => all.includes(name))) ?? (mayBeNewest ? passes[0] : undefined)
 }
 
 /** For reading something of a session that is still open. */

@@ -113,6 +113,13 @@ t.test('two pages in one browser: each keeps its person, its forms and its way t
   t.match((await call('GET', `/connect-sessions/${second.id}`)).body, { status: 'completed', owner_id: 'second' })
   t.match((await agency.get(first.address)).text, 'Your account is connected')
   t.match((await agency.get(second.address)).text, 'Your account is connected')
+  for (const { authorize_url, address } of [first, second])
+    t.match(
+      (await agency.get(authorize_url)).text,
+      `href="${address.replace(config.publicUrl, '')}"`,
+      'a dead end leads to its own page',
+    )
+  t.notMatch((await agency.get(`${config.redirectUri}?state=unknown`)).text, 'visit=', 'and one that is of neither, to none')
 })
 
 t.test('a browser keeps twenty pages and twenty departures; the oldest go', async (t) => {
