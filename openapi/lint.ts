@@ -96,6 +96,11 @@ const exceptions: Exception[] = [
     reason: 'TikTok wants an answer and reads nothing in it.',
   },
   {
+    rules: ['ibm-use-date-based-format'],
+    at: /AccountType\/properties\/wording$/,
+    reason: 'A version that looks like a day, and is compared as a text.',
+  },
+  {
     rules: ['ibm-patch-request-content-type'],
     reason: 'The one PATCH sets one field from application/json, as every other body is.',
   },
