@@ -49,6 +49,8 @@ t.test('two variables are enough, and everything else has the default of the con
 
 t.test('S23: a bad value is named, and never shown', (t) => {
   const marker = 'Zq7markerZq7'
+  const png = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
+  const pictures = t.testdir({ 'large.png': Buffer.concat([png, Buffer.alloc(256 * 1024)]), 'a.png': png, 'a.svg': '<svg/>' })
   const bad: Record<string, string[]> = {
     HOST: [],
     PORT: [marker, '-1', '65536', '1.5', '3000x', '0x10', ' '],
@@ -92,7 +94,13 @@ t.test('S23: a bad value is named, and never shown', (t) => {
       'https://x/,nonsense',
     ],
     APP_NAME: ['x'.repeat(61), `two\nlines ${marker}`, '\u200b\u200d', 'turned \u202e around'],
-    APP_LOGO: [`/nowhere/${marker}.png`, import.meta.filename, import.meta.dirname],
+    APP_LOGO: [
+      `/nowhere/${marker}.png`,
+      import.meta.filename,
+      import.meta.dirname,
+      `${pictures}/large.png`,
+      `${pictures}/a.png,${pictures}/a.svg`,
+    ],
     BRAND_COLOR: [marker, 'green', '#12345', '12345a', 'rgb(1,2,3)'],
     PRIVACY_URL: [marker, `http://${marker}.example`, 'javascript:alert(1)', `https://user:${marker}@x`],
     TERMS_URL: [marker, `ftp://${marker}`],
