@@ -35,6 +35,8 @@ async function install(): Promise<void> {
   await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: folder, ...quietly })
 }
 
+const ofThisHop = ['host', 'connection', 'content-length', 'transfer-encoding']
+
 /** A door before the service that tells where each reservation's key was. */
 async function openDoor(service: string, seen: string[]) {
   const door = createServer(async (request, response) => {
@@ -45,10 +47,10 @@ async function openDoor(service: string, seen: string[]) {
       const inBody = /"idempotency_key"/.test(body.toString())
       seen.push(request.headers['idempotency-key'] !== undefined ? 'header' : inBody ? 'body' : 'nowhere')
     }
-    const { host: _, connection: __, 'content-length': ___, 'transfer-encoding': ____, ...headers } = request.headers
+    const headers = Object.entries(request.headers).filter(([name]) => !ofThisHop.includes(name))
     const answer = await fetch(service + request.url, {
       method: request.method ?? 'GET',
-      headers: headers as Record<string, string>,
+      headers: Object.fromEntries(headers) as Record<string, string>,
       ...(body.length > 0 ? { body } : {}),
     })
     response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' }).end(await answer.text())
