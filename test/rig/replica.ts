@@ -30,9 +30,9 @@ export interface Replica {
 export interface ReplicaOptions {
   name: string
   logFile: string
-  env: Record<string, string>
+  env: Record<string, string | undefined>
   /** loaded before the service */
-  preloads?: ('failpoints' | 'skewed-clock')[]
+  preloads?: ('failpoints' | 'skewed-clock' | 'as-tiktok')[]
   /** waits for it to be ready; false for one that is not expected to be, 'listening' for one that may not be yet */
   ready?: boolean | 'listening'
 }

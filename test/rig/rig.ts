@@ -39,8 +39,9 @@ export interface Reading {
 export type Door = Pick<Replica, 'url'>
 
 export interface StartOptions {
-  env?: Record<string, string>
-  preloads?: ('failpoints' | 'skewed-clock')[]
+  /** undefined takes one away */
+  env?: Record<string, string | undefined>
+  preloads?: ('failpoints' | 'skewed-clock' | 'as-tiktok')[]
   /** replicas of one name share a directory over their lives */
   journalDir?: string
   ready?: boolean | 'listening'

@@ -1,6 +1,10 @@
 /** The simulator as a program of its own, for anyone whose tests are not in this repository or this language. */
+import { mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { whyRefused } from './as-tiktok.ts'
 import { startSimulator } from './server.ts'
 import { defaultSettings, type Lifetimes, type Scope, type Settings } from './settings.ts'
 
@@ -18,6 +22,10 @@ const usage = `tiktok-simulator: TikTok's login, token endpoint, user info and w
   --pkce MODE           what the app demands: off (default), s256, s256-hex
   --webhook-url URL     where TikTok's notices go
   --latency-ms N        answer this much later
+  --as-tiktok           also as www.tiktok.com, open.tiktokapis.com and so on: a proxy and TLS, with the lines to start a client with
+  --tls-port N          where TLS is spoken without the proxy; 443 serves a hosts file; any free port without it
+  --ca-file FILE        where the certificate to trust is written; a file of its own without it
+  --allow-host HOST     the proxy lets this host through, may be repeated; without it nothing leaves the machine
   --control-token TEXT  bearer token that /_sim asks for; open without it
   --state FILE          grants outlive the process in it; without it everything is forgotten
   --help
@@ -36,6 +44,10 @@ const options = {
   pkce: { type: 'string' },
   'webhook-url': { type: 'string' },
   'latency-ms': { type: 'string', default: '0' },
+  'as-tiktok': { type: 'boolean', default: false },
+  'tls-port': { type: 'string', default: '0' },
+  'ca-file': { type: 'string' },
+  'allow-host': { type: 'string', multiple: true },
   'control-token': { type: 'string' },
   state: { type: 'string' },
   help: { type: 'boolean', default: false },
@@ -77,6 +89,9 @@ export async function runSimulator(argv: string[]): Promise<void> {
     latencyMs: Number(values['latency-ms']),
     controlToken: values['control-token'],
     stateFile: values.state,
+    ...(values['as-tiktok'] && {
+      asTikTok: { tlsPort: Number(values['tls-port']), allowHosts: values['allow-host'], onRefused: toldOnce() },
+    }),
     settings: {
       ...(appName !== undefined && { app_name: appName }),
       ...(values['app-scopes'] !== undefined && { app_scopes: values['app-scopes'].split(',') as Scope[] }),
@@ -88,13 +103,55 @@ export async function runSimulator(argv: string[]): Promise<void> {
     const remedy = syscall === 'listen' || syscall === 'getaddrinfo' ? remedies[code] : undefined
     throw remedy === undefined ? error : new Error(remedy, { cause: error })
   })
+  const certificate = simulator.asTikTok && keepCertificate(simulator.asTikTok.authority, values['ca-file'])
   process.stdout.write(greeting(simulator))
+  if (simulator.asTikTok && certificate)
+    process.stdout.write(linesAsTikTok(simulator.url, simulator.asTikTok.tlsPort, certificate.file))
 
   await new Promise<void>((stop) => {
     process.once('SIGINT', stop)
     process.once('SIGTERM', stop)
   })
+  certificate?.forget()
   await simulator.close()
+}
+
+/** @returns where it is, and how to be rid of it if nobody chose the place */
+function keepCertificate(authority: string, chosen: string | undefined): { file: string; forget(): void } {
+  const folder = chosen === undefined ? mkdtempSync(join(tmpdir(), 'tiktok-simulator-')) : undefined
+  const file = folder === undefined ? resolve(chosen ?? '') : join(folder, 'ca.pem')
+  writeFileSync(file, authority)
+  return {
+    file,
+    forget() {
+      if (folder === undefined) return
+      rmSync(file, { force: true })
+      rmdirSync(folder)
+    },
+  }
+}
+
+/** A client that tries forever should not fill the screen. */
+function toldOnce(): (host: string) => void {
+  const told = new Set<string>()
+  return (host) => {
+    if (told.size < 100 && !told.has(host)) process.stderr.write(`refused ${host}. ${whyRefused(host.replace(/:\d+$/, ''))}\n`)
+    told.add(host)
+  }
+}
+
+function linesAsTikTok(proxy: string, tlsPort: number, file: string): string {
+  const direct = `${new URL(proxy).hostname}:${tlsPort}`
+  const through = `HTTPS_PROXY=${proxy} NO_PROXY=localhost,127.0.0.1`
+  return `As TikTok itself, for clients that have its hosts built in; the certificate to trust is in ${file}
+
+  Node 24    NODE_USE_ENV_PROXY=1 ${through} NODE_EXTRA_CA_CERTS=${file} node app.js
+  any Node   TIKTOK_SIMULATOR=${direct} NODE_EXTRA_CA_CERTS=${file} node --import tiktok-simulator/preload app.js
+  Python     ${through} SSL_CERT_FILE=${file} REQUESTS_CA_BUNDLE=${file} python3 app.py
+  PHP        ${through} php -d curl.cainfo=${file} -d openssl.cafile=${file} app.php
+  curl       curl --proxy ${proxy} --cacert ${file} 'https://open.tiktokapis.com/v2/user/info/?fields=open_id'
+
+`
 }
 
 function greeting({ url, clientKey, clientSecret }: { url: string; clientKey: string; clientSecret: string }): string {

@@ -2,8 +2,9 @@
  * TikTok, offline: the authorize page, the token endpoint and the API of the real one, from one address, plus a control
  * API under `/_sim`. Start it inside a test, or by itself: `npx tiktok-simulator`.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { type AsTikTok, type AsTikTokOptions, serveAsTikTok, whyRefused } from './as-tiktok.ts'
 import type { ParameterError } from './authorization-request.ts'
 import { decideByScript, type ScriptedDecision, showConsent, takeConsent } from './authorize.ts'
 import { avatarCall } from './avatars.ts'
@@ -12,6 +13,7 @@ import { type Crowd, changeSettings, control, type IssuedGrant, issueToCrowd, ty
 import type { Call, Faults } from './faults.ts'
 import type { Grants } from './grants.ts'
 import { home, removeAppByButton } from './home-page.ts'
+import { isAtAnotherHost } from './hosts.ts'
 import type { People } from './people.ts'
 import { perform } from './perform.ts'
 import { type RemovalReason, removeApp, revokeCall } from './revoke.ts'
@@ -23,7 +25,7 @@ import { initRoute, takeVideo, uploadCall } from './upload.ts'
 import { userInfoCall } from './user-info.ts'
 import { refusedAtControl, refusedAtPage, refusedForm } from './visitors.ts'
 import type { Webhooks } from './webhooks.ts'
-import { type Answer, BodyTooLarge, CallerGone, json, type Request, readRequest, send } from './wire.ts'
+import { type Answer, BodyTooLarge, CallerGone, json, type Request, readRequest, send, text } from './wire.ts'
 import { createWorld, type World } from './world.ts'
 
 export interface SimulatorOptions {
@@ -43,6 +45,8 @@ export interface SimulatorOptions {
   controlToken?: string | undefined
   /** Where grants outlive the process; without it everything is forgotten. */
   stateFile?: string | undefined
+  /** Also under TikTok's own names, with TLS and behind a proxy, for clients that have them built in. */
+  asTikTok?: AsTikTokOptions | undefined
   /** Anything else that can be set, by its name at `POST /_sim/settings`. */
   settings?: SettingsChange | undefined
 }
@@ -51,6 +55,8 @@ export interface SimulatorOptions {
 export interface Simulator {
   /** For TIKTOK_AUTH_BASE_URL and TIKTOK_API_BASE_URL alike. */
   readonly url: string
+  /** Its address is also that of the proxy; only when it was asked for. */
+  readonly asTikTok: Omit<AsTikTok, 'close'> | undefined
   readonly clientKey: string
   readonly clientSecret: string
   readonly clock: Clock
@@ -73,18 +79,21 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const world = createWorld(settingsFrom(options), closing.signal)
   changeSettings(world, options.settings ?? {})
   const remember = options.stateFile === undefined ? () => {} : rememberIn(options.stateFile, world)
-  const server = createServer({ keepAliveTimeout: 65_000 }, (incoming, response) => {
+  const listener: RequestListener = (incoming, response) => {
     serve(world, options.controlToken, remember, incoming, response).catch((error) => apologise(response, error))
-  })
+  }
+  const server = createServer({ keepAliveTimeout: 65_000 }, listener)
   const { host = '127.0.0.1' } = options
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(options.port ?? 0, host, resolve)
   })
   const { port } = server.address() as AddressInfo
+  const asTikTok = options.asTikTok && (await serveAsTikTok(server, host, options.asTikTok, listener))
   return {
     ...world,
     url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    asTikTok,
     clientKey: world.settings.client_key,
     clientSecret: world.settings.client_secret,
     changeSettings: (change) => void changeSettings(world, change),
@@ -99,6 +108,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeAllConnections()
       await closed
+      await asTikTok?.close()
       await world.webhooks.settled()
       remember()
     },
@@ -135,7 +145,10 @@ async function serve(
     const refusal = refusedAtControl(request, controlToken)
     return send(response, refusal ?? remembering(() => control(world, request))())
   }
+  // A proxy's request that needs no tunnel: TikTok speaks only TLS, and nobody else is here.
+  if (/^https?:\/\//.test(request.path)) return send(response, text(403, whyRefused(new URL(request.path).hostname)))
   world.stats.count('requests')
+  if (isAtAnotherHost(request.headers.host, request.path)) return send(response, text(404, 'Unsupported path(Janus)'))
   const call = callFor(world, request)
   if (call) return perform(world, { ...call, process: remembering(call.process) }, response)
   send(response, refusedPage(request) ?? remembering(() => pageFor(world, request))())

@@ -73,6 +73,10 @@ export function html(status: number, body: string, headers: Answer['headers'] = 
   }
 }
 
+export function text(status: number, body: string): Answer {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }, body }
+}
+
 export function redirect(status: 302 | 303, location: string, headers: Answer['headers'] = {}): Answer {
   return { status, headers: { location, 'cache-control': 'no-store', ...headers }, body: '' }
 }

@@ -1,0 +1,17 @@
+/** TikTok's own names, for clients that know no others, and what is found at which. */
+export const domains = ['tiktok.com', 'tiktokapis.com'] as const
+
+export function isTikTokHost(host = ''): boolean {
+  const name = nameOf(host)
+  return domains.some((domain) => name === domain || name.endsWith(`.${domain}`))
+}
+
+/** True for a path that TikTok has at another of its hosts: the page of a person's consent is not where the API is, nor the other way round. */
+export function isAtAnotherHost(host: string | undefined, path: string): boolean {
+  if (!isTikTokHost(host) || !path.startsWith('/v2/')) return false
+  return nameOf(host) !== (path.startsWith('/v2/auth/') ? 'www.tiktok.com' : 'open.tiktokapis.com')
+}
+
+function nameOf(host = ''): string {
+  return host.replace(/:\d+$/, '').toLowerCase()
+}

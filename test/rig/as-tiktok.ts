@@ -1,0 +1,2 @@
+// A preload for a replica: TikTok's own hosts are the simulator.
+import 'tiktok-simulator/preload'
