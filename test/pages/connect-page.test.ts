@@ -390,7 +390,7 @@ t.test('completion: callback has to be allowed, and the person is shown first wh
 t.test(
   'the page says who gets access before TikTok where the web app asks for it, and calls the person by their name',
   async (t) => {
-    const { browser, config, openSession, call, tiktok } = await startWorld(t)
+    const { browser, config, openSession, call, connect, tiktok } = await startWorld(t)
     const opened = await openSession({
       prompt: 'consent',
       owner_name: 'Dana <dana@example.com>',
@@ -407,6 +407,16 @@ t.test(
     t.match(page.text, 'value="creator" required checked', 'what the web app has told stands there')
     await person.post(`${config.publicUrl}/connect`, { ...answers, form_token: tokenIn(page.text) })
     t.ok(String((await person.get(opened.authorize_url)).headers.location).startsWith(tiktok.url))
+
+    const account = await connect({ owner: 'u-8f3a' })
+    const again = await openSession({ owner_id: 'u-8f3a', prompt: 'consent', reconnect_account_id: account.id })
+    const returning = browser()
+    t.match(await returning.get(again.authorize_url), { headers: { location: again.connect_url } }, 'also who comes back')
+    const asked = await returning.get(String((await returning.get(again.connect_url)).headers.location))
+    t.match(asked.text, 'gets access to your TikTok account, for u-8f3a')
+    const reconnect = `${config.publicUrl}/connect/accounts/${account.id}/reconnect`
+    const gone = await returning.post(reconnect, { form_token: tokenIn(asked.text) })
+    t.ok(String(gone.headers.location).startsWith(tiktok.url))
 
     const body = { owner_id: 'u-8f3a', return_url: returnUrl }
     for (const locale of ['de', 'de-AT', 'pt-br', 'it', 'zh-Hant-TW'])
