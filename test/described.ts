@@ -27,8 +27,13 @@ export interface LiveAnswer {
 /** Read when the first answer comes. */
 let open: ReturnType<typeof openDescription> | undefined
 
-/** @returns what is not as described, a line each */
-export function deviations(method: string, url: string, answer: LiveAnswer): string[] {
+/** @throws Error that names everything which is not as described */
+export function holdToDescription(method: string, url: string, answer: LiveAnswer): void {
+  const wrong = deviations(method, url, answer)
+  if (wrong.length > 0) throw new Error(`an answer is not as openapi/openapi.json describes it: ${wrong.join('; ')}`)
+}
+
+function deviations(method: string, url: string, answer: LiveAnswer): string[] {
   open ??= openDescription()
   const { operationOf, headers: known, validate } = open
   const found = operationOf(method, url.split('?')[0] ?? '')

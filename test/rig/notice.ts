@@ -1,6 +1,7 @@
 // A notice as TikTok would send it, from a test that wants every byte of it in its hand.
 import { createHmac } from 'node:crypto'
 import { request } from 'undici'
+import { holdToDescription } from '../described.ts'
 import type { World } from '../world.ts'
 
 export interface Sent {
@@ -47,5 +48,7 @@ export async function sendNotice(world: World, sent: Sent, url = world.app.url) 
     },
     body,
   })
-  return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() }
+  const heard = { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() }
+  holdToDescription('POST', '/webhooks/tiktok', heard)
+  return heard
 }
