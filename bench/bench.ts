@@ -11,6 +11,7 @@ const benches = {
   places: 'fifty connects at once for three places',
   reseal: 'a change of vault keys under load, three replicas',
   accounts: 'whether anything gets dearer from a thousand accounts to a million',
+  replicas: 'what one to ten replicas cost one PostgreSQL, idle and at work',
   metrics: 'what the metrics cost with a million accounts',
   refresh: 'sustained refreshing with 100,000 accounts due',
   report: 'all of the figures that are compared, as docs/benchmarks.md; `all` is the same',

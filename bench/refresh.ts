@@ -12,7 +12,7 @@ import { migrate } from '../src/db/migrate.ts'
 import { newId } from '../src/ids.ts'
 import { startRig } from '../test/rig/rig.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
-import { cpuMs, rssMiB } from './processes.ts'
+import { cpuMs, postgresCpuMs, rssMiB } from './processes.ts'
 import { record } from './results.ts'
 
 const accountCount = Number(process.env.BENCH_ACCOUNTS ?? 100_000)
@@ -40,7 +40,14 @@ async function refreshing(): Promise<void> {
   const pid = replica.process.pid ?? 0
   await pause(3000) // a running service is warm
 
-  const before = { at: performance.now(), cpuMs: cpuMs(pid), done: rig.tiktok.stats.report().refreshes_processed }
+  const [backend] = await rig.sql<{ pid: number }[]>`select pg_backend_pid() as pid`
+  const postgres = () => postgresCpuMs(backend?.pid ?? 0)
+  const before = {
+    at: performance.now(),
+    cpuMs: cpuMs(pid),
+    postgresMs: postgres(),
+    done: rig.tiktok.stats.report().refreshes_processed,
+  }
   let mostMiB = 0
   while (performance.now() - before.at < measuredMs) {
     await pause(250)
@@ -48,13 +55,15 @@ async function refreshing(): Promise<void> {
   }
   const done = rig.tiktok.stats.report().refreshes_processed - before.done
   const seconds = (performance.now() - before.at) / 1000
+  const [serviceMs, postgresMs] = [(cpuMs(pid) - before.cpuMs) / done, (postgres() - before.postgresMs) / done]
   console.log(
     `${accountCount} accounts due, TikTok at 100 ms, ${availableParallelism()} cores for the service, PostgreSQL and the simulator: ` +
       `${Math.round(done / seconds)} refreshes/s over ${Math.round(seconds)} s, ` +
-      `${((cpuMs(pid) - before.cpuMs) / done).toFixed(2)} ms CPU of the service per refresh, ${Math.round(mostMiB)} MiB at most`,
+      `${serviceMs.toFixed(2)} ms CPU of the service per refresh and ${postgresMs.toFixed(2)} ms of PostgreSQL, ${Math.round(mostMiB)} MiB at most`,
   )
   record('refresh', '1/s', 'refreshes, TikTok at 100 ms', done / seconds)
-  record('refresh', 'ms', 'processor of the service for a refresh', (cpuMs(pid) - before.cpuMs) / done)
+  record('refresh', 'ms', 'processor of the service for a refresh', serviceMs)
+  record('refresh', 'ms', 'processor of PostgreSQL for a refresh', postgresMs)
   record('refresh', 'MiB', 'memory at most', mostMiB)
   const doubles = rig.tiktok.stats.report().double_spend_count
   console.log(
