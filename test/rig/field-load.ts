@@ -21,6 +21,8 @@ const owner = 'user_field'
 export function startFieldLoad(rig: Rig, door: Door, perSecond: number) {
   const readers = [...rig.accounts]
   const flights = new Set<Promise<unknown>>()
+  /** ids of the upload slots that a caller was told it has */
+  const reserved: string[] = []
   let span = openSpan()
   let connected = 0
   let n = 0
@@ -47,6 +49,11 @@ export function startFieldLoad(rig: Rig, door: Door, perSecond: number) {
   async function refresh(id: string): Promise<void> {
     const { generation } = await read(id)
     if (generation !== undefined) await call('POST', `/accounts/${id}/token/rejected`, { generation })
+  }
+
+  async function reserve(id: string, key: string): Promise<void> {
+    const { status, body } = await call('POST', `/accounts/${id}/uploads`, {}, { 'idempotency-key': key })
+    if (status === 201) reserved.push(String(body.id))
   }
 
   async function connect(): Promise<void> {
@@ -81,12 +88,13 @@ export function startFieldLoad(rig: Rig, door: Door, perSecond: number) {
     const kind = Math.floor(n / readers.length + n) % 10
     if (kind < 5) go(read(id))
     else if (kind < 9) go(refresh(id))
-    else go(call('POST', `/accounts/${id}/uploads`, {}, { 'idempotency-key': `field-${n}` }))
+    else go(reserve(id, `field-${n}`))
     n++
   }, 1000 / perSecond)
   const connecting = setInterval(() => go(connect()), connectEveryMs)
 
   return {
+    reserved,
     /** What failed of the calls that began meanwhile. */
     async during(work: () => Promise<void>): Promise<Span> {
       const stalls = monitorEventLoopDelay()

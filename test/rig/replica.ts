@@ -31,16 +31,18 @@ export interface ReplicaOptions {
   name: string
   logFile: string
   env: Record<string, string | undefined>
+  /** the checkout it runs from, when it is another release's */
+  root?: string | undefined
   /** loaded before the service */
   preloads?: ('failpoints' | 'skewed-clock' | 'as-tiktok')[]
   /** waits for it to be ready; false for one that is not expected to be, 'listening' for one that may not be yet */
   ready?: boolean | 'listening'
 }
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
+const here = fileURLToPath(new URL('../..', import.meta.url))
 
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
-  const { name, logFile, env, preloads = ['failpoints'], ready = true } = options
+  const { name, logFile, env, root = here, preloads = ['failpoints'], ready = true } = options
   const log = openSync(logFile, 'a')
   const before = readFileSync(logFile).length
   const loaders = preloads.flatMap((preload) => ['--import', `./test/rig/${preload}.ts`])

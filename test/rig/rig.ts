@@ -42,6 +42,8 @@ export interface StartOptions {
   /** undefined takes one away */
   env?: Record<string, string | undefined>
   preloads?: ('failpoints' | 'skewed-clock' | 'as-tiktok')[]
+  /** the checkout to run from, when it is another release's */
+  root?: string
   /** replicas of one name share a directory over their lives */
   journalDir?: string
   ready?: boolean | 'listening'
@@ -86,11 +88,14 @@ export interface Rig {
   close(): Promise<void>
 }
 
-/** @param databaseUrl migrated or empty; nobody else uses it */
+/**
+ * @param databaseUrl migrated or empty; nobody else uses it
+ * @param options.makeKey where another release's tables are of another form than ours
+ */
 export async function startRig(
   t: Scope,
   databaseUrl: string,
-  options: { simulator?: SimulatorOptions; rootCertificate?: string } = {},
+  options: { simulator?: SimulatorOptions; rootCertificate?: string; makeKey?: (rig: Rig) => Promise<string> } = {},
 ): Promise<Rig> {
   const dir = await mkdtemp(join(tmpdir(), 'tts-rig-'))
   const tiktok = await startSimulator(options.simulator ?? {})
@@ -111,10 +116,12 @@ export async function startRig(
   const readings: Reading[] = []
   const secrets = [tiktok.clientSecret, vaultKeys.split(':')[1] ?? '']
   let apiKey: Promise<string> | undefined
+  const ours = async () => (await createApiKey({ db, vault }, { name: 'rig', scopes: [...keyScopes], expiresAt: null })).key
+  const makeKey = options.makeKey ?? ours
   const key = () => {
-    apiKey ??= createApiKey({ db, vault }, { name: 'rig', scopes: [...keyScopes], expiresAt: null }).then((made) => {
-      secrets.push(made.key.split('_')[2] ?? '')
-      return made.key
+    apiKey ??= makeKey(rig).then((made) => {
+      secrets.push(made.split('_')[2] ?? '')
+      return made
     })
     return apiKey
   }
@@ -181,10 +188,11 @@ export async function startRig(
       proxy.pointAt(url)
       operatorDoor.pointAt(url)
     },
-    async start(name, { env = {}, preloads, journalDir = join(dir, name), ready } = {}) {
+    async start(name, { env = {}, preloads, root, journalDir = join(dir, name), ready } = {}) {
       const replica = await startReplica({
         name,
         logFile: join(dir, `${name}.log`),
+        root,
         ...(preloads ? { preloads } : {}),
         ...(ready === undefined ? {} : { ready }),
         env: { ...environment(name, journalDir), ...env },
