@@ -33,7 +33,8 @@ export const hostile = {
 export async function spoil(url: string, subject: string, but: string[] = []): Promise<void> {
   const sql = postgres(url, { max: 1, onnotice: () => {} })
   await sql.unsafe('create schema if not exists elsewhere')
+  const known = new Set((await sql<{ name: string }[]>`select lower(name) as name from pg_settings`).map(({ name }) => name))
   for (const [name, value] of Object.entries(hostile))
-    if (!but.includes(name)) await sql.unsafe(`alter ${subject} set ${name} = '${value}'`)
+    if (!but.includes(name) && known.has(name)) await sql.unsafe(`alter ${subject} set ${name} = '${value}'`)
   await sql.end()
 }

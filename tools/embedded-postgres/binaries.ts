@@ -102,7 +102,7 @@ async function allRun(native: string, account: Account | undefined): Promise<boo
 }
 
 /** What the package's install script does. Paths in its list start at the package: `native/lib/…`. */
-async function linkLibraries(native: string): Promise<void> {
+export async function linkLibraries(native: string): Promise<void> {
   const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   for (const { source, target } of JSON.parse(list) as { source: string; target: string }[]) {
     const place = join(native, relative('native', target))
@@ -112,7 +112,7 @@ async function linkLibraries(native: string): Promise<void> {
   }
 }
 
-async function openToAll(directory: string): Promise<void> {
+export async function openToAll(directory: string): Promise<void> {
   await chmod(directory, 0o755)
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name)
