@@ -605,5 +605,6 @@ t.test('a look-up or a disk that hangs does not keep the process: it leaves with
   const { VAULT_KEYS: _, ...rest } = well
   const ran = await command(['doctor', '--json', '--timeout', '1'], { ...rest, VAULT_KEYS_FILE: pipe })
   t.equal(ran.code, 1)
-  t.match(faultsOf(JSON.parse(ran.stdout)), [{ check: 'vault keys', what: /did not answer within/ }, { check: 'journal' }])
+  const keys = faultsOf(JSON.parse(ran.stdout)).filter(({ check }) => check === 'vault keys')
+  t.match(keys, [{ what: /did not answer within/ }])
 })
