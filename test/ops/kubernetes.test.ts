@@ -58,7 +58,8 @@ const only = <K extends keyof typeof kinds>(kind: K) => {
 }
 const without = (() => {
   try {
-    return execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' }) === null ? {} : {}
+    execFileSync('kubectl', ['version', '--client'], { stdio: 'ignore' })
+    return {}
   } catch {
     return { skip: 'kubectl is not installed' }
   }
