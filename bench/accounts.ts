@@ -156,6 +156,8 @@ async function sayDisk({ sql, accounts }: Side): Promise<void> {
       (select count(*) from token_reads)::float8 as "readRows"`
   if (!size) throw new Error('a sum is a row')
   const gib = (bytes: number) => (bytes / 2 ** 30).toFixed(2)
+  record('accounts', 'GiB', 'disk for a million accounts, their tokens and profiles', (size.accounts / accounts / 2 ** 30) * 1e6)
+  record('accounts', 'GiB', 'disk for a million reads in the audit', (size.reads / size.readRows / 2 ** 30) * 1e6)
   console.log(`a million accounts, their tokens and profiles: ${gib((size.accounts / accounts) * 1e6)} GiB on disk`)
   console.log(`a million reads in the audit: ${gib((size.reads / size.readRows) * 1e6)} GiB on disk`)
 }

@@ -12,6 +12,7 @@ const benches = {
   reseal: 'a change of vault keys under load, three replicas',
   accounts: 'whether anything gets dearer from a thousand accounts to a million',
   replicas: 'what one to ten replicas cost one PostgreSQL, idle and at work',
+  growth: 'ten million accounts, simulated with the costs of the last report',
   metrics: 'what the metrics cost with a million accounts',
   refresh: 'sustained refreshing with 100,000 accounts due',
   report: 'all of the figures that are compared, as docs/benchmarks.md; `all` is the same',

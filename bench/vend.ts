@@ -98,6 +98,7 @@ for (const connections of [Number(values.connections), 1]) {
   record('vend', '1/s', `tokens, ${about}`, of('vend', 'rate'))
   record('vend', 'ms', `99 % of the tokens within, ${about}`, of('vend', 'p99Ms'))
   record('vend', 'µs', `processor of the service for a token, ${about}`, of('vend', 'serviceUs'))
+  record('vend', 'µs', `processor of PostgreSQL for a token, ${about}`, of('vend', 'postgresUs'))
   console.log(`  ratio ${middle(ratios).toFixed(2)} (${ratios.map((ratio) => ratio.toFixed(2)).join(', ')})`)
 }
 const [audited] = await db.run('count', (sql) => sql<{ count: number }[]>`select count(*)::int as count from token_reads`)
