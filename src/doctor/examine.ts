@@ -7,7 +7,7 @@ import { examineDirectories } from './directories.ts'
 import { type Finding, fault, nothing, type Observation, type Patient } from './finding.ts'
 import { examineKeys } from './keys.ts'
 import { examineIdentityProvider, examineReceivers, examineRedis, examineTierService } from './neighbours.ts'
-import { examinePublicAddress } from './public-address.ts'
+import { examinePorts, examinePublicAddress } from './public-address.ts'
 import { examineTikTok } from './tiktok.ts'
 
 export interface Report {
@@ -52,6 +52,7 @@ export async function examine(
   const keys = examineKeys(patient, database)
   const checks: Record<string, Promise<Observation>> = {
     configuration: readConfiguration(patient, problems),
+    ports: inTime(examinePorts(patient), timeoutMs),
     database: inTime(database, timeoutMs),
     'vault keys': inTime(keys, timeoutMs * longer),
     journal: inTime(examineDirectories(patient, database, keys), timeoutMs * longer),

@@ -29,7 +29,7 @@ type Env = Record<string, string>
 
 const world = await startWorld(t)
 await world.connect()
-const owned = environmentOf(world, { ALLOWED_RETURN_URLS: 'https://app.example.com/return' })
+const owned = environmentOf(world, { PORT: '0', ALLOWED_RETURN_URLS: 'https://app.example.com/return' })
 const well: Env = { ...owned, DATABASE_URL: await restrictService(world.databaseUrl), MIGRATE: 'off' }
 const secret = well.TIKTOK_CLIENT_SECRET ?? ''
 const key = well.TIKTOK_CLIENT_KEY ?? ''
@@ -69,7 +69,10 @@ t.test('what is well has no fault, as text and as JSON, and nothing is changed a
   t.match(shown.stdout, /^No fault was found, .* Nothing was changed\.$/m)
   t.match(shown.stderr, /examining 100 %/, 'progress')
   const json = JSON.parse((await command(['doctor', '--json'], env)).stdout)
-  t.match(json, { healthy: true, checks: [{ name: 'configuration', state: 'well', findings: [] }, { name: 'database' }] })
+  t.match(json, {
+    healthy: true,
+    checks: [{ name: 'configuration', state: 'well', findings: [] }, { name: 'ports' }, { name: 'database' }],
+  })
   t.strictSame(await everything(dir), before)
 
   const empty = await mkdtemp(join(tmpdir(), 'tts-doctor-'))
@@ -347,7 +350,7 @@ t.test('with the production hosts of TikTok: a sandbox key, and redirect URIs th
   ])
   t.match(await find({ PUBLIC_URL: 'https://oauth-staging.example.com' }), [{ level: 'warning', what: /production app/ }])
   t.match(await find({}), [
-    { level: 'fault', what: /redirect URI http:\/\/127\.0\.0\.1:3000\/callback is not https/, remedy: /tunnel/ },
+    { level: 'fault', what: /redirect URI http:\/\/127\.0\.0\.1:0\/callback is not https/, remedy: /tunnel/ },
   ])
   t.match(await find({ PUBLIC_URL: 'https://10.0.0.7' }), [{ level: 'fault', what: /is no public name/ }])
   t.match(await find({ PUBLIC_URL: `https://${'a.'.repeat(250)}example.com` }), [
@@ -539,6 +542,21 @@ t.test('a clock that is wrong, told by TikTok and by the database', async (t) =>
   t.match(faultsOf(JSON.parse(late.stdout)), [
     { check: 'database', what: /60\d s behind that of the database/ },
     { check: 'TikTok' },
+  ])
+})
+
+t.test('a port that something else has; the running service may have it', async (t) => {
+  const on = async (env: Env) => findingsOf(await examine({ ...well, ...env }))
+  const other = await port(
+    t,
+    createWebServer((_, response) => response.end('<h1>It works!</h1>')),
+  )
+  t.match(await on({ PORT: `${other}` }), [{ level: 'fault', what: /Something else listens at .* \(PORT\)/, remedy: /ss -ltnp/ }])
+  t.match(await on({ METRICS_PORT: `${other}` }), [{ level: 'fault', what: /\(METRICS_PORT\)/ }])
+  t.strictSame(await on({ PORT: new URL(world.app.url).port }), [])
+  t.match(await on({ PORT: '9', HOST: 'no-such-host.invalid' }), [
+    { what: /PUBLIC_URL is missing/ },
+    { level: 'warning', remedy: /Set HOST/ },
   ])
 })
 
