@@ -52,7 +52,8 @@ export interface World {
   /** Opens a session, walks a person through TikTok in a fresh browser and completes: the whole connect. */
   connect(options?: ConnectOptions): Promise<Account>
   openSession(body?: Record<string, unknown>): Promise<{ id: string; authorize_url: string; connect_url: string }>
-  browser(): Browser
+  /** @param acceptLanguage what it asks for in every request */
+  browser(acceptLanguage?: string): Browser
   /** Moves the service's clock, which is the database's, and TikTok's: every stored moment recedes. */
   timePasses(seconds: number): Promise<void>
 }
@@ -163,7 +164,7 @@ export async function startWorld(t: Teardown, options: WorldOptions = {}): Promi
       if (completed.status !== 201 && completed.status !== 200) throw new Error(`connect was refused: ${completed.text}`)
       return completed.body
     },
-    browser: () => startBrowser(app.url, config.publicUrl, tiktok),
+    browser: (acceptLanguage) => startBrowser(app.url, config.publicUrl, tiktok, acceptLanguage),
     async timePasses(seconds) {
       tiktok.clock.advance(seconds)
       await parts.db.run('recede', (sql) => recede(sql, seconds))
@@ -189,7 +190,7 @@ async function setOut(
 }
 
 /** Public URLs are answered by the port this test happens to have. */
-export function startBrowser(serviceUrl: string, publicUrl: string, tiktok: Simulator): Browser {
+export function startBrowser(serviceUrl: string, publicUrl: string, tiktok: Simulator, acceptLanguage?: string): Browser {
   const cookies = new Map<string, string>()
   const visit = async (
     url: string,
@@ -201,6 +202,7 @@ export function startBrowser(serviceUrl: string, publicUrl: string, tiktok: Simu
       method: options.method ?? 'GET',
       headers: {
         cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+        ...(acceptLanguage === undefined ? {} : { 'accept-language': acceptLanguage }),
         ...(options.form ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
       },
       body: options.form ? new URLSearchParams(options.form).toString() : null,

@@ -58,7 +58,7 @@ export const Account = z
         value: z.enum(accountTypes).describe('The type that the person named'),
         source: z.literal('self_attested').describe('The person says so; TikTok tells this app neither type nor age'),
         attested_at: z.iso.datetime().describe('When the person said so'),
-        wording: z.string().describe('The version of the sentence they agreed to'),
+        wording: z.string().describe('The version of the sentence they agreed to, and its language where the page asked'),
       })
       .meta({ id: 'AccountType', description: 'Creator or business, as the person says it' }),
     age_confirmed_at: z.iso.datetime().describe('When the person confirmed being 18 or older'),

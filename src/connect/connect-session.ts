@@ -174,14 +174,18 @@ export async function sessionOfLink({ db }: { db: Db }, linkSecret: string): Pro
   return session
 }
 
-/** @throws ServiceError account_type_not_supported | age_not_confirmed | session_invalid */
+/**
+ * @param given.language which the question was asked in: kept with the version of its wording
+ * @throws ServiceError account_type_not_supported | age_not_confirmed | session_invalid
+ */
 export async function attest(
   { db }: { db: Db },
   session: ConnectSession,
-  given: { accountType: string; ageConfirmed: boolean },
+  given: { accountType: string; ageConfirmed: boolean; language: string },
 ): Promise<void> {
   const { accountType } = checkAttestation(given)
-  if (accountType === null || !(await attestSession(db, session.id, accountType, attestationVersion))) {
+  const wording = `${attestationVersion}.${given.language}`
+  if (accountType === null || !(await attestSession(db, session.id, accountType, wording))) {
     throw new ServiceError('session_invalid', 'This link was used already. Go back to where you came from and start again.')
   }
 }

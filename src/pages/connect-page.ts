@@ -12,11 +12,13 @@ import { ServiceError } from '../errors.ts'
 import { answerAs, pagesOf } from '../http/openapi.ts'
 import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
-import { type Brand, brandOf } from './brand.ts'
+import { brandOf } from './brand.ts'
 import { bindingsOf } from './browser.ts'
 import { connectPage } from './connect-view.ts'
-import { backOf, backToPage, codeIn, FormToken } from './own-accounts.ts'
-import { messagePage, type Page, type PageDeps, redirect, sendPage } from './page.ts'
+import { ChosenLanguage, languageOf, rememberLanguage } from './languages.ts'
+import { backOf, backToPage, FormToken, notDoneIn } from './own-accounts.ts'
+import { messagePage, type Page, type PageDeps, redirect, type Setting, sendPage } from './page.ts'
+import { tongueOf } from './tongue.ts'
 import {
   actingSession,
   actingSessionOfLink,
@@ -29,9 +31,7 @@ import {
   visitOf,
   writePass,
 } from './visitor.ts'
-import { failureInWords, texts } from './words.ts'
-
-const oneOf = <Code extends string>(words: Record<Code, string>) => z.enum(Object.keys(words) as [Code, ...Code[]])
+import { doneCodes, failureInWords, notDoneCodes } from './words.ts'
 
 const config = { public: true, page: true } as const
 
@@ -54,8 +54,9 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
         querystring: z.strictObject({
           session: LinkSecret.optional(),
           visit: VisitTag.optional(),
-          done: oneOf(texts.done).optional().describe('Set by the page itself: what was just done'),
-          failed: oneOf(texts.notDone).optional().describe('Set by the page itself: what just failed'),
+          lang: ChosenLanguage,
+          done: z.enum(doneCodes).optional().describe('Set by the page itself: what was just done'),
+          failed: z.enum(notDoneCodes).optional().describe('Set by the page itself: what just failed'),
         }),
         response: {
           200: answerAs('A page', 'text/html'),
@@ -66,7 +67,8 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
       },
     },
     async (request, reply) => {
-      const { session: linkSecret, visit, done, failed } = request.query
+      const { session: linkSecret, visit, lang, done, failed } = request.query
+      rememberLanguage(deps, reply, lang)
       if (linkSecret !== undefined) {
         const { pass, lifeSeconds } = await openVisit(deps, linkSecret, passOfLink(deps, request, linkSecret))
         if (lifeSeconds !== null) writePass(deps, { request, reply }, pass, lifeSeconds)
@@ -74,8 +76,12 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
       }
       const pass = requirePass(deps, request, visit)
       const session = await sessionOfVisit(deps, pass)
-      const brand = brandOf(deps.config, session.branding)
-      const over = overPage(session, brand)
+      const setting = {
+        brand: brandOf(deps.config, session.branding),
+        tongue: await tongueOf(languageOf(deps, request, session.locale)),
+        here: request.url,
+      }
+      const over = overPage(session, setting)
       if (over) return sendPage(deps, reply.code(over.status), over.page)
       const [owned, allowance, requiredOnly] = await Promise.all([
         accountsOfVisit(deps, session),
@@ -91,7 +97,7 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
         requiredScopes,
         requiredOnly,
         tiktokHost: new URL(authBaseUrl).host,
-        brand,
+        setting,
         formToken: formTokenOf(pass),
         visit: visitOf(pass),
         back: backOf(session),
@@ -143,9 +149,10 @@ export const connectPageRoutes: FastifyPluginAsyncZod<ConnectPageRouteDeps> = as
           : { session: await actingSessionOfLink(deps, request, linkSecret), pass: undefined }
       if (accountType === undefined && pass) return backToPage(deps, reply, pass, { notDone: 'account_type_missing' })
       try {
-        await attest(deps, session, { accountType: accountType ?? '', ageConfirmed: age === 'yes' })
+        const language = languageOf(deps, request, session.locale)
+        await attest(deps, session, { accountType: accountType ?? '', ageConfirmed: age === 'yes', language })
       } catch (error) {
-        const notDone = codeIn(error, texts.notDone)
+        const notDone = notDoneIn(error)
         if (notDone && pass) return backToPage(deps, reply, pass, { notDone })
         throw error
       }
@@ -171,16 +178,19 @@ async function allowanceIfKnown(deps: TierDeps, ownerId: string): Promise<Allowa
 }
 
 /** What to say when the session has moved on, with the way back. */
-function overPage(session: ConnectSession, brand: Brand): { status: 200 | 410; page: Page } | undefined {
+function overPage(session: ConnectSession, setting: Setting): { status: 200 | 410; page: Page } | undefined {
   const status = statusOf(session)
   if (status === 'pending' || status === 'authorizing') return undefined
   const { url, host } = backOf(session)
-  const way = { url, words: texts.frame.back(host) }
-  if (status === 'failed')
-    return { status: 200, page: messagePage(failureInWords(errorOf(session) ?? ''), { brand, tone: 'bad', way }) }
-  const { title, text } = texts.over[status]
-  return {
-    status: status === 'expired' ? 410 : 200,
-    page: messagePage({ title, text: text(host) }, { brand, tone: 'good', way }),
+  const { say } = setting.tongue
+  const way = { url, words: say('frame.back', { host }) }
+  if (status === 'failed') {
+    const said = failureInWords(setting.tongue, errorOf(session) ?? '')
+    return { status: 200, page: messagePage(said, setting, { tone: 'bad', way }) }
   }
+  const said = {
+    title: say(`over.${status}`),
+    text: status === 'expired' ? say('over.expired.text', { host }) : say(`over.${status}.text`, { host }),
+  }
+  return { status: status === 'expired' ? 410 : 200, page: messagePage(said, setting, { tone: 'good', way }) }
 }

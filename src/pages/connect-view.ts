@@ -5,12 +5,10 @@ import { asksFirst, mayOnPage } from '../connect/visit.ts'
 import type { Ended } from '../db/accounts.ts'
 import { accountTypes } from '../db/codes.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
-import { inSentence, shown } from '../names.ts'
-import { accountCard, nameInSentence } from './account-card.ts'
-import type { Brand } from './brand.ts'
-import { count, day, duration } from './formats.ts'
-import { type Back, type Html, html, nothing, type Page, page } from './page.ts'
-import { type DoneCode, type NotDoneCode, texts } from './words.ts'
+import { shown } from '../names.ts'
+import { accountCard, nameOf, permissionList } from './account-card.ts'
+import { type Back, type Html, html, nothing, type Page, page, type Setting } from './page.ts'
+import { type DoneCode, type NotDoneCode, scopeInWords } from './words.ts'
 
 export interface ConnectView {
   session: ConnectSession
@@ -27,7 +25,7 @@ export interface ConnectView {
   requiredOnly: boolean
   /** where the button leads, as people read it */
   tiktokHost: string
-  brand: Brand
+  setting: Setting
   formToken: string
   /** which of the visits of this browser it is */
   visit: string
@@ -44,42 +42,45 @@ const questions: Partial<Record<NotDoneCode, 'type' | 'age'>> = {
 }
 
 export function connectPage(view: ConnectView): Page {
-  const { session, accounts, back } = view
-  const { page: words } = texts
+  const { session, accounts, back, setting } = view
+  const { say, duration } = setting.tongue
   const some = accounts.length > 0
-  const heading = some ? words.heading : words.headingFirst
-  const header = html`<h1>${heading}</h1>
-<p class="quiet">${words.forWhom(back.host, ownerOf(session))}</p>
-<p class="quiet">${some ? nothing : html`${places(view)} `}<span class="part">${words.timeLeft(duration(session.secondsLeft))}</span></p>`
+  const whose = { host: back.host, owner: ownerOf(session) }
+  const timeLeft = say('page.time_left', { time: duration(session.secondsLeft) })
+  const header = html`<h1>${say(some ? 'page.heading' : 'page.heading_first')}</h1>
+<p class="quiet">${say('page.for_whom', whose)}</p>
+<p class="quiet">${some ? nothing : html`${places(view)} `}<span class="part">${timeLeft}</span></p>`
   const connect = html`<section class="panel" id="connect" aria-labelledby="connect-heading">${connectPanel(view)}</section>`
   const access = asksFirst(session)
-    ? html`<div class="note top"><p><strong>${words.access(back.host, ownerOf(session))}</strong></p></div>`
+    ? html`<div class="note top"><p><strong>${say('page.access', whose)}</strong></p></div>`
     : nothing
   const content = some
     ? html`<div class="columns"><div>${accountList(view)}${endedList(view)}</div>${connect}</div>`
-    : html`${endedList(view)}${connect}`
-  return page(words.title, { brand: view.brand, header, content: html`${messages(view)}${access}${content}`, wide: some, back })
+    : html`${connect}${endedList(view)}`
+  return page(say('page.title'), setting, { header, content: html`${messages(view)}${access}${content}`, wide: some, back })
 }
 
 /** As the web app calls them; an id is better than a name that nobody sees. */
-const ownerOf = ({ ownerName, ownerId }: ConnectSession): string => inSentence(shown(ownerName) ?? ownerId, texts.dir)
+const ownerOf = ({ ownerName, ownerId }: ConnectSession): string => shown(ownerName) ?? ownerId
 
 /** First and focused, so that a screen reader starts here after the redirect: live regions are not read out on load. */
-function messages({ done, notDone }: ConnectView): Html {
+function messages({ done, notDone, setting }: ConnectView): Html {
+  const { say } = setting.tongue
   if (notDone !== undefined) {
     const question = questions[notDone]
-    const way = question ? html`<p><a href="#${question}">${texts.toQuestion}</a></p>` : nothing
-    return html`<div class="note top bad" role="alert" tabindex="-1" autofocus><p><strong>${texts.notDoneLead}</strong> ${texts.notDone[notDone]}</p>${way}</div>`
+    const way = question ? html`<p><a href="#${question}">${say('not_done.to_question')}</a></p>` : nothing
+    return html`<div class="note top bad" role="alert" tabindex="-1" autofocus><p><strong>${say('not_done.lead')}</strong> ${say(`not_done.${notDone}`)}</p>${way}</div>`
   }
   if (done !== undefined)
-    return html`<div class="note top good" role="status" tabindex="-1" autofocus><p>${texts.done[done]}</p></div>`
+    return html`<div class="note top good" role="status" tabindex="-1" autofocus><p>${say(`done.${done}`)}</p></div>`
   return nothing
 }
 
 function accountList(view: ConnectView): Html {
-  const { session, accounts, more, nextSlots, formToken, visit, back } = view
+  const { session, accounts, more, nextSlots, formToken, visit, back, setting } = view
+  const { say } = setting.tongue
   const cards = accounts.map((account) =>
-    accountCard(account, {
+    accountCard(account, setting.tongue, {
       formToken,
       visit,
       mayReconnect: (session.reconnectAccountId ?? account.id) === account.id,
@@ -88,32 +89,32 @@ function accountList(view: ConnectView): Html {
     }),
   )
   return html`<section aria-labelledby="accounts-heading">
-<div class="bar"><h2 id="accounts-heading">${texts.page.accounts}</h2><p class="quiet">${places(view)}</p>${mayConnectAnother(view) ? html`<a class="jump" href="#connect">${texts.page.connectAnother}</a>` : nothing}</div>
+<div class="bar"><h2 id="accounts-heading">${say('page.accounts')}</h2><p class="quiet">${places(view)}</p>${mayConnectAnother(view) ? html`<a class="jump" href="#connect">${say('page.connect_another')}</a>` : nothing}</div>
 <ul class="accounts">${cards}</ul>
-${more ? html`<p class="quiet">${texts.page.more(count(accounts.length), back.host)}</p>` : nothing}
+${more ? html`<p class="quiet">${say('page.more', { shown: accounts.length, host: back.host })}</p>` : nothing}
 </section>`
 }
 
 /** Accounts that ended without the owner's doing. Their names are erased, so the day they were connected has to identify them. */
-function endedList({ ended }: ConnectView): Html {
+function endedList({ ended, setting }: ConnectView): Html {
   if (ended.length === 0) return nothing
-  const { heading, hint, connected } = texts.page.ended
+  const { say, sayIfKnown, day } = setting.tongue
   const items = ended.map(({ reason, connectedAt, disconnectedAt }) => {
-    const why = texts.health[reason ?? ''] ?? texts.account.verdicts.disconnected
-    return html`<li><b><time datetime="${disconnectedAt.toISOString()}">${day(disconnectedAt)}</time></b> ${why} <span class="quiet small">${connected(day(connectedAt))}</span></li>`
+    const why = sayIfKnown(`health.${reason}`) ?? say('account.verdict.disconnected')
+    return html`<li><b><time datetime="${disconnectedAt.toISOString()}">${day(disconnectedAt)}</time></b> ${why} <span class="quiet small">${say('page.ended_since', { day: day(connectedAt) })}</span></li>`
   })
   return html`<section class="ended" aria-labelledby="ended-heading">
-<h2 id="ended-heading">${heading}</h2><p class="quiet small">${hint}</p>
+<h2 id="ended-heading">${say('page.ended')}</h2><p class="quiet small">${say('page.ended_hint')}</p>
 <ul class="scopes">${items}</ul>
 </section>`
 }
 
-function places({ session, allowance }: ConnectView): Html {
+function places({ session, allowance, setting }: ConnectView): Html {
   if (!allowance || !mayOnPage(session, 'accounts:read')) return nothing
-  const { tier, accountLimit, accountsConnected } = allowance
-  const [used, limit] = [count(accountsConnected), count(accountLimit)]
-  const { places, placesOfPlan } = texts.page
-  return html`<span class="part">${tier === null ? places(used, limit) : placesOfPlan(used, limit, tier)}</span>`
+  const { say } = setting.tongue
+  const { tier, accountLimit: limit, accountsConnected: used } = allowance
+  const said = tier === null ? say('page.places', { used, limit }) : say('page.places_of_plan', { used, limit, tier })
+  return html`<span class="part">${said}</span>`
 }
 
 /** Whether the panel asks its questions instead of saying why nothing can be connected. */
@@ -122,66 +123,85 @@ function mayConnectAnother({ session, allowance }: ConnectView): boolean {
 }
 
 function connectPanel(view: ConnectView): Html {
-  const { session, accounts, allowance, back } = view
-  const words = texts.connect
+  const { session, accounts, allowance, back, setting } = view
+  const { say } = setting.tongue
   if (session.reconnectAccountId !== null) return reconnectPanel(view, session.reconnectAccountId)
-  if (!allowance) return html`<h2 id="connect-heading">${words.unknown.heading}</h2><p>${words.unknown.text}</p>`
+  if (!allowance) return html`<h2 id="connect-heading">${say('connect.unknown')}</h2><p>${say('connect.unknown_text')}</p>`
   if (!mayConnectAnother(view)) {
-    const { heading, text, none } = words.full
-    const sentence =
-      allowance.accountLimit === 0
-        ? none(back.host)
-        : text(count(allowance.accountLimit), allowance.accountLimit === 1, back.host)
-    return html`<h2 id="connect-heading">${heading}</h2><p>${sentence}</p>`
+    const { host } = back
+    const { accountLimit: limit } = allowance
+    const sentence = limit === 0 ? say('connect.full_none', { host }) : say('connect.full_text', { limit, host })
+    return html`<h2 id="connect-heading">${say('connect.full')}</h2><p>${sentence}</p>`
   }
-  return html`<h2 id="connect-heading"${accounts.length > 0 ? nothing : html` class="unseen"`}>${accounts.length > 0 ? words.headingAnother : words.heading}</h2>
-${shown(session.label) === null ? nothing : html`<p class="quiet">${words.label(inSentence(shown(session.label) ?? '', texts.dir))}</p>`}
+  const some = accounts.length > 0
+  const label = shown(session.label)
+  return html`<h2 id="connect-heading"${some ? nothing : html` class="unseen"`}>${say(some ? 'page.connect_another' : 'connect.heading')}</h2>
+${label === null ? nothing : html`<p class="quiet">${say('connect.label', { label })}</p>`}
 <form class="questions" method="post" action="/connect"><input type="hidden" name="form_token" value="${view.formToken}">
 ${typeQuestion(view)}
 ${ageQuestion(view)}
-<p class="quiet small">${words.whyAsked}</p>
-${scopeList(view)}
-<button class="primary large">${words.button}</button>
-<p class="quiet small">${words.next(view.tiktokHost)}</p>
-</form>`
+<p class="quiet small">${say('connect.why_asked')}</p>
+${neededScopes(view)}
+<button class="primary large">${say('connect.button')}</button>
+<p class="quiet small">${say('connect.next', { tiktok: view.tiktokHost })}</p>
+</form>
+${scopeList(view)}`
 }
 
 /** A session that was made to reconnect one account; it can connect no other. */
 function reconnectPanel(view: ConnectView, accountId: string): Html {
-  const { heading, text, gone } = texts.connect.reconnectOnly
+  const { tongue } = view.setting
+  const { say } = tongue
   const account = view.accounts.find(({ id }) => id === accountId)
   const isUnseen = !mayOnPage(view.session, 'accounts:read')
-  if (!account && !isUnseen) return html`<h2 id="connect-heading">${heading}</h2><p>${gone}</p>`
-  return html`<h2 id="connect-heading">${heading}</h2>
-${account ? html`<p>${text(nameInSentence(account))}</p>` : nothing}
-${scopeList(view)}
+  const heading = html`<h2 id="connect-heading">${say('connect.reconnect')}</h2>`
+  if (!account && !isUnseen) return html`${heading}<p>${say('connect.reconnect_gone')}</p>`
+  return html`${heading}
+${account ? html`<p>${say('connect.reconnect_text', { name: nameOf(account, tongue) })}</p>` : nothing}
+${neededScopes(view)}
 <form method="post" action="/connect/accounts/${accountId}/reconnect"><input type="hidden" name="form_token" value="${view.formToken}">
-<button class="primary large">${texts.account.reconnect}</button></form>
-<p class="quiet small">${texts.connect.next(view.tiktokHost)}</p>`
+<button class="primary large">${say('account.reconnect')}</button></form>
+<p class="quiet small">${say('connect.next', { tiktok: view.tiktokHost })}</p>
+${scopeList(view)}`
 }
 
-function typeQuestion({ session, notDone }: ConnectView): Html {
-  const words = texts.connect
+function typeQuestion({ session, notDone, setting }: ConnectView): Html {
+  const { say } = setting.tongue
   const wrong = notDone !== undefined && questions[notDone] === 'type'
   const choices = [...accountTypes, 'other' as const].map((value) => {
-    const { name, hint } = words.types[value]
-    return html`<label class="choice"><input type="radio" name="account_type" value="${value}" required${session.accountType === value ? html` checked` : nothing}> <span><b>${name}</b> <span class="quiet">${hint}</span></span></label>`
+    return html`<label class="choice"><input type="radio" name="account_type" value="${value}" required${session.accountType === value ? html` checked` : nothing}> <span><b>${say(`connect.type.${value}`)}</b> <span class="quiet">${say(`connect.type.${value}_hint`)}</span></span></label>`
   })
-  return html`<fieldset id="type"${wrong ? html` aria-describedby="type-wrong"` : nothing}><legend>${words.type}</legend>
-${wrong ? html`<p class="wrong" id="type-wrong">${words.typeWrong}</p>` : nothing}${choices}</fieldset>`
+  return html`<fieldset id="type"${wrong ? html` aria-describedby="type-wrong"` : nothing}><legend>${say('connect.type')}</legend>
+${wrong ? html`<p class="wrong" id="type-wrong">${say('connect.type_wrong')}</p>` : nothing}${choices}</fieldset>`
 }
 
-function ageQuestion({ session, notDone }: ConnectView): Html {
+function ageQuestion({ session, notDone, setting }: ConnectView): Html {
+  const { say } = setting.tongue
   const wrong = notDone !== undefined && questions[notDone] === 'age'
-  return html`<fieldset id="age"${wrong ? html` aria-describedby="age-wrong"` : nothing}><legend>${texts.connect.age}</legend>
-${wrong ? html`<p class="wrong" id="age-wrong">${texts.connect.ageWrong}</p>` : nothing}<label class="choice"><input type="checkbox" name="age_confirmed" value="yes" required${session.ageConfirmedAt === null ? nothing : html` checked`}> <span><b>${texts.connect.ageStatement}</b></span></label></fieldset>`
+  return html`<fieldset id="age"${wrong ? html` aria-describedby="age-wrong"` : nothing}><legend>${say('connect.age')}</legend>
+${wrong ? html`<p class="wrong" id="age-wrong">${say('connect.age_wrong')}</p>` : nothing}<label class="choice"><input type="checkbox" name="age_confirmed" value="yes" required${session.ageConfirmedAt === null ? nothing : html` checked`}> <span><b>${say('connect.age_statement')}</b></span></label></fieldset>`
 }
 
-function scopeList({ scopes, requiredScopes, requiredOnly }: ConnectView): Html {
-  const { scopes: heading, scopesHint, scopesFewer, needed, optional } = texts.connect
+/** Said before the button, whatever is folded. */
+function neededScopes({ scopes, requiredScopes, setting }: ConnectView): Html {
+  const needed = scopes.filter((scope) => requiredScopes.includes(scope))
+  if (needed.length === 0) return nothing
+  const { tongue } = setting
+  return html`<p class="quiet small">${tongue.say('connect.scopes_needed', { permissions: permissionList(needed, tongue) })}</p>`
+}
+
+/** Folded, because TikTok shows the same again; and behind the button, so that nobody has to pass it. */
+function scopeList({ scopes, requiredScopes, requiredOnly, setting }: ConnectView): Html {
+  const { tongue } = setting
+  const { say } = tongue
+  const tag = (scope: string) =>
+    requiredScopes.includes(scope)
+      ? html`<span class="tag">${say('connect.needed')}</span>`
+      : html`<span class="tag open">${say('connect.optional')}</span>`
   const items = scopes.map((scope) => {
-    const { what, why } = texts.scopes[scope] ?? texts.unknownScope(scope)
-    return html`<li><b>${what}</b> ${requiredScopes.includes(scope) ? html`<span class="tag">${needed}</span>` : html`<span class="tag open">${optional}</span>`}<span class="quiet small">${why}</span></li>`
+    const { what, why } = scopeInWords(tongue, scope)
+    return html`<li><b>${what}</b> ${tag(scope)}<span class="quiet small">${why}</span></li>`
   })
-  return html`<div class="asked"><h3>${heading}</h3><p class="quiet small">${requiredOnly ? scopesFewer : scopesHint}</p><ul class="scopes">${items}</ul></div>`
+  return html`<details class="asked"><summary>${say('connect.scopes')}</summary>
+<p class="quiet small">${say(requiredOnly ? 'connect.scopes_fewer' : 'connect.scopes_hint')}</p><ul class="scopes">${items}</ul></details>`
 }

@@ -5,18 +5,21 @@ import { failures } from '../failures.ts'
 import { prepareFailure } from '../http/failures.ts'
 import type { Log } from '../telemetry.ts'
 import { brandOf } from './brand.ts'
+import { languageOf } from './languages.ts'
 import { failurePage, type PageDeps, sendPage } from './page.ts'
+import { tongueOf } from './tongue.ts'
 import { addressOfPage, passOfFailure } from './visitor.ts'
 
-export function answerFailureOnPage(
+export async function answerFailureOnPage(
   deps: PageDeps & { log: Log },
   error: unknown,
   request: FastifyRequest,
   reply: FastifyReply,
-): FastifyReply {
+): Promise<FastifyReply> {
   const failure = prepareFailure(deps, error, request, reply)
   const brand = brandOf(deps.config, failure.look?.branding ?? null)
-  const content = failurePage(failure, { brand, requestId: request.id, ...waysOn(deps, failure, request) })
+  const tongue = await tongueOf(languageOf(deps, request, failure.look?.locale))
+  const content = failurePage(failure, { brand, tongue }, { requestId: request.id, ...waysOn(deps, failure, request) })
   return sendPage(deps, reply.code(failures[failure.code].status), content)
 }
 

@@ -10,16 +10,17 @@ import { accountOfVisit, formTokenOf, type Pass } from '../connect/visit.ts'
 import type { Doer } from '../db/accounts.ts'
 import type { ConnectSession } from '../db/connect-sessions.ts'
 import { ServiceError } from '../errors.ts'
-import type { FailureCode } from '../failures.ts'
 import { AccountParams, Label } from '../http/shapes.ts'
 import type { Config } from '../settings/config.ts'
 import { type DisconnectDeps, disconnect } from '../token/revoke.ts'
 import { disconnectPage } from './account-card.ts'
 import { brandOf } from './brand.ts'
 import { bindingsOf, bindState } from './browser.ts'
+import { ChosenLanguage, languageOf, rememberLanguage } from './languages.ts'
 import { type Back, backTo, type PageDeps, redirect, sendPage } from './page.ts'
+import { tongueOf } from './tongue.ts'
 import { actingSession, addressOfPage, openSession, requirePass, type VisitorDeps, VisitTag, visitOf } from './visitor.ts'
-import { type DoneCode, type NotDoneCode, texts } from './words.ts'
+import { type DoneCode, type NotDoneCode, notDoneCodes } from './words.ts'
 
 const VisitQuery = z.strictObject({ visit: VisitTag.optional() })
 export const FormToken = z.string().max(128).default('')
@@ -82,23 +83,26 @@ export const ownAccountRoutes: FastifyPluginAsyncZod<OwnAccountRouteDeps> = asyn
     '/connect/accounts/:account_id/disconnect',
     {
       config,
-      schema: { hide: true, summary: 'Ask before an account is disconnected', params: AccountParams, querystring: VisitQuery },
+      schema: {
+        hide: true,
+        summary: 'Ask before an account is disconnected',
+        params: AccountParams,
+        querystring: VisitQuery.extend({ lang: ChosenLanguage }),
+      },
     },
     async (request, reply) => {
+      rememberLanguage(deps, reply, request.query.lang)
       const pass = requirePass(deps, request, request.query.visit)
       const session = await openSession(deps, pass)
       return orSay(deps, reply, pass, async () => {
         const account = await accountOfVisit(deps, session, request.params.accountId, 'accounts:read')
-        return sendPage(
-          deps,
-          reply,
-          disconnectPage(account, {
-            brand: brandOf(deps.config, session.branding),
-            formToken: formTokenOf(pass),
-            visit: visitOf(pass),
-            back: backOf(session),
-          }),
-        )
+        const setting = {
+          brand: brandOf(deps.config, session.branding),
+          tongue: await tongueOf(languageOf(deps, request, session.locale)),
+          here: request.url,
+        }
+        const from = { formToken: formTokenOf(pass), visit: visitOf(pass), back: backOf(session) }
+        return sendPage(deps, reply, disconnectPage(account, setting, from))
       })
     },
   )
@@ -176,12 +180,12 @@ async function orSay(
   try {
     return await work()
   } catch (error) {
-    const notDone = codeIn(error, texts.notDone)
+    const notDone = notDoneIn(error)
     if (!notDone) throw error
     return backToPage(deps, reply, pass, { notDone })
   }
 }
 
 /** The code of a failure, if this page has a message for it. */
-export const codeIn = <Code extends string>(error: unknown, words: Record<Code, string>): Code | undefined =>
-  error instanceof ServiceError && error.code in words ? (error.code as FailureCode & Code) : undefined
+export const notDoneIn = (error: unknown): NotDoneCode | undefined =>
+  error instanceof ServiceError ? notDoneCodes.find((code) => code === error.code) : undefined

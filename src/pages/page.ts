@@ -4,8 +4,10 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { ServiceError } from '../errors.ts'
 import type { Config } from '../settings/config.ts'
 import type { Brand } from './brand.ts'
+import { type Language, languageCodes, languages } from './languages.ts'
 import { style } from './style.ts'
-import { failureInWords, texts } from './words.ts'
+import type { Tongue } from './tongue.ts'
+import { failureInWords, type Words } from './words.ts'
 
 /** Text that is already HTML. Only `html` creates it. */
 export interface Html {
@@ -29,44 +31,48 @@ const styleElement = (css: string): Html => ({ markup: `<style>${css}</style>` }
 const sourceOf = (css: string) => `'sha256-${createHash('sha256').update(css).digest('base64')}'`
 const styleSource = sourceOf(style)
 
-/** A whole page, and the style it may have. */
+/** A whole page, its language, and the style it may have. */
 export interface Page extends Html {
+  language: Language
   styleSources: readonly string[]
+}
+
+/** What every page has around it. */
+export interface Setting {
+  /** whose page it is */
+  brand: Brand
+  tongue: Tongue
+  /** its own path and query, where it can be asked for again in another language */
+  here?: string | undefined
 }
 
 /**
  * A whole page.
  *
- * @param options.brand whose it is
  * @param options.wide room for two columns
  * @param options.back where the person came from
  */
 export function page(
   title: string,
-  {
-    brand,
-    header,
-    content,
-    wide = false,
-    back,
-  }: { brand: Brand; header?: Html; content: Html; wide?: boolean; back?: Back | undefined },
+  { brand, tongue, here }: Setting,
+  { header, content, wide = false, back }: { header?: Html; content: Html; wide?: boolean; back?: Back | undefined },
 ): Page {
-  const { frame } = texts
+  const { language, dir, say } = tongue
   const top = [brandBar(brand), header].filter((part) => part !== undefined)
   const { markup } = html`<!doctype html>
-<html lang="${texts.lang}" dir="${texts.dir}">
+<html lang="${language}" dir="${dir}">
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><meta name="robots" content="noindex"><title>${brand.name === null ? title : `${title} · ${brand.name}`}</title>${styleElement(style)}${brand.style === '' ? nothing : styleElement(brand.style)}</head>
 <body>
-<a class="skip unseen" href="#content">${frame.skip}</a>
+<a class="skip unseen" href="#content">${say('frame.skip')}</a>
 <div class="wrap${wide ? ' wide' : ''}">
 ${top.length === 0 ? nothing : html`<header>${top}</header>`}
 <main id="content" tabindex="-1">${content}</main>
-<footer class="quiet">${back ? html`<p><a href="${back.url}">${frame.back(back.host)}</a></p>` : nothing}${links(brand)}<p>${frame.independent}</p></footer>
+<footer class="quiet">${back ? html`<p><a href="${back.url}">${say('frame.back', { host: back.host })}</a></p>` : nothing}${links(brand, tongue)}<p>${say('frame.independent')}</p>${here === undefined ? nothing : languageLinks(tongue, here)}</footer>
 </div>
 </body>
 </html>
 `
-  return { markup, styleSources: brand.style === '' ? [styleSource] : [styleSource, sourceOf(brand.style)] }
+  return { markup, language, styleSources: brand.style === '' ? [styleSource] : [styleSource, sourceOf(brand.style)] }
 }
 
 function brandBar({ name, logo }: Brand): Html | undefined {
@@ -76,15 +82,31 @@ function brandBar({ name, logo }: Brand): Html | undefined {
 }
 
 /** On every page, visible without a menu, as TikTok's review asks. */
-function links({ privacyUrl, termsUrl, supportUrl }: Brand): Html {
-  const { privacy, terms, support } = texts.frame
+function links({ privacyUrl, termsUrl, supportUrl }: Brand, { say }: Tongue): Html {
   const all = [
-    [privacyUrl, privacy],
-    [termsUrl, terms],
-    [supportUrl, support],
+    [privacyUrl, say('frame.privacy')],
+    [termsUrl, say('frame.terms')],
+    [supportUrl, say('frame.support')],
   ] as const
   const shown = all.flatMap(([url, words]) => (url === null ? [] : [html`<a href="${url}">${words}</a>`]))
   return shown.length === 0 ? nothing : html`<p>${shown}</p>`
+}
+
+/** Each language by its own name, which those who look for it can read. */
+function languageLinks({ language: present, say }: Tongue, here: string): Html {
+  const items = languageCodes.map((language) =>
+    language === present
+      ? html`<li><span lang="${language}" aria-current="true">${languages[language]}</span></li>`
+      : html`<li><a href="${inLanguage(here, language)}" lang="${language}" hreflang="${language}">${languages[language]}</a></li>`,
+  )
+  return html`<nav aria-label="${say('frame.language')}"><ul class="languages">${items}</ul></nav>`
+}
+
+function inLanguage(here: string, language: Language): string {
+  const [path, query] = here.split('?')
+  const parameters = new URLSearchParams(query)
+  parameters.set('lang', language)
+  return `${path}?${parameters}`
 }
 
 export interface Back {
@@ -101,30 +123,30 @@ export const backTo = (url: string): Back => ({ url, host: new URL(url).host })
  */
 export function failurePage(
   failure: ServiceError,
-  { brand, requestId, again }: { brand: Brand; requestId: string; again?: string | undefined },
+  setting: Setting,
+  { requestId, again }: { requestId: string; again?: string | undefined },
 ): Page {
+  const { say } = setting.tongue
   const back = failure.back === undefined ? undefined : backTo(failure.back)
-  const goBack = back && { url: back.url, words: texts.frame.back(back.host) }
-  return messagePage(failureInWords(failure.code), {
-    brand,
+  const goBack = back && { url: back.url, words: say('frame.back', { host: back.host }) }
+  return messagePage(failureInWords(setting.tongue, failure.code), setting, {
     tone: 'bad',
-    way: again === undefined ? goBack : { url: again, words: texts.frame.again },
+    way: again === undefined ? goBack : { url: again, words: say('frame.again') },
     back: again === undefined ? undefined : back,
-    reference: texts.frame.reference(failure.code, requestId),
+    reference: say('frame.reference', { code: failure.code, request: requestId }),
   })
 }
 
 /** A page with a single message. */
 export function messagePage(
-  said: { title: string; text: string },
+  said: Words,
+  setting: Setting,
   {
-    brand,
     tone,
     way,
     back,
     reference,
   }: {
-    brand: Brand
     tone: 'good' | 'bad'
     way?: { url: string; words: string } | undefined
     back?: Back | undefined
@@ -137,7 +159,7 @@ export function messagePage(
 ${way ? html`<div class="actions"><a class="button primary" href="${way.url}">${way.words}</a></div>` : nothing}
 ${reference === undefined ? nothing : html`<p class="quiet small">${reference}</p>`}
 </section>`
-  return page(said.title, { brand, content, back })
+  return page(said.title, setting, { content, back })
 }
 
 export interface PageDeps {
@@ -151,6 +173,7 @@ export interface PageDeps {
  */
 export function sendPage(deps: PageDeps, reply: FastifyReply, content: Page, formOrigins: readonly string[] = []): FastifyReply {
   return withBrowserHeaders(deps, reply, { formOrigins, styleSources: content.styleSources })
+    .headers({ 'content-language': content.language, vary: 'Accept-Language, Cookie' })
     .type('text/html; charset=utf-8')
     .serializer(String)
     .send(content.markup)
@@ -173,8 +196,8 @@ export function refusePrefetch(app: FastifyInstance, deps: PageDeps): void {
   app.addHook('onRequest', async ({ headers }, reply) => {
     const purposes = [headers['sec-purpose'], headers.purpose, headers['x-purpose'], headers['x-moz']].join()
     if (!/prefetch|prerender|preview|instant/i.test(purposes)) return
-    reply.header('retry-after', '1').header('vary', 'Sec-Purpose, Purpose, X-Purpose, X-Moz')
-    return sendPage(deps, reply.code(503), { ...nothing, styleSources: [] })
+    reply.code(503).headers({ 'retry-after': '1', vary: 'Sec-Purpose, Purpose, X-Purpose, X-Moz' })
+    return withBrowserHeaders(deps, reply).type('text/html; charset=utf-8').serializer(String).send('')
   })
 }
 

@@ -2,8 +2,9 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { failureCodes, failures, type MendedBy } from '../failures.ts'
 import { answerAs, pagesOf } from '../http/openapi.ts'
-import { type Brand, brandOf } from './brand.ts'
-import { html, type PageDeps, page, sendPage } from './page.ts'
+import { brandOf } from './brand.ts'
+import { html, type Page, type PageDeps, page, type Setting, sendPage } from './page.ts'
+import { tongueOf } from './tongue.ts'
 
 const whoMends: Record<MendedBy, string> = {
   caller: 'you, by changing the request',
@@ -13,7 +14,7 @@ const whoMends: Record<MendedBy, string> = {
 }
 
 export const problemRoutes: FastifyPluginAsyncZod<PageDeps> = async (app, deps) => {
-  const problemsPage = problemsPageOf(brandOf(deps.config, null))
+  let problemsPage: Page | undefined
   app.get(
     '/docs/problems',
     {
@@ -26,7 +27,11 @@ export const problemRoutes: FastifyPluginAsyncZod<PageDeps> = async (app, deps) 
         response: { 200: answerAs('A page', 'text/html'), ...pagesOf([]) },
       },
     },
-    async (_request, reply) => sendPage(deps, reply, problemsPage),
+    async (_request, reply) => {
+      // For those who write programs, and in English like the problems themselves.
+      problemsPage ??= problemsPageOf({ brand: brandOf(deps.config, null), tongue: await tongueOf('en') })
+      return sendPage(deps, reply, problemsPage)
+    },
   )
 }
 
@@ -56,9 +61,8 @@ ${rows.join('\n')}
 const inCode = (sentence: string) =>
   sentence.split('`').map((part, index) => (index % 2 === 0 ? html`${part}` : html`<code>${part}</code>`))
 
-const problemsPageOf = (brand: Brand) =>
-  page('Problems', {
-    brand,
+const problemsPageOf = (setting: Setting) =>
+  page('Problems', setting, {
     wide: true,
     header: html`<h1>Problems</h1><p class="quiet">Every failure code of this service, and what to do next.</p>`,
     content: html`<nav class="panel" aria-label="Index"><p>${failureCodes.map((code) => html`<a href="#${code}">${code}</a> `)}</p></nav>

@@ -17,10 +17,13 @@ export const style = `
 * { box-sizing: border-box }
 html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto } *, ::before, ::after { transition: none !important } }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Open Sans", sans-serif }
+body { margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Open Sans", "Hiragino Sans", "Yu Gothic UI", sans-serif }
 .wrap { max-width: 38rem; margin: 0 auto; padding: 2.5rem 1.25rem 3rem }
 .wrap.wide { max-width: 67rem }
 h1 { font-size: 1.75rem; line-height: 1.2; letter-spacing: -.015em; margin: 0; text-wrap: balance }
+/* Letters that are joined stay joined, and Japanese breaks between its phrases. */
+:lang(ar) :is(h1, h2) { letter-spacing: 0; line-height: 1.4 }
+:lang(ja) :is(h1, h2, h3, legend, .button, button, b) { word-break: auto-phrase; letter-spacing: 0 }
 h2 { font-size: 1.2rem; line-height: 1.3; letter-spacing: -.005em; margin: 0 }
 h3 { font-size: 1.075rem; line-height: 1.35; margin: 0; overflow-wrap: anywhere }
 p { margin: .35rem 0 0 }
@@ -29,7 +32,7 @@ a:hover { color: var(--accent-hover) }
 .quiet { color: var(--quiet); font-size: .925rem }
 .small { font-size: .875rem }
 .unseen:not(:focus) { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; white-space: nowrap }
-.skip:focus { position: absolute; top: .75rem; left: .75rem; padding: .5rem .9rem; background: var(--card); border-radius: .5rem; z-index: 1 }
+.skip:focus { position: absolute; inset-block-start: .75rem; inset-inline-start: .75rem; padding: .5rem .9rem; background: var(--card); border-radius: .5rem; z-index: 1 }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: .3rem }
 [tabindex="-1"]:focus { outline: none }
 
@@ -41,6 +44,10 @@ header { margin: 0 0 1.75rem } .brand:last-child { margin: 0 }
 header .quiet { margin-top: .4rem; overflow-wrap: anywhere }
 footer { margin-top: 2.25rem; display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; justify-content: space-between }
 footer p { margin: 0 } footer p a + a { margin-inline-start: 1rem }
+footer nav { flex-basis: 100%; margin-top: .75rem }
+.languages { list-style: none; display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin: 0; padding: 0 }
+.languages > li > * { display: inline-block; padding: .3rem 0 }
+.languages [aria-current] { color: var(--ink); font-weight: 600 }
 .part + .part::before { content: " · "; white-space: pre }
 .bar p { margin: 0 } .bar .jump { flex-basis: 100% }
 .bar { display: flex; flex-wrap: wrap; gap: .35rem 1rem; align-items: baseline; justify-content: space-between; margin: 0 0 .9rem }
@@ -68,7 +75,11 @@ button:hover, .button:hover { background: var(--tint); color: var(--ink) }
 
 fieldset { border: 0; margin: 1.5rem 0 0; padding: 0; min-width: 0 }
 legend { font-weight: 650; padding: 0; margin: 0 0 .5rem }
-.asked { margin-top: 1.75rem } .asked h3 { font-size: 1rem }
+.asked { margin-top: 1.25rem; border-top: 1px solid var(--line) }
+.asked > summary { display: flex; gap: .75rem; justify-content: space-between; align-items: center; width: auto; min-height: 2.75rem; padding: .5rem 0; font-weight: 600; cursor: pointer }
+.asked > summary::after { content: ""; flex: none; width: .55rem; height: .55rem; margin-inline: .25rem; border: solid currentColor; border-width: 0 2px 2px 0; transform: rotate(45deg) translate(-.1rem, -.1rem) }
+.asked[open] > summary::after { transform: rotate(225deg) translate(-.1rem, -.1rem) }
+.asked > .scopes { margin-bottom: .5rem }
 .choice { display: flex; gap: .75rem; align-items: flex-start; padding: .7rem .9rem; margin-top: .5rem; border: 1px solid var(--line); border-radius: .75rem; cursor: pointer;
   transition: background-color .12s, border-color .12s }
 .choice:hover { border-color: var(--edge) }
@@ -87,7 +98,7 @@ input[type=text] { width: 100%; min-height: 2.75rem; padding: .5rem .75rem; bord
 .tag { display: inline-block; padding: .05rem .5rem; border-radius: 1rem; background: var(--tint); color: var(--ink); font-size: .8125rem; line-height: 1.45; font-weight: 550; white-space: nowrap }
 .tag.open { background: none; box-shadow: inset 0 0 0 1px var(--line); color: var(--quiet) }
 h2.unseen + form fieldset:first-of-type, h2.unseen + .quiet { margin-top: 0 } h2.unseen + .quiet + form { margin-top: 1.25rem }
-.panel > form > .large, .panel > .large { margin-top: 1.5rem }
+.panel > form > .large, .panel > .large { margin-top: 1.25rem }
 
 .ended { margin: 2rem 0 }
 .accounts { list-style: none; margin: 0; padding: 0; display: grid; gap: 1rem }
@@ -105,6 +116,7 @@ h2.unseen + form fieldset:first-of-type, h2.unseen + .quiet { margin-top: 0 } h2
 .quota { margin-top: 1rem }
 .quota svg { display: block; width: 100%; height: .5rem; border-radius: .25rem; background: var(--line); overflow: hidden; margin-bottom: .4rem }
 .quota rect { fill: var(--accent) }
+[dir=rtl] .quota svg { transform: scaleX(-1) }
 .quota p { margin: 0; display: flex; flex-wrap: wrap; gap: 0 .75rem; justify-content: space-between; font-size: .925rem }
 details { flex: 0 1 auto }
 details[open] { flex: 1 1 100% }
@@ -113,7 +125,7 @@ summary::-webkit-details-marker { display: none }
 details label { display: block; font-weight: 600; margin: .9rem 0 .35rem }
 .rename { display: flex; flex-wrap: wrap; gap: .6rem }
 .rename input { flex: 1 1 12rem; width: auto }
-.steps { margin: .75rem 0 0; padding-left: 1.25rem }
+.steps { margin: .75rem 0 0; padding-inline-start: 1.25rem }
 .steps li { margin-top: .35rem }
 .steps + p, .actions + p, .large + p { margin-top: .9rem }
 .panel > h1 + p { margin-top: .6rem; font-size: 1.05rem }
@@ -131,7 +143,7 @@ details label { display: block; font-weight: 600; margin: .9rem 0 .35rem }
   .panel { padding: 1.25rem 1.1rem }
   .picture { width: 3.25rem; height: 3.25rem; font-size: 1.25rem }
   .actions > .button, .actions > form, .actions > form > button, .actions > details { flex: 1 1 0; white-space: nowrap }
-  .actions > form > button, summary { width: 100% }
+  .actions > form > button, .actions summary { width: 100% }
   .actions p { white-space: normal }
 }
 @media (forced-colors: active) { .panel, .note, .state, .tag, .choice:has(:checked) { border: 1px solid } .quota rect { fill: Highlight } }

@@ -160,7 +160,7 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
         const { id } = await connect({ owner, person: someone(world, owner) })
         const { page } = await open(t, owner, { ...view, javaScriptEnabled: false })
         const rename = async (from: string, to: string) => {
-          await page.getByText(`Rename ${from}`).click()
+          await page.getByLabel(`Rename ${from}`).click()
           await page.getByLabel('Name for this account').fill(to)
           await page.getByRole('button', { name: 'Save' }).click()
           return page.getByRole('status').textContent()

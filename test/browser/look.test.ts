@@ -10,11 +10,27 @@ import { eventTypes } from '../../src/events/events.ts'
 import { failureCodes } from '../../src/failures.ts'
 import { brandOf } from '../../src/pages/brand.ts'
 import { failurePage } from '../../src/pages/page.ts'
-import { failureInWords, texts } from '../../src/pages/words.ts'
+import { tongueOf } from '../../src/pages/tongue.ts'
+import { failureInWords } from '../../src/pages/words.ts'
 import { reserve } from '../../src/uploads/reservations.ts'
 import { type BrowserWorld, sizes, startBrowserWorld } from '../rig/browser-world.ts'
 import { noChromium } from '../rig/chromium.ts'
 import { findings, tooWide } from '../rig/page.ts'
+
+const english = await tongueOf('en')
+/** RFC 6749 §4.1.2.1, and what we find wrong with an answer ourselves. */
+const authorizationErrors = [
+  'access_denied',
+  'invalid_request',
+  'unauthorized_client',
+  'unsupported_response_type',
+  'invalid_scope',
+  'server_error',
+  'temporarily_unavailable',
+  'authorization_failed',
+  'issuer_mismatch',
+  'code_missing',
+]
 
 const looks = [
   { size: 'desktop', colorScheme: 'light', examined: true },
@@ -101,12 +117,12 @@ t.test('how the pages look', { skip: noChromium }, async (t) => {
       'tiktok_rejected',
       'tiktok_unavailable',
     ]
-    for (const code of [...codes, ...Object.keys(texts.authorization)]) {
+    for (const code of [...codes, ...authorizationErrors]) {
       const opened = await link('nobody')
       await page.goto(opened.connect_url)
       await failSession(parts.db, opened.id, code)
       await page.goto(`${config.publicUrl}/connect`)
-      t.equal(await page.locator('h1').textContent(), failureInWords(code).title)
+      t.equal(await page.locator('h1').textContent(), failureInWords(english, code).title)
       t.equal(await page.getByRole('link', { name: /^Back to/ }).count(), 1)
       await picture(page, `session-failed-${code}`)
     }
@@ -137,9 +153,13 @@ t.test('how the pages look', { skip: noChromium }, async (t) => {
     const brand = brandOf(config, null)
     for (const code of failureCodes) {
       await page.setContent(
-        failurePage(new ServiceError(code, 'for callers'), { brand, requestId: 'req_01k9z3m8r0000000000000000' }).markup,
+        failurePage(
+          new ServiceError(code, 'for callers'),
+          { brand, tongue: english },
+          { requestId: 'req_01k9z3m8r0000000000000000' },
+        ).markup,
       )
-      t.equal(await page.locator('h1').textContent(), failureInWords(code).title)
+      t.equal(await page.locator('h1').textContent(), failureInWords(english, code).title)
       t.notMatch(await page.locator('main').textContent(), 'for callers')
       await picture(page, `failure-${code}`)
     }
@@ -147,7 +167,7 @@ t.test('how the pages look', { skip: noChromium }, async (t) => {
 })
 
 t.test('every reason an account can be in its state for is told in words', async (t) => {
-  for (const reason of statusReasons) t.ok(texts.health[reason], reason)
+  for (const reason of statusReasons) t.ok(english.sayIfKnown(`health.${reason}`), reason)
 })
 
 /** Accounts in every state there is. */

@@ -1,5 +1,6 @@
 // The hosted page at the level of HTTP; what people see of it is in test/browser.
 import t from 'tap'
+import { attestationVersion } from '../../src/account/attestation.ts'
 import type { KeyScope } from '../../src/http/api-keys.ts'
 import { returnUrl, startWorld } from '../world.ts'
 
@@ -428,6 +429,63 @@ t.test(
       })
   },
 )
+
+t.test('the page speaks the language of the session, else the browser’s, and what is chosen on it holds', async (t) => {
+  const { openSession, browser, config, call } = await startWorld(t)
+  const open = async (locale: string | undefined, acceptLanguage?: string) => {
+    const person = browser(acceptLanguage)
+    const entered = await person.get((await openSession({ ...unasked, locale })).connect_url)
+    const address = String(entered.headers.location)
+    return { person, address, page: await person.get(address) }
+  }
+  const spoken = async (locale: string | undefined, acceptLanguage?: string) =>
+    /<html lang="([^"]+)" dir="[^"]+">/.exec((await open(locale, acceptLanguage)).page.text)?.[1]
+  t.equal(await spoken('de-AT', 'fr'), 'de', 'the session goes before the browser')
+  t.equal(await spoken('pt', 'fr'), 'pt-BR', 'any Portuguese is nearer than English')
+  t.equal(await spoken('it', 'da, fr;q=0.2, es-MX;q=0.7, en;q=0.1'), 'es', 'where the session asks for none of ours, by weight')
+  t.equal(await spoken(undefined, 'ja;q=0, de;q=0.001, *;q=0'), 'de')
+  t.equal(await spoken(undefined, 'nl, *;q=0.5'), 'en')
+  t.equal(await spoken(undefined, ';;,q=1,de;q=2,\u00e4,-'), 'en', 'nonsense asks for nothing')
+  t.equal(await spoken(undefined), 'en')
+
+  const { person, address, page } = await open('de', 'fr')
+  t.match(page.headers, { 'content-language': 'de', vary: 'Accept-Language, Cookie', 'cache-control': 'no-store' })
+  const href = /<a href="([^"]+)" lang="ar"/.exec(page.text)?.[1]?.replaceAll('&#38;', '&') ?? ''
+  const arabic = await person.get(config.publicUrl + href)
+  t.match(arabic.text, /<html lang="ar" dir="rtl">/)
+  t.match(arabic.headers['set-cookie'], /^tts-language=ar; Path=\/; HttpOnly; SameSite=Lax$/)
+  t.match((await person.get(address)).text, '<html lang="ar"', 'it is remembered')
+  const form = { form_token: tokenIn(page.text) }
+  const refused = await person.post(`${config.publicUrl}/connect`, { ...form, account_type: 'other', age_confirmed: 'yes' })
+  t.match((await person.get(String(refused.headers.location))).text, 'صناعة محتوى')
+  t.match(
+    (await person.get(`${config.publicUrl}/callback?state=${'x'.repeat(43)}`)).text,
+    /<html lang="ar" dir="rtl">.*state_invalid/s,
+  )
+  t.equal((await person.get(`${address}&lang=tlh`)).status, 400, 'there are seven')
+
+  const denied = await browser('es').get(`${config.publicUrl}/callback`)
+  t.match(denied, { status: 400, text: /TikTok te devolvió sin tu comprobante/, headers: { 'content-language': 'es' } })
+  const wrong = await call('GET', '/connect-sessions/cs_unknown', { headers: { 'accept-language': 'de' } })
+  t.match(wrong, { status: 404, body: { title: 'No such connect session' } }, 'problems for programs stay English')
+})
+
+t.test('what was attested names the wording and the language it was asked in', async (t) => {
+  const { openSession, browser, config, tiktok, call } = await startWorld(t)
+  const opened = await openSession({ ...unasked, locale: 'ja' })
+  const person = browser()
+  await person.get(opened.connect_url)
+  const page = await person.get(`${config.publicUrl}/connect`)
+  await person.post(`${config.publicUrl}/connect`, { ...answers, form_token: tokenIn(page.text) })
+  const decided = tiktok.authorize({
+    authorize_url: String((await person.get(opened.authorize_url)).headers.location),
+    person: 'mara',
+  })
+  const back = await person.get('redirect_to' in decided ? decided.redirect_to : '')
+  const confirm = new URL(String(back.headers.location)).searchParams.get('confirm')
+  const completed = await call('POST', `/connect-sessions/${opened.id}/complete`, { body: { owner_id: 'user_42', confirm } })
+  t.match(completed.body, { account_type: { wording: `${attestationVersion}.ja` } })
+})
 
 t.test('S73: a tier needs owners:write, also with a connect session', async (t) => {
   const { call, key } = await startWorld(t)

@@ -215,7 +215,7 @@ export type AccountType = {
   source: 'self_attested'
   /** When the person said so */
   attestedAt: string
-  /** The version of the sentence they agreed to */
+  /** The version of the sentence they agreed to, and its language where the page asked */
   wording: string
 }
 
