@@ -32,9 +32,12 @@ function written({ healthy, seconds, checks }: Report): string {
       `    do   ${remedy}`,
     ]),
   ])
-  const count = (level: string) => checks.flatMap(({ findings }) => findings).filter((finding) => finding.level === level).length
-  const verdict = healthy ? 'No fault was found' : `${count('fault')} faults`
-  return [...lines, '', `${verdict}, ${count('warning')} warnings, ${seconds.toFixed(1)} s. Nothing was changed.`].join('\n')
+  const count = (level: string) => {
+    const found = checks.flatMap(({ findings }) => findings).filter((finding) => finding.level === level).length
+    return `${found} ${level}${found === 1 ? '' : 's'}`
+  }
+  const verdict = healthy ? 'No fault was found' : count('fault')
+  return [...lines, '', `${verdict}, ${count('warning')}, ${seconds.toFixed(1)} s. Nothing was changed.`].join('\n')
 }
 
 /** `exit` joins Node's threads, and one of them may sit in a look-up that takes its time: another program in its place leaves at once. */

@@ -23,7 +23,7 @@ export async function portal(argv: string[]): Promise<void> {
       if (field.missing !== undefined) print(`    ✗ ${field.missing}`)
       if (field.note !== undefined) print(`    ${field.note}`)
     }
-    if (missing.length > 0) say(`\n${missing.length} fields are not complete (✗).`)
+    if (missing.length > 0) say(`\nNot complete (✗): ${missing.map(({ field }) => field).join(', ')}`)
   }
   if (problems.length > 0) say('The configuration has mistakes: `doctor` names them.')
   if (missing.length > 0) throw new Unfinished()

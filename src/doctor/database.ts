@@ -1,7 +1,6 @@
 // The database, as the service will meet it: whether it lets us in, what it is, what the role may do there, and whether it is of this release.
 import type { Connection } from '../db/connection.ts'
 import {
-  backendOf,
   type Memory,
   openForReading,
   read,
@@ -10,26 +9,25 @@ import {
   readServer,
   type ServerFacts,
 } from '../db/examination.ts'
-import { remedyOf } from '../db/fault.ts'
 import { compareWithRelease } from '../db/migrate.ts'
 import { loadEmbeddedPostgres } from '../embedded-postgres.ts'
 import { ServiceError } from '../errors.ts'
 import { type Config, databaseLinks } from '../settings/config.ts'
 import { type DatabaseLink, readDatabaseUrl } from '../settings/database-url.ts'
 import { ofClock } from './clock.ts'
-import { command, type Finding, fault, faultFrom, nothing, type Observation, type Patient, warning } from './finding.ts'
+import { connectMs, examineDirect, examineWay, ofDirect, ofRefusal } from './database-way.ts'
+import { command, type Finding, fault, faultFrom, type Observation, type Patient, skipped, warning } from './finding.ts'
 
 export interface DatabaseObservation extends Observation {
   /** undefined: it could not be asked */
   memory: Memory | undefined
 }
 
-const connectMs = 3_000
 /** Major versions that the service was tried with (docs/upgrading.md). */
 const [oldest, newest] = [14, 18]
 
 export async function examineDatabase({ config, isBad }: Patient): Promise<DatabaseObservation> {
-  if (isBad('DATABASE_URL', 'DATABASE_TLS', 'PGPASSWORD')) return { ...nothing, memory: undefined }
+  if (isBad('DATABASE_URL', 'DATABASE_TLS', 'PGPASSWORD')) return { ...skipped, memory: undefined }
   const links = await linksOf(config)
   if (links === undefined) return { ...notStarted(config), memory: undefined }
   const { usual, direct } = links
@@ -78,14 +76,6 @@ function notStarted({ dataDir }: Config): Observation {
   }
 }
 
-/** What a refused connection means, in the words that a start has for it. */
-function ofRefusal(error: unknown): Finding {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : ''
-  const sentence =
-    remedyOf(error) ?? `The database cannot be asked${code}: look into the log of PostgreSQL, and at what DATABASE_URL says.`
-  return faultFrom(sentence, 'Without its database the service does not start.')
-}
-
 function ofLink(link: DatabaseLink): Finding[] {
   const exposed = readDatabaseUrl(link).targets.filter(
     ({ tls, path, address }) =>
@@ -98,76 +88,6 @@ function ofLink(link: DatabaseLink): Finding[] {
       'Take DATABASE_TLS away, and write sslmode=verify-full into DATABASE_URL.',
     ),
   )
-}
-
-/**
- * Two connections that are served by one process of PostgreSQL share it: a pooler hands it from one to the other. What stands between is
- * then compared with what DATABASE_POOLER says.
- */
-async function examineWay(link: DatabaseLink, first: Connection): Promise<Finding[]> {
-  const isShared = await sharesSessions(link, first)
-  if (isShared && link.pooler !== 'transaction')
-    return [
-      faultFrom(
-        'DATABASE_URL leads through a pooler that gives each transaction another session, as PgBouncer does with pool_mode=transaction: set DATABASE_POOLER=transaction, and DATABASE_DIRECT_URL to the address of PostgreSQL itself.',
-        'Settings and prepared statements of one session turn up in another, and statements fail.',
-      ),
-    ]
-  if (link.pooler !== undefined || isShared) return []
-  // As the service opens it: a pooler that stands between and was not named refuses that.
-  const usual = await openForReading(link, undefined, connectMs).catch((error: unknown) => ofRefusal(error))
-  if ('level' in usual) return [usual]
-  usual.destroy()
-  return []
-}
-
-async function sharesSessions(link: DatabaseLink, first: Connection): Promise<boolean> {
-  const second = await openForReading(link, 'transaction', connectMs)
-  try {
-    for (let tries = 0; tries < 3; tries++) if ((await read(first, backendOf)) === (await read(second, backendOf))) return true
-    return false
-  } finally {
-    second.destroy()
-  }
-}
-
-/** The way past the pooler: it has to be one, and to lead to the same database. */
-async function examineDirect(link: DatabaseLink): Promise<Finding[] | Memory> {
-  const why = 'Migrations and commands go this way: they hold a lock that belongs to their session.'
-  const asDirect = (finding: Finding) => ({
-    ...finding,
-    what: finding.what.replaceAll('DATABASE_URL', 'DATABASE_DIRECT_URL'),
-    why,
-  })
-  let connection: Connection | undefined
-  try {
-    connection = await openForReading(link, 'transaction', connectMs)
-    if (await sharesSessions(link, connection))
-      return [
-        fault(
-          'DATABASE_DIRECT_URL leads through a pooler, too.',
-          why,
-          'Set it to the address of PostgreSQL itself, usually port 5432 of the same host.',
-        ),
-      ]
-    return await read(connection, readMemory)
-  } catch (error) {
-    return [asDirect(ofRefusal(error))]
-  } finally {
-    connection?.destroy()
-  }
-}
-
-function ofDirect(memory: Memory, direct: Finding[] | Memory): Finding[] {
-  if (Array.isArray(direct)) return direct
-  if (direct.databaseId === memory.databaseId || !direct.databaseId || !memory.databaseId) return []
-  return [
-    fault(
-      'DATABASE_URL and DATABASE_DIRECT_URL lead to different databases.',
-      'One is migrated, and the other one is served.',
-      'Set both to the same database, with and without the pooler.',
-    ),
-  ]
 }
 
 function ofServer(server: ServerFacts, config: Config): Finding[] {

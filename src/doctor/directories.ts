@@ -8,7 +8,7 @@ import { openFrame } from '../journal/sealing.ts'
 import type { Config } from '../settings/config.ts'
 import { createVault, type Vault } from '../vault/vault.ts'
 import type { DatabaseObservation } from './database.ts'
-import { command, type Finding, fault, type Observation, type Patient, warning } from './finding.ts'
+import { command, type Finding, fault, type Observation, type Patient, skipped, warning } from './finding.ts'
 import type { KeysObservation } from './keys.ts'
 
 const why = 'A token answer that is not on disk before it is in the database is lost with the process, and the account with it.'
@@ -29,7 +29,7 @@ export async function examineDirectories(
   database: Promise<DatabaseObservation>,
   keys: Promise<KeysObservation>,
 ): Promise<Observation> {
-  if (isBad('JOURNAL_DIR', 'SPILL_DIR', 'DATA_DIR')) return { findings: [], seen: undefined }
+  if (isBad('JOURNAL_DIR', 'SPILL_DIR', 'DATA_DIR')) return skipped
   const { dir, copyDir, namedBy = 'JOURNAL_DIR' } = config.journal
   const [first, second] = await Promise.all([
     examineDirectory(namedBy, dir),

@@ -19,7 +19,7 @@ export interface Report {
 
 export interface CheckReport {
   name: string
-  state: 'well' | 'warning' | 'fault' | 'not there'
+  state: 'well' | 'warning' | 'fault' | 'not there' | 'skipped'
   seen: string | undefined
   findings: Finding[]
 }
@@ -68,9 +68,10 @@ export async function examine(
   let done = 0
   const reports = await Promise.all(
     Object.entries(checks).map(async ([name, check]) => {
-      const { findings, seen } = await check
+      const observation = await check
+      const { findings, seen } = observation
       onProgress(++done, names.length, name)
-      return { name, state: stateOf(findings, seen), seen, findings } satisfies CheckReport
+      return { name, state: stateOf(observation), seen, findings } satisfies CheckReport
     }),
   )
   return {
@@ -91,9 +92,10 @@ export function readPatient(
   return { patient: { env, config, isBad }, problems: [...envFileProblems, ...problems.values()] }
 }
 
-function stateOf(findings: readonly Finding[], seen: string | undefined): CheckReport['state'] {
+function stateOf({ findings, seen, skipped }: Observation): CheckReport['state'] {
   if (findings.some(({ level }) => level === 'fault')) return 'fault'
   if (findings.length > 0) return 'warning'
+  if (skipped) return 'skipped'
   return seen === undefined ? 'not there' : 'well'
 }
 

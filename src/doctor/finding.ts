@@ -16,6 +16,8 @@ export interface Observation {
   findings: Finding[]
   /** what was seen, in a few words; undefined: there was nothing to look at */
   seen: string | undefined
+  /** what it would have looked at is not usable, which the configuration's findings say */
+  skipped?: boolean
 }
 
 /** What every check may look at: the environment as it is, and what the configuration says where it can be read. */
@@ -28,6 +30,8 @@ export interface Patient {
 
 /** There is nothing of the kind here, or nothing to be said of it. */
 export const nothing: Observation = { findings: [], seen: undefined }
+
+export const skipped: Observation = { findings: [], seen: undefined, skipped: true }
 
 export const fault = (what: string, why: string, remedy: string): Finding => ({ level: 'fault', what, why, remedy })
 export const warning = (what: string, why: string, remedy: string): Finding => ({ level: 'warning', what, why, remedy })

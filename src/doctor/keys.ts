@@ -6,7 +6,7 @@ import type { Keyring } from '../vault/keyring.ts'
 import { openKeyring } from '../vault/open-keyring.ts'
 import { createVault } from '../vault/vault.ts'
 import type { DatabaseObservation } from './database.ts'
-import { command, type Finding, fault, nothing, type Observation, type Patient, warning } from './finding.ts'
+import { command, type Finding, fault, type Observation, type Patient, skipped, warning } from './finding.ts'
 
 export interface KeysObservation extends Observation {
   /** undefined: they cannot be used, or there are none yet */
@@ -17,7 +17,7 @@ export interface KeysObservation extends Observation {
 const commandMs = 4_000
 
 export async function examineKeys({ config, isBad }: Patient, database: Promise<DatabaseObservation>): Promise<KeysObservation> {
-  if (isBad('VAULT_KEYS', 'VAULT_KEYS_FILE', 'VAULT_KEYS_COMMAND')) return { ...nothing, keyring: undefined }
+  if (isBad('VAULT_KEYS', 'VAULT_KEYS_FILE', 'VAULT_KEYS_COMMAND')) return { ...skipped, keyring: undefined }
   if (isMadeAtStart(config))
     return { findings: [], seen: `none yet: the first start makes one under ${config.dataDir}`, keyring: undefined }
   let keyring: Keyring

@@ -7,10 +7,11 @@ import { textOf } from '../outbound/coding.ts'
 import { noAnswer, probe } from '../outbound/probe.ts'
 import { isLoopback } from '../outbound/public-address.ts'
 import type { DatabaseObservation } from './database.ts'
-import { type Finding, fault, type Level, nothing, type Observation, type Patient, warning } from './finding.ts'
+import { type Finding, fault, type Level, nothing, type Observation, type Patient, skipped, warning } from './finding.ts'
 
 export async function examineRedis({ config, isBad }: Patient): Promise<Observation> {
-  if (config.redisUrl === undefined || isBad('REDIS_URL')) return nothing
+  if (isBad('REDIS_URL')) return skipped
+  if (config.redisUrl === undefined) return nothing
   const url = URL.canParse(config.redisUrl) ? new URL(config.redisUrl) : undefined
   const where = url ? `${url.hostname}:${url.port || 6379}` : 'what REDIS_URL names'
   const why = 'Without it each replica counts its rate limits alone, so callers get them several times.'
@@ -45,7 +46,8 @@ export async function examineRedis({ config, isBad }: Patient): Promise<Observat
 
 export async function examineIdentityProvider({ config, isBad }: Patient): Promise<Observation> {
   const { jwt } = config
-  if (!jwt || isBad('JWT_JWKS_URL')) return nothing
+  if (isBad('JWT_JWKS_URL')) return skipped
+  if (!jwt) return nothing
   const url = new URL(jwt.jwksUrl)
   const where = `${url.host}${url.pathname} (JWT_JWKS_URL)`
   const why = 'Callers that come with a JWT are answered 503 until its keys can be had.'
@@ -90,7 +92,8 @@ export async function examineTierService(
   database: Promise<DatabaseObservation>,
 ): Promise<Observation> {
   const { serviceUrl, serviceToken } = config.tiers
-  if (serviceUrl === undefined || isBad('TIER_SERVICE_URL', 'TIER_SERVICE_TOKEN')) return nothing
+  if (isBad('TIER_SERVICE_URL', 'TIER_SERVICE_TOKEN')) return skipped
+  if (serviceUrl === undefined) return nothing
   const ownerId = (await database).memory?.ownerId
   const { host } = new URL(serviceUrl)
   const where = `${host} (TIER_SERVICE_URL)`
@@ -167,7 +170,7 @@ export async function examineReceivers({ config, isBad }: Patient): Promise<Obse
       why: 'Traces are dropped.',
       publicOnly: false,
     })
-  if (targets.length === 0) return nothing
+  if (targets.length === 0) return isBad('EVENT_WEBHOOKS', 'AUDIT_STREAM') ? skipped : nothing
   const findings = await Promise.all(targets.map(examineTarget))
   return { findings: findings.flat(), seen: [...new Set(targets.map(({ url }) => url.host))].join(', ') }
 }

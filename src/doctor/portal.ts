@@ -1,7 +1,7 @@
 // `portal`: what belongs into each field of the app's page in TikTok's developer portal, from the configuration alone.
 import { isLoopback } from '../outbound/public-address.ts'
-import { ofRedirectUri } from './configuration.ts'
 import type { Patient } from './finding.ts'
+import { ofRedirectUri } from './tiktok-app.ts'
 
 /** One field, in TikTok's words and order. */
 export interface Field {

@@ -3,12 +3,12 @@
 
 import { noAnswer, probe } from '../outbound/probe.ts'
 import { isLoopback } from '../outbound/public-address.ts'
-import { type Finding, fault, nothing, type Observation, type Patient, warning } from './finding.ts'
+import { type Finding, fault, nothing, type Observation, type Patient, skipped, warning } from './finding.ts'
 
 const notices = '/webhooks/tiktok'
 
 export async function examinePublicAddress({ config, isBad }: Patient): Promise<Observation> {
-  if (isBad('PUBLIC_URL')) return nothing
+  if (isBad('PUBLIC_URL')) return skipped
   const { host, hostname } = new URL(config.publicUrl)
   const why = 'TikTok delivers its notices there, and people come back there from allowing the access.'
   const ask = (path: string) => probe({ url: new URL(path, config.publicUrl), method: 'GET', publicOnly: !isLoopback(hostname) })

@@ -5,9 +5,9 @@ import { noAnswer, probe } from '../outbound/probe.ts'
 import { isLoopback } from '../outbound/public-address.ts'
 import { clientRequest, judgeClient } from '../tiktok/oauth.ts'
 import { ofClock } from './clock.ts'
-import { looksLikeKey } from './configuration.ts'
 import type { DatabaseObservation } from './database.ts'
 import { type Finding, fault, type Observation, type Patient, warning } from './finding.ts'
+import { looksLikeKey } from './tiktok-app.ts'
 
 export async function examineTikTok(patient: Patient, database: Promise<DatabaseObservation>): Promise<Observation> {
   const { config, isBad } = patient

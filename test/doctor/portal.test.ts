@@ -64,5 +64,5 @@ t.test('as a command: text or JSON, exit code 1 while something is missing, and 
   t.match(shown, { code: 0, stderr: '', stdout: /Redirect URI \(Web\)\n {4}→ https:\/\/oauth\.example\.com\/callback\n/ })
   t.match(JSON.parse(json.stdout), { complete: true })
   t.notMatch(shown.stdout + json.stdout, whole.TIKTOK_CLIENT_SECRET)
-  t.match(empty, { code: 1, stderr: /9 fields are not complete[\s\S]*`doctor` names them/ })
+  t.match(empty, { code: 1, stderr: /Not complete \(✗\): App name, .*[\s\S]*`doctor` names them/ })
 })
