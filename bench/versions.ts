@@ -15,7 +15,7 @@ const platform = `${process.platform}-${process.arch}`
 const { values } = parseArgs({
   options: {
     postgres: { type: 'string', default: '14,15,16,17,18' },
-    node: { type: 'string', default: '24,26' },
+    node: { type: 'string', default: '22,24,26' },
     /** of this script itself, with PG_BIN set: its programs are looked for when the rig is loaded */
     here: { type: 'boolean', default: false },
   },

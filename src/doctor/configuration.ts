@@ -6,7 +6,9 @@ import { ofTikTokApp } from './tiktok-app.ts'
 const secrets: ReadonlySet<string> = new Set([...secretVariables, 'VAULT_KEYS'])
 /** The service takes the ends off these by itself. */
 const trimmed: ReadonlySet<string> = new Set(['DATABASE_URL', 'DATABASE_DIRECT_URL', 'VAULT_KEYS'])
-const ofOurs = /^(TIKTOK|DATABASE|VAULT|JWT|TIER|JOURNAL|METRICS|EVENT|ALLOWED|AUDIT)_/
+/** Nobody else's variables begin like this; those that Kubernetes makes of a Service's name do, and say nothing to us. */
+const ofOurs = /^(TIKTOK|JWT|TIER|JOURNAL)_/
+const ofKubernetes = /_(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP)\w*)?)$/
 
 /** @param problems sentences about what stops the start, each beginning with its variable */
 export async function readConfiguration(patient: Patient, problems: readonly string[]): Promise<Observation> {
@@ -65,18 +67,19 @@ function spaced(name: string, value = ''): Finding[] {
   return [make(what, 'It counts as part of the value, so a secret with it is a wrong one.', remedy)]
 }
 
-/** A name that begins like ours and is none: what it was to say is not said. */
+/** A name that begins like ours, or nearly is one, and is none: what it was to say is not said. */
 function misspelt(name: string): Finding[] {
-  if (!ofOurs.test(name) || name in variables.shape) return []
+  if (name in variables.shape || name.length < 8 || ofKubernetes.test(name)) return []
   const [nearest] = Object.keys(variables.shape)
     .map((known) => ({ known, steps: distance(name, known) }))
     .sort((a, b) => a.steps - b.steps)
+  if (!ofOurs.test(name) && !(nearest && nearest.steps <= 2)) return []
   const meant = nearest && nearest.steps <= Math.max(2, name.length / 4) ? `: did you mean ${nearest.known}?` : '.'
   return [
     warning(
       `${name} is no variable of this service${meant}`,
       'What it says is read by nobody.',
-      `Rename it, or take it away. .env.example has every variable.`,
+      'Rename it, or take it away. .env.example has every variable.',
     ),
   ]
 }

@@ -386,6 +386,25 @@ t.test('all that is wrong is said at once, and what is not wrong is looked at al
   )
 })
 
+t.test("a variable that is nearly one of ours is named; those of Kubernetes and of others' programs are not", async (t) => {
+  const { checks } = await examine({
+    ...well,
+    PUBLIC_ULR: 'x',
+    DATABSE_POOLER: 'x',
+    TIKTOK_APP_ID: 'x',
+    VAULT_ADDR: 'https://vault.example',
+    VAULT_TOKEN: 'x',
+    DATABASE_NAME: 'x',
+    TIKTOK_OAUTH_SERVICE_SERVICE_HOST: '10.0.0.1',
+    TIKTOK_OAUTH_SERVICE_PORT_3000_TCP_ADDR: '10.0.0.1',
+  })
+  t.match(
+    checks[0]?.findings.map(({ what }) => what),
+    [/^PUBLIC_ULR .* mean PUBLIC_URL\?/, /^DATABSE_POOLER .* mean DATABASE_POOLER\?/, /^TIKTOK_APP_ID is no variable/],
+  )
+  t.equal(checks[0]?.findings.length, 3)
+})
+
 t.test('.env: what is cut or lost is named, and the rest of it counts', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'tts-doctor-'))
   t.teardown(() => rm(dir, { recursive: true }))
