@@ -35,7 +35,7 @@ const Disconnected = z
   })
 
 const kinds = Object.keys(timelineKinds) as [TimelineKind, ...TimelineKind[]]
-const kindsExplained = kinds.map((kind) => `- \`${kind}\`: ${timelineKinds[kind]}`).join('\n')
+const kindsExplained = `What. More may come: leave alone what you do not know.\n\n${kinds.map((kind) => `- \`${kind}\`: ${timelineKinds[kind]}`).join('\n')}`
 
 const Timeline = z
   .object({
@@ -44,7 +44,7 @@ const Timeline = z
         z
           .object({
             at: z.iso.datetime().describe('When'),
-            kind: growingList(kinds, `What:\n\n${kindsExplained}\n\n`),
+            kind: growingList(kinds, 'What').describe(kindsExplained),
             code: z.string().nullable().describe('Why or what, as the kind says'),
             generation: z.int().nullable().describe('Of the token set it was about'),
             actor: z.string().describe('A key id, or `service`, `tiktok`, `owner`'),

@@ -101,7 +101,7 @@ export const ownerRoutes: FastifyPluginAsyncZod<TierDeps & EraseDeps> = async (a
         operationId: 'eraseOwner',
         summary: 'Disconnect and erase everything of an owner',
         description:
-          'From this answer on no token of theirs leaves. Tokens, names, pictures, labels, connect sessions and the tier are gone, and the person in what TikTok told about them. What stays: of each account a tombstone without personal data; its timeline, with `publish_id`s, and the record of handed-out tokens for 90 days; announced events, which name `owner_id`, for 30 days; upload reservations, with `publish_id` and a hash of `open_id`, for a week after their slot was free again, because TikTok counts on. Repeating it is harmless.',
+          'From this answer on no token of theirs leaves. Tokens, names, pictures, labels, connect sessions and the tier are gone, and the person in what TikTok told about them. What stays: of each account a tombstone without personal data, whose `owner_id` is null; its timeline, with `publish_id`s, and the record of handed-out tokens for 90 days; announced events, which name `owner_id`, for 30 days; upload reservations, with `publish_id` and a hash of `open_id`, for a week after their slot was free again, because TikTok counts on. Repeating it is harmless.',
         params: OwnerParams,
         response: { 200: ErasedOwner, ...failuresOf(['owner_not_found'], { body: true }) },
       },

@@ -559,7 +559,7 @@ export type TimelineEntry = {
   /** When */
   at: string
   /**
-   * What:
+   * What. More may come: leave alone what you do not know.
    *
    * - `connected`: the account was connected
    * - `reconnected`: the person connected it again
@@ -582,8 +582,6 @@ export type TimelineEntry = {
    * - `upload_committed`: an upload was committed; the code is TikTok's publish_id
    * - `upload_committed_late`: an upload was committed after its slot had ended; the code is TikTok's publish_id
    * - `uploads_closed`: TikTok takes no uploads for a while; the code is TikTok's error
-   *
-   * . More may come: leave alone what you do not know
    */
   kind: 'connected' | 'reconnected' | 'reconnect_started' | 'label_changed' | 'refreshed' | 'access_token_refused' | 'refresh_failed' | 'refresh_ambiguous' | 'refresh_abandoned' | 'refresh_rejected' | 'reauthorization_required' | 'restored' | 'recovered' | 'expiring' | 'tiktok_notice' | 'disconnected' | 'grant_revoked' | 'revocation_dropped' | 'upload_committed' | 'upload_committed_late' | 'uploads_closed' | (string & {})
   /** Why or what, as the kind says */
