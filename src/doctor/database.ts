@@ -212,8 +212,8 @@ function ofRecovery(id: string): Finding {
   )
 }
 
+/** Of several servers the one that answered may be any of them. */
 function describe(link: DatabaseLink, server: ServerFacts): string {
-  const [target] = readDatabaseUrl(link).targets
-  const where = target?.path ?? `${target?.host}:${target?.port}`
-  return `PostgreSQL ${server.version} at ${where} as ${server.role}${server.encrypted ? ', encrypted' : ''}`
+  const where = readDatabaseUrl(link).targets.map(({ path, host, port }) => path ?? `${host}:${port}`)
+  return `PostgreSQL ${server.version} at ${where.join(' or ')} as ${server.role}${server.encrypted ? ', encrypted' : ''}`
 }
