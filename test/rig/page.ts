@@ -14,9 +14,17 @@ export async function allow(page: Page, person: string, declined: string[] = [])
 
 /** What axe has against the page: rule and place. */
 export async function findings(page: Page): Promise<string[]> {
+  return (await offences(page)).map(({ rule, place }) => `${rule}: ${place}`)
+}
+
+export async function offences(page: Page): Promise<{ rule: string; impact: string; place: string }[]> {
   await page.evaluate(axe)
-  const found = (await page.evaluate('axe.run()')) as { violations: { id: string; nodes: { html: string }[] }[] }
-  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 160)}`))
+  const found = (await page.evaluate('axe.run()')) as {
+    violations: { id: string; impact: string; nodes: { html: string }[] }[]
+  }
+  return found.violations.flatMap(({ id, impact, nodes }) =>
+    nodes.map(({ html }) => ({ rule: id, impact, place: html.slice(0, 160) })),
+  )
 }
 
 /** @returns by how many pixels the page is wider than its window */
