@@ -48,7 +48,7 @@ footer nav { flex-basis: 100%; margin-top: .75rem }
 .languages { list-style: none; display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin: 0; padding: 0 }
 .languages > li > * { display: inline-block; padding: .3rem 0 }
 .languages [aria-current] { color: var(--ink); font-weight: 600 }
-.part + .part::before { content: " · "; white-space: pre }
+.part + .part::before { content: "· " }
 .bar p { margin: 0 } .bar .jump { flex-basis: 100% }
 .bar { display: flex; flex-wrap: wrap; gap: .35rem 1rem; align-items: baseline; justify-content: space-between; margin: 0 0 .9rem }
 .panel { background: var(--card); border: 1px solid var(--line); border-radius: 1rem; padding: 1.5rem; box-shadow: var(--shadow) }
@@ -97,6 +97,7 @@ input[type=text] { width: 100%; min-height: 2.75rem; padding: .5rem .75rem; bord
 .scopes .quiet { display: block; line-height: 1.4 }
 .tag { display: inline-block; padding: .05rem .5rem; border-radius: 1rem; background: var(--tint); color: var(--ink); font-size: .8125rem; line-height: 1.45; font-weight: 550; white-space: nowrap }
 .tag.open { background: none; box-shadow: inset 0 0 0 1px var(--line); color: var(--quiet) }
+.questions > .quiet { margin-top: .6rem }
 h2.unseen + form fieldset:first-of-type, h2.unseen + .quiet { margin-top: 0 } h2.unseen + .quiet + form { margin-top: 1.25rem }
 .panel > form > .large, .panel > .large { margin-top: 1.25rem }
 

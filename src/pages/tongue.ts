@@ -45,6 +45,9 @@ const catalogues: Record<Language, () => Promise<Catalogue>> = {
   ar: async () => (await import('./languages/ar.ts')).ar,
 }
 
+/** Values that are in the language of the message. Set apart like a name, one in quotes would run the wrong way: signs tell no direction. */
+const written = new Set(['permissions', 'what', 'time', 'day', 'when', 'ago'])
+
 const loaded = new Map<Language, Promise<Tongue>>()
 
 export function tongueOf(language: Language): Promise<Tongue> {
@@ -69,7 +72,10 @@ async function load(language: Language): Promise<Tongue> {
     return message
   }
   const say = (key: Key, values: Record<string, string | number> = {}) => {
-    const set = Object.entries(values).map(([name, value]) => [name, typeof value === 'string' ? inSentence(value, dir) : value])
+    const set = Object.entries(values).map(([name, value]) => {
+      const isForeign = typeof value === 'string' && !written.has(name)
+      return [name, isForeign ? inSentence(value, dir) : value]
+    })
     return String(messageOf(key).format(Object.fromEntries(set)))
   }
   return {

@@ -140,6 +140,7 @@ t.test('a name that runs the other way stands apart from the words around it', a
   t.equal(english.say('disconnect.title', { name: 'نورة' }), 'Disconnect \u2068نورة\u2069')
   t.equal(english.say('disconnect.title', { name: 'Mara' }), 'Disconnect Mara')
   t.equal(arabic.say('disconnect.title', { name: 'Mara' }), 'فك ربط \u2068Mara\u2069')
+  t.equal(arabic.say('account.seen', { ago: 'الآن' }), 'شوهد الآن', 'what is in its language already does not')
   t.equal(arabic.say('disconnect.title', { name: 'نورة' }), 'فك ربط \u2068نورة\u2069')
 })
 

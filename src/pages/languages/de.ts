@@ -99,7 +99,7 @@ export const de: Catalogue = {
   'account.ask_again_which': 'Für {name} TikTok erneut fragen',
   'account.disconnect': 'Trennen',
   'account.disconnect_which': '{name} trennen',
-  'account.verdict.healthy': 'Funktioniert',
+  'account.verdict.healthy': 'Läuft',
   'account.verdict.expiring': 'Endet bald',
   'account.verdict.degraded': 'Gestört',
   'account.verdict.reauthorization_required': 'Braucht dich',
