@@ -28,7 +28,12 @@ export async function examineKeys({ config, isBad }: Patient, database: Promise<
     return { findings: error.problems.map(ofProblem), seen: undefined, keyring: undefined }
   }
   const { memory } = await database
-  return { findings: [...ofSource(config), ...ofCanaries(keyring, memory)], seen: `${keyring.ids.join(', ')}`, keyring }
+  const compared = memory === undefined ? ', not compared with the database' : ''
+  return {
+    findings: [...ofSource(config), ...ofCanaries(keyring, memory)],
+    seen: `${keyring.ids.join(', ')}${compared}`,
+    keyring,
+  }
 }
 
 /** Opening the keyring would write one. */
