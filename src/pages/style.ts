@@ -17,13 +17,13 @@ export const style = `
 * { box-sizing: border-box }
 html { -webkit-text-size-adjust: 100%; scroll-behavior: smooth }
 @media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto } *, ::before, ::after { transition: none !important } }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Open Sans", "Hiragino Sans", "Yu Gothic UI", sans-serif }
+body { margin: 0; overflow-wrap: break-word; background: var(--ground); color: var(--ink); font: 1rem/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Open Sans", "Hiragino Sans", "Yu Gothic UI", sans-serif }
 .wrap { max-width: 38rem; margin: 0 auto; padding: 2.5rem 1.25rem 3rem }
 .wrap.wide { max-width: 67rem }
 h1 { font-size: 1.75rem; line-height: 1.2; letter-spacing: -.015em; margin: 0; text-wrap: balance }
 /* Letters that are joined stay joined, and Japanese breaks between its phrases. */
 :lang(ar) :is(h1, h2) { letter-spacing: 0; line-height: 1.4 }
-:lang(ja) :is(h1, h2, h3, legend, .button, button, b) { word-break: auto-phrase; letter-spacing: 0 }
+:lang(ja) { word-break: auto-phrase } :lang(ja) :is(h1, h2) { letter-spacing: 0 }
 h2 { font-size: 1.2rem; line-height: 1.3; letter-spacing: -.005em; margin: 0 }
 h3 { font-size: 1.075rem; line-height: 1.35; margin: 0; overflow-wrap: anywhere }
 p { margin: .35rem 0 0 }
@@ -43,7 +43,7 @@ a:hover { color: var(--accent-hover) }
 header { margin: 0 0 1.75rem } .brand:last-child { margin: 0 }
 header .quiet { margin-top: .4rem; overflow-wrap: anywhere }
 footer { margin-top: 2.25rem; display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; justify-content: space-between }
-footer p { margin: 0 } footer p a + a { margin-inline-start: 1rem }
+footer p { margin: 0; display: flex; flex-wrap: wrap; gap: 0 1rem; overflow-wrap: anywhere }
 footer nav { flex-basis: 100%; margin-top: .75rem }
 .languages { list-style: none; display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin: 0; padding: 0 }
 .languages > li > * { display: inline-block; padding: .3rem 0 }
@@ -86,6 +86,7 @@ legend { font-weight: 650; padding: 0; margin: 0 0 .5rem }
 .choice:has(:checked) { border-color: var(--accent); background: var(--tint) }
 .choice:has(:focus-visible) { outline: 3px solid var(--accent); outline-offset: 2px }
 .choice input:focus-visible { outline: none }
+.choice > span { min-width: 0; overflow-wrap: anywhere }
 .choice b { display: block; font-weight: 600 }
 .choice .quiet { display: block; line-height: 1.4 }
 input[type=radio], input[type=checkbox] { flex: none; width: 1.2rem; height: 1.2rem; margin: .18rem 0 0; accent-color: var(--accent) }

@@ -9,6 +9,7 @@ import { ServiceError } from '../../src/errors.ts'
 import { eventTypes } from '../../src/events/events.ts'
 import { failureCodes } from '../../src/failures.ts'
 import { brandOf } from '../../src/pages/brand.ts'
+import { languageCodes } from '../../src/pages/languages.ts'
 import { failurePage } from '../../src/pages/page.ts'
 import { tongueOf } from '../../src/pages/tongue.ts'
 import { failureInWords } from '../../src/pages/words.ts'
@@ -106,6 +107,32 @@ t.test('how the pages look', { skip: noChromium }, async (t) => {
       await look('session-failed')
     })
   }
+
+  t.test(
+    'in every language the button is one swipe away at most, also at 200 %, and a returning owner sees accounts first',
+    async (t) => {
+      const page = await visitor(t, { viewport: sizes.phone, reducedMotion: 'reduce' })
+      for (const locale of languageCodes) {
+        const { say, dir } = await tongueOf(locale)
+        await page.goto((await link('nobody', { locale })).connect_url)
+        t.equal(await page.locator('html').getAttribute('dir'), dir)
+        const box = await page.getByRole('button', { name: say('connect.button') }).boundingBox()
+        t.ok(box && box.y + box.height <= 2 * sizes.phone.height, `${locale}: the button ends at ${box && box.y + box.height}`)
+        t.same(await findings(page), [], `${locale} is accessible`)
+        const small = await page.locator('h1').boundingBox()
+        await page.locator('html').evaluate((element) => {
+          element.style.fontSize = '200%' // by script, as the page's policy takes no style attribute
+        })
+        const large = await page.locator('h1').boundingBox()
+        t.equal(await tooWide(page), 0, `${locale} fits with letters of double size`)
+        t.ok(large && small && large.height > 1.9 * small.height)
+        await page.goto((await link('everyone', { locale })).connect_url)
+        const [accounts, form] = await Promise.all(['.accounts', '#connect'].map((place) => page.locator(place).boundingBox()))
+        t.ok(accounts && form && accounts.y < form.y && accounts.y < sizes.phone.height / 2, `${locale}: accounts first`)
+        t.equal(await tooWide(page), 0, `${locale} fits`)
+      }
+    },
+  )
 
   t.test('every way a session can fail has its own words, and the way back', async (t) => {
     const page = await visitor(t, { viewport: sizes.phone })

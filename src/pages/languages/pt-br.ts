@@ -100,7 +100,7 @@ export const ptBR: Catalogue = {
   'account.ask_again_which': 'Pedir de novo ao TikTok para {name}',
   'account.disconnect': 'Desconectar',
   'account.disconnect_which': 'Desconectar {name}',
-  'account.verdict.healthy': 'Funcionando',
+  'account.verdict.healthy': 'Funciona',
   'account.verdict.expiring': 'Termina logo',
   'account.verdict.degraded': 'Com problemas',
   'account.verdict.reauthorization_required': 'Precisa de você',
