@@ -70,7 +70,8 @@ async function start(): Promise<void> {
     'simulator',
     ...['--port', portOf(simulator), '--app-name', 'Example app'],
     ...['--redirect-uri', `${service}/callback`, '--webhook-url', `${service}/webhooks/tiktok`],
-    ...['--state', join(dataDir, 'simulator.json'), '--control-token', await controlToken(dataDir)],
+    // With a sign of equality: one token in 64 begins with a dash, which would be read as an option.
+    ...['--state', join(dataDir, 'simulator.json'), `--control-token=${await controlToken(dataDir)}`],
   ])
   const oauth = run('service', ['src/main.ts'], {
     PORT: portOf(service),
