@@ -1,6 +1,6 @@
 // How journals lie on a disk: DIR/JOURNAL_ID/NUMBER.open while entries in it may be unrecorded, NUMBER.kept from then on. Each process
 // writes to a directory of its own name, so that two never share a segment, and reads everybody's.
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -26,6 +26,8 @@ export interface JournalOnDisk {
   alive: boolean
   /** its process ended in order */
   ended: boolean
+  /** when anything was last added to it or taken away */
+  changedAtMs: number
 }
 
 export interface ReadSegment {
@@ -74,12 +76,11 @@ export async function beat(dir: string, journalId: string): Promise<void> {
   })
 }
 
-/** Says that the process is done; a directory without segments goes. */
+/** Says that the process is done. Its directory stays, even empty: in a recovery it says that there is nothing to wait for. */
 export async function endBeat(dir: string, journalId: string): Promise<void> {
   const path = join(journalDir(dir, journalId), beatName)
   beatingHere.delete(path)
   await rm(path, { force: true })
-  await rmdir(journalDir(dir, journalId)).catch(() => {}) // segments are in it
 }
 
 /**
@@ -107,7 +108,8 @@ export async function listJournals(dir: string, now = Date.now()): Promise<Journ
       const beatAt = await stat(join(path, beatName)).catch(nullIfMissing)
       const beats = beatAt !== null && now - beatAt.mtimeMs < silentAfterMs
       const alive = beats && (await mayRun(join(path, beatName)))
-      return { id, dir: path, segments, beats, alive, ended: beatAt === null }
+      const changedAtMs = (await stat(path).catch(nullIfMissing))?.mtimeMs ?? 0
+      return { id, dir: path, segments, beats, alive, ended: beatAt === null, changedAtMs }
     }),
   )
 }

@@ -32,8 +32,11 @@ export interface Epoch {
   serves(): Promise<boolean>
   /** While the database is older than the journals, a token may leave only if it is the newest that a journal knows. */
   vouchesFor(accountId: string, generation: number | null): boolean
-  /** Whether a journal of this process knows a later generation: somebody put the row back as it was, or it was read a moment ago. */
-  isBehind(accountId: string, generation: number | null): boolean
+  /**
+   * The latest generation of an account that a journal of this process knows to be recorded; 0 for none. Whoever asks the database after this
+   * and is told of an earlier one has met a row that somebody put back.
+   */
+  knownGeneration(accountId: string): number
   /**
    * Lets a request pass while the database is trusted. Looks first when it is in doubt.
    *
@@ -176,7 +179,7 @@ export function createEpoch({ db, vault, journal, recoverer, log, metrics }: Epo
     },
     trusted,
     serves,
-    isBehind: (accountId, generation) => generation !== null && journal.known.of(accountId) > generation,
+    knownGeneration: (accountId) => journal.known.of(accountId),
     vouchesFor: (accountId, generation) => !recovery || recoverer.isReplayed || journal.known.of(accountId) === generation,
     async admit(may) {
       if (!(await serves()) && !(may === 'vend' && recoverer.isProtected)) throw databaseRewound()

@@ -82,7 +82,7 @@ export function createRecoverer(deps: RecovererDeps): Recoverer {
 
   /** Journals that this process answers for: its own, and of processes that are gone. */
   async function held(begunAtMs: number): Promise<JournalOnDisk[]> {
-    const all = (await listJournals(journal.dir)).filter(({ segments }) => segments.length > 0)
+    const all = await listJournals(journal.dir)
     const here = all.filter(({ id, alive }) => id === journal.id || !alive)
     if (copyDir === undefined) return here
     const ids = new Set(all.map(({ id }) => id))

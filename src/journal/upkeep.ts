@@ -90,7 +90,8 @@ export function createUpkeep(options: {
           await rm(path, { force: true })
           headers.delete(path)
         }
-        if (journal.id === own || journal.beats || old.length < journal.segments.length) continue
+        const isEmpty = old.length === journal.segments.length && journal.changedAtMs < before
+        if (journal.id === own || journal.beats || !isEmpty) continue
         await endBeat(dir, journal.id)
         await rmdir(journalDir(dir, journal.id)).catch(() => {})
       }

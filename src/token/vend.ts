@@ -58,7 +58,7 @@ export interface VendDeps {
   db: Db
   readCap: ReadCap
   vault: Vault
-  epoch: Pick<Epoch, 'vouchesFor' | 'isBehind' | 'metOlderRow'>
+  epoch: Pick<Epoch, 'vouchesFor' | 'knownGeneration' | 'metOlderRow'>
   refresher: Pick<Refresher, 'refresh' | 'waitForGeneration'>
   metrics: TokenMetrics
   timings: Pick<Timings, 'patienceMs' | 'graceSeconds' | 'disconnectFenceMs'>
@@ -226,8 +226,10 @@ async function stillStands(deps: VendDeps, accountId: string, vended: Vended, as
     since = performance.now()
     if ((await presentGeneration(db, accountId)) === null) refuseIfDown(await peek(deps, accountId))
   }
-  // Looked at once more: a refresh may have been recorded since the read began. A row that stays behind was put back as it once was.
-  if (epoch.isBehind(accountId, vended.generation) && epoch.isBehind(accountId, await presentGeneration(db, accountId))) {
+  // A refresh may have been recorded since the read began, so the row is looked at once more, and held against what was known before that look.
+  const known = epoch.knownGeneration(accountId)
+  const isOlder = (generation: number | null) => generation !== null && generation < known
+  if (isOlder(vended.generation) && isOlder(await presentGeneration(db, accountId))) {
     if (await epoch.metOlderRow(accountId)) throw databaseRewound()
   }
   return vended

@@ -298,6 +298,27 @@ t.test('S21: what is under an old key is sealed with the primary one, and reads 
   t.ok((await readdir(join(dir, 'rep_1'))).every((name) => !name.endsWith('.draft')))
 })
 
+t.test('a journal without an entry is there to be asked for in a recovery, until it is old', async (t) => {
+  const { dir, open } = await journalsIn(t)
+  const ended = await open('rep_ended')
+  await ended.close()
+  await open('rep_killed')
+  await forsake(dir, 'rep_killed')
+  const reader = await open('rep_reader')
+  await reader.keepHouse(168)
+  t.same(
+    (await reader.journals()).map(({ id }) => id),
+    ['rep_ended', 'rep_killed', 'rep_reader'],
+  )
+  const eightDaysAgo = new Date(Date.now() - 8 * 86_400_000)
+  for (const id of ['rep_ended', 'rep_killed']) await utimes(join(dir, id), eightDaysAgo, eightDaysAgo)
+  await reader.keepHouse(168)
+  t.same(
+    (await reader.journals()).map(({ id }) => id),
+    ['rep_reader'],
+  )
+})
+
 t.test('two processes share a directory, and SIGKILL takes nothing that was called safe', async (t) => {
   const { dir, open, files, troubles } = await journalsIn(t)
   const writer = () => {

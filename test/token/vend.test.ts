@@ -3,8 +3,10 @@ import postgres from 'postgres'
 import t from 'tap'
 import type { Account } from '../../src/account/account.ts'
 import { claimTokenSet, releaseClaim } from '../../src/db/claims.ts'
+import type { BatchedStatement } from '../../src/db/client.ts'
 import { newId } from '../../src/ids.ts'
-import type { VendedToken } from '../../src/token/vend.ts'
+import { everything } from '../../src/reach.ts'
+import { type VendedToken, vend } from '../../src/token/vend.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startProxy } from '../rig/proxy.ts'
 import { type Answer, startWorld, type World } from '../world.ts'
@@ -532,3 +534,39 @@ t.test(
     t.match(last?.body, { generation: 2, access_token: fresh.access_token })
   },
 )
+
+t.test('a refresh that is recorded while a row is looked at again is no sign that the database went back', async (t) => {
+  const { id } = await connected(world)
+  const { db } = world.parts
+  let known = 1
+  let metOlder = 0
+  const epoch = {
+    vouchesFor: () => true,
+    knownGeneration: () => known,
+    metOlderRow: async () => {
+      metOlder++
+      return false
+    },
+  }
+  let recorded = 0
+  const slow = {
+    ...db,
+    async batched<Question, Answer>(statement: BatchedStatement<Question, Answer>, question: Question) {
+      const answer = await db.batched(statement, question)
+      if (statement.name === 'vendTokenSets') known += recorded
+      if (statement.name !== 'presentGenerations') return answer
+      const seen = known
+      known += recorded // while the answer is under way
+      return (recorded > 0 ? seen : answer) as Answer
+    },
+  }
+  const reader = { keyId: 'key_test', requestId: 'req_test', reach: everything }
+  known = 2
+  t.match(await vend({ ...world.parts, db: slow, epoch }, id, 0, reader), { generation: 1 })
+  t.equal(metOlder, 1, 'a row that stays behind is older')
+
+  known = 1
+  recorded = 1
+  t.match(await vend({ ...world.parts, db: slow, epoch }, id, 0, { ...reader, requestId: 'req_test2' }), { generation: 1 })
+  t.equal(metOlder, 1, 'one that is as new as what was known when it was asked for is not')
+})
