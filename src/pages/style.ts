@@ -146,6 +146,7 @@ details label { display: block; font-weight: 600; margin: .9rem 0 .35rem }
   .picture { width: 3.25rem; height: 3.25rem; font-size: 1.25rem }
   .actions > .button, .actions > form, .actions > form > button, .actions > details { flex: 1 1 0; white-space: nowrap }
   .actions > form > button, .actions summary { width: 100% }
+  .actions > details[open] { flex-basis: 100% }
   .actions p { white-space: normal }
 }
 @media (forced-colors: active) { .panel, .note, .state, .tag, .choice:has(:checked) { border: 1px solid } .quota rect { fill: Highlight } }
