@@ -6,7 +6,8 @@ import type { World } from './world.ts'
 
 export interface AuthorizationRequest {
   readonly redirectUri: string
-  readonly state: string
+  /** Comes back only if it was sent. */
+  readonly state: string | undefined
   readonly scopes: readonly string[]
   readonly codeChallenge: string | undefined
   readonly disableAutoAuth: boolean
@@ -17,7 +18,7 @@ export interface ParameterError {
   readonly errorType: string
   readonly errCode: number | undefined
   /** The app hears of it after all. */
-  readonly callback?: { readonly redirectUri: string; readonly state: string }
+  readonly callback?: { readonly redirectUri: string; readonly state: string | undefined }
 }
 
 export function checkAuthorizationRequest(world: World, query: URLSearchParams): AuthorizationRequest | ParameterError {
@@ -29,13 +30,14 @@ export function checkAuthorizationRequest(world: World, query: URLSearchParams):
   if (only('response_type') !== 'code') return wrong('response_type')
   const redirectUri = only('redirect_uri')
   if (!redirectUriAllowed(settings.redirect_uris, redirectUri)) return wrong('redirect_uri', 10006)
+  const state = only('state') || undefined
   const scopes = [...new Set(only('scope').split(','))]
   const enabled: readonly string[] = settings.app_scopes
   if (!scopes.every((scope) => enabled.includes(scope))) {
-    const callback = { redirectUri, state: only('state') }
+    const callback = { redirectUri, state }
     return { ...wrong('scope', 10004), ...(settings.scope_refusal === 'callback' && { callback }) }
   }
-  if (only('state') === '') return wrong('state')
+  if (query.getAll('state').length > 1 || (state === undefined && settings.require_state)) return wrong('state')
 
   const codeChallenge = query.has('code_challenge') ? only('code_challenge') : undefined
   if (codeChallenge === '' || (codeChallenge === undefined && settings.pkce !== 'off')) return wrong('code_challenge', 10007)
@@ -43,7 +45,7 @@ export function checkAuthorizationRequest(world: World, query: URLSearchParams):
   if ((codeChallenge !== undefined || challengeMethod !== null) && challengeMethod !== 'S256') {
     return wrong('code_challenge_method', 10008)
   }
-  return { redirectUri, state: only('state'), scopes, codeChallenge, disableAutoAuth: query.get('disable_auto_auth') === '1' }
+  return { redirectUri, state, scopes, codeChallenge, disableAutoAuth: query.get('disable_auto_auth') === '1' }
 }
 
 /** Registered URIs are compared byte by byte; without a list anything goes that could have been registered, http included. */

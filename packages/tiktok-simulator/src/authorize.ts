@@ -67,7 +67,10 @@ function refusal(wrong: ParameterError): Answer {
   return wrong.callback ? redirect(302, refusedCallback(wrong.callback, wrong)) : html(400, errorPage(wrong))
 }
 
-function refusedCallback(back: { redirectUri: string; state: string }, { errorType, errCode }: ParameterError): string {
+function refusedCallback(
+  back: { redirectUri: string; state: string | undefined },
+  { errorType, errCode }: ParameterError,
+): string {
   return callbackUrl(back, { error: 'invalid_scope', errCode: String(errCode), error_type: errorType })
 }
 
@@ -103,7 +106,9 @@ function callbackUrl(
   { redirectUri, state }: Pick<AuthorizationRequest, 'redirectUri' | 'state'>,
   parameters: Record<string, string>,
 ): string {
-  const query = Object.entries({ ...parameters, state }).map(([name, value]) => `${name}=${percentEncoded(value)}`)
+  const query = Object.entries({ ...parameters, ...(state !== undefined && { state }) }).map(
+    ([name, value]) => `${name}=${percentEncoded(value)}`,
+  )
   return `${redirectUri}${redirectUri.includes('?') ? '&' : '?'}${query.join('&')}`
 }
 

@@ -148,7 +148,7 @@ async function serve(
   // A proxy's request that needs no tunnel: TikTok speaks only TLS, and nobody else is here.
   if (/^https?:\/\//.test(request.path)) return send(response, text(403, whyRefused(new URL(request.path).hostname)))
   world.stats.count('requests')
-  if (isAtAnotherHost(request.headers.host, request.path)) return send(response, text(404, 'Unsupported path(Janus)'))
+  if (isAtAnotherHost(request.headers.host, request.path)) return send(response, unsupportedPath())
   const call = callFor(world, request)
   if (call) return perform(world, { ...call, process: remembering(call.process) }, response)
   send(response, refusedPage(request) ?? remembering(() => pageFor(world, request))())
@@ -156,14 +156,14 @@ async function serve(
 
 /** The routes that can be scripted to fail. */
 function callFor(world: World, request: Request): Call | undefined {
-  switch (request.path) {
-    case '/v2/oauth/token/':
+  switch (`${request.method} ${request.path}`) {
+    case 'POST /v2/oauth/token/':
       return tokenCall(world, request)
-    case '/v2/oauth/revoke/':
+    case 'POST /v2/oauth/revoke/':
       return revokeCall(world, request)
-    case '/v2/user/info/':
+    case 'GET /v2/user/info/':
       return userInfoCall(world, request)
-    case initRoute:
+    case `POST ${initRoute}`:
       return uploadCall(world, request)
     default:
       return avatarCall(world, request)
@@ -186,12 +186,32 @@ function pageFor(world: World, request: Request): Answer {
     case 'GET /':
       return home(world)
     default:
-      return removeAppByButton(world, request) ?? takeVideo(world, request) ?? notFound()
+      return removeAppByButton(world, request) ?? takeVideo(world, request) ?? notFound(request)
   }
 }
 
-function notFound(): Answer {
-  return json(404, { error: 'not_found', error_description: 'No such route here. At TikTok paths end in a slash.' })
+/** What TikTok has and the simulator has not, so that nobody looks for the mistake in their own client. */
+const notSimulated = new Set([
+  'POST /v2/post/publish/creator_info/query/',
+  'POST /v2/post/publish/video/init/',
+  'POST /v2/post/publish/content/init/',
+  'POST /v2/post/publish/status/fetch/',
+  'POST /v2/video/list/',
+  'POST /v2/video/query/',
+])
+
+function notFound({ method, path }: Request): Answer {
+  if (notSimulated.has(`${method} ${path}`)) {
+    const message = 'TikTok has this route; the simulator does not simulate it.'
+    return json(501, { data: {}, error: { code: 'not_simulated', message, log_id: '' } })
+  }
+  if (path.startsWith('/v2/')) return unsupportedPath()
+  return json(404, { error: 'not_found', error_description: 'No such route here.' })
+}
+
+/** TikTok looks method and path up together, and a wrong method or a slash too few reads like this. */
+function unsupportedPath(): Answer {
+  return text(404, 'Unsupported path(Janus)')
 }
 
 function apologise(response: ServerResponse, error: unknown): void {

@@ -31,6 +31,10 @@ export const Settings = z.strictObject({
   lifetimes: z.custom<Lifetimes>((value) => typeof value === 'string' && span.test(value), 'must look like 2h/180d'),
   /** Scopes enabled on the app. A new one has no Display API: `user.info.basic` and what was added, such as `video.upload`. */
   app_scopes: z.array(z.enum(scopes)),
+  /** Whether a request without `state` ends on the error page. The documentation requires it, and TikTok is seen to go on. */
+  require_state: z.boolean(),
+  /** Whether any grant opens the fields of `user.info.basic`: clients that ask for `user.info.profile` alone are seen to read them. */
+  basic_implied: z.boolean(),
   /** Where a request for a scope that is not enabled ends: on TikTok's own error page, or at the callback as `invalid_scope`. */
   scope_refusal: z.enum(['page', 'callback']),
   /** Fields of the user info that fail the whole question although the scope is granted, each with its error code. */
@@ -52,6 +56,8 @@ export const Settings = z.strictObject({
   webhook_url: z.url().nullable(),
   /** Wait before the second delivery; it doubles from there. */
   webhook_retry_ms: milliseconds,
+  /** Whether a retry is signed anew, with its own time, or carries the first signature; TikTok does not say. */
+  resign_retries: z.boolean(),
   /** Answer this much later: everywhere, or per route. */
   latency_ms: z.union([milliseconds, z.partialRecord(z.enum(faultRoutes), milliseconds)]),
   avatar_seconds: z.number().int().min(1),
@@ -68,6 +74,8 @@ export const defaultSettings: Settings = {
   client_secret: 'SimulatorSecretNotForProduction1',
   lifetimes: '2h/180d',
   app_scopes: [...scopes],
+  require_state: false,
+  basic_implied: true,
   scope_refusal: 'page',
   refused_fields: {},
   redirect_uris: null,
@@ -79,6 +87,7 @@ export const defaultSettings: Settings = {
   errors_in_200: 'oauth',
   webhook_url: null,
   webhook_retry_ms: 500,
+  resign_retries: false,
   latency_ms: 0,
   avatar_seconds: 7200,
   user_info_per_minute: null,

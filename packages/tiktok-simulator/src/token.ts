@@ -10,7 +10,7 @@ import type { World } from './world.ts'
 
 export function tokenCall(world: World, request: Request): Call {
   const form = readForm(request)
-  if (!form) {
+  if (!form?.get('grant_type')) {
     return { shape: 'oauth', routes: ['token'], subject: {}, process: () => malformed(world) }
   }
   if (form.get('grant_type') === 'refresh_token') {

@@ -11,6 +11,7 @@ const scopeOfField: Readonly<Record<string, string>> = {
   union_id: 'user.info.basic',
   avatar_url: 'user.info.basic',
   avatar_url_100: 'user.info.basic',
+  avatar_url_200: 'user.info.basic',
   avatar_large_url: 'user.info.basic',
   display_name: 'user.info.basic',
   bio_description: 'user.info.profile',
@@ -47,7 +48,8 @@ function userInfo(world: World, request: Request, grant: Grant | undefined): Out
   if (!fields.every((field) => Object.hasOwn(scopeOfField, field))) {
     return refuse('invalid_params', 'One or more fields specified in the request are invalid.')
   }
-  if (!fields.every((field) => grant.scopes.includes(scopeOfField[field] ?? ''))) {
+  const open: readonly string[] = world.settings.basic_implied ? ['user.info.basic', ...grant.scopes] : grant.scopes
+  if (!fields.every((field) => open.includes(scopeOfField[field] ?? ''))) {
     return refuse('scope_not_authorized', 'The user did not authorize the scope required for completing this request.')
   }
   const refused = fields.find((field) => Object.hasOwn(world.settings.refused_fields, field))
@@ -62,6 +64,7 @@ function profile(world: World, origin: string, person: Person, fields: readonly 
     union_id: () => person.unionId,
     avatar_url: () => avatarUrl(world, origin, person, 200),
     avatar_url_100: () => avatarUrl(world, origin, person, 100),
+    avatar_url_200: () => avatarUrl(world, origin, person, 200),
     avatar_large_url: () => avatarUrl(world, origin, person, 400),
     display_name: () => person.displayName,
     bio_description: () => person.bio,

@@ -32,6 +32,8 @@ export interface Delivery {
   state: 'sending' | 'delivered' | 'given_up' | 'no_url'
 }
 
+type Sign = (nowSeconds: number) => string | undefined
+
 /** TikTok goes on for 72 hours; here the receiver should notice within a test. */
 const maxAttempts = 6
 const maxDeliveriesKept = 1000
@@ -59,8 +61,8 @@ export class Webhooks {
       content: typeof parts.content === 'string' ? parts.content : JSON.stringify(parts.content),
     })
     const secret = signature === 'forged' ? 'not-the-client-secret' : this.#settings.client_secret
-    const header = signature === 'missing' ? undefined : signatureHeader(secret, parts.t ?? nowSeconds, body)
-    return Array.from({ length: times }, () => this.#start(parts.event, body, header))
+    const sign = (seconds: number) => (signature === 'missing' ? undefined : signatureHeader(secret, parts.t ?? seconds, body))
+    return Array.from({ length: times }, () => this.#start(parts.event, body, sign, nowSeconds))
   }
 
   deliveries(): readonly Delivery[] {
@@ -72,18 +74,18 @@ export class Webhooks {
     while (this.#underway.size > 0) await Promise.all(this.#underway)
   }
 
-  #start(event: string, body: string, signature: string | undefined): Delivery {
+  #start(event: string, body: string, sign: Sign, nowSeconds: number): Delivery {
     const url = this.#settings.webhook_url
-    const delivery: Delivery = { event, body, signature, statuses: [], state: url ? 'sending' : 'no_url' }
+    const delivery: Delivery = { event, body, signature: sign(nowSeconds), statuses: [], state: url ? 'sending' : 'no_url' }
     this.#deliveries.push(delivery)
     if (this.#deliveries.length > maxDeliveriesKept) this.#deliveries.shift()
     if (!url) return delivery
-    const sending = this.#deliver(url, delivery).finally(() => this.#underway.delete(sending))
+    const sending = this.#deliver(url, delivery, sign).finally(() => this.#underway.delete(sending))
     this.#underway.add(sending)
     return delivery
   }
 
-  async #deliver(url: string, delivery: Delivery): Promise<void> {
+  async #deliver(url: string, delivery: Delivery, sign: Sign): Promise<void> {
     let waitMs = this.#settings.webhook_retry_ms
     while (!this.#closing.aborted) {
       const status = await this.#post(url, delivery)
@@ -93,6 +95,7 @@ export class Webhooks {
       if (delivery.state !== 'sending') return
       await pause(waitMs, undefined, { signal: this.#closing }).catch(() => undefined)
       waitMs *= 2
+      if (this.#settings.resign_retries) delivery.signature = sign(Math.floor(Date.now() / 1000))
     }
     delivery.state = 'given_up'
   }

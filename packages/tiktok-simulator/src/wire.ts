@@ -112,6 +112,7 @@ const apiStatuses = {
   scope_permission_missed: 400,
   invalid_params: 400,
   invalid_param: 400,
+  invalid_file_upload: 400,
   rate_limit_exceeded: 429,
   internal_error: 500,
   spam_risk_too_many_pending_share: 403,
@@ -120,6 +121,7 @@ const apiStatuses = {
   reached_active_user_cap: 403,
   unaudited_client_can_only_post_to_private_accounts: 403,
   url_ownership_unverified: 403,
+  privacy_level_option_mismatch: 403,
 } as const
 export type ApiError = keyof typeof apiStatuses
 

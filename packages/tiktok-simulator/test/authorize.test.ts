@@ -56,8 +56,23 @@ t.test('a scope that the app has not ends on the error page, or at the callback 
   t.equal((await fetch(authorizeUrl(simulator, { scope: 'user.info.basic,video.upload' }))).status, 200)
 })
 
+t.test('a request without a state goes on without one, unless the app is set to need it', async (t) => {
+  const simulator = await simulatorFor(t, { settings: { app_scopes: ['user.info.basic'] } })
+  const url = authorizeUrl(simulator, { scope: 'user.info.basic', state: undefined })
+  const decided = simulator.authorize({ authorize_url: url, person: 'mara' })
+  const back = new URL('redirect_to' in decided ? decided.redirect_to : '').searchParams
+  t.strictSame([...back.keys()], ['code', 'scopes'])
+  t.equal((await fetch(`${url}&state=a&state=b`)).status, 400, 'but not with two')
+
+  simulator.changeSettings({ scope_refusal: 'callback' })
+  const refused = await fetch(authorizeUrl(simulator, { state: undefined }), { redirect: 'manual' })
+  t.notOk(new URL(refused.headers.get('location') ?? '').searchParams.has('state'))
+  simulator.changeSettings({ require_state: true })
+  t.match(await (await fetch(url)).text(), 'error_type=state<')
+})
+
 t.test('a wrong request ends on the error page and the app is never called', async (t) => {
-  const simulator = await simulatorFor(t, { redirectUris: [redirectUri], pkce: 's256' })
+  const simulator = await simulatorFor(t, { redirectUris: [redirectUri], pkce: 's256', settings: { require_state: true } })
   const pkce = { code_challenge: 'a'.repeat(43), code_challenge_method: 'S256' }
   const cases: [string, Record<string, string | undefined>][] = [
     ['client_key', { client_key: 'sbsomebodyelse' }],

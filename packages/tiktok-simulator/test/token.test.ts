@@ -73,6 +73,39 @@ t.test('a challenge that was sent is verified in the way the app is set to', asy
   }
 })
 
+t.test('a verifier is compared and not measured', async (t) => {
+  const simulator = await simulatorFor(t, { pkce: 's256-hex' })
+  const code_challenge = createHash('sha256').update('verify').digest('hex')
+  const newCode = () => consent(simulator, 'mara', { code_challenge, code_challenge_method: 'S256' }).get('code') ?? ''
+  t.match((await exchange(simulator, newCode(), { code_verifier: 'verify' })).body, { access_token: /^act/ })
+  t.match((await exchange(simulator, newCode(), { code_verifier: 'verifz' })).body, { error: 'invalid_request' })
+})
+
+t.test('a wrong method or slash is no path of TikTok, and what is not simulated says so', async (t) => {
+  const simulator = await simulatorFor(t)
+  const ask = async (method: string, path: string) => {
+    const answer = await fetch(simulator.url + path, { method })
+    return [answer.status, answer.headers.get('content-type'), await answer.text()]
+  }
+  const unsupported = [404, 'text/plain; charset=utf-8', 'Unsupported path(Janus)']
+  for (const [method, path] of [
+    ['GET', '/v2/oauth/token/'],
+    ['POST', '/v2/oauth/token'],
+    ['GET', '/v2/oauth/revoke/'],
+    ['POST', '/v2/user/info/'],
+    ['GET', '/v2/user/info'],
+    ['GET', '/v2/post/publish/inbox/video/init/'],
+    ['GET', '/v2/video/list/'],
+    ['GET', '/v2/nothing/'],
+  ] as const) {
+    t.strictSame(await ask(method, path), unsupported, `${method} ${path}`)
+  }
+  const [status, , body] = await ask('POST', '/v2/video/list/')
+  t.equal(status, 501)
+  t.match(JSON.parse(String(body)), { error: { code: 'not_simulated' } })
+  t.match(await ask('GET', '/nothing'), [404, 'application/json'], 'the simulator speaks for itself elsewhere')
+})
+
 t.test('a refresh kills the old refresh token and lets the old access token live', async (t) => {
   const simulator = await simulatorFor(t)
   const first = await connect(simulator, 'mara')
@@ -157,7 +190,7 @@ t.test('anything but a plain form is malformed', async (t) => {
   t.match(await post({ 'content-type': `${plain}; charset=utf-8` }, form), malformed)
   t.match(await post({ 'content-type': plain, authorization: 'Basic YTpi' }, form), malformed)
   t.match(await post({ 'content-type': plain }, `${form}&grant_type=refresh_token`), malformed)
-  t.match(await (await fetch(`${simulator.url}/v2/oauth/token/?${form}`)).json(), malformed)
+  t.match(await post({ 'content-type': plain }, form.replace('grant_type=refresh_token&', '')), malformed)
   t.ok(simulator.grants.isLive(String(refresh_token)), 'none of them spent the token')
   t.match(await post({ 'content-type': plain }, form), { access_token: /^act/ })
 })

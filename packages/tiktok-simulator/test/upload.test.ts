@@ -46,6 +46,10 @@ t.test('too many pending drafts are refused, by script or by the documented limi
   simulator.faults.add({ route: 'upload', error: 'spam_risk_too_many_pending_share' })
   t.match(await init(simulator.url, access_token), full)
   t.match(await init(simulator.url, access_token), { status: 200 })
+  for (const [error, status] of Object.entries({ invalid_file_upload: 400, privacy_level_option_mismatch: 403 })) {
+    simulator.faults.add({ route: 'upload', error })
+    t.match(await init(simulator.url, access_token), { status, body: { error: { code: error } } })
+  }
 
   simulator.changeSettings({ pending_shares_per_day: 2, lifetimes: '7d/180d' })
   const longer = await connect(simulator, 'mara')

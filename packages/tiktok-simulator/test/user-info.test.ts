@@ -23,6 +23,19 @@ t.test('one field outside the granted scopes fails the whole request', async (t)
   t.equal((await userInfo(simulator, access_token, 'open_id,username')).status, 200)
 })
 
+t.test('any grant opens the basic fields, unless set otherwise', async (t) => {
+  const simulator = await simulatorFor(t)
+  const code = consent(simulator, 'mara', { scope: 'user.info.profile' }).get('code') ?? ''
+  const { access_token, scope } = (await exchange(simulator, code)).body
+  t.equal(scope, 'user.info.profile')
+  const { status, body } = await userInfo(simulator, access_token, 'open_id,avatar_url_200,username')
+  t.equal(status, 200)
+  t.match(body.data, { user: { avatar_url_200: /^http/, username: 'maracooks' } })
+  simulator.changeSettings({ basic_implied: false })
+  t.match(await userInfo(simulator, access_token, 'open_id'), { status: 401, body: { error: { code: 'scope_not_authorized' } } })
+  t.match(await userInfo(simulator, access_token, 'username'), { status: 200 })
+})
+
 t.test('a field that the app does not get fails the whole request, with the code that is set', async (t) => {
   const simulator = await simulatorFor(t)
   const { access_token } = await connect(simulator, 'mara')

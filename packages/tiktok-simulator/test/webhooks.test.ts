@@ -40,6 +40,18 @@ t.test('a notice is repeated until it is answered with 200, and given up in the 
   t.equal(deaf.received.length, 6)
 })
 
+t.test('a retry carries the first signature, or one of its own time if set so', async (t) => {
+  const times = async (resign_retries: boolean) => {
+    const { url, received } = await receiverFor(t, [500])
+    const simulator = await simulatorFor(t, { webhookUrl: url, settings: { webhook_retry_ms: 1100, resign_retries } })
+    simulator.webhooks.send({ event: 'authorization.removed', user_openid: 'x' })
+    await simulator.webhooks.settled()
+    for (const { headers, body } of received) t.ok(isSigned(simulator.clientSecret, headers['tiktok-signature'], body))
+    return new Set(received.map(({ headers }) => headers['tiktok-signature'])).size
+  }
+  t.strictSame(await Promise.all([times(false), times(true)]), [1, 2])
+})
+
 t.test('forged, unsigned, late and repeated notices can be sent', async (t) => {
   const { url, received } = await receiverFor(t)
   const simulator = await simulatorFor(t, { webhookUrl: url })
