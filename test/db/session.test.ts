@@ -73,6 +73,7 @@ for (const what of ['database', 'role'] as const) {
       lock_timeout: '0',
       ...Object.fromEntries(shown.filter(({ name }) => young.includes(name)).map(({ name }) => [name, '0'])),
       synchronous_commit: 'on',
+      plan_cache_mode: 'force_generic_plan',
     })
     await db.run('sleep', (sql) => sql`select pg_sleep(1.2)`)
     await t.resolves(migrate(address.href), 'and migrations run')

@@ -21,7 +21,7 @@ export interface BrowserWorld extends World {
   visitor(t: Teardown, options?: BrowserContextOptions): Promise<Page>
   /** A session that asks the person everything. */
   link(owner: string, session?: Record<string, unknown>): Promise<{ id: string; connect_url: string; authorize_url: string }>
-  /** Keeps a picture of the whole page under test/screenshots, for people to look at. */
+  /** With PICTURES=on in the environment, keeps a picture of the whole page under test/screenshots, for people to look at. */
   picture(page: Page, name: string): Promise<void>
 }
 
@@ -65,6 +65,7 @@ export async function startBrowserWorld(t: Teardown, env: Record<string, string>
         ...session,
       }),
     async picture(page, name) {
+      if (process.env.PICTURES !== 'on') return
       await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true, animations: 'disabled' })
     },
   }

@@ -24,6 +24,7 @@ export const hostile = {
   idle_session_timeout: '400ms',
   transaction_timeout: '900ms',
   synchronous_commit: 'off',
+  plan_cache_mode: 'force_custom_plan',
 }
 
 /**
