@@ -46,7 +46,7 @@ const nameOf = ({ config }: CookieDeps) => `${config.secureCookies ? '__Host-' :
 
 const known = (code: unknown): Language | undefined => languageCodes.find((language) => language === code)
 
-/** Ours for a tag of BCP 47: any Portuguese gets the Brazilian one, which is nearer than English. */
+/** Which of our languages a BCP 47 tag gets. Any Portuguese gets the Brazilian catalogue: it is nearer than English. */
 export const closest = (tag: string): Language | undefined => {
   const [primary] = tag.toLowerCase().split('-')
   return languageCodes.find((language) => language.toLowerCase().split('-')[0] === primary)
