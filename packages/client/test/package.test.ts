@@ -48,9 +48,11 @@ console.log(unreachable.code, unsigned.code)
 `
 
 t.test('packed, installed, compiled and run in an empty folder', async (t) => {
-  const work = t.testdir()
-  for (const path of ['src', 'build.ts', 'package.json', 'tsconfig.json'])
-    cpSync(join(source, path), join(work, path), { recursive: true })
+  const home = t.testdir()
+  const work = join(home, 'packages/client')
+  const tool = 'tools/build-package.ts'
+  cpSync(join(source, '../..', tool), join(home, tool))
+  for (const path of ['src', 'package.json', 'tsconfig.json']) cpSync(join(source, path), join(work, path), { recursive: true })
   const empty = await mkdtemp(join(tmpdir(), 'client-package-'))
   t.teardown(() => rm(empty, { recursive: true }))
   await npm(['pack', '--pack-destination', empty], work)

@@ -49,8 +49,11 @@ export const start = () => startSimulator({ pkce: 'plain' })
 `
 
 t.test('packed, installed in an empty folder, compiled under strict, imported and run', async (t) => {
-  const work = t.testdir()
-  for (const path of ['src', 'build.ts', 'package.json', 'tsconfig.json', 'README.md'])
+  const home = t.testdir()
+  const work = join(home, 'packages/tiktok-simulator')
+  const tool = 'tools/build-package.ts'
+  cpSync(join(source, '../..', tool), join(home, tool))
+  for (const path of ['src', 'package.json', 'tsconfig.json', 'README.md'])
     cpSync(join(source, path), join(work, path), { recursive: true })
   const empty = await mkdtemp(join(tmpdir(), 'simulator-package-'))
   t.teardown(() => rm(empty, { recursive: true }))
