@@ -1,9 +1,10 @@
 // `npm run docs`: writes every file that is made from the source, or only those named. `npm run check` compares instead.
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { dashboardFile } from '../ops/grafana/dashboard.ts'
 import { prometheusRuleFile } from '../ops/kubernetes/prometheus-rule.ts'
 import { wireTypes } from '../packages/client/wire-types.ts'
+import { evidenceTable } from '../packages/tiktok-simulator/src/evidence.ts'
 import { openApiFile } from '../src/describe.ts'
 import { createMetrics } from '../src/metrics.ts'
 import { problemsFile } from '../src/pages/problems.ts'
@@ -21,6 +22,16 @@ export const generated: Record<string, () => string | Promise<string>> = {
   'ops/grafana/dashboard.json': dashboardFile,
   'ops/kubernetes/monitoring/prometheus-rule.yaml': prometheusRuleFile,
   'docs/metrics.md': () => metricsFile(createMetrics().definitions),
+  'docs/simulator.md': () => withTable('docs/simulator.md', 'evidence', evidenceTable()),
+}
+
+/** A page that people write, and in it, between `<!-- name -->` and `<!-- /name -->`, a table that is made. */
+async function withTable(path: string, name: string, table: string): Promise<string> {
+  const [open, close] = [`<!-- ${name} -->\n`, `\n<!-- /${name} -->`]
+  const [before, rest = ''] = (await readFile(join(repository, path), 'utf8')).split(open)
+  const after = rest.slice(rest.indexOf(close))
+  if (!after.startsWith(close)) throw new Error(`${path} has lost the place of its table: ${open}`)
+  return `${before}${open}\n${table}\n${after}`
 }
 
 if (import.meta.main) {

@@ -5,13 +5,14 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { whyRefused } from './as-tiktok.ts'
-import { startSimulator } from './server.ts'
+import { type Simulator, startSimulator } from './server.ts'
 import { defaultSettings, type Lifetimes, type Scope, type Settings } from './settings.ts'
 
 const usage = `tiktok-simulator: TikTok's login, token endpoint, user info and webhooks, offline
 
   --port N              4500; 0 takes any free port
   --host ADDRESS        127.0.0.1
+  --public-url URL      where others reach it, such as https://tiktok.example.com behind a proxy: all its links lead there
   --client-key KEY      ${defaultSettings.client_key}
   --client-secret TEXT  ${defaultSettings.client_secret}
   --app-name TEXT       as the consent page names the app
@@ -34,6 +35,7 @@ const usage = `tiktok-simulator: TikTok's login, token endpoint, user info and w
 const options = {
   port: { type: 'string', default: '4500' },
   host: { type: 'string' },
+  'public-url': { type: 'string' },
   'client-key': { type: 'string' },
   'client-secret': { type: 'string' },
   'app-name': { type: 'string' },
@@ -79,6 +81,7 @@ export async function runSimulator(argv: string[]): Promise<void> {
   const simulator = await startSimulator({
     host: values.host,
     port: Number(values.port),
+    publicUrl: values['public-url'],
     clientKey: values['client-key'],
     clientSecret: values['client-secret'],
     // Checked, with all the other settings, by their schema.
@@ -106,7 +109,7 @@ export async function runSimulator(argv: string[]): Promise<void> {
   const certificate = simulator.asTikTok && keepCertificate(simulator.asTikTok.authority, values['ca-file'])
   process.stdout.write(greeting(simulator))
   if (simulator.asTikTok && certificate)
-    process.stdout.write(linesAsTikTok(simulator.url, simulator.asTikTok.tlsPort, certificate.file))
+    process.stdout.write(linesAsTikTok(simulator.localUrl, simulator.asTikTok.tlsPort, certificate.file))
 
   await new Promise<void>((stop) => {
     process.once('SIGINT', stop)
@@ -154,10 +157,10 @@ function linesAsTikTok(proxy: string, tlsPort: number, file: string): string {
 `
 }
 
-function greeting({ url, clientKey, clientSecret }: { url: string; clientKey: string; clientSecret: string }): string {
+function greeting({ url, localUrl, clientKey, clientSecret }: Simulator): string {
   const redirectUri = encodeURIComponent('http://127.0.0.1:3000/callback')
   const query = `client_key=${clientKey}&response_type=code&scope=user.info.basic,video.upload&redirect_uri=${redirectUri}&state=abc`
-  return `TikTok simulator at ${url}
+  return `TikTok simulator at ${url}${url === localUrl ? '' : `, listening at ${localUrl}`}
 
   TIKTOK_AUTH_BASE_URL=${url}
   TIKTOK_API_BASE_URL=${url}

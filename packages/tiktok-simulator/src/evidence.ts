@@ -1,4 +1,4 @@
-/** How true the simulator is: what each setting and behaviour rests on. docs/simulator.md shows these rows, and a test compares them. */
+/** How true the simulator is: what each setting and behaviour rests on. `npm run docs` writes these rows into docs/simulator.md. */
 import type { Settings } from './settings.ts'
 
 /** `ours`: a convenience of the simulator that claims nothing about TikTok. */
@@ -107,7 +107,6 @@ export const evidenceOfBehaviours: Readonly<Record<string, Evidence>> = {
   ),
 }
 
-/** As docs/simulator.md has it. */
 export function evidenceTable(): string {
   const line = (what: string, { standing, known, source }: Evidence) => `| ${what} | ${standing} | ${known} | ${source} |`
   return [

@@ -23,7 +23,7 @@ import type { Stats } from './stats.ts'
 import { tokenCall } from './token.ts'
 import { initRoute, takeVideo, uploadCall } from './upload.ts'
 import { userInfoCall } from './user-info.ts'
-import { refusedAtControl, refusedAtPage, refusedForm } from './visitors.ts'
+import { type Door, refusedAtControl, refusedAtPage, refusedForm } from './visitors.ts'
 import type { Webhooks } from './webhooks.ts'
 import { type Answer, BodyTooLarge, CallerGone, json, type Request, readRequest, send, text } from './wire.ts'
 import { createWorld, type World } from './world.ts'
@@ -41,6 +41,8 @@ export interface SimulatorOptions {
   pkce?: Settings['pkce'] | undefined
   webhookUrl?: string | undefined
   latencyMs?: number | undefined
+  /** Where others reach it, when that is not where it listens: behind a proxy, in a container. An http or https address without a path. */
+  publicUrl?: string | undefined
   /** Asked for as a bearer token at `/_sim`. */
   controlToken?: string | undefined
   /** Where grants outlive the process; without it everything is forgotten. */
@@ -53,9 +55,11 @@ export interface SimulatorOptions {
 
 /** A running simulator; the handles do what the control API does, without the way through HTTP. */
 export interface Simulator {
-  /** For TIKTOK_AUTH_BASE_URL and TIKTOK_API_BASE_URL alike. */
+  /** For TIKTOK_AUTH_BASE_URL and TIKTOK_API_BASE_URL alike: the public address if there is one. */
   readonly url: string
-  /** Its address is also that of the proxy; only when it was asked for. */
+  /** Where it listens. */
+  readonly localUrl: string
+  /** Only when it was asked for; the proxy is at `localUrl`. */
   readonly asTikTok: Omit<AsTikTok, 'close'> | undefined
   readonly clientKey: string
   readonly clientSecret: string
@@ -79,8 +83,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const world = createWorld(settingsFrom(options), closing.signal)
   changeSettings(world, options.settings ?? {})
   const remember = options.stateFile === undefined ? () => {} : rememberIn(options.stateFile, world)
+  const door: Door = {
+    controlToken: options.controlToken,
+    publicUrl: options.publicUrl === undefined ? undefined : originAlone(options.publicUrl),
+  }
   const listener: RequestListener = (incoming, response) => {
-    serve(world, options.controlToken, remember, incoming, response).catch((error) => apologise(response, error))
+    serve(world, door, remember, incoming, response).catch((error) => apologise(response, error))
   }
   const server = createServer({ keepAliveTimeout: 65_000 }, listener)
   const { host = '127.0.0.1' } = options
@@ -90,9 +98,11 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   })
   const { port } = server.address() as AddressInfo
   const asTikTok = options.asTikTok && (await serveAsTikTok(server, host, options.asTikTok, listener))
+  const localUrl = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
   return {
     ...world,
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}`,
+    url: door.publicUrl ?? localUrl,
+    localUrl,
     asTikTok,
     clientKey: world.settings.client_key,
     clientSecret: world.settings.client_secret,
@@ -115,6 +125,15 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   }
 }
 
+/** @throws Error for an address with more than that: the paths are TikTok's, and start at the root */
+function originAlone(publicUrl: string): string {
+  const url = URL.canParse(publicUrl) ? new URL(publicUrl) : undefined
+  if (url && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url.origin
+  throw new Error(
+    'The public URL has to be like https://tiktok.example.com: http or https, and nothing behind the name and port.',
+  )
+}
+
 function settingsFrom(options: SimulatorOptions): Settings {
   return Settings.parse({
     ...defaultSettings,
@@ -130,7 +149,7 @@ function settingsFrom(options: SimulatorOptions): Settings {
 
 async function serve(
   world: World,
-  controlToken: string | undefined,
+  door: Door,
   remember: () => void,
   incoming: IncomingMessage,
   response: ServerResponse,
@@ -140,9 +159,9 @@ async function serve(
     remember()
     return answer
   }
-  const request = await readRequest(incoming)
+  const request = await readRequest(incoming, door.publicUrl)
   if (request.path.startsWith('/_sim/')) {
-    const refusal = refusedAtControl(request, controlToken)
+    const refusal = refusedAtControl(request, door)
     return send(response, refusal ?? remembering(() => control(world, request))())
   }
   // A proxy's request that needs no tunnel: TikTok speaks only TLS, and nobody else is here.
@@ -151,7 +170,7 @@ async function serve(
   if (isAtAnotherHost(request.headers.host, request.path)) return send(response, unsupportedPath())
   const call = callFor(world, request)
   if (call) return perform(world, { ...call, process: remembering(call.process) }, response)
-  send(response, refusedPage(request) ?? remembering(() => pageFor(world, request))())
+  send(response, refusedPage(request, door) ?? remembering(() => pageFor(world, request))())
 }
 
 /** The routes that can be scripted to fail. */
@@ -171,8 +190,8 @@ function callFor(world: World, request: Request): Call | undefined {
 }
 
 /** The consent page is TikTok's and has its name; what people look at and press buttons on is ours. */
-function refusedPage(request: Request): Answer | undefined {
-  if (request.path === '/' || request.path.startsWith('/people/')) return refusedAtPage(request)
+function refusedPage(request: Request, door: Door): Answer | undefined {
+  if (request.path === '/' || request.path.startsWith('/people/')) return refusedAtPage(request, door)
   return request.method === 'POST' && request.path.startsWith('/v2/auth/authorize') ? refusedForm(request) : undefined
 }
 

@@ -5,12 +5,18 @@
 import { isIP } from 'node:net'
 import { type Answer, bearerOf, json, originOf, type Request } from './wire.ts'
 
+/** What whoever started the simulator said of its visitors. */
+export interface Door {
+  readonly controlToken: string | undefined
+  readonly publicUrl: string | undefined
+}
+
 /** @returns why the control API is closed to this request; undefined when it is open */
-export function refusedAtControl(request: Request, controlToken: string | undefined): Answer | undefined {
+export function refusedAtControl(request: Request, { controlToken, publicUrl }: Door): Answer | undefined {
   if (request.path === '/_sim/health' && request.method === 'GET') return undefined
   if (controlToken !== undefined && bearerOf(request) !== controlToken)
     return json(401, { error: 'send the control token as Authorization: Bearer' })
-  const isStranger = controlToken === undefined && !isNearName(request.headers.host)
+  const isStranger = controlToken === undefined && !isOurName(request.headers.host, publicUrl)
   if (isStranger || isForeignPage(request)) return refused('/_sim is for tools on this machine, not for web pages')
   // Every page may send a form or plain text anywhere; JSON it may not, unless it is asked and told yes.
   const { 'content-type': type = '' } = request.headers
@@ -20,8 +26,8 @@ export function refusedAtControl(request: Request, controlToken: string | undefi
 }
 
 /** A page of the simulator, seen or posted to: by its own name and from itself. */
-export function refusedAtPage(request: Request): Answer | undefined {
-  if (!isNearName(request.headers.host)) return refused('open this page by its address, or as localhost')
+export function refusedAtPage(request: Request, { publicUrl }: Door): Answer | undefined {
+  if (!isOurName(request.headers.host, publicUrl)) return refused('open this page by its address, or as localhost')
   return request.method === 'POST' ? refusedForm(request) : undefined
 }
 
@@ -30,18 +36,19 @@ export function refusedForm(request: Request): Answer | undefined {
 }
 
 /** The page of another site that a browser shows. Our own forms say `Origin: null`, so where a browser tells the site, that decides. */
-function isForeignPage({ headers }: Request): boolean {
+function isForeignPage({ headers, origin: ours }: Request): boolean {
   const { origin, 'sec-fetch-site': site } = headers
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
-  return origin !== undefined && origin !== originOf(headers)
+  return origin !== undefined && origin !== originOf(headers) && origin !== ours
 }
 
-/** An address, this machine, or a name without a dot, as containers have: nobody elsewhere can own those. */
-function isNearName(host = ''): boolean {
+/** An address, this machine, or a name without a dot, as containers have: nobody elsewhere can own those. Or the public name we were given. */
+function isOurName(host = '', publicUrl: string | undefined): boolean {
   const name = host
     .replace(/:\d+$/, '')
     .replace(/^\[|\]$/g, '')
     .toLowerCase()
+  if (publicUrl !== undefined && name === new URL(publicUrl).hostname) return true
   return isIP(name) !== 0 || /^[a-z0-9_-]+$/.test(name) || /(^|\.)localhost$/.test(name)
 }
 

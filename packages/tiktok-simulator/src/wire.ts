@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
+import { isTikTokHost } from './hosts.ts'
 import type { Settings } from './settings.ts'
 
 export interface Request {
@@ -12,7 +13,7 @@ export interface Request {
   readonly query: URLSearchParams
   readonly headers: IncomingMessage['headers']
   readonly body: Buffer
-  /** Where the caller reached us, for links to ourselves. */
+  /** Where links to ourselves lead: the public address if there is one, else where the caller reached us. */
   readonly origin: string
 }
 
@@ -29,7 +30,7 @@ export class BodyTooLarge extends Error {}
 export class CallerGone extends Error {}
 
 /** @throws BodyTooLarge above one megabyte, a video excepted, which is not kept; CallerGone before the end of the body */
-export async function readRequest(incoming: IncomingMessage): Promise<Request> {
+export async function readRequest(incoming: IncomingMessage, publicUrl?: string): Promise<Request> {
   const target = incoming.url ?? '/'
   const queryStart = target.indexOf('?')
   return {
@@ -38,7 +39,8 @@ export async function readRequest(incoming: IncomingMessage): Promise<Request> {
     query: new URLSearchParams(queryStart === -1 ? '' : target.slice(queryStart + 1)),
     headers: incoming.headers,
     body: incoming.method === 'GET' ? nothing : await readBody(incoming),
-    origin: originOf(incoming.headers),
+    // Who came by one of TikTok's own names may know no other.
+    origin: publicUrl === undefined || isTikTokHost(incoming.headers.host) ? originOf(incoming.headers) : publicUrl,
   }
 }
 
