@@ -118,7 +118,7 @@ try {
     let refuse = n % 20 === 0
     await tiktok.accounts.withToken(id, ({ accessToken }) => {
       counts.tokens++
-      const owner = rig.tiktok.grants.byAccessToken(accessToken)?.person.openId
+      const owner = rig.tiktok.grants.byAccessToken(accessToken)?.openId
       if (owner !== openId)
         wrong.push(`${id}: ${owner === undefined ? 'a token that TikTok does not take' : 'a token of somebody else'}`)
       const status = refuse ? 401 : 200

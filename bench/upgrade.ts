@@ -195,5 +195,5 @@ async function connect(rig: Rig, url: string, n: number): Promise<void> {
   const confirmed = { ...owner, confirm: back.searchParams.get('confirm') }
   const { status, body } = await rig.call({ url }, 'POST', `/connect-sessions/${opened.body.id}/complete`, confirmed)
   if (status !== 201) throw new Error(`a connect was answered ${status}: ${JSON.stringify(body)}`)
-  rig.adopt({ id: String(body.id), openId: person.openId, person: person.id })
+  rig.adopt({ id: String(body.id), openId: rig.tiktok.people.openIdOf(person), person: person.id })
 }

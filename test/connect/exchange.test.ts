@@ -21,7 +21,7 @@ t.test('complete connects once: 201 with the account, 200 when it is repeated', 
   const account = await world.call<Account>('GET', `/accounts/${first.body.id}`)
   t.match(first.body, {
     owner_id: 'olga',
-    open_id: world.tiktok.people.find('mara')?.openId,
+    open_id: world.tiktok.people.openIdOf({ id: 'mara' }),
     label: 'Main shop',
     status: 'active',
     status_reason: null,

@@ -71,7 +71,7 @@ export function startFieldLoad(rig: Rig, door: Door, perSecond: number) {
     for (let tries = 0; tries < 30; tries++) {
       const { status, body } = await call('POST', `/connect-sessions/${opened.body.id}/complete`, confirmed)
       if (status === 201 || status === 200) {
-        rig.adopt({ id: String(body.id), openId: person.openId, person: person.id })
+        rig.adopt({ id: String(body.id), openId: rig.tiktok.people.openIdOf(person), person: person.id })
         connected++
       }
       if (status !== 0 && status !== 503) return

@@ -153,7 +153,7 @@ export async function startRig(
   function wrongWith(accountId: string, accessToken: unknown): string | undefined {
     const grant = typeof accessToken === 'string' ? tiktok.grants.byAccessToken(accessToken) : undefined
     if (!grant) return 'a token that TikTok does not take'
-    return grant.person.openId === byId.get(accountId)?.openId ? undefined : 'a token of another account'
+    return grant.openId === byId.get(accountId)?.openId ? undefined : 'a token of another account'
   }
 
   const environment = (name: string, journalDir = join(dir, name)) => ({

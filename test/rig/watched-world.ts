@@ -61,7 +61,7 @@ export async function startWatchedWorld(
       const startedAt = performance.now()
       const { status, body } = await world.call('GET', `/accounts/${accountId}/token?min_ttl=${minTtl}`)
       const accessToken = typeof body.access_token === 'string' ? body.access_token : undefined
-      const openId = accessToken === undefined ? undefined : tiktok.grants.byAccessToken(accessToken)?.person.openId
+      const openId = accessToken === undefined ? undefined : tiktok.grants.byAccessToken(accessToken)?.openId
       const right = accounts.find(({ id }) => id === accountId)?.openId
       const told = { status, code: body.code, generation: body.generation, degraded: body.degraded === true }
       readings.push({

@@ -131,7 +131,7 @@ export function* issueToCrowd(world: World, crowd: Crowd): Generator<IssuedGrant
 
 function describeGrant(grants: Grants, grant: Grant, reveal: boolean) {
   return {
-    open_id: grant.person.openId,
+    open_id: grant.openId,
     person: grant.person.id,
     scope: grant.scopes.join(','),
     created_at: new Date(grant.createdAt).toISOString(),
@@ -148,7 +148,8 @@ function describeGrant(grants: Grants, grant: Grant, reveal: boolean) {
 }
 
 function describePerson(world: World, person: Person) {
-  const { id, openId, displayName, username, about, mayConnect } = person
+  const { id, displayName, username, about, mayConnect } = person
+  const openId = world.people.openIdOf(person)
   const grants = world.grants.ofPerson(person).map((grant) => describeGrant(world.grants, grant, false))
   return { id, open_id: openId, display_name: displayName, username, about, may_connect: mayConnect, grants }
 }
@@ -157,7 +158,7 @@ function describeRefreshToken({ grants }: World, refreshToken: string): Answer {
   const record = grants.refreshTokenRecord(refreshToken)
   if (!record) return nothingHere()
   const { grant, presented, processed } = record
-  return json(200, { open_id: grant.person.openId, live: grants.isLive(refreshToken), presented, processed })
+  return json(200, { open_id: grant.openId, live: grants.isLive(refreshToken), presented, processed })
 }
 
 function read<Schema extends z.ZodType>(schema: Schema, request: Request): z.output<Schema> {

@@ -3,8 +3,8 @@
  * carried out here, where a fault may delay it, keep it from being processed, or spoil the answer.
  */
 import { z } from 'zod'
-import type { Person } from './person.ts'
-import { type FaultRoute, faultRoutes } from './settings.ts'
+import { openIdOf, type Person } from './person.ts'
+import { type FaultRoute, faultRoutes, type Settings } from './settings.ts'
 import type { Answer } from './wire.ts'
 
 /** One call to a route that can be broken. */
@@ -63,8 +63,13 @@ export interface Fault extends z.output<typeof FaultScript> {
 }
 
 export class Faults {
+  readonly #settings: Settings
   #faults: Fault[] = []
   #count = 0
+
+  constructor(settings: Settings) {
+    this.#settings = settings
+  }
 
   add(script: FaultScript): Fault {
     const parsed = FaultScript.parse(script)
@@ -91,9 +96,18 @@ export class Faults {
   /** @returns the oldest fault meant for this call, one use of it spent */
   take(call: Call): Fault | undefined {
     if (this.#faults.length === 0) return undefined
-    const fault = this.#faults.find((candidate) => hasUsesLeft(candidate) && isMeantFor(candidate, call))
+    const fault = this.#faults.find((candidate) => hasUsesLeft(candidate) && this.#isMeantFor(candidate, call))
     if (fault) fault.hits += 1
     return fault
+  }
+
+  #isMeantFor({ route, match }: Fault, { routes, subject: { person, refreshToken } }: Call): boolean {
+    return (
+      routes.includes(route) &&
+      (match.person === undefined || match.person === person?.id) &&
+      (match.open_id === undefined || (person && match.open_id === openIdOf(this.#settings.client_key, person.id)) === true) &&
+      (match.refresh_token === undefined || match.refresh_token === refreshToken)
+    )
   }
 }
 
@@ -103,13 +117,4 @@ function isRefusal({ error, redirect, reset, status = 200 }: z.output<typeof Fau
 
 function hasUsesLeft({ times, hits }: Fault): boolean {
   return times === 'always' || hits < times
-}
-
-function isMeantFor({ route, match }: Fault, { routes, subject }: Call): boolean {
-  return (
-    routes.includes(route) &&
-    (match.person === undefined || match.person === subject.person?.id) &&
-    (match.open_id === undefined || match.open_id === subject.person?.openId) &&
-    (match.refresh_token === undefined || match.refresh_token === subject.refreshToken)
-  )
 }

@@ -5,12 +5,14 @@
 import { hash } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { newAccessToken, newRefreshToken } from './opaque.ts'
-import type { Person } from './person.ts'
+import { openIdOf, type Person } from './person.ts'
 import { lifetimesInSeconds, type Settings } from './settings.ts'
 import type { Stats } from './stats.ts'
 
 export interface Grant {
   readonly person: Person
+  /** Who the person is to the app. */
+  readonly openId: string
   /** What was asked for and what was allowed. */
   readonly asked: readonly string[]
   scopes: readonly string[]
@@ -39,7 +41,7 @@ interface AccessTokenRecord {
 }
 
 /** A grant as it is kept from one process to the next. */
-export interface KeptGrant extends Omit<Grant, 'person' | 'accessTokens' | 'ended'> {
+export interface KeptGrant extends Omit<Grant, 'person' | 'openId' | 'accessTokens' | 'ended'> {
   readonly accessTokens: readonly { token: string; expiresAt: number }[]
 }
 
@@ -78,6 +80,7 @@ export class Grants {
     const now = this.#clock.now()
     const grant: Grant = {
       person,
+      openId: openIdOf(this.#settings.client_key, person.id),
       asked: options.asked ?? scopes,
       scopes,
       createdAt: now,
@@ -95,7 +98,9 @@ export class Grants {
 
   /** Puts a grant back as another process knew it. */
   recall(person: Person, kept: KeptGrant): void {
-    const grant: Grant = { ...kept, person, accessTokens: kept.accessTokens.map(({ token }) => token), ended: false }
+    const openId = openIdOf(this.#settings.client_key, person.id)
+    const accessTokens = kept.accessTokens.map(({ token }) => token)
+    const grant: Grant = { ...kept, person, openId, accessTokens, ended: false }
     const grants = this.#live.get(person) ?? new Set()
     this.#live.set(person, grants.add(grant))
     this.#refreshTokens.set(grant.refreshToken, newRecord(grant))
@@ -181,7 +186,7 @@ export class Grants {
     return {
       access_token: accessToken,
       expires_in: expiresIn,
-      open_id: grant.person.openId,
+      open_id: grant.openId,
       refresh_token: grant.refreshToken,
       refresh_expires_in: secondsUntil(grant.refreshExpiresAt, now),
       scope: grant.scopes.join(','),
@@ -203,7 +208,7 @@ export class Grants {
     const { processedAt, presented, grant } = record
     if (processedAt === undefined || this.#settings.rotation !== 'strict') return
     this.#stats.doubleSpend(() => ({
-      open_id: grant.person.openId,
+      open_id: grant.openId,
       person: grant.person.id,
       refresh_token_sha256: sha256(refreshToken),
       processed_at: new Date(processedAt).toISOString(),

@@ -1,7 +1,6 @@
 /** Who has an account at the simulated TikTok: the cast, and anyone a test adds. */
-import { hash } from 'node:crypto'
 import { cast, type Part } from './cast.ts'
-import type { NewPerson, Person, PersonChange } from './person.ts'
+import { type NewPerson, openIdOf, type Person, type PersonChange, unionIdOf } from './person.ts'
 
 export class People {
   readonly #clientKey: string
@@ -21,6 +20,11 @@ export class People {
 
   find(id: string): Person | undefined {
     return this.#byId.get(id)
+  }
+
+  /** Who the person is to this app. */
+  openIdOf({ id }: Pick<Person, 'id'>): string {
+    return openIdOf(this.#clientKey, id)
   }
 
   findByOpenId(openId: string): Person | undefined {
@@ -58,8 +62,7 @@ export class People {
   #admit(id: string, part: Part): Person {
     const person: Person = {
       id,
-      openId: uuidFrom(`open_id:${this.#clientKey}:${id}`), // a user has another open_id in every app
-      unionId: uuidFrom(`union_id:${id}`),
+      unionId: unionIdOf(id),
       displayName: id,
       username: id,
       bio: '',
@@ -76,12 +79,7 @@ export class People {
       ...part,
     }
     this.#byId.set(id, person)
-    this.#byOpenId.set(person.openId, person)
+    this.#byOpenId.set(this.openIdOf(person), person)
     return person
   }
-}
-
-function uuidFrom(text: string): string {
-  const hex = hash('sha256', text)
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }

@@ -1,9 +1,10 @@
 /** An account at the simulated TikTok, and what may be said about it from outside. */
+import { hash } from 'node:crypto'
 import { z } from 'zod'
 
 export interface Person {
   readonly id: string
-  readonly openId: string
+  /** The same in all apps of one developer; the open_id is another in each. */
   readonly unionId: string
   displayName: string
   username: string
@@ -41,3 +42,17 @@ export type PersonChange = z.infer<typeof PersonChange>
 
 export const NewPerson = PersonChange.extend({ id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/) })
 export type NewPerson = z.infer<typeof NewPerson>
+
+/** Made from app and person alone, so that a test meets the same one in every run. */
+export function openIdOf(clientKey: string, personId: string): string {
+  return uuidFrom(`open_id:${clientKey}:${personId}`)
+}
+
+export function unionIdOf(personId: string): string {
+  return uuidFrom(`union_id:${personId}`)
+}
+
+function uuidFrom(text: string): string {
+  const hex = hash('sha256', text)
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
+}

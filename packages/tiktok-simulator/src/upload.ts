@@ -26,7 +26,7 @@ export function takeVideo(world: World, request: Request): Answer | undefined {
   if (request.method !== 'PUT' || publishId === undefined || person === undefined) return undefined
   world.uploads.delete(publishId)
   const content = { publish_id: publishId, publish_type: 'INBOX_SHARE' }
-  world.webhooks.send({ event: 'post.publish.inbox_delivered', user_openid: person.openId, content })
+  world.webhooks.send({ event: 'post.publish.inbox_delivered', user_openid: world.people.openIdOf(person), content })
   return { status: 201, headers: {}, body: '' }
 }
 

@@ -60,7 +60,7 @@ function userInfo(world: World, request: Request, grant: Grant | undefined): Out
 
 function profile(world: World, origin: string, person: Person, fields: readonly string[]): Record<string, unknown> {
   const sources: Record<string, () => unknown> = {
-    open_id: () => person.openId,
+    open_id: () => world.people.openIdOf(person),
     union_id: () => person.unionId,
     avatar_url: () => avatarUrl(world, origin, person, 200),
     avatar_url_100: () => avatarUrl(world, origin, person, 100),

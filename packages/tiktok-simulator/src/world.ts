@@ -36,7 +36,7 @@ export function createWorld(settings: Settings, closing: AbortSignal): World {
     people: new People(settings.client_key),
     codes: new Codes(clock),
     grants: new Grants(clock, settings, stats),
-    faults: new Faults(),
+    faults: new Faults(settings),
     webhooks: new Webhooks(settings, closing),
     uploads: new Map(),
     userInfoTimes: [],

@@ -17,7 +17,7 @@ t.test('every fault on the page is one the simulator takes', async (t) => {
 t.test('every setting and every fixed person is on the page, with the right open_id', async (t) => {
   const simulator = await simulatorFor(t)
   for (const name of Object.keys(Settings.omit({ client_key: true }).shape)) t.match(page, `\`${name}\``)
-  for (const { id, openId } of simulator.people.shown()) t.match(page, `| \`${id}\` | \`${openId}\` |`)
+  for (const person of simulator.people.shown()) t.match(page, `| \`${person.id}\` | \`${simulator.people.openIdOf(person)}\` |`)
 })
 
 t.test('what each setting and behaviour rests on is said, with a source for what is documented or observed', async (t) => {
