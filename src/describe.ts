@@ -10,7 +10,7 @@ import { buildServer } from './server.ts'
 import { loadConfig } from './settings/config.ts'
 import { createLog } from './telemetry.ts'
 import { createTikTok } from './tiktok/client.ts'
-import { timings } from './timings.ts'
+import { timings } from './token/timings.ts'
 import { generateVaultKey, parseKeyring } from './vault/keyring.ts'
 import { createVault } from './vault/vault.ts'
 

@@ -1,6 +1,6 @@
 // A failure on purpose: one error class, and one wire shape (RFC 9457). The codes are in failures.ts.
 import { z } from 'zod'
-import type { Branding } from './branding.ts'
+import type { Branding } from './display/branding.ts'
 import { type FailureCode, failureCodes, failures, MendedBy } from './failures.ts'
 
 /** What was wrong and where: a JSON pointer into the body, a parameter of path or query, or a header. */

@@ -1,6 +1,6 @@
 // Opaque ids with a type prefix. They sort by the time they were made, so that a list by id is a list by age and a b-tree
 // grows at its end; the rest is 80 random bits. The time is for order only, nothing is decided by it.
-import { randomPages } from './random-pages.ts'
+import { randomPages } from './vault/random-pages.ts'
 
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz' // Crockford's base 32, lower case
 

@@ -35,7 +35,7 @@ import { problemRoutes } from './pages/problems.ts'
 import type { Config } from './settings/config.ts'
 import { forgetCallersNames, rememberCallersNames } from './telemetry.ts'
 import type { VendDeps } from './token/vend.ts'
-import { type RequestSpan, requestSpan } from './tracing.ts'
+import { type RequestSpan, requestSpan } from './tracing/tracing.ts'
 import type { UploadDeps } from './uploads/reservations.ts'
 
 /** How long the door waits. All of Fastify's own defaults here are "no limit" (S66, F58). */

@@ -3,7 +3,7 @@
 import pino from 'pino'
 import { ServiceError } from './errors.ts'
 import type { Config } from './settings/config.ts'
-import { presentTraceId } from './tracing.ts'
+import { presentTraceId } from './tracing/tracing.ts'
 
 /** Every field a log line may carry: ids, codes, counts and durations, never free text from outside. */
 const textFacts = [

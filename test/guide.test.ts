@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { AccountsError, TimeError, UserError } from 'oauth-accounts-for-tiktok'
 import t from 'tap'
-import { timings } from '../src/timings.ts'
+import { timings } from '../src/token/timings.ts'
 import { ownNode } from './rig/own-node.ts'
 
 const repository = join(import.meta.dirname, '..')

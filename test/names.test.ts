@@ -1,6 +1,6 @@
 // What people call themselves, and what is shown of it.
 import t from 'tap'
-import { initialOf, inSentence, isVisible, shown } from '../src/names.ts'
+import { initialOf, inSentence, isVisible, shown } from '../src/display/names.ts'
 
 t.test('a name of nothing that can be seen is none', (t) => {
   const nothing = [

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { freePort } from '../examples/demo/ports.ts'
-import { keyScopes } from '../src/key-scopes.ts'
+import { keyScopes } from '../src/access/key-scopes.ts'
 import { startWorld } from './world.ts'
 
 const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8')

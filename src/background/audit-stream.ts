@@ -1,10 +1,10 @@
 // The audit to a place that operators of the database do not reach: JSON lines to a file or to a collector, at least once, in order. One replica
 // writes; the others take over when it falls silent.
 
+import { everything } from '../access/reach.ts'
 import { auditLagSeconds, holdAuditStream, moveAuditStream, readTrail, type TrailEntry } from '../db/audit-trail.ts'
 import type { Db } from '../db/client.ts'
 import { linesTo } from '../outbound/lines.ts'
-import { everything } from '../reach.ts'
 import type { Config } from '../settings/config.ts'
 import { digest } from '../vault/digest.ts'
 import type { LoopMetrics } from './metrics.ts'

@@ -10,10 +10,10 @@ import { dueBacklog } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
 import type { Epoch } from '../journal/epoch.ts'
 import type { Log } from '../telemetry.ts'
-import type { Timings } from '../timings.ts'
 import type { Brake } from '../token/brake.ts'
 import type { TokenMetrics } from '../token/metrics.ts'
 import { believeRejections, type Refresher } from '../token/refresh.ts'
+import type { Timings } from '../token/timings.ts'
 import { Bucket } from './bucket.ts'
 
 /** TikTok states no limit for its token endpoint; this is what one replica asks for when it may. */

@@ -1,5 +1,5 @@
 // Every command in one table: what `help`, `help COMMAND` and `COMMAND --help` print, and where a command is found. A new one is a line here.
-import { keyScopes } from '../key-scopes.ts'
+import { keyScopes } from '../access/key-scopes.ts'
 import { UsageError } from './terminal.ts'
 
 type Run = (argv: string[]) => Promise<void>

@@ -2,9 +2,9 @@
 // to TikTok get the same parts as the service.
 import type { Parts } from '../app.ts'
 import { type Db, openDb, type Sql } from '../db/client.ts'
+import { loadEmbeddedPostgres } from '../db/embedded-postgres.ts'
 import { openForReading, read } from '../db/examination.ts'
 import { migrationsApplied } from '../db/migrate.ts'
-import { loadEmbeddedPostgres } from '../embedded-postgres.ts'
 import { type Config, databaseLinks, loadConfig } from '../settings/config.ts'
 import type { DatabaseLink } from '../settings/database-url.ts'
 import { openKeyring } from '../vault/open-keyring.ts'

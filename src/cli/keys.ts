@@ -1,4 +1,6 @@
 // `keys`: creates, lists and revokes API keys.
+
+import { type Bounds, isNetwork } from '../access/reach.ts'
 import {
   decideJwtCaller,
   forgetJwtCaller,
@@ -14,7 +16,6 @@ import { readCanaries } from '../db/vault-keys.ts'
 import { ServiceError } from '../errors.ts'
 import { createApiKey, type KeyScope, keyScopes } from '../http/api-keys.ts'
 import { jwtCallerNamed } from '../http/jwt-callers.ts'
-import { type Bounds, isNetwork } from '../reach.ts'
 import type { Vault } from '../vault/vault.ts'
 import { onDatabase, onVault, operator } from './database.ts'
 import { nothingMore, parse, print, say, UsageError, wholeNumber } from './terminal.ts'

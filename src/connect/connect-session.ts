@@ -1,7 +1,8 @@
 // Connect sessions: made by the web app's backend, lived through by a person's browser, looked at by both. A session connects at
 // most one account.
+
+import { type Reach, reachesAccount } from '../access/reach.ts'
 import { attestationVersion, checkAttestation } from '../account/attestation.ts'
-import type { Branding } from '../branding.ts'
 import { findAccount } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import { type completions, type prompts, storedSessionStatuses } from '../db/codes.ts'
@@ -14,9 +15,9 @@ import {
   listSessions,
 } from '../db/connect-sessions.ts'
 import { saveOwner } from '../db/owners.ts'
+import type { Branding } from '../display/branding.ts'
 import { type Look, misfit, ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
 import { newId } from '../ids.ts'
-import { type Reach, reachesAccount } from '../reach.ts'
 import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'
 import type { Recording } from '../token/recording.ts'

@@ -1,6 +1,7 @@
 // Turns an authorization code into a grant (RFC 6749 §4.1.3). A code works once and an answer comes once: the code is never sent
 // twice, and what TikTok answered is kept before it is looked at, like a refresh.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { SingleFlight } from '../concurrency/single-flight.ts'
 import { within } from '../concurrency/waiting.ts'
 import { openBreaker } from '../db/circuit-breakers.ts'
 import {
@@ -16,13 +17,12 @@ import { newId } from '../ids.ts'
 import type { AnsweredExchange } from '../journal/entries.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
 import type { Config } from '../settings/config.ts'
-import { SingleFlight } from '../single-flight.ts'
 import type { TikTok, TokenAnswer } from '../tiktok/client.ts'
-import type { Timings } from '../timings.ts'
 import { datesOf, tellAssumedLifetime } from '../token/expiry.ts'
 import type { TokenMetrics } from '../token/metrics.ts'
 import { onceMore } from '../token/recording.ts'
 import { step } from '../token/steps.ts'
+import type { Timings } from '../token/timings.ts'
 import { getConnectSession } from './connect-session.ts'
 import { connectGrant, type GrantDeps } from './grant.ts'
 import { requireTier } from './limits.ts'

@@ -2,12 +2,13 @@
 //
 // Looking binds nothing, acting does: link previews and mail scanners open links before people do (S14). Every browser gets a
 // pass, and the first POST with a pass binds the session to it.
+
+import { everything } from '../access/reach.ts'
 import { type Account, type AccountDeps, getAccount, pageOfAccounts } from '../account/account.ts'
 import { type Ended, listEnded } from '../db/accounts.ts'
 import type { Db } from '../db/client.ts'
 import { bindSession, type ConnectSession, findSessionByLinkSecret } from '../db/connect-sessions.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
-import { everything } from '../reach.ts'
 import type { Refusals } from '../refusals.ts'
 import { nextSlotsOf } from '../uploads/quota.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'

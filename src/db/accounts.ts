@@ -1,6 +1,6 @@
 // The statements of accounts: found, listed, labelled, connected, disconnected. What the outside sees is made in
 // account/account.ts.
-import { type Reach, reachAsJson } from '../reach.ts'
+import { type Reach, reachAsJson } from '../access/reach.ts'
 import type { Db } from './client.ts'
 import type { AccountStatus, StatusReason } from './codes.ts'
 import { type ProfileFields, profileColumns } from './profiles.ts'

@@ -1,6 +1,6 @@
 // The audit as one trail: tokens that were handed out, what happened to accounts, and what operators did, in one order that never changes. A row
 // appears once nothing can come before it any more.
-import { type Reach, reachAsJson } from '../reach.ts'
+import { type Reach, reachAsJson } from '../access/reach.ts'
 import type { Db, Sql } from './client.ts'
 
 /** Where a reader stands: after this row. The moment is in microseconds, which a Date would cut off. */

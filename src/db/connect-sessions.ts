@@ -1,6 +1,6 @@
 // The statements of a connect session: made, attested, come back, exchanged. Each step is one statement that checks where the session
 // stands, so that equal requests at once take a step once. What happens at TikTok in between is authorization-requests.ts.
-import { type Reach, reachAsJson } from '../reach.ts'
+import { type Reach, reachAsJson } from '../access/reach.ts'
 import { ownerInAuditLog } from './audit.ts'
 import type { Db } from './client.ts'
 import type { connectSessions, Row } from './schema.ts'

@@ -1,6 +1,6 @@
 // The statements of the feed. Rows are ordered by the transaction that made them and shown once every transaction before has ended:
 // a reader that has seen one row can never have missed an earlier one, however late its transaction commits.
-import { type Reach, reachAsJson } from '../reach.ts'
+import { type Reach, reachAsJson } from '../access/reach.ts'
 import type { Db } from './client.ts'
 import type { events, Row } from './schema.ts'
 

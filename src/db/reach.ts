@@ -1,5 +1,5 @@
 // Whether what a caller named lies within its reach; asked for callers that are narrowed, before a route does anything.
-import { type Reach, reachAsJson, reachesAccount } from '../reach.ts'
+import { type Reach, reachAsJson, reachesAccount } from '../access/reach.ts'
 import type { Db } from './client.ts'
 
 /** @returns false also for an account that does not exist: outside and not there look the same */

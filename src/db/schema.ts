@@ -19,7 +19,7 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core'
-import type { Branding } from '../branding.ts'
+import type { Branding } from '../display/branding.ts'
 import {
   accountStatuses,
   accountTypes,

@@ -1,6 +1,6 @@
 // The statements of a token's life that hold one: vend and save. Each is one statement, so that nothing is ever half done; every
 // time in them is the database's. Locks are taken in one order everywhere: token set, then account.
-import { type Reach, reachAsJson } from '../reach.ts'
+import { type Reach, reachAsJson } from '../access/reach.ts'
 import type { Db, StatementOptions } from './client.ts'
 import type { accounts, OuterRow, Row, tokenReads, tokenSets } from './schema.ts'
 import { snakeCased } from './wire-types.ts'

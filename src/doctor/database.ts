@@ -1,5 +1,6 @@
 // The database, as the service will meet it: whether it lets us in, what it is, what the role may do there, and whether it is of this release.
 import type { Connection } from '../db/connection.ts'
+import { loadEmbeddedPostgres } from '../db/embedded-postgres.ts'
 import {
   type Memory,
   openForReading,
@@ -10,7 +11,6 @@ import {
   type ServerFacts,
 } from '../db/examination.ts'
 import { compareWithRelease } from '../db/migrate.ts'
-import { loadEmbeddedPostgres } from '../embedded-postgres.ts'
 import { ServiceError } from '../errors.ts'
 import { type Config, databaseLinks } from '../settings/config.ts'
 import { type DatabaseLink, readDatabaseUrl } from '../settings/database-url.ts'

@@ -1,17 +1,17 @@
 // API keys: `ttk_<id>_<secret>_<crc>`. 256 random bits, so a plain SHA-256 at rest is enough and a slow hash would only cost; the
 // checksum turns typing errors and scanners away without a query (S32).
 import { crc32 } from 'node:zlib'
+import type { KeyScope } from '../access/key-scopes.ts'
+import { everything, isFrom, type Reach } from '../access/reach.ts'
 import { type ApiKeyRow, findApiKey, insertApiKey, touchApiKey } from '../db/api-keys.ts'
 import type { Db } from '../db/client.ts'
 import { newId } from '../ids.ts'
-import type { KeyScope } from '../key-scopes.ts'
-import { everything, isFrom, type Reach } from '../reach.ts'
 import type { Refusals } from '../refusals.ts'
 import { isOurKey, sealKey } from '../vault/deciding-rows.ts'
 import { digest, randomToken, sameDigest } from '../vault/digest.ts'
 import type { Vault } from '../vault/vault.ts'
 
-export { type KeyScope, keyScopes } from '../key-scopes.ts'
+export { type KeyScope, keyScopes } from '../access/key-scopes.ts'
 
 /** Who calls. */
 export interface Caller {

@@ -1,12 +1,12 @@
 // Who may call what. Every route names a scope or says `public`; one that says neither fails the start (S31). Credentials are taken
 // from the Authorization header only (S37).
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify'
+import { everything, isNarrow, reachesOwner } from '../access/reach.ts'
 import { within } from '../concurrency/waiting.ts'
 import type { Db } from '../db/client.ts'
 import { accountInReach, sessionInReach } from '../db/reach.ts'
 import { accountNotFound, ownerNotFound, ServiceError, sessionNotFound } from '../errors.ts'
 import type { Epoch } from '../journal/epoch.ts'
-import { everything, isNarrow, reachesOwner } from '../reach.ts'
 import type { Refusals } from '../refusals.ts'
 import type { Config } from '../settings/config.ts'
 import { digest, sameDigest } from '../vault/digest.ts'

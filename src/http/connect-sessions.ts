@@ -2,7 +2,6 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import { Account, type AccountDeps, getAccount } from '../account/account.ts'
-import { type Branding, isColor, isPageUrl, isSupportUrl } from '../branding.ts'
 import { type CompleteDeps, completeConnect } from '../connect/complete.ts'
 import {
   createConnectSession,
@@ -16,6 +15,7 @@ import {
 import { openSessionWaits, type SessionWaitDeps } from '../connect/session-waits.ts'
 import { completions, prompts } from '../db/codes.ts'
 import type { ConnectSession as Session } from '../db/connect-sessions.ts'
+import { type Branding, isColor, isPageUrl, isSupportUrl } from '../display/branding.ts'
 import { ServiceError } from '../errors.ts'
 import type { Config } from '../settings/config.ts'
 import type { Log } from '../telemetry.ts'

@@ -1,10 +1,10 @@
 // Callers that come with a JWT of their own identity provider (RFC 9068) instead of an API key. What is believed is pinned here and in our
 // configuration: algorithms, type, issuer, audience, and which caller may do what. A token cannot grant itself a scope.
 import { createRemoteJWKSet, customFetch, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { everything, isFrom, narrower, type Reach } from '../access/reach.ts'
 import { listJwtCallers } from '../db/api-keys.ts'
 import type { Db } from '../db/client.ts'
 import { ServiceError } from '../errors.ts'
-import { everything, isFrom, narrower, type Reach } from '../reach.ts'
 import type { Config } from '../settings/config.ts'
 import { digest } from '../vault/digest.ts'
 import type { Caller } from './api-keys.ts'

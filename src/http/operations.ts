@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
 import type { Exposition } from '../meter.ts'
-import { checkReadiness, type Readiness, type ReadinessDeps } from '../readiness.ts'
+import { checkReadiness, type Readiness, type ReadinessDeps } from '../replica/readiness.ts'
 import { answerAs, failuresOf } from './openapi.ts'
 
 const Health = z

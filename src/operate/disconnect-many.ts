@@ -16,8 +16,8 @@ import {
 import { newId } from '../ids.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
-import type { Timings } from '../timings.ts'
 import type { Revocations } from '../token/revoke.ts'
+import type { Timings } from '../token/timings.ts'
 
 const emergencyReason = 'disconnected_by_operator' as const
 

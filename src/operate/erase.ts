@@ -12,8 +12,8 @@ import { newId } from '../ids.ts'
 import { hashOwner } from '../journal/entries.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
-import type { Timings } from '../timings.ts'
 import type { Revocations } from '../token/revoke.ts'
+import type { Timings } from '../token/timings.ts'
 
 export interface Erasure {
   /** false: accounts were connected faster than they could be disconnected; repeat */

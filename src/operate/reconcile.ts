@@ -24,9 +24,9 @@ import { newId } from '../ids.ts'
 import type { Epoch } from '../journal/epoch.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
-import type { Timings } from '../timings.ts'
 import type { Brake } from '../token/brake.ts'
 import type { Refresher } from '../token/refresh.ts'
+import type { Timings } from '../token/timings.ts'
 import type { Vault } from '../vault/vault.ts'
 
 export interface ReconcileDeps {

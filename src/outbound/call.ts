@@ -1,6 +1,6 @@
 // One HTTP call to TikTok, and the one question a single-use token asks of it: can anything of this request have left us?
 import { type Dispatcher, errors } from 'undici'
-import { traceHeaders } from '../tracing.ts'
+import { traceHeaders } from '../tracing/tracing.ts'
 import { decodeBody } from './coding.ts'
 
 export interface CallRequest {

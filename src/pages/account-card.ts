@@ -1,7 +1,7 @@
 // One connected account as its owner sees it, and the page that asks before it is disconnected.
 import type { Account } from '../account/account.ts'
 import { uploadScope } from '../account/readiness.ts'
-import { initialOf, shown } from '../names.ts'
+import { initialOf, shown } from '../display/names.ts'
 import { type Back, type Html, html, nothing, type Page, page, type Setting } from './page.ts'
 import type { Tongue } from './tongue.ts'
 import { scopeInWords } from './words.ts'

@@ -1,8 +1,8 @@
 // Whose page it is: name, logo, colour and links of the environment, or of the session for itself.
 import type { FastifyPluginAsync } from 'fastify'
-import type { Branding } from '../branding.ts'
+import type { Branding } from '../display/branding.ts'
+import { shown } from '../display/names.ts'
 import { ServiceError } from '../errors.ts'
-import { shown } from '../names.ts'
 import type { Config } from '../settings/config.ts'
 import { accentsOf, wholeOf } from './contrast.ts'
 

@@ -1,7 +1,7 @@
 // A page's texts in one language: ICU messages, and numbers, times and lists as people of that language write them. Only the languages
 // that are used are loaded, at the first page, and a message is compiled when it is first said.
 import type { IntlMessageFormat } from 'intl-messageformat'
-import { inSentence } from '../names.ts'
+import { inSentence } from '../display/names.ts'
 import { type Formats, formatsOf } from './formats.ts'
 import type { Catalogue, en } from './languages/en.ts'
 import type { Language } from './languages.ts'

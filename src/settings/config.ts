@@ -1,9 +1,9 @@
 // The environment, read once and checked as a whole. An error names the variable and never shows its value, because half of them
 // are secrets.
 import { readFileSync } from 'node:fs'
-import type { KeyScope } from '../key-scopes.ts'
+import type { KeyScope } from '../access/key-scopes.ts'
+import type { Bounds } from '../access/reach.ts'
 import { isLoopback } from '../outbound/public-address.ts'
-import type { Bounds } from '../reach.ts'
 import { type DatabaseLink, DatabaseUrlError, readDatabaseUrl } from './database-url.ts'
 import { type Logo, readLogos } from './logos.ts'
 import { secretVariables, variables } from './variables.ts'

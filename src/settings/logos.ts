@@ -2,7 +2,7 @@
 import { hash } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { basename, extname } from 'node:path'
-import { isSvg, pictureTypeOf } from '../pictures.ts'
+import { isSvg, pictureTypeOf } from '../display/pictures.ts'
 
 export interface Logo {
   /** of its file, without the ending: how a connect session asks for it */

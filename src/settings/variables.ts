@@ -1,11 +1,11 @@
 // Every variable of the environment, with its sentence, its default and its check. `.env.example` is generated from here.
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { isColor, isPageUrl, isSupportUrl } from '../branding.ts'
-import { type KeyScope, keyScopes } from '../key-scopes.ts'
-import { isVisible } from '../names.ts'
+import { type KeyScope, keyScopes } from '../access/key-scopes.ts'
+import { type Bounds, isNetwork } from '../access/reach.ts'
+import { isColor, isPageUrl, isSupportUrl } from '../display/branding.ts'
+import { isVisible } from '../display/names.ts'
 import { isLoopback, isPrivateLiteral } from '../outbound/public-address.ts'
-import { type Bounds, isNetwork } from '../reach.ts'
 
 const list = z.string().transform((text) =>
   text

@@ -1,8 +1,8 @@
 // The profile picture, fetched while its signed link lives. The one call here whose host TikTok's answer chose, hence the guard.
 import type { Dispatcher } from 'undici'
+import { type PictureType, pictureTypeOf } from '../display/pictures.ts'
 import { type BrokenReason, type CallOutcome, call, type NotSentReason } from '../outbound/call.ts'
 import { AddressNotAllowed, isPrivateLiteral } from '../outbound/public-address.ts'
-import { type PictureType, pictureTypeOf } from '../pictures.ts'
 
 export type AvatarAnswer =
   | { kind: 'ok'; bytes: Buffer; contentType: PictureType }

@@ -1,6 +1,6 @@
 // What operators count of calls to TikTok, by endpoint and by what came back.
 import type { Meter } from '../meter.ts'
-import { inSpan } from '../tracing.ts'
+import { inSpan } from '../tracing/tracing.ts'
 import type { TikTok } from './client.ts'
 
 const endpoints = ['exchange', 'refresh', 'revoke', 'user_info', 'avatar'] as const

@@ -1,6 +1,6 @@
 // Who the person is at TikTok: as much as the granted scopes open, and no more than we show.
 import { z } from 'zod'
-import { isVisible } from '../names.ts'
+import { isVisible } from '../display/names.ts'
 import type { NotSentReason, Send } from '../outbound/call.ts'
 import {
   type AmbiguousReason,

@@ -6,8 +6,8 @@ import type { BrakedEndpoint } from '../db/codes.ts'
 import { type Admitted, admitRefreshes, countRefusedAccessToken, countTakenAccessToken, releaseRefusals } from '../db/refusals.ts'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../telemetry.ts'
-import type { Timings } from '../timings.ts'
 import type { TokenMetrics } from './metrics.ts'
+import type { Timings } from './timings.ts'
 
 /** With this much room a replica takes some in advance, so that not every refresh costs a statement. */
 const plentyOfRoom = 1000

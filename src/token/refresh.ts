@@ -2,6 +2,7 @@
 // its answer is made durable before anything else.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openPoll } from '../concurrency/poll.ts'
+import { SingleFlight } from '../concurrency/single-flight.ts'
 import {
   type Claim,
   claimStands,
@@ -16,16 +17,15 @@ import type { Db } from '../db/client.ts'
 import { recordExpiry, settleRejections, suspectRejection } from '../db/rejections.ts'
 import { newId } from '../ids.ts'
 import type { Epoch } from '../journal/epoch.ts'
-import { SingleFlight } from '../single-flight.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
-import type { Timings } from '../timings.ts'
 import { checkIdentity } from '../vault/deciding-rows.ts'
 import type { Brake } from './brake.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import { keep, type RecordDeps } from './record.ts'
 import { onceMore } from './recording.ts'
 import { step } from './steps.ts'
+import type { Timings } from './timings.ts'
 import { type BreakerNews, judge, type RefreshOutcome, type Verdict } from './verdict.ts'
 
 /** A claim used this quickly is believed; after a longer wait it is looked at again before the token is sent. */

@@ -21,12 +21,12 @@ import { newId } from '../ids.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Log } from '../telemetry.ts'
 import type { TikTok } from '../tiktok/client.ts'
-import type { Timings } from '../timings.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 import { backoffSeconds, datesOf } from './expiry.ts'
 import type { TokenMetrics } from './metrics.ts'
 import type { Recording } from './recording.ts'
+import type { Timings } from './timings.ts'
 
 export interface Grant {
   /** a grant that was refused never had an account, only the session it came from */

@@ -1,19 +1,19 @@
 // Hands out access tokens: the one we have while it is good for long enough, a refreshed one otherwise, and an honest answer
 // when neither is to be had.
 import { z } from 'zod'
+import { everything, isNarrow, type Reach, reachesAccount } from '../access/reach.ts'
 import { within } from '../concurrency/waiting.ts'
 import type { Db } from '../db/client.ts'
 import { overloaded } from '../db/semaphore.ts'
 import { peekTokenSet, presentGeneration, refuseAccessToken, type Vended, vendTokenSet } from '../db/token-sets.ts'
 import { accountNotFound, misfit, ServiceError } from '../errors.ts'
 import { databaseRewound, type Epoch } from '../journal/epoch.ts'
-import { everything, isNarrow, type Reach, reachesAccount } from '../reach.ts'
-import type { Timings } from '../timings.ts'
 import { checkExpiry, checkIdentity } from '../vault/deciding-rows.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { TokenMetrics } from './metrics.ts'
 import type { ReadCap } from './read-cap.ts'
 import type { Refresher } from './refresh.ts'
+import type { Timings } from './timings.ts'
 import type { RefreshOutcome } from './verdict.ts'
 
 /** An access token on the wire (RFC 6749 §5.1, plus what an uploader wants to know). The refresh token never leaves. */

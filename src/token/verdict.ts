@@ -5,9 +5,9 @@ import type { BreakerReason } from '../db/codes.ts'
 import type { AnsweredRefresh } from '../journal/entries.ts'
 import type { Log } from '../telemetry.ts'
 import type { TokenAnswer } from '../tiktok/client.ts'
-import type { Timings } from '../timings.ts'
 import { backoffSeconds, datesOf, tellAssumedLifetime } from './expiry.ts'
 import type { RefreshKind, TokenMetrics } from './metrics.ts'
+import type { Timings } from './timings.ts'
 
 /** What became of one try to refresh an account's token set, and when it can be tried again. Expected outcomes are values; surprises are errors. */
 export type RefreshOutcome =

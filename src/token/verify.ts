@@ -4,9 +4,9 @@ import { fetchProfile, type ProfileDeps } from '../account/profile.ts'
 import { within } from '../concurrency/waiting.ts'
 import { findAccount, findGrant } from '../db/accounts.ts'
 import { accountNotFound, ServiceError } from '../errors.ts'
-import type { Timings } from '../timings.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { Refresher } from './refresh.ts'
+import type { Timings } from './timings.ts'
 
 export interface VerifyDeps extends ProfileDeps {
   vault: Vault

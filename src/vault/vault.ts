@@ -1,8 +1,8 @@
 // Seals each secret for one place and opens it only there. The database only ever sees sealed text.
 import { createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import { ServiceError } from '../errors.ts'
-import { randomPages } from '../random-pages.ts'
 import { isKeyId, type Keyring, lengthPrefixed, type Purpose } from './keyring.ts'
+import { randomPages } from './random-pages.ts'
 
 /** Where a sealed text belongs. Authenticated with the text, so a row that was moved or kept from earlier does not open. */
 export interface SealPlace {

@@ -1,9 +1,9 @@
 // Narrow keys: what lies outside a key's owners, accounts or networks is not there for it, whatever route it asks (S74). Every guarded route of
 // the description is tried, so a new one that this file does not know fails here.
 import t from 'tap'
+import type { Bounds } from '../../src/access/reach.ts'
 import type { Account } from '../../src/account/account.ts'
 import { createApiKey, keyScopes } from '../../src/http/api-keys.ts'
-import type { Bounds } from '../../src/reach.ts'
 import { returnUrl, startWorld, type World } from '../world.ts'
 
 interface Description {

@@ -1,11 +1,11 @@
 // Handing out access tokens: fresh enough, audited, and an honest answer when there is none.
 import postgres from 'postgres'
 import t from 'tap'
+import { everything } from '../../src/access/reach.ts'
 import type { Account } from '../../src/account/account.ts'
 import { claimTokenSet, releaseClaim } from '../../src/db/claims.ts'
 import type { BatchedStatement } from '../../src/db/client.ts'
 import { newId } from '../../src/ids.ts'
-import { everything } from '../../src/reach.ts'
 import { type VendedToken, vend } from '../../src/token/vend.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startProxy } from '../rig/proxy.ts'

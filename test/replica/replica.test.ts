@@ -1,7 +1,7 @@
 // What a process tells of itself: how much its vault key has sealed, so that a new one comes in time.
 import t from 'tap'
-import { countSeals } from '../src/replica.ts'
-import { startWorld } from './world.ts'
+import { countSeals } from '../../src/replica/replica.ts'
+import { startWorld } from '../world.ts'
 
 t.test('seals of all replicas are added up, and half of what a key may seal is warned about once', async (t) => {
   const world = await startWorld(t)

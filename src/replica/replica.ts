@@ -1,15 +1,15 @@
 // This process among its neighbours. Each announces which vault keys it can open, so that no key is taken into use that one of them lacks,
 // and none is dropped that one of them still seals with.
 
-import { within } from './concurrency/waiting.ts'
-import type { Db } from './db/client.ts'
-import { announceReplica, forgetReplica } from './db/replicas.ts'
-import { addSeals } from './db/vault-keys.ts'
-import type { Journal } from './journal/journal.ts'
-import type { Meter } from './meter.ts'
-import type { Log } from './telemetry.ts'
-import type { Vault } from './vault/vault.ts'
-import { version } from './version.ts'
+import { within } from '../concurrency/waiting.ts'
+import type { Db } from '../db/client.ts'
+import { announceReplica, forgetReplica } from '../db/replicas.ts'
+import { addSeals } from '../db/vault-keys.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Meter } from '../meter.ts'
+import type { Log } from '../telemetry.ts'
+import type { Vault } from '../vault/vault.ts'
+import { version } from '../version.ts'
 
 const diskPatienceMs = 1000
 

@@ -1,7 +1,7 @@
 // Tracing: a request, its statements and its calls to TikTok as one trace (OpenTelemetry, W3C trace context). Off unless it is configured, and
 // then its SDK is not loaded and every function here is a pass-through. It is the process's, as in OpenTelemetry itself.
 import type { Attributes, Context, Span, SpanKind, Tracer } from '@opentelemetry/api'
-import type { TraceTarget } from './trace-export.ts'
+import type { TraceTarget } from './export.ts'
 
 type Api = typeof import('@opentelemetry/api')
 
@@ -9,7 +9,7 @@ let on: { api: Api; tracer: Tracer } | undefined
 
 /** Switches it on. @returns how to send what is left and switch it off */
 export async function startTracing(target: TraceTarget): Promise<() => Promise<void>> {
-  const [api, { openTracer }] = await Promise.all([import('@opentelemetry/api'), import('./trace-export.ts')])
+  const [api, { openTracer }] = await Promise.all([import('@opentelemetry/api'), import('./export.ts')])
   const { tracer, close } = await openTracer(target)
   on = { api, tracer }
   return async () => {

@@ -1,7 +1,7 @@
 // A caller reaches what lies inside its owners, accounts and networks, and the JSON for the database says the same.
 import fc from 'fast-check'
 import t from 'tap'
-import { everything, isFrom, isNetwork, narrower, reachesAccount } from '../src/reach.ts'
+import { everything, isFrom, isNetwork, narrower, reachesAccount } from '../../src/access/reach.ts'
 
 t.test('who is narrowed twice reaches what both reach, and nothing else', async () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', '_'), maxLength: 3 })

@@ -1,7 +1,7 @@
 // One promise per key: joined, bounded, and independent of whoever started it.
 import t from 'tap'
-import { within } from '../src/concurrency/waiting.ts'
-import { SingleFlight } from '../src/single-flight.ts'
+import { SingleFlight } from '../../src/concurrency/single-flight.ts'
+import { within } from '../../src/concurrency/waiting.ts'
 
 t.test('whoever comes while a flight is up joins it, whoever comes later starts the next', async (t) => {
   const flights = new SingleFlight<number>(1000, () => -1)

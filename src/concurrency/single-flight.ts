@@ -1,6 +1,6 @@
 // One promise per key in this process, with a hard deadline. A flight belongs to the process and never to the request that
 // started it: a caller who hangs up does not abort a refresh (S13), and one that never settles cannot block the next (F56).
-import { within } from './concurrency/waiting.ts'
+import { within } from './waiting.ts'
 
 export class SingleFlight<T> {
   readonly #inFlight = new Map<string, Promise<T>>()

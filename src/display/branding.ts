@@ -1,5 +1,5 @@
 // Whose page it is, as a connect session may say it for itself: for a service that several products share.
-import { isLoopback } from './outbound/public-address.ts'
+import { isLoopback } from '../outbound/public-address.ts'
 
 /** What is absent is as the environment says. */
 export interface Branding {

@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { startCollector } from './rig/collector.ts'
-import { eventually } from './rig/eventually.ts'
-import { startWorld } from './world.ts'
+import { startCollector } from '../rig/collector.ts'
+import { eventually } from '../rig/eventually.ts'
+import { startWorld } from '../world.ts'
 
 process.env.OTEL_BSP_SCHEDULE_DELAY = '50' // OpenTelemetry's own variable: how long spans are gathered
 
@@ -86,6 +86,6 @@ t.test('off, neither its SDK nor our exporter is loaded', async (t) => {
     timeout: 30_000,
   })
   t.equal(status, 0, stderr)
-  t.match(stdout, /src\/tracing\.ts/, 'the look is worth something')
-  t.notMatch(stdout, /opentelemetry\/(sdk|context|semantic)|trace-export/)
+  t.match(stdout, /src\/tracing\/tracing\.ts/, 'the look is worth something')
+  t.notMatch(stdout, /opentelemetry\/(sdk|context|semantic)|tracing\/export/)
 })

@@ -1,13 +1,13 @@
 // Whether this process may be given work: the database answers, its schema is ours, and the vault's keys are the ones it was
 // sealed with. TikTok is not asked: when it is away, tokens that live are still served (S64).
-import type { Db } from './db/client.ts'
-import { migrationsApplied } from './db/migrate.ts'
-import { readCanaries, saveCanary } from './db/vault-keys.ts'
-import { ServiceError } from './errors.ts'
-import type { Epoch } from './journal/epoch.ts'
-import type { Meter } from './meter.ts'
-import type { Log } from './telemetry.ts'
-import type { Vault } from './vault/vault.ts'
+import type { Db } from '../db/client.ts'
+import { migrationsApplied } from '../db/migrate.ts'
+import { readCanaries, saveCanary } from '../db/vault-keys.ts'
+import { ServiceError } from '../errors.ts'
+import type { Epoch } from '../journal/epoch.ts'
+import type { Meter } from '../meter.ts'
+import type { Log } from '../telemetry.ts'
+import type { Vault } from '../vault/vault.ts'
 
 export interface Readiness {
   ready: boolean

@@ -3,9 +3,9 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { within } from './concurrency/waiting.ts'
-import { type Config, ConfigError } from './settings/config.ts'
-import type { Log } from './telemetry.ts'
+import { within } from '../concurrency/waiting.ts'
+import { type Config, ConfigError } from '../settings/config.ts'
+import type { Log } from '../telemetry.ts'
 
 const patienceMs = 10_000
 
