@@ -76,6 +76,11 @@ t.test('every variable has its sentence, and no page speaks of one that is not t
     'UV_THREADPOOL_SIZE',
     'NODE_EXTRA_CA_CERTS',
     'TIKTOK_OAUTH_SERVICE',
+    // TikTok's own words.
+    'PULL_FROM_URL',
+    'SELF_ONLY',
+    'INBOX_SHARE',
+    'DIRECT_PUBLISH',
   ])
   for (const page of pages) {
     const named = [...read(page).matchAll(/`([A-Z][A-Z]+(?:_[A-Z]+)+)`/g)].map(([, name = '']) => name)

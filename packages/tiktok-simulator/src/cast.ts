@@ -2,7 +2,7 @@
 import type { Person } from './person.ts'
 
 /** What is said of a person; the rest is nothing, zero, or made from the id. */
-export type Part = Partial<Omit<Person, 'unionId' | 'pendingShares' | 'id'>> & { about: string }
+export type Part = Partial<Omit<Person, 'unionId' | 'creator' | 'id'>> & { about: string }
 
 export const cast: Record<string, Part> = {
   mara: {

@@ -13,24 +13,35 @@ export type ClockChange = z.infer<typeof ClockChange>
 
 export class Clock {
   #offsetMs = 0
+  readonly #listeners: (() => void)[] = []
 
   /** Milliseconds since 1970, as the simulator sees it. */
   now(): number {
     return Date.now() + this.#offsetMs
   }
 
+  /** @param listener called after every step, for what has become due by it */
+  onStep(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
   advance(seconds: number): void {
-    this.#offsetMs += seconds * 1000
+    this.#step(this.#offsetMs + seconds * 1000)
   }
 
   /** How far ahead of the machine's clock; 0 brings the present back. */
   setOffset(seconds: number): void {
-    this.#offsetMs = seconds * 1000
+    this.#step(seconds * 1000)
   }
 
   change(change: ClockChange): void {
     if (change.advance_seconds !== undefined) this.advance(change.advance_seconds)
     else this.setOffset(change.offset_seconds ?? 0)
+  }
+
+  #step(offsetMs: number): void {
+    this.#offsetMs = offsetMs
+    for (const tell of this.#listeners) tell()
   }
 
   report() {

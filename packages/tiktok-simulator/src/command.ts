@@ -8,7 +8,7 @@ import { whyRefused } from './as-tiktok.ts'
 import { type Simulator, startSimulator } from './server.ts'
 import { defaultSettings, type Lifetimes, type Scope, type Settings } from './settings.ts'
 
-const usage = `tiktok-simulator: TikTok's login, token endpoint, user info and webhooks, offline
+const usage = `tiktok-simulator: TikTok's login, token endpoint, user info, posting and webhooks, offline
 
   --port N              4500; 0 takes any free port
   --host ADDRESS        127.0.0.1

@@ -6,6 +6,7 @@ import { FaultScript } from './faults.ts'
 import { type Grant, type Grants, sha256, type TokenSet } from './grants.ts'
 import { list } from './listing.ts'
 import { NewPerson, type Person, PersonChange } from './person.ts'
+import { PublicationStep, takeStep } from './posting/steps.ts'
 import { removeApp } from './revoke.ts'
 import { Settings, scopes } from './settings.ts'
 import { Notice } from './webhooks.ts'
@@ -83,6 +84,22 @@ const handlers: Record<string, Handler> = {
   },
   'POST grants': (world, request) => list('', request, issueToCrowd(world, read(Crowd, request))),
   'GET refresh-tokens': (world, request) => describeRefreshToken(world, request.query.get('token') ?? ''),
+  'GET publications': (world, request) => {
+    const whose = request.query.get('open_id') ?? request.query.get('person')
+    const person = whose === null ? undefined : world.people.findByEither(whose)
+    const { publications } = world
+    return list('publications', request, whose === null ? publications.all() : person ? publications.ofPerson(person) : [])
+  },
+  'GET publications/:id': ({ publications }, _request, id) => {
+    const publication = publications.find(id)
+    return publication ? json(200, publication) : nothingHere()
+  },
+  'POST publications/:id': (world, request, id) => {
+    const step = read(PublicationStep, request)
+    const publication = world.publications.find(id)
+    if (!publication) return nothingHere()
+    return takeStep(world, publication, step) ? json(200, publication) : json(409, { error: 'not from here', publication })
+  },
   'GET stats': ({ stats }) => json(200, stats.report()),
   'POST stats/reset': ({ stats }) => {
     stats.reset()
@@ -116,7 +133,9 @@ export function control(world: World, request: Request): Answer {
 
 export function changeSettings(world: World, change: SettingsChange): Settings {
   const given = Object.entries(SettingsChange.parse(change)).filter(([, value]) => value !== undefined)
-  return Object.assign(world.settings, Object.fromEntries(given))
+  const settings = Object.assign(world.settings, Object.fromEntries(given))
+  world.publications.settle()
+  return settings
 }
 
 /** Lazily, one grant per step, so that a hundred thousand can be streamed. */

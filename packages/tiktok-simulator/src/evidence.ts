@@ -62,6 +62,33 @@ export const evidenceOfSettings: Readonly<Record<keyof Settings, Evidence>> = {
     '5 in any 24 h; off unless set',
     '/doc/content-posting-api-reference-upload-video, read Nov 2026',
   ),
+  posts_per_day: row('documented', 'about 15 in any 24 h; off unless set', '/docs/en/content-sharing-guidelines, read Nov 2026'),
+  active_users_per_day: row(
+    'documented',
+    '5 before the audit; off unless set. Drafts are not counted: inferred',
+    '/docs/en/content-sharing-guidelines, read Nov 2026',
+  ),
+  init_per_minute: row('documented', '6 per token', '/doc/content-posting-api-reference-direct-post, read Nov 2026'),
+  creator_info_per_minute: row(
+    'documented',
+    '20 per token',
+    '/doc/content-posting-api-reference-query-creator-info, read Nov 2026',
+  ),
+  status_per_minute: row('documented', '30 per token', '/doc/content-posting-api-reference-get-video-status, read Nov 2026'),
+  videos_per_minute: row(
+    'documented',
+    '600 in a sliding minute; off unless set',
+    '/docs/en/tiktok-api-v2-rate-limit, 4 Aug 2026',
+  ),
+  audit: row('observed', 'documented: a private account; some get by with `SELF_ONLY`', 'public threads, looked up 27 Nov 2026'),
+  verified_urls: row(
+    'documented',
+    'domains with what is under them, and prefixes',
+    '/doc/content-posting-api-media-transfer-guide, read Nov 2026',
+  ),
+  pull_hosts: row('ours', 'media is fetched from this machine only'),
+  processing_seconds: row('inferred', 'half a minute for 512 MB, TikTok says; none here'),
+  moderation_seconds: row('inferred', 'usually a minute, TikTok says; none here'),
 }
 
 export const evidenceOfBehaviours: Readonly<Record<string, Evidence>> = {
@@ -101,9 +128,70 @@ export const evidenceOfBehaviours: Readonly<Record<string, Evidence>> = {
   'end of a refresh token': row('inferred', 'fixed at the grant, counts down; a second grant leaves the first alone'),
   'a person who may not connect': row('inferred', 'access_denied at the callback'),
   '429 of the token endpoint': row('inferred', 'its shape'),
+  'chunks of a video': row(
+    'documented',
+    '5 to 64 MB, count rounded down, the last takes the rest; 206 and 201, 400, 403 after an hour, 404, 416',
+    '/doc/content-posting-api-media-transfer-guide, read Nov 2026',
+  ),
+  'a single chunk is the whole video': row(
+    'observed',
+    'else `The chunk size is invalid`, since about 9 Aug 2026',
+    'DayMoonDevelopment/post-for-me#327, 13 Aug 2026',
+  ),
+  'posting says invalid_params': row(
+    'observed',
+    "the pages say `invalid_param`; the sentences are TikTok's",
+    'TikTok-LoginKit-PHP#11, Feb 2024',
+  ),
+  'a PUT without a Content-Range': row(
+    'observed',
+    '416; another malformed header is a 400',
+    'public notes, looked up 27 Nov 2026',
+  ),
+  'sizes in MB': row('inferred', '5,000,000 bytes are enough, 64 MiB not too much'),
+  'a chunk of another size': row('inferred', '416, as for one out of order; what broke off is sent again'),
+  'life of a publication': row(
+    'documented',
+    'upload or download, inbox or post, moderation; reasons of failure',
+    '/doc/content-posting-api-reference-get-video-status, read Nov 2026',
+  ),
+  'notices of a publication': row(
+    'documented',
+    'five events; `complete` again when a draft is posted again',
+    '/doc/content-posting-api-reference-get-video-status, read Nov 2026',
+  ),
+  'publish_type of a direct post': row('inferred', '`DIRECT_PUBLISH`; documented is `INBOX_SHARE` alone'),
+  'ids of posts': row(
+    'documented',
+    'numbers of 64 bits in `publicaly_available_post_id`, text in notices and videos',
+    '/doc/content-posting-api-reference-get-video-status, read Nov 2026',
+  ),
+  'creator info says no with a 200': row(
+    'documented',
+    'caps and bans, intentionally',
+    '/doc/content-posting-api-reference-query-creator-info, read Nov 2026',
+  ),
+  'a posted draft makes room': row('observed', 'at once', 'gitroomhq/postiz-app#1300, compiled 22 Nov 2026'),
+  'order of refusals': row('inferred', 'token, scope, rate, body, caps, audit, privacy, ownership'),
+  'pulling from a URL': row(
+    'documented',
+    'https, no redirect, an hour at most; http for this machine is ours',
+    '/doc/content-posting-api-media-transfer-guide, read Nov 2026',
+  ),
+  photos: row(
+    'documented',
+    'up to 35, by URL only; title 90, description 4000',
+    '/doc/content-posting-api-reference-photo-post, read Nov 2026',
+  ),
+  'lists of videos': row(
+    'documented',
+    'public ones, by time, 20 to a page and 20 to a question',
+    '/doc/tiktok-api-v2-video-list and -query, read Nov 2026',
+  ),
+  'older videos': row('ours', 'made up, as many as the profile counts'),
   'not simulated': row(
     'ours',
-    '501 for publishing routes, `video/list` and `video/query`; no Business API; one app; pictures are PNG',
+    '501 for research and data portability; no Business API; one app; pictures are PNG; videos are counted, not looked at',
   ),
 }
 

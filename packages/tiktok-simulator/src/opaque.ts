@@ -2,7 +2,7 @@
  * Codes and tokens as TikTok's look: a prefix, a long random middle, and an exclamation mark with a number and a region.
  * A client that mangles such a string on its way should find out here.
  */
-import { randomFillSync } from 'node:crypto'
+import { randomBytes, randomFillSync } from 'node:crypto'
 
 const randomBytesPerString = 42
 /** Filled in one go: asking the system for every string takes longer than all the rest of a refresh. */
@@ -24,6 +24,11 @@ export function newClientToken(): string {
 /** Neither the star nor the exclamation mark is safe in a URL unencoded. */
 export function newCode(): string {
   return `${opaque()}*1!6431.u1`
+}
+
+/** As TikTok names publications, uploads and posts: more digits than a number of JavaScript holds. */
+export function someDigits(count: number): string {
+  return Array.from(randomBytes(count), (byte, index) => (index === 0 ? 1 + (byte % 9) : byte % 10)).join('')
 }
 
 function opaque(): string {

@@ -1,6 +1,6 @@
 /** Who has an account at the simulated TikTok: the cast, and anyone a test adds. */
 import { cast, type Part } from './cast.ts'
-import { type NewPerson, openIdOf, type Person, type PersonChange, unionIdOf } from './person.ts'
+import { Creator, type NewPerson, openIdOf, type Person, type PersonChange, unionIdOf } from './person.ts'
 
 export class People {
   readonly #clientKey: string
@@ -49,6 +49,7 @@ export class People {
     person.followingCount = change.following_count ?? person.followingCount
     person.likesCount = change.likes_count ?? person.likesCount
     person.videoCount = change.video_count ?? person.videoCount
+    person.creator = Creator.parse({ ...person.creator, ...change.creator })
     return person
   }
 
@@ -75,7 +76,14 @@ export class People {
       leavesOut: [],
       mayConnect: true,
       inCrowd: false,
-      pendingShares: [],
+      creator: {
+        is_private: false,
+        comment_disabled: false,
+        duet_disabled: false,
+        stitch_disabled: false,
+        max_video_post_duration_sec: 600,
+        banned_from_posting: false,
+      },
       ...part,
     }
     this.#byId.set(id, person)

@@ -2,6 +2,18 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
 
+/** What a creator's settings at TikTok allow apps that post. */
+export const Creator = z.strictObject({
+  /** Only followers see what a private account posts. */
+  is_private: z.boolean(),
+  comment_disabled: z.boolean(),
+  duet_disabled: z.boolean(),
+  stitch_disabled: z.boolean(),
+  max_video_post_duration_sec: z.number().int().min(1),
+  banned_from_posting: z.boolean(),
+})
+export type Creator = z.infer<typeof Creator>
+
 export interface Person {
   readonly id: string
   /** The same in all apps of one developer; the open_id is another in each. */
@@ -24,8 +36,7 @@ export interface Person {
   readonly mayConnect: boolean
   /** Made in bulk, so not shown on pages. */
   readonly inCrowd: boolean
-  /** When each draft was put into the inbox and not posted yet. */
-  pendingShares: number[]
+  creator: Creator
 }
 
 export const PersonChange = z.strictObject({
@@ -37,6 +48,7 @@ export const PersonChange = z.strictObject({
   following_count: z.number().int().min(0).optional(),
   likes_count: z.number().int().min(0).optional(),
   video_count: z.number().int().min(0).optional(),
+  creator: Creator.partial().optional(),
 })
 export type PersonChange = z.infer<typeof PersonChange>
 

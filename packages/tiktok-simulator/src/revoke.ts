@@ -35,6 +35,7 @@ export function revokeCall(world: World, request: Request): Call {
  */
 export function removeApp(world: World, person: Person, reason: RemovalReason, notify = true): number {
   const removed = world.grants.removeApp(person)
+  world.publications.authRemoved(person)
   if (removed > 0 && notify)
     world.webhooks.send({ event: 'authorization.removed', user_openid: world.people.openIdOf(person), content: { reason } })
   return removed

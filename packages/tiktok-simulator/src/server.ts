@@ -16,12 +16,17 @@ import { home, removeAppByButton } from './home-page.ts'
 import { isAtAnotherHost } from './hosts.ts'
 import type { People } from './people.ts'
 import { perform } from './perform.ts'
+import { chunkCall } from './posting/chunks.ts'
+import { creatorInfoCall } from './posting/creator-info.ts'
+import { initCall } from './posting/init.ts'
+import type { Publications } from './posting/publications.ts'
+import { cancelCall, statusCall } from './posting/status.ts'
+import { videoListCall, videoQueryCall } from './posting/videos.ts'
 import { type RemovalReason, removeApp, revokeCall } from './revoke.ts'
 import { defaultSettings, type Lifetimes, Settings } from './settings.ts'
 import { rememberIn } from './state.ts'
 import type { Stats } from './stats.ts'
 import { tokenCall } from './token.ts'
-import { initRoute, takeVideo, uploadCall } from './upload.ts'
 import { userInfoCall } from './user-info.ts'
 import { type Door, refusedAtControl, refusedAtPage, refusedForm } from './visitors.ts'
 import type { Webhooks } from './webhooks.ts'
@@ -69,6 +74,7 @@ export interface Simulator {
   readonly faults: Faults
   readonly stats: Stats
   readonly webhooks: Webhooks
+  readonly publications: Publications
   readonly settings: Readonly<Settings>
   changeSettings(change: SettingsChange): void
   authorize(decision: ScriptedDecision): { redirect_to: string } | ParameterError
@@ -90,6 +96,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const listener: RequestListener = (incoming, response) => {
     serve(world, door, remember, incoming, response).catch((error) => apologise(response, error))
   }
+  world.publications.onChange(remember)
   const server = createServer({ keepAliveTimeout: 65_000 }, listener)
   const { host = '127.0.0.1' } = options
   await new Promise<void>((resolve, reject) => {
@@ -182,10 +189,18 @@ function callFor(world: World, request: Request): Call | undefined {
       return revokeCall(world, request)
     case 'GET /v2/user/info/':
       return userInfoCall(world, request)
-    case `POST ${initRoute}`:
-      return uploadCall(world, request)
+    case 'POST /v2/post/publish/status/fetch/':
+      return statusCall(world, request)
+    case 'POST /v2/post/publish/cancel/':
+      return cancelCall(world, request)
+    case 'POST /v2/post/publish/creator_info/query/':
+      return creatorInfoCall(world, request)
+    case 'POST /v2/video/list/':
+      return videoListCall(world, request)
+    case 'POST /v2/video/query/':
+      return videoQueryCall(world, request)
     default:
-      return avatarCall(world, request)
+      return initCall(world, request) ?? chunkCall(world, request) ?? avatarCall(world, request)
   }
 }
 
@@ -205,22 +220,15 @@ function pageFor(world: World, request: Request): Answer {
     case 'GET /':
       return home(world)
     default:
-      return removeAppByButton(world, request) ?? takeVideo(world, request) ?? notFound(request)
+      return removeAppByButton(world, request) ?? notFound(request)
   }
 }
 
 /** What TikTok has and the simulator has not, so that nobody looks for the mistake in their own client. */
-const notSimulated = new Set([
-  'POST /v2/post/publish/creator_info/query/',
-  'POST /v2/post/publish/video/init/',
-  'POST /v2/post/publish/content/init/',
-  'POST /v2/post/publish/status/fetch/',
-  'POST /v2/video/list/',
-  'POST /v2/video/query/',
-])
+const notSimulated = /^\/v2\/(research|user\/data)\//
 
 function notFound({ method, path }: Request): Answer {
-  if (notSimulated.has(`${method} ${path}`)) {
+  if (method === 'POST' && notSimulated.test(path)) {
     const message = 'TikTok has this route; the simulator does not simulate it.'
     return json(501, { data: {}, error: { code: 'not_simulated', message, log_id: '' } })
   }

@@ -14,11 +14,28 @@ export const scopes = [
 ] as const
 export type Scope = (typeof scopes)[number]
 
-/** The routes that can be slowed or broken. `token` means both grants; `exchange` and `refresh` one each. */
-export const faultRoutes = ['token', 'exchange', 'refresh', 'revoke', 'user_info', 'avatar', 'upload'] as const
+/** The routes that can be slowed or broken. `token` means both grants, `exchange` and `refresh` one each; `upload` whatever begins a publication. */
+export const faultRoutes = [
+  'token',
+  'exchange',
+  'refresh',
+  'revoke',
+  'user_info',
+  'avatar',
+  'upload',
+  'chunk',
+  'status',
+  'creator_info',
+  'videos',
+] as const
 export type FaultRoute = (typeof faultRoutes)[number]
 
 const milliseconds = z.number().min(0).max(600_000)
+const seconds = z
+  .number()
+  .min(0)
+  .max(30 * 86_400)
+const perMinute = z.number().int().min(1).nullable()
 const span = /^(\d+)([smhd])\/(\d+)([smhd])$/
 export type Lifetimes = `${number}${'s' | 'm' | 'h' | 'd'}/${number}${'s' | 'm' | 'h' | 'd'}`
 
@@ -65,6 +82,26 @@ export const Settings = z.strictObject({
   user_info_per_minute: z.number().int().min(1).nullable(),
   /** TikTok documents 5 in any 24 hours; off unless set. */
   pending_shares_per_day: z.number().int().min(0).nullable(),
+  /** Direct posts of one creator in any 24 hours: about 15, TikTok says; off unless set. */
+  posts_per_day: z.number().int().min(0).nullable(),
+  /** Creators the app may post for directly in any 24 hours: 5 before the audit, agreed on after it; off unless set. */
+  active_users_per_day: z.number().int().min(0).nullable(),
+  /** Per access token, as documented: whatever begins a publication, creator info, and the status of one. null: any number. */
+  init_per_minute: perMinute,
+  creator_info_per_minute: perMinute,
+  status_per_minute: perMinute,
+  /** TikTok documents 600 for each of the two video routes; off unless set. */
+  videos_per_minute: perMinute,
+  /** What direct posts of an app that TikTok has not audited must be: for the person only, or of a private account as well. */
+  audit: z.enum(['passed', 'self_only', 'private_account']),
+  /** Domains (`example.com`) and prefixes (`https://example.com/videos/`) that the app has proved to own. null: any. */
+  verified_urls: z.array(z.string()).nullable(),
+  /** Hosts that media is pulled from, beside this machine. */
+  pull_hosts: z.array(z.string()),
+  /** Between the last byte and the inbox, or the post. */
+  processing_seconds: seconds,
+  /** Between a post for everyone and its being seen, with its post id. */
+  moderation_seconds: seconds,
 })
 export type Settings = z.infer<typeof Settings>
 
@@ -92,12 +129,23 @@ export const defaultSettings: Settings = {
   avatar_seconds: 7200,
   user_info_per_minute: null,
   pending_shares_per_day: null,
+  posts_per_day: null,
+  active_users_per_day: null,
+  init_per_minute: 6,
+  creator_info_per_minute: 20,
+  status_per_minute: 30,
+  videos_per_minute: null,
+  audit: 'passed',
+  verified_urls: null,
+  pull_hosts: [],
+  processing_seconds: 0,
+  moderation_seconds: 0,
 }
 
 /** @returns seconds of life for a new access token and for a new grant's refresh token */
 export function lifetimesInSeconds(lifetimes: Lifetimes): { access: number; refresh: number } {
   const [, accessCount, accessUnit, refreshCount, refreshUnit] = span.exec(lifetimes) ?? []
-  return { access: seconds(accessCount, accessUnit), refresh: seconds(refreshCount, refreshUnit) }
+  return { access: inSeconds(accessCount, accessUnit), refresh: inSeconds(refreshCount, refreshUnit) }
 }
 
 export function latencyMs(settings: Settings, routes: readonly FaultRoute[]): number {
@@ -108,6 +156,6 @@ export function latencyMs(settings: Settings, routes: readonly FaultRoute[]): nu
 
 const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
-function seconds(count = '0', unit = 's'): number {
+function inSeconds(count = '0', unit = 's'): number {
   return Number(count) * (unitSeconds[unit] ?? 1)
 }

@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { People } from './people.ts'
 import { NewPerson, type Person } from './person.ts'
+import { Publication } from './posting/publication.ts'
 import type { World } from './world.ts'
 
 const State = z.strictObject({
@@ -29,6 +30,7 @@ const State = z.strictObject({
       access_tokens: z.array(z.strictObject({ token: z.string(), expires_at: z.number() })),
     }),
   ),
+  publications: z.array(Publication).default([]),
 })
 type State = z.infer<typeof State>
 
@@ -63,7 +65,7 @@ function parse(file: string, text: string, clientKey: string): State {
   return state
 }
 
-function recall({ clock, people, grants }: World, state: State): void {
+function recall({ clock, people, grants, publications }: World, state: State): void {
   clock.setOffset(state.offset_seconds)
   for (const { id, ...change } of state.people) {
     const person = people.find(id)
@@ -84,9 +86,10 @@ function recall({ clock, people, grants }: World, state: State): void {
       })
     }
   }
+  for (const kept of state.publications) publications.recall(kept)
 }
 
-function describe({ settings, clock, people, grants }: World): State {
+function describe({ settings, clock, people, grants, publications }: World): State {
   const asBefore = new People(settings.client_key)
   return {
     version: 1,
@@ -108,6 +111,7 @@ function describe({ settings, clock, people, grants }: World): State {
         rotations: grant.rotations,
         access_tokens: grant.accessTokens.map((token) => ({ token, expires_at: grants.expiresAt(token) })),
       })),
+    publications: [...publications.all()].filter(({ person }) => people.find(person)?.inCrowd === false),
   }
 }
 
@@ -122,6 +126,7 @@ function describePerson(person: Person): NewPerson {
     following_count: person.followingCount,
     likes_count: person.likesCount,
     video_count: person.videoCount,
+    creator: person.creator,
   }
 }
 

@@ -43,7 +43,9 @@ type Outcome = { refused: Answer; given?: never } | { refused?: never; given: An
 function userInfo(world: World, request: Request, grant: Grant | undefined): Outcome {
   const refuse = (code: string, message: string) => ({ refused: apiFailure(world.settings, code, message) })
   if (!grant) return refuse('access_token_invalid', 'The access token is invalid or not found in the request.')
-  if (rateExceeded(world)) return refuse('rate_limit_exceeded', 'The API rate limit was exceeded. Please try again later.')
+  // Over the whole app: TikTok does not say whether it counts per app or per user.
+  if (world.rates.exceeded('user_info', world.settings.user_info_per_minute))
+    return refuse('rate_limit_exceeded', 'The API rate limit was exceeded. Please try again later.')
   const fields = (request.query.get('fields') ?? '').split(',')
   if (!fields.every((field) => Object.hasOwn(scopeOfField, field))) {
     return refuse('invalid_params', 'One or more fields specified in the request are invalid.')
@@ -78,15 +80,4 @@ function profile(world: World, origin: string, person: Person, fields: readonly 
   }
   const sent = fields.filter((field) => !person.leavesOut.includes(field))
   return Object.fromEntries(sent.map((field) => [field, sources[field]?.()]))
-}
-
-/** A sliding minute over the whole app; TikTok does not say whether it counts per app or per user. */
-function rateExceeded({ settings, clock, userInfoTimes }: World): boolean {
-  const limit = settings.user_info_per_minute
-  if (limit === null) return false
-  const now = clock.now()
-  while ((userInfoTimes[0] ?? now) <= now - 60_000) userInfoTimes.shift()
-  if (userInfoTimes.length >= limit) return true
-  userInfoTimes.push(now)
-  return false
 }

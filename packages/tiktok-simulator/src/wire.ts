@@ -13,6 +13,8 @@ export interface Request {
   readonly query: URLSearchParams
   readonly headers: IncomingMessage['headers']
   readonly body: Buffer
+  /** How long the body was, a video's too, which is not kept. */
+  readonly bodyBytes: number
   /** Where links to ourselves lead: the public address if there is one, else where the caller reached us. */
   readonly origin: string
 }
@@ -38,7 +40,7 @@ export async function readRequest(incoming: IncomingMessage, publicUrl?: string)
     path: queryStart === -1 ? target : target.slice(0, queryStart),
     query: new URLSearchParams(queryStart === -1 ? '' : target.slice(queryStart + 1)),
     headers: incoming.headers,
-    body: incoming.method === 'GET' ? nothing : await readBody(incoming),
+    ...(incoming.method === 'GET' ? nothing : await readBody(incoming)),
     // Who came by one of TikTok's own names may know no other.
     origin: publicUrl === undefined || isTikTokHost(incoming.headers.host) ? originOf(incoming.headers) : publicUrl,
   }
@@ -124,6 +126,9 @@ const apiStatuses = {
   unaudited_client_can_only_post_to_private_accounts: 403,
   url_ownership_unverified: 403,
   privacy_level_option_mismatch: 403,
+  invalid_publish_id: 400,
+  token_not_authorized_for_specified_publish_id: 400,
+  publish_not_cancellable: 400,
 } as const
 export type ApiError = keyof typeof apiStatuses
 
@@ -154,20 +159,24 @@ export function send(response: ServerResponse, answer: Answer): void {
     .pipe(response)
 }
 
-const nothing = Buffer.alloc(0)
+type Body = Pick<Request, 'body' | 'bodyBytes'>
+const nothing: Body = { body: Buffer.alloc(0), bodyBytes: 0 }
 
-function readBody(incoming: IncomingMessage): Promise<Buffer> {
+function readBody(incoming: IncomingMessage): Promise<Body> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     const keep = incoming.method !== 'PUT'
     let bytes = 0
     incoming.on('data', (chunk: Buffer) => {
-      if (!keep) return
       bytes += chunk.length
+      if (!keep) return
       if (bytes > maxBodyBytes) reject(new BodyTooLarge())
       else chunks.push(chunk)
     })
-    incoming.on('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    incoming.on('end', () => {
+      const body = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
+      resolve({ body, bodyBytes: bytes })
+    })
     incoming.on('error', () => reject(new CallerGone()))
     incoming.on('close', () => {
       if (!incoming.complete) reject(new CallerGone())

@@ -4,7 +4,8 @@ import { Codes } from './codes.ts'
 import { Faults } from './faults.ts'
 import { Grants } from './grants.ts'
 import { People } from './people.ts'
-import type { Person } from './person.ts'
+import { Publications } from './posting/publications.ts'
+import { Rates } from './rates.ts'
 import type { Settings } from './settings.ts'
 import { Stats } from './stats.ts'
 import { Webhooks } from './webhooks.ts'
@@ -18,10 +19,8 @@ export interface World {
   readonly grants: Grants
   readonly faults: Faults
   readonly webhooks: Webhooks
-  /** Whose upload has begun, by publish id. */
-  readonly uploads: Map<string, Person>
-  /** When each user info of the last minute came in, while they are limited. */
-  readonly userInfoTimes: number[]
+  readonly publications: Publications
+  readonly rates: Rates
   /** Fires when the simulator closes; whatever waits should stop waiting. */
   readonly closing: AbortSignal
 }
@@ -29,17 +28,19 @@ export interface World {
 export function createWorld(settings: Settings, closing: AbortSignal): World {
   const clock = new Clock()
   const stats = new Stats()
+  const people = new People(settings.client_key)
+  const webhooks = new Webhooks(settings, closing)
   return {
     settings,
     clock,
     stats,
-    people: new People(settings.client_key),
+    people,
     codes: new Codes(clock),
     grants: new Grants(clock, settings, stats),
     faults: new Faults(settings),
-    webhooks: new Webhooks(settings, closing),
-    uploads: new Map(),
-    userInfoTimes: [],
+    webhooks,
+    publications: new Publications(clock, settings, people, webhooks, closing),
+    rates: new Rates(clock),
     closing,
   }
 }

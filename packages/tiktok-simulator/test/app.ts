@@ -6,6 +6,7 @@ import { type Simulator, type SimulatorOptions, startSimulator } from '../src/se
 
 export const redirectUri = 'http://127.0.0.1:3000/callback'
 export const allScopes = 'user.info.basic,user.info.profile,user.info.stats,video.upload'
+const creatorScopes = `${allScopes},video.list,video.publish`
 
 export interface Reply {
   status: number
@@ -77,9 +78,60 @@ export async function connect(simulator: Simulator, person: string): Promise<Rec
   return (await exchange(simulator, code)).body
 }
 
+/** @returns the access token of a person who allowed everything that posts and lists, but what they declined */
+export async function connectCreator(simulator: Simulator, person: string, decline: string[] = []): Promise<unknown> {
+  const code = consent(simulator, person, { scope: creatorScopes }, decline).get('code') ?? ''
+  return (await exchange(simulator, code)).body.access_token
+}
+
 export function userInfo(simulator: Simulator, accessToken: unknown, fields = 'open_id,display_name'): Promise<Reply> {
   const headers = { authorization: `Bearer ${accessToken}` }
   return reply(fetch(`${simulator.url}/v2/user/info/?fields=${fields}`, { headers }))
+}
+
+export interface ApiReply<Data = Record<string, unknown>> {
+  status: number
+  body: { data: Data; error: { code: string; message: string; log_id: string } }
+}
+
+/** One call of the posting or video API. */
+export async function api<Data = Record<string, unknown>>(
+  simulator: Simulator,
+  path: string,
+  accessToken: unknown,
+  body?: object,
+): Promise<ApiReply<Data>> {
+  const headers = { authorization: `Bearer ${accessToken}`, 'content-type': 'application/json; charset=UTF-8' }
+  const answer = reply(fetch(simulator.url + path, { method: 'POST', headers, ...(body && { body: JSON.stringify(body) }) }))
+  return answer as unknown as Promise<ApiReply<Data>>
+}
+
+export interface Begun {
+  publish_id: string
+  upload_url: string
+}
+
+/** A video of this size, as the source of a draft or of a post. */
+export function fileOf(video_size: number, chunk_size = video_size) {
+  const total_chunk_count = Math.floor(video_size / chunk_size)
+  return { source_info: { source: 'FILE_UPLOAD', video_size, chunk_size, total_chunk_count } }
+}
+
+export const draftRoute = '/v2/post/publish/inbox/video/init/'
+export const postRoute = '/v2/post/publish/video/init/'
+export const photoRoute = '/v2/post/publish/content/init/'
+
+export function statusOf(simulator: Simulator, accessToken: unknown, publish_id: string) {
+  return api(simulator, '/v2/post/publish/status/fetch/', accessToken, { publish_id })
+}
+
+/** Sends bytes `first` to `last` of a video; the rest of what a request may say can be changed. */
+export function putBytes(url: string, first: number, last: number, total: number, headers: Record<string, string> = {}) {
+  return fetch(url, {
+    method: 'PUT',
+    headers: { 'content-type': 'video/mp4', 'content-range': `bytes ${first}-${last}/${total}`, ...headers },
+    body: Buffer.alloc(last - first + 1),
+  })
 }
 
 export function sim(simulator: Simulator, method: string, path: string, body?: object): Promise<Reply> {

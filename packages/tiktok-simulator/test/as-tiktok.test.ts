@@ -37,7 +37,7 @@ const form = (path, fields) => fetch('https://open.tiktokapis.com/v2/oauth/' + p
   body: new URLSearchParams({ client_key: 'awsimulator00001', client_secret: 'SimulatorSecretNotForProduction1', ...fields }).toString(),
 }).then((answer) => answer.json())
 const page = 'https://www.tiktok.com/v2/auth/authorize/?' + new URLSearchParams({ client_key: 'awsimulator00001', response_type: 'code',
-  scope: 'user.info.basic', redirect_uri: 'https://app.example.com/callback', state: 's' })
+  scope: 'user.info.basic,video.upload', redirect_uri: 'https://app.example.com/callback', state: 's' })
 const consent = await fetch(page, { method: 'POST', body: new URLSearchParams({ person: 'mara' }), redirect: 'manual' })
 const code = new URL(consent.headers.get('location')).searchParams.get('code')
 const tokens = await form('token', { grant_type: 'authorization_code', code, redirect_uri: 'https://app.example.com/callback' })
@@ -45,15 +45,28 @@ const user = await fetch('https://open.tiktokapis.com/v2/user/info/?fields=displ
   { headers: { authorization: 'Bearer ' + tokens.access_token } }).then((answer) => answer.json())
 const { avatar_url, display_name } = user.data.user
 const picture = await fetch(avatar_url)
+const draft = await fetch('https://open.tiktokapis.com/v2/post/publish/inbox/video/init/', {
+  method: 'POST',
+  headers: { authorization: 'Bearer ' + tokens.access_token, 'content-type': 'application/json; charset=UTF-8' },
+  body: JSON.stringify({ source_info: { source: 'FILE_UPLOAD', video_size: 3, chunk_size: 3, total_chunk_count: 1 } }),
+}).then((answer) => answer.json())
+const { upload_url } = draft.data
+const video = { method: 'PUT', headers: { 'content-type': 'video/mp4', 'content-range': 'bytes 0-2/3' }, body: 'abc' }
+const misled = await fetch(upload_url.replace('open-upload', 'open'), video)
+const sent = await fetch(upload_url, video)
 const refreshed = await form('token', { grant_type: 'refresh_token', refresh_token: tokens.refresh_token })
 const revoked = await form('revoke', { token: refreshed.access_token })
 const dead = await form('token', { grant_type: 'refresh_token', refresh_token: refreshed.refresh_token })
-console.log(JSON.stringify({ display_name, avatar_url, picture: picture.headers.get('content-type'), revoked, dead: dead.error }))
+console.log(JSON.stringify({ display_name, avatar_url, picture: picture.headers.get('content-type'), upload_url,
+  misled: misled.status, sent: sent.status, revoked, dead: dead.error }))
 `
 const lived = {
   display_name: 'Mara Cooks',
   avatar_url: /^https:\/\/open\.tiktokapis\.com\/avatars\//,
   picture: 'image/png',
+  upload_url: /^https:\/\/open-upload\.tiktokapis\.com\/video\/\?upload_id=/,
+  misled: 404,
+  sent: 201,
   revoked: {},
   dead: 'invalid_grant',
 }

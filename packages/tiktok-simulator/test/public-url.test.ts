@@ -33,7 +33,7 @@ t.test('every address that is returned is under the public one', async (t) => {
     headers: { authorization: `Bearer ${access_token}`, 'content-type': 'application/json; charset=UTF-8' },
     body: JSON.stringify({ source_info: { source: 'FILE_UPLOAD', video_size: 5, chunk_size: 5, total_chunk_count: 1 } }),
   })
-  t.match(init.text, `"upload_url":"${publicUrl}/upload/`)
+  t.match(init.text, `"upload_url":"${publicUrl}/video/?upload_id=`)
 
   // Whatever else there is to read: nothing tells where it listens.
   const { host } = new URL(simulator.localUrl)

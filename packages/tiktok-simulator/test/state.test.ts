@@ -1,9 +1,12 @@
 // What the simulator keeps in its file between two starts.
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Person } from '../src/person.ts'
 import { type Simulator, startSimulator } from '../src/server.ts'
+import { api, type Begun, draftRoute, fileOf, putBytes, statusOf } from './app.ts'
 
 t.test('grants, changed people and the clock outlive the process', async (t) => {
   const stateFile = join(t.testdir(), 'inner', 'state.json')
@@ -34,6 +37,33 @@ t.test('grants, changed people and the clock outlive the process', async (t) => 
   t.equal(second.grants.refresh(old.refresh_token), undefined, 'a replaced refresh token stays dead')
   t.equal(second.grants.isLive(crowd?.refresh_token ?? ''), false, 'crowds are forgotten')
   t.match(second.grants.refresh(tokens?.refresh_token ?? ''), { open_id: tokens?.open_id })
+})
+
+t.test('publications outlive the process, and what was on its way goes on or has ended', async (t) => {
+  const stateFile = join(t.testdir(), 'state.json')
+  const first = await startSimulator({ stateFile, settings: { processing_seconds: 3600 } })
+  const { access_token } = first.grants.issue(mara(first), ['video.upload'])
+  const upload = (await api<Begun>(first, draftRoute, access_token, fileOf(10_000_000, 5_000_000))).body.data
+  await putBytes(upload.upload_url, 0, 4_999_999, 10_000_000)
+  const endless = createServer((_request, response) => response.write('the beginning'))
+  await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => endless.close())
+  const video_url = `http://127.0.0.1:${(endless.address() as AddressInfo).port}/`
+  const pulled = (await api<Begun>(first, draftRoute, access_token, { source_info: { source: 'PULL_FROM_URL', video_url } })).body
+    .data
+  await first.close()
+
+  const second = await startSimulator({ stateFile })
+  t.teardown(() => second.close())
+  t.match((await statusOf(second, access_token, upload.publish_id)).body.data, {
+    status: 'PROCESSING_UPLOAD',
+    uploaded_bytes: 5_000_000,
+  })
+  const rest = await putBytes(upload.upload_url.replace(first.url, second.url), 5_000_000, 9_999_999, 10_000_000)
+  t.equal(rest.status, 201)
+  t.match(second.publications.find(upload.publish_id), { status: 'SEND_TO_USER_INBOX' })
+  t.match(second.publications.find(pulled.publish_id), { status: 'FAILED', fail_reason: 'video_pull_failed' })
+  t.match(readFileSync(stateFile, 'utf8'), /SEND_TO_USER_INBOX/)
 })
 
 t.test('a token is in the file before anybody holds it, and not after the person removed the app', async (t) => {

@@ -100,7 +100,7 @@ t.test('a wrong method or slash is no path of TikTok, and what is not simulated 
   ] as const) {
     t.strictSame(await ask(method, path), unsupported, `${method} ${path}`)
   }
-  const [status, , body] = await ask('POST', '/v2/video/list/')
+  const [status, , body] = await ask('POST', '/v2/research/video/query/')
   t.equal(status, 501)
   t.match(JSON.parse(String(body)), { error: { code: 'not_simulated' } })
   t.match(await ask('GET', '/nothing'), [404, 'application/json'], 'the simulator speaks for itself elsewhere')

@@ -1,0 +1,63 @@
+/**
+ * `PULL_FROM_URL`: the simulator fetches the media as TikTok would, but from this machine only, unless a host was named. Neither the
+ * bytes nor the answer of the other side come back to the caller: they are counted.
+ */
+import type { Settings } from '../settings.ts'
+import type { World } from '../world.ts'
+import { Refusal } from './admission.ts'
+import type { Publication } from './publication.ts'
+import { pullFailure } from './publications.ts'
+
+const longestPullMs = 3_600_000
+
+/** @throws Refusal: invalid_params for what is no https URL, url_ownership_unverified */
+export function checkUrl({ verified_urls }: Settings, url: string): void {
+  const { protocol, hostname, username, href } = URL.canParse(url) ? new URL(url) : new URL('about:blank')
+  const isWeb = protocol === 'https:' || (protocol === 'http:' && isThisMachine(hostname))
+  if (!isWeb || username !== '') throw new Refusal('invalid_params', 'The request source info is empty or incorrect')
+  const isOurs = (owned: string) =>
+    owned.includes('/') ? href.startsWith(owned) : hostname === owned || hostname.endsWith(`.${owned}`)
+  if (verified_urls !== null && !verified_urls.some(isOurs))
+    throw new Refusal(
+      'url_ownership_unverified',
+      'Please verify the ownership of the domain or URL prefix in the developer portal.',
+    )
+}
+
+/** Begins and does not wait. What the person or the app ends meanwhile stays ended. */
+export function startPulling(world: World, publication: Publication, urls: readonly string[]): void {
+  const { publications } = world
+  pullAll(world, publication, urls).then(
+    () => isPulled(publication) && publications.arrive(publication),
+    (error: Error) => {
+      if (isPulled(publication) && !world.closing.aborted) publications.fail(publication, pullFailure(publication), error.message)
+    },
+  )
+}
+
+async function pullAll({ settings, closing }: World, publication: Publication, urls: readonly string[]): Promise<void> {
+  const stranger = urls.map((url) => new URL(url).hostname).find((host) => !mayPull(settings, host))
+  if (stranger !== undefined) throw new Error(`only this machine is pulled from: name ${stranger} in the setting pull_hosts`)
+  const signal = AbortSignal.any([closing, AbortSignal.timeout(longestPullMs)])
+  for (const url of urls) {
+    const response = await fetch(url, { redirect: 'manual', signal }) // a redirect could lead to where the URL may not
+    if (response.status !== 200 || !response.body) throw new Error(`${url} answered ${response.status}`)
+    for await (const piece of response.body) {
+      if (!isPulled(publication)) return
+      publication.bytes += piece.length
+    }
+  }
+}
+
+function isPulled({ status, arrived_at }: Publication): boolean {
+  return status === 'PROCESSING_DOWNLOAD' && arrived_at === null
+}
+
+function mayPull({ pull_hosts }: Settings, hostname: string): boolean {
+  return isThisMachine(hostname) || pull_hosts.includes(hostname)
+}
+
+/** By its address, or the one name that means it: any other name could be made to point anywhere. */
+function isThisMachine(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
+}
