@@ -202,7 +202,8 @@ CREATE TABLE "notices" (
 	"attempts" integer DEFAULT 0 NOT NULL,
 	"next_attempt_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"settled_at" timestamp with time zone,
-	"outcome" text
+	"outcome" text,
+	"draft_hash" text
 );
 --> statement-breakpoint
 CREATE TABLE "owners" (
@@ -422,6 +423,7 @@ CREATE INDEX "deliveries_dead" ON "deliveries" USING btree ("dead_at") WHERE dea
 CREATE INDEX "notices_unsettled" ON "notices" USING btree ("next_attempt_at") WHERE settled_at is null;--> statement-breakpoint
 CREATE INDEX "notices_received" ON "notices" USING btree ("received_at");--> statement-breakpoint
 CREATE INDEX "notices_person" ON "notices" USING btree ("open_id") WHERE open_id is not null;--> statement-breakpoint
+CREATE INDEX "notices_draft" ON "notices" USING btree ("draft_hash") WHERE draft_hash is not null;--> statement-breakpoint
 CREATE INDEX "profiles_union_id" ON "profiles" USING btree ("union_id") WHERE union_id is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "reconciliations_open" ON "reconciliations" USING btree ("dry_run") WHERE ended_at is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "recoveries_open" ON "recoveries" USING btree ((ended_at is null)) WHERE ended_at is null;--> statement-breakpoint

@@ -377,12 +377,15 @@ export const notices = pgTable(
     nextAttemptAt: at('next_attempt_at').notNull().defaultNow(),
     settledAt: at('settled_at'),
     outcome: text('outcome'),
+    /** a hash that knows the draft again whose share this notice freed: it may be posted more than once, and is pending no more */
+    draftHash: text('draft_hash'),
   },
   (table) => [
     index('notices_unsettled').on(table.nextAttemptAt).where(sql`settled_at is null`),
     index('notices_received').on(table.receivedAt),
     // Those of a person who is disconnected lose the person; a settled one has none unless it was kept.
     index('notices_person').on(table.openId).where(sql`open_id is not null`),
+    index('notices_draft').on(table.draftHash).where(sql`draft_hash is not null`),
   ],
 )
 

@@ -202,13 +202,29 @@ export async function releaseUpload(
   return only(rows)
 }
 
-/** @returns false when nothing was closed for this reason */
-export async function reopenUploads(db: Db, openId: string, closedBy: string): Promise<boolean> {
+/**
+ * A draft frees its share once, however often its person posts it: the first notice of it keeps the draft's hash. One that was posted
+ * before TikTok refused was free by then, and TikTok refused all the same.
+ *
+ * @param post.at in whole seconds, as TikTok states it
+ * @returns false when nothing was closed for this reason, or the post is no reason to open it
+ */
+export async function reopenUploads(
+  db: Db,
+  closedBy: string,
+  post: { openId: string; bodyHash: string; draftHash: string; at: Date },
+): Promise<boolean> {
   const rows = await db.run(
     'reopen_uploads',
     (sql) => sql`
+      with freed as (
+        update notices set draft_hash = ${post.draftHash} where body_hash = ${post.bodyHash}
+          and not exists (select from notices where draft_hash = ${post.draftHash})
+        returning 1
+      )
       update upload_gates set closed_until = now(), refusals = 0, exhausted_until = null
-      where tiktok_user = tiktok_user_of(${openId}) and closed_by = ${closedBy} and closed_until > now()
+      where tiktok_user = tiktok_user_of(${post.openId}) and closed_by = ${closedBy} and closed_until > now()
+        and refused_at < ${post.at}::timestamptz + interval '1 second' and exists (select from freed)
       returning 1`,
   )
   return rows.length > 0

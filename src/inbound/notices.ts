@@ -114,7 +114,7 @@ export async function settleNotices(deps: SettleDeps): Promise<void> {
 
 async function settle(deps: SettleDeps, row: ClaimedNotice): Promise<void> {
   const { db, log, metrics } = deps
-  const settlement = await act(deps, parseNotice(row.body, row.saidAt.getTime() / 1000))
+  const settlement = await act(deps, row.bodyHash, parseNotice(row.body, row.saidAt.getTime() / 1000))
   if (settlement === 'later') return mustWait(deps, row)
   await settleNotice(db, row.bodyHash, settlement)
   metrics.notices.inc({ outcome: settlement.outcome })
@@ -127,7 +127,7 @@ function mustWait({ log }: SettleDeps, row: ClaimedNotice, error?: unknown): voi
   log.warn('TikTok notice has to wait', { count: row.attempts, error })
 }
 
-async function act(deps: SettleDeps, notice: Notice | null): Promise<Settlement | 'later'> {
+async function act(deps: SettleDeps, bodyHash: string, notice: Notice | null): Promise<Settlement | 'later'> {
   const kept = (outcome: string): Settlement => ({ outcome, accountId: null, told: false, kept: true })
   if (!notice) return kept('unreadable')
   // One secret signs for one app; another's key in a body we can verify is a mistake in somebody's configuration.
@@ -136,9 +136,17 @@ async function act(deps: SettleDeps, notice: Notice | null): Promise<Settlement 
   if (!notice.event.startsWith('post.publish.')) return kept('unknown_event')
   const account = notice.userOpenId === null ? undefined : await findByOpenId(deps.db, notice.userOpenId)
   if (!account) return nobody
-  // The person has posted a draft: TikTok's cap on pending ones has a place again.
-  if (notice.event === 'post.publish.complete' && notice.userOpenId !== null) await reopenAfterPost(deps, notice.userOpenId)
+  const draft = postedDraft(notice)
+  if (draft !== null) await reopenAfterPost(deps, { ...draft, bodyHash })
   return { outcome: 'told', accountId: account.id, told: true, kept: false }
+}
+
+/** @returns null for every other notice. A direct post was never among the pending drafts, and a failed one neither: it did not arrive. */
+function postedDraft({ event, userOpenId, createTimeSeconds, content }: Notice) {
+  const { publish_id, publish_type } = content
+  if (event !== 'post.publish.complete' || publish_type !== 'INBOX_SHARE') return null
+  if (userOpenId === null || typeof publish_id !== 'string' || publish_id === '') return null
+  return { openId: userOpenId, publishId: publish_id, at: new Date(createTimeSeconds * 1000) }
 }
 
 const nobody: Settlement = { outcome: 'no_such_account', accountId: null, told: false, kept: false }

@@ -2,6 +2,7 @@
 import type { Db } from '../db/client.ts'
 import { type Closure, reopenUploads } from '../db/uploads.ts'
 import type { MendedBy } from '../failures.ts'
+import { digest } from '../vault/digest.ts'
 
 const hour = 3600
 const day = 24 * hour
@@ -41,8 +42,12 @@ export function menderOf(closedBy: string | null): MendedBy {
 /**
  * The person posted a draft (TikTok's notice `post.publish.complete`), so one share is no longer pending.
  *
+ * @param post.bodyHash the notice's
  * @returns whether that opened an account that was closed for its pending shares
  */
-export function reopenAfterPost({ db }: { db: Db }, openId: string): Promise<boolean> {
-  return reopenUploads(db, openId, tooManyPending)
+export function reopenAfterPost(
+  { db }: { db: Db },
+  { publishId, ...post }: { openId: string; publishId: string; bodyHash: string; at: Date },
+): Promise<boolean> {
+  return reopenUploads(db, tooManyPending, { ...post, draftHash: digest(`${post.openId} ${publishId}`) })
 }

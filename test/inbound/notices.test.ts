@@ -1,4 +1,5 @@
 // What a notice of TikTok does to an account, also when it is late, old or about an earlier grant.
+import { randomUUID } from 'node:crypto'
 import postgres from 'postgres'
 import t from 'tap'
 import type { Parts } from '../../src/app.ts'
@@ -263,17 +264,83 @@ t.test('S58: nothing a notice says is logged, genuine or not', async (t) => {
   t.notMatch(world.logged(), /a-person|a-secret-note|a-signature|something\.new/)
 })
 
-t.test('a draft that its person has posted opens an account that TikTok had closed for pending ones', async (t) => {
+t.test('an account that TikTok had closed for pending drafts', async (t) => {
   const world = await startWorld(t)
-  const account = await world.connect()
-  const reserve = (key: string) =>
-    world.call<{ id: string }>('POST', `/accounts/${account.id}/uploads`, { headers: { 'idempotency-key': key } })
-  const first = await reserve('first')
-  const refused = { tiktok_error: 'spam_risk_too_many_pending_share' }
-  await world.call('POST', `/accounts/${account.id}/uploads/${first.body.id}/release`, { body: refused })
-  t.equal((await reserve('closed')).status, 429)
+  /** Closed a minute ago, so that a draft of it that is posted now is posted afterwards. Nothing of it was ever posted before. */
+  const closed = async () => {
+    const account = await world.connect()
+    await world.parts.db.run('begin anew', (sql) => sql`with g as (delete from upload_gates) delete from notices`)
+    await refuse(account.id)
+    await world.timePasses(60)
+    return account
+  }
+  const reserve = (id: string) =>
+    world.call<{ id: string }>('POST', `/accounts/${id}/uploads`, { headers: { 'idempotency-key': randomUUID() } })
+  const refuse = async (id: string, tiktok_error = 'spam_risk_too_many_pending_share') => {
+    const { body } = await reserve(id)
+    await world.call('POST', `/accounts/${id}/uploads/${body.id}/release`, { body: { tiktok_error } })
+    if ((await reserve(id)).status !== 429) throw new Error('it is still open')
+  }
+  const posted = (open_id: string | null, content: object = {}, others: Fields = {}) => ({
+    event: 'post.publish.complete',
+    user_openid: open_id,
+    content: { publish_id: 'v_inbox.1', publish_type: 'INBOX_SHARE', ...content },
+    ...others,
+  })
 
-  const content = { publish_id: 'v_inbox.1', publish_type: 'INBOX_SHARE' }
-  t.equal(await told(world, { event: 'post.publish.complete', user_openid: account.open_id, content }), 'told')
-  t.equal((await reserve('open')).status, 201)
+  await t.test('is open once its person has posted one', async (t) => {
+    const account = await closed()
+    t.equal(await told(world, posted(account.open_id)), 'told')
+    t.equal((await reserve(account.id)).status, 201)
+  })
+  await t.test('stays closed when a draft is posted again that was posted before: it is pending no more', async (t) => {
+    const account = await closed()
+    await told(world, posted(account.open_id, {}, { create_time: nowSeconds() - 1 }))
+    await refuse(account.id)
+    await world.timePasses(60)
+    t.equal(await told(world, posted(account.open_id)), 'told')
+    t.equal((await reserve(account.id)).status, 429)
+    await told(world, posted(account.open_id, { publish_id: 'v_inbox.2' }))
+    t.equal((await reserve(account.id)).status, 201, 'another draft of the same person')
+  })
+  await t.test('stays closed by a notice of it that was kept and could not be settled, and is acted upon again', async (t) => {
+    const account = await closed()
+    const hash = await keep(world, posted(account.open_id, {}, { create_time: nowSeconds() + 1 }))
+    const db: Parts['db'] = {
+      ...world.parts.db,
+      run: (name, work, options) =>
+        name === 'settle_notice' ? Promise.reject(new Error('away')) : world.parts.db.run(name, work, options),
+    }
+    await settleNotices({ ...world.parts, db })
+    await refuse(account.id)
+    await world.parts.db.run('later', (sql) => sql`update notices set next_attempt_at = now() where body_hash = ${hash}`)
+    await settleNotices(world.parts)
+    t.equal((await reserve(account.id)).status, 429)
+  })
+  const others: [string, (account: { open_id: string | null }) => Fields | Promise<Fields>][] = [
+    ['of a direct post', ({ open_id }) => posted(open_id, { publish_id: 'v_pub.1', publish_type: 'DIRECT_PUBLISH' })],
+    ['of nobody knows what', ({ open_id }) => posted(open_id, { publish_type: undefined })],
+    ['of no draft that could be known again', ({ open_id }) => posted(open_id, { publish_id: undefined })],
+    [
+      'of a draft that was posted before TikTok refused',
+      ({ open_id }) => posted(open_id, {}, { create_time: nowSeconds() - 120 }),
+    ],
+    ['of a draft that failed', ({ open_id }) => posted(open_id, { reason: 'internal' }, { event: 'post.publish.failed' })],
+    ['of a draft that only arrived', ({ open_id }) => posted(open_id, {}, { event: 'post.publish.inbox_delivered' })],
+    ["of another person's draft", async () => posted((await world.connect({ person: 'jonas' })).open_id)],
+  ]
+  for (const [which, fields] of others)
+    await t.test(`stays closed by a notice ${which}`, async (t) => {
+      const account = await closed()
+      t.equal(await told(world, await fields(account)), 'told')
+      t.equal((await reserve(account.id)).status, 429)
+    })
+  await t.test('and for too many posts stays closed whatever is posted', async (t) => {
+    const account = await world.connect()
+    await world.parts.db.run('begin anew', (sql) => sql`delete from upload_gates`)
+    await refuse(account.id, 'spam_risk_too_many_posts')
+    await world.timePasses(60)
+    t.equal(await told(world, posted(account.open_id)), 'told')
+    t.equal((await reserve(account.id)).status, 429)
+  })
 })

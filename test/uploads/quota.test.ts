@@ -5,7 +5,6 @@ import { readinessOf } from '../../src/account/readiness.ts'
 import type { Parts } from '../../src/app.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { newId } from '../../src/ids.ts'
-import { reopenAfterPost } from '../../src/uploads/closures.ts'
 import { quotaOf, quotasOf } from '../../src/uploads/quota.ts'
 import { commit, release, reserve, type Upload } from '../../src/uploads/reservations.ts'
 import { seedOne } from '../rig/seed.ts'
@@ -310,18 +309,6 @@ t.test('a refusal that is told only after the release is believed as well, once'
   }
   t.equal((await exhaustions()).length, 1)
   t.equal((await sql`select 1 from timeline where kind = 'uploads_closed'`).length, 1)
-})
-
-t.test('posting a draft opens an account that was closed for its pending shares, and no other', async (t) => {
-  const { parts, openId, take, refused, upload } = await scene(t)
-  await upload()
-  await refused('spam_risk_too_many_pending_share')
-  t.equal(await reopenAfterPost(parts, 'somebody_else'), false)
-  t.equal(await reopenAfterPost(parts, openId), true)
-  await take()
-  await refused('spam_risk_too_many_posts')
-  t.equal(await reopenAfterPost(parts, openId), false)
-  t.equal((await refusal(take())).code, 'upload_quota_exhausted')
 })
 
 t.test('unknown accounts, tombstones and accounts that need their person', async (t) => {
