@@ -15,10 +15,10 @@ export interface Decision {
 
 /** The same answer, given by a script: `POST /_sim/authorize`. */
 export const ScriptedDecision = z.strictObject({
-  authorize_url: z.string(),
-  person: z.string(),
-  decline: z.array(z.string()).optional(),
-  deny: z.boolean().optional(),
+  authorize_url: z.string().describe('What the app would send the browser to'),
+  person: z.string().describe('The id or open_id of who decides'),
+  decline: z.array(z.string()).optional().describe('Scopes that they untick'),
+  deny: z.boolean().optional().describe('Whether they say no to all of it'),
 })
 export type ScriptedDecision = z.infer<typeof ScriptedDecision>
 

@@ -5,7 +5,10 @@
 import { z } from 'zod'
 
 export const ClockChange = z
-  .strictObject({ advance_seconds: z.number().optional(), offset_seconds: z.number().optional() })
+  .strictObject({
+    advance_seconds: z.number().optional().describe('From where it is now'),
+    offset_seconds: z.number().optional().describe("From the machine's clock; 0 is the present"),
+  })
   .refine((change) => (change.advance_seconds === undefined) !== (change.offset_seconds === undefined), {
     message: 'give either advance_seconds or offset_seconds',
   })

@@ -2,41 +2,24 @@
 import { z } from 'zod'
 import { decideByScript, ScriptedDecision } from './authorize.ts'
 import { ClockChange } from './clock.ts'
+import { type ControlRoute, Crowd, describeControl, Removal, SettingsChange, Shrunk } from './control-description.ts'
 import { FaultScript } from './faults.ts'
 import { type Grant, type Grants, sha256, type TokenSet } from './grants.ts'
 import { list } from './listing.ts'
 import { NewPerson, type Person, PersonChange } from './person.ts'
 import { PublicationStep, takeStep } from './posting/steps.ts'
 import { removeApp } from './revoke.ts'
-import { Settings, scopes } from './settings.ts'
+import type { Settings } from './settings.ts'
 import { Notice } from './webhooks.ts'
 import { type Answer, json, type Request } from './wire.ts'
 import type { World } from './world.ts'
 
-/** The client key is in every open_id, so it stays what it was at the start. */
-export const SettingsChange = Settings.omit({ client_key: true }).partial()
-export type SettingsChange = z.infer<typeof SettingsChange>
-
-export const Crowd = z.strictObject({
-  count: z.number().int().min(1).max(1_000_000),
-  prefix: z
-    .string()
-    .regex(/^[a-z0-9_-]{1,40}$/)
-    .default('crowd'),
-  scopes: z.array(z.enum(scopes)).default(['user.info.basic', 'user.info.profile', 'user.info.stats', 'video.upload']),
-  /** Life of the first access token, when it should differ from the rest. */
-  access_expires_in: z.number().int().min(0).optional(),
-})
-export type Crowd = z.input<typeof Crowd>
-
 export type IssuedGrant = TokenSet & { person: string }
-
-const Removal = z.strictObject({ reason: z.literal([0, 1, 2, 3, 4, 5]).default(1), notify: z.boolean().default(true) })
-const Shrunk = z.strictObject({ scopes: z.array(z.enum(scopes)) })
 
 type Handler = (world: World, request: Request, id: string) => Answer
 
-const handlers: Record<string, Handler> = {
+const handlers: Record<ControlRoute, Handler> = {
+  'GET openapi.json': (_world, request) => json(200, describeControl(request.origin)),
   'GET health': () => json(200, { status: 'ok' }),
   'GET clock': ({ clock }) => json(200, clock.report()),
   'POST clock': ({ clock }, request) => {
@@ -116,10 +99,12 @@ const handlers: Record<string, Handler> = {
   'POST webhooks': ({ webhooks }, request) => json(202, { deliveries: webhooks.send(read(Notice, request)) }),
 }
 
+const byRoute: Readonly<Partial<Record<string, Handler>>> = handlers
+
 export function control(world: World, request: Request): Answer {
   const [resource = '', id = '', action] = request.path.slice('/_sim/'.length).split('/')
-  const exact = handlers[`${request.method} ${[resource, id].filter(Boolean).join('/')}`]
-  const withId = handlers[`${request.method} ${[resource, ':id', action].filter(Boolean).join('/')}`]
+  const exact = byRoute[`${request.method} ${[resource, id].filter(Boolean).join('/')}`]
+  const withId = byRoute[`${request.method} ${[resource, ':id', action].filter(Boolean).join('/')}`]
   const handler = action === undefined && exact ? exact : id !== '' ? withId : undefined
   if (!handler) return nothingHere()
   try {

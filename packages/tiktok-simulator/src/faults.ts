@@ -20,38 +20,49 @@ export interface Call {
 const milliseconds = z.number().int().min(0).max(600_000)
 
 export const FaultScript = z.strictObject({
-  route: z.enum(faultRoutes),
-  /** How many calls it meets; 1 unless said. */
-  times: z.union([z.number().int().min(1), z.literal('always')]).default(1),
-  /** Only calls about this person or with this token. */
+  route: z.enum(faultRoutes).describe('Which calls it meets'),
+  times: z
+    .union([z.number().int().min(1), z.literal('always')])
+    .default(1)
+    .describe('How many of them; 1 unless said'),
   match: z
-    .strictObject({ person: z.string().optional(), open_id: z.string().optional(), refresh_token: z.string().optional() })
-    .default({}),
-  /** Wait before and after the call is processed. */
-  before_ms: milliseconds.default(0),
-  after_ms: milliseconds.default(0),
-  /** Whether TikTok does what was asked for. Unless said: not when the fault is a refusal, otherwise yes. */
-  process: z.boolean().optional(),
-  /** A failure in the words of the route. */
-  error: z.string().optional(),
-  status: z.number().int().min(200).max(599).optional(),
-  /** Replaces the answer; anything but a string is sent as JSON. */
-  body: z.unknown().optional(),
-  headers: z.record(z.string(), z.string()).default({}),
-  content_type: z.string().optional(),
-  /** Answer 307 to here. */
-  redirect: z.string().optional(),
-  /** Changes to the answer's fields: of the token set, of the user, or of the data. */
-  omit: z.array(z.string()).default([]),
-  set: z.record(z.string(), z.unknown()).default({}),
-  /** End the answer after so many bytes, as if that were all. */
-  cut_at_bytes: z.number().int().min(0).optional(),
-  /** Fill the answer with spaces up to this size: still good JSON. */
-  size_bytes: z.number().int().min(1).max(4_000_000_000).optional(),
-  /** Send one byte per interval. */
-  drip_ms: milliseconds.min(1).optional(),
-  /** Break the connection: before processing, after it, or in the middle of the answer. */
-  reset: z.enum(['before', 'after', 'mid_body']).optional(),
+    .strictObject({
+      person: z.string().optional().describe('Their id'),
+      open_id: z.string().optional().describe('Their open_id'),
+      refresh_token: z.string().optional().describe('This one'),
+    })
+    .default({})
+    .describe('Only calls about this person or with this token'),
+  before_ms: milliseconds.default(0).describe('Wait before the call is processed'),
+  after_ms: milliseconds.default(0).describe('Wait after it'),
+  process: z
+    .boolean()
+    .optional()
+    .describe('Whether TikTok does what was asked for. Unless said: not when the fault is a refusal, otherwise yes'),
+  error: z.string().optional().describe('A failure in the words of the route'),
+  status: z.number().int().min(200).max(599).optional().describe('Replaces that of the answer'),
+  body: z.unknown().optional().describe('Replaces the answer; anything but a string is sent as JSON'),
+  headers: z.record(z.string(), z.string()).default({}).describe('More headers of the answer, or others'),
+  content_type: z.string().optional().describe('Replaces that of the answer'),
+  redirect: z.string().optional().describe('Answer 307 to here'),
+  omit: z
+    .array(z.string())
+    .default([])
+    .describe('Fields to leave out of the answer: of the token set, of the user, or of the data'),
+  set: z.record(z.string(), z.unknown()).default({}).describe('Fields to change in the same place'),
+  cut_at_bytes: z.number().int().min(0).optional().describe('End the answer after so many bytes, as if that were all'),
+  size_bytes: z
+    .number()
+    .int()
+    .min(1)
+    .max(4_000_000_000)
+    .optional()
+    .describe('Fill the answer with spaces up to this size: still good JSON'),
+  drip_ms: milliseconds.min(1).optional().describe('Send one byte per interval'),
+  reset: z
+    .enum(['before', 'after', 'mid_body'])
+    .optional()
+    .describe('Break the connection: before processing, after it, or in the middle of the answer'),
 })
 export type FaultScript = z.input<typeof FaultScript>
 

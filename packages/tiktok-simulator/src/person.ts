@@ -4,13 +4,12 @@ import { z } from 'zod'
 
 /** What a creator's settings at TikTok allow apps that post. */
 export const Creator = z.strictObject({
-  /** Only followers see what a private account posts. */
-  is_private: z.boolean(),
-  comment_disabled: z.boolean(),
-  duet_disabled: z.boolean(),
-  stitch_disabled: z.boolean(),
-  max_video_post_duration_sec: z.number().int().min(1),
-  banned_from_posting: z.boolean(),
+  is_private: z.boolean().describe('Only followers see what a private account posts'),
+  comment_disabled: z.boolean().describe('In their settings'),
+  duet_disabled: z.boolean().describe('In their settings'),
+  stitch_disabled: z.boolean().describe('In their settings'),
+  max_video_post_duration_sec: z.number().int().min(1).describe('The longest video they may post'),
+  banned_from_posting: z.boolean().describe('By TikTok'),
 })
 export type Creator = z.infer<typeof Creator>
 
@@ -40,19 +39,24 @@ export interface Person {
 }
 
 export const PersonChange = z.strictObject({
-  display_name: z.string().optional(),
-  username: z.string().optional(),
-  bio: z.string().optional(),
-  is_verified: z.boolean().optional(),
-  follower_count: z.number().int().min(0).optional(),
-  following_count: z.number().int().min(0).optional(),
-  likes_count: z.number().int().min(0).optional(),
-  video_count: z.number().int().min(0).optional(),
-  creator: Creator.partial().optional(),
+  display_name: z.string().optional().describe('As TikTok shows it'),
+  username: z.string().optional().describe('Without the @'),
+  bio: z.string().optional().describe('May have line breaks'),
+  is_verified: z.boolean().optional().describe('The badge'),
+  follower_count: z.number().int().min(0).optional().describe('How many follow them'),
+  following_count: z.number().int().min(0).optional().describe('How many they follow'),
+  likes_count: z.number().int().min(0).optional().describe('Over all videos'),
+  video_count: z.number().int().min(0).optional().describe('Public ones'),
+  creator: Creator.partial().optional().describe('What creator_info/query says of them, and whether they may post'),
 })
 export type PersonChange = z.infer<typeof PersonChange>
 
-export const NewPerson = PersonChange.extend({ id: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,63}$/) })
+export const NewPerson = PersonChange.extend({
+  id: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/)
+    .describe('Chosen by the test; the open_id is made from it'),
+})
 export type NewPerson = z.infer<typeof NewPerson>
 
 /** Made from app and person alone, so that a test meets the same one in every run. */

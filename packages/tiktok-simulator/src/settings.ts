@@ -45,7 +45,9 @@ export const Settings = z.strictObject({
   client_key: z.string().min(1),
   client_secret: z.string().min(1),
   /** Access and refresh token. TikTok's pages of November 2026 say 2h/180d, everything before 24h/365d. */
-  lifetimes: z.custom<Lifetimes>((value) => typeof value === 'string' && span.test(value), 'must look like 2h/180d'),
+  lifetimes: z
+    .custom<Lifetimes>((value) => typeof value === 'string' && span.test(value), 'must look like 2h/180d')
+    .meta({ type: 'string', pattern: span.source }),
   /** Scopes enabled on the app. A new one has no Display API: `user.info.basic` and what was added, such as `video.upload`. */
   app_scopes: z.array(z.enum(scopes)),
   /** Whether a request without `state` ends on the error page. The documentation requires it, and TikTok is seen to go on. */

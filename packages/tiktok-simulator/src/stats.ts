@@ -1,7 +1,7 @@
 /**
  * What happened, counted, so that a test can say "the refresh token was spent once" and not only "the client looked happy".
  */
-const counters = {
+export const counters = {
   requests: 0,
   refreshes_processed: 0,
   refreshes_refused: 0,

@@ -8,18 +8,22 @@ import { z } from 'zod'
 import type { Settings } from './settings.ts'
 
 export const Notice = z.strictObject({
-  event: z.string(),
-  user_openid: z.string().optional(),
-  /** Sent as JSON inside a string; a string is taken as that JSON. */
-  content: z.union([z.string(), z.record(z.string(), z.unknown())]).default({}),
-  /** Unix seconds; now, unless said. */
-  create_time: z.number().int().optional(),
-  /** Unix seconds in the signature; now, unless said. */
-  t: z.number().int().optional(),
-  /** Sign with the wrong secret, or not at all. */
-  signature: z.enum(['forged', 'missing']).optional(),
-  /** Deliver the same bytes so many times, as an at-least-once sender may. */
-  times: z.number().int().min(1).max(100).default(1),
+  event: z.string().describe("TikTok's name of it, such as authorization.removed"),
+  user_openid: z.string().optional().describe('Whom it is about'),
+  content: z
+    .union([z.string(), z.record(z.string(), z.unknown())])
+    .default({})
+    .describe('Sent as JSON inside a string; a string is taken as that JSON'),
+  create_time: z.number().int().optional().describe('Unix seconds; now, unless said'),
+  t: z.number().int().optional().describe('Unix seconds in the signature; now, unless said'),
+  signature: z.enum(['forged', 'missing']).optional().describe('Sign with the wrong secret, or not at all'),
+  times: z
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .default(1)
+    .describe('Deliver the same bytes so many times, as an at-least-once sender may'),
 })
 export type Notice = z.input<typeof Notice>
 

@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { type Simulator, type SimulatorOptions, startSimulator } from '../src/server.ts'
+import { holdToDescription } from './described.ts'
 
 export const redirectUri = 'http://127.0.0.1:3000/callback'
 export const allScopes = 'user.info.basic,user.info.profile,user.info.stats,video.upload'
@@ -134,13 +135,16 @@ export function putBytes(url: string, first: number, last: number, total: number
   })
 }
 
-export function sim(simulator: Simulator, method: string, path: string, body?: object): Promise<Reply> {
-  return reply(
+/** Every answer is held to the description. */
+export async function sim(simulator: Simulator, method: string, path: string, body?: object): Promise<Reply> {
+  const answer = await reply(
     fetch(`${simulator.url}/_sim/${path}`, {
       method,
       ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     }),
   )
+  holdToDescription(method, path, answer, body)
+  return answer
 }
 
 /** A webhook receiver that answers with the given statuses in turn, then with 200. */

@@ -4,6 +4,7 @@ import t from 'tap'
 import { evidenceOfBehaviours, evidenceOfSettings } from '../src/evidence.ts'
 import { Settings } from '../src/settings.ts'
 import { sim, simulatorFor } from './app.ts'
+import { operations } from './described.ts'
 
 const page = await readFile(new URL('../../../docs/simulator.md', import.meta.url), 'utf8')
 
@@ -12,6 +13,13 @@ t.test('every fault on the page is one the simulator takes', async (t) => {
   const scripts = [...page.matchAll(/`(\{"route".*\})`/g)].map(([, script]) => script ?? '')
   t.ok(scripts.length > 10)
   for (const script of scripts) t.equal((await sim(simulator, 'POST', 'faults', JSON.parse(script))).status, 201, script)
+})
+
+t.test('every route of /_sim is on the page', async (t) => {
+  for (const { method, path } of operations) {
+    const place = path.slice('/_sim/'.length).replace('{id}', 'ID')
+    t.match(page, new RegExp(`\`${method} ${place}[\`?]`))
+  }
 })
 
 t.test('every setting and every fixed person is on the page, with the right open_id', async (t) => {

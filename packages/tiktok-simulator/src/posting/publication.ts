@@ -24,52 +24,50 @@ export const failReasons = [
 ] as const
 export type FailReason = (typeof failReasons)[number]
 
+const count = (what: string) => z.number().describe(what)
+
 /** Times are milliseconds since 1970 by the simulator's clock. */
-export const Post = z.strictObject({
-  post_id: z.string(),
-  title: z.string(),
-  privacy_level: z.enum(privacyLevels),
-  created_at: z.number(),
-  /** Whether moderation has let it through, which only posts for everyone wait for. */
-  moderated: z.boolean(),
-  is_public: z.boolean(),
-})
+export const Post = z
+  .strictObject({
+    post_id: z.string().describe('As in notices and lists of videos'),
+    title: z.string().describe('As it was posted'),
+    privacy_level: z.enum(privacyLevels).describe('Who may see it'),
+    created_at: count('Milliseconds since 1970, by the simulated clock'),
+    moderated: z.boolean().describe('Whether moderation has let it through, which only posts for everyone wait for'),
+    is_public: z.boolean().describe('Whether everyone sees it'),
+  })
+  .describe('One of its posts')
 export type Post = z.infer<typeof Post>
 
 /** The bytes that were announced for an upload, and the address that takes them. */
-export const Upload = z.strictObject({
-  upload_id: z.string(),
-  upload_token: z.string(),
-  video_size: z.number(),
-  chunk_size: z.number(),
-  total_chunk_count: z.number(),
-})
+export const Upload = z
+  .strictObject({
+    upload_id: z.string().describe('Part of its address'),
+    upload_token: z.string().describe('Part of its address'),
+    video_size: count('Bytes of the whole'),
+    chunk_size: count('Bytes of all chunks but the last'),
+    total_chunk_count: count('How many there are to be'),
+  })
+  .describe('What was announced')
 export type Upload = z.infer<typeof Upload>
 
 export const Publication = z.strictObject({
-  publish_id: z.string(),
-  /** Whose: the person's id here, not an open_id. */
-  person: z.string(),
-  /** Who that is to the app that publishes. */
-  open_id: z.string(),
-  media: z.enum(['video', 'photo']),
-  mode: z.enum(['inbox', 'direct']),
-  source: z.enum(['FILE_UPLOAD', 'PULL_FROM_URL']),
-  created_at: z.number(),
-  title: z.string(),
-  /** null for a draft: its person chooses. */
-  privacy_level: z.enum(privacyLevels).nullable(),
-  /** null where TikTok pulls. */
-  upload: Upload.nullable(),
-  bytes: z.number(),
-  /** When all of it was here; processing counts from there. */
-  arrived_at: z.number().nullable(),
-  status: z.enum(statuses),
-  fail_reason: z.enum(failReasons).nullable(),
-  /** What the simulator has to say beyond TikTok's reason. */
-  note: z.string().nullable(),
-  /** One for a direct post; a draft may be posted several times. */
-  posts: z.array(Post),
+  publish_id: z.string().describe("TikTok's name of it"),
+  person: z.string().describe('Whose: their id here, not an open_id'),
+  open_id: z.string().describe('Who that is to the app that publishes'),
+  media: z.enum(['video', 'photo']).describe('What it is'),
+  mode: z.enum(['inbox', 'direct']).describe('A draft, or a post at once'),
+  source: z.enum(['FILE_UPLOAD', 'PULL_FROM_URL']).describe('Who moves the bytes'),
+  created_at: count('Milliseconds since 1970, by the simulated clock'),
+  title: z.string().describe('Empty for a draft'),
+  privacy_level: z.enum(privacyLevels).nullable().describe('null for a draft: its person chooses'),
+  upload: Upload.nullable().describe('null where TikTok pulls'),
+  bytes: count('How many have come'),
+  arrived_at: z.number().nullable().describe('When all of it was here; processing counts from there'),
+  status: z.enum(statuses).describe('As status/fetch says it'),
+  fail_reason: z.enum(failReasons).nullable().describe('As status/fetch says it'),
+  note: z.string().nullable().describe("What the simulator has to say beyond TikTok's reason"),
+  posts: z.array(Post).describe('One for a direct post; a draft may be posted several times'),
 })
 export type Publication = z.infer<typeof Publication>
 

@@ -4,13 +4,20 @@ import type { World } from '../world.ts'
 import { failReasons, isUnderway, type Publication, privacyLevels } from './publication.ts'
 
 export const PublicationStep = z.discriminatedUnion('step', [
-  /** Whatever comes next, without waiting for it. */
-  z.strictObject({ step: z.literal('advance') }),
-  z.strictObject({ step: z.literal('fail'), reason: z.enum(failReasons).default('internal') }),
-  /** The person posts the draft from their inbox, again if they like. */
-  z.strictObject({ step: z.literal('post'), privacy_level: z.enum(privacyLevels).optional(), title: z.string().optional() }),
-  /** Posts are seen by everyone, or not any more: one of them, or all. */
-  z.strictObject({ step: z.enum(['show', 'hide']), post_id: z.string().optional() }),
+  z.strictObject({ step: z.literal('advance').describe('Whatever comes next, without waiting for it') }),
+  z.strictObject({
+    step: z.literal('fail').describe('TikTok gives up'),
+    reason: z.enum(failReasons).default('internal').describe('As status/fetch will say it'),
+  }),
+  z.strictObject({
+    step: z.literal('post').describe('The person posts the draft from their inbox, again if they like'),
+    privacy_level: z.enum(privacyLevels).optional().describe('Who may see it; unless said, what they usually choose'),
+    title: z.string().optional().describe("Their own, instead of the app's"),
+  }),
+  z.strictObject({
+    step: z.enum(['show', 'hide']).describe('Posts are seen by everyone, or not any more'),
+    post_id: z.string().optional().describe('This one; all of them unless said'),
+  }),
 ])
 export type PublicationStep = z.infer<typeof PublicationStep>
 
