@@ -10,7 +10,7 @@ export interface UploadServiceOptions {
   tiktokApiUrl: string
 }
 
-/** What one PUT may carry; TikTok takes larger files in several. */
+/** What one PUT may carry. TikTok takes a larger file in several, the last of which may be up to twice as large. */
 const maxChunkBytes = 64_000_000
 
 /** @returns uploads a file to the drafts of an account, once however often it is asked: the job is the file and the account */
@@ -19,22 +19,27 @@ export function createUploadService({ serviceUrl, key, tiktokApiUrl }: UploadSer
 
   return async function upload(accountId: string, file: string) {
     const video = await readFile(file)
-    if (video.length > maxChunkBytes) throw new RangeError(`${file}: this example sends 64 MB at most`)
     const job = createHash('sha256').update(video).digest('hex')
 
     return tiktok.uploads.run(accountId, { key: job, minTtl: 900 }, async ({ token }) => {
       const size = video.length
+      const chunk = size > maxChunkBytes ? maxChunkBytes / 2 : size
+      const count = Math.floor(size / chunk)
       const init = await fetch(new URL('/v2/post/publish/inbox/video/init/', tiktokApiUrl), {
         method: 'POST',
         headers: { authorization: `Bearer ${token.accessToken}`, 'content-type': 'application/json; charset=UTF-8' },
         body: JSON.stringify({
-          source_info: { source: 'FILE_UPLOAD', video_size: size, chunk_size: size, total_chunk_count: 1 },
+          source_info: { source: 'FILE_UPLOAD', video_size: size, chunk_size: chunk, total_chunk_count: count },
         }),
       })
       const { publish_id: publishId, upload_url: to } = await readTikTok<{ publish_id: string; upload_url: string }>(init)
-      const headers = { 'content-type': 'video/mp4', 'content-range': `bytes 0-${size - 1}/${size}` }
-      const sent = await fetch(to, { method: 'PUT', headers, body: video })
-      if (!sent.ok) throw new Error(`TikTok took the video with ${sent.status}`)
+      for (let number = 1; number <= count; number += 1) {
+        const first = (number - 1) * chunk
+        const end = number < count ? first + chunk : size
+        const headers = { 'content-type': 'video/mp4', 'content-range': `bytes ${first}-${end - 1}/${size}` }
+        const sent = await fetch(to, { method: 'PUT', headers, body: video.subarray(first, end) })
+        if (!sent.ok) throw new Error(`TikTok answered ${sent.status} to part ${number} of ${count}`)
+      }
       return { publishId }
     })
   }

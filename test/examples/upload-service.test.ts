@@ -12,9 +12,9 @@ t.test('a file arrives once; a refused token is replaced; what TikTok refuses is
   const upload = createUploadService({ serviceUrl: world.app.url, key, tiktokApiUrl: world.tiktok.url })
   const { id } = await world.connect({ person: 'mara' })
   const quota = async () => (await world.call<UploadQuota>('GET', `/accounts/${id}/quota`)).body
-  const file = (name: string) => {
+  const file = (name: string, size = 6_000_000) => {
     const path = join(t.testdir(), name)
-    writeFileSync(path, Buffer.alloc(6_000_000, name))
+    writeFileSync(path, Buffer.alloc(size, name))
     return path
   }
 
@@ -25,7 +25,8 @@ t.test('a file arrives once; a refused token is replaced; what TikTok refuses is
   t.match(await quota(), { used: 1, reserved: 0 })
 
   world.tiktok.faults.add({ route: 'upload', error: 'access_token_invalid' })
-  t.match(await upload(id, file('b.mp4')), { alreadyDone: false })
+  t.match(await upload(id, file('b.mp4', 70_000_123)), { alreadyDone: false })
+  t.equal(world.tiktok.stats.report().chunks, 3, 'the larger one came in two')
   t.match(await quota(), { used: 2, reserved: 0 })
 
   world.tiktok.faults.add({ route: 'upload', error: 'spam_risk_too_many_pending_share' })

@@ -6,8 +6,8 @@ const minuteMs = 60_000
 const maxKeysKept = 1000
 
 export class Rates {
+  readonly kept = { times: new Map<string, number[]>() }
   readonly #clock: Clock
-  readonly #times = new Map<string, number[]>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -17,15 +17,15 @@ export class Rates {
   exceeded(what: string, limit: number | null): boolean {
     if (limit === null) return false
     const now = this.#clock.now()
-    if (this.#times.size > maxKeysKept) this.#forgetSilent(now)
-    const times = (this.#times.get(what) ?? []).filter((time) => time > now - minuteMs)
+    if (this.kept.times.size > maxKeysKept) this.#forgetSilent(now)
+    const times = (this.kept.times.get(what) ?? []).filter((time) => time > now - minuteMs)
     const exceeded = times.length >= limit
     if (!exceeded) times.push(now)
-    this.#times.set(what, times)
+    this.kept.times.set(what, times)
     return exceeded
   }
 
   #forgetSilent(now: number): void {
-    for (const [what, times] of this.#times) if ((times.at(-1) ?? 0) <= now - minuteMs) this.#times.delete(what)
+    for (const [what, times] of this.kept.times) if ((times.at(-1) ?? 0) <= now - minuteMs) this.kept.times.delete(what)
   }
 }

@@ -86,7 +86,8 @@ function recall({ clock, people, grants, publications }: World, state: State): v
       })
     }
   }
-  for (const kept of state.publications) publications.recall(kept)
+  for (const kept of state.publications) publications.add(kept)
+  publications.restored()
 }
 
 function describe({ settings, clock, people, grants, publications }: World): State {

@@ -17,12 +17,12 @@ const maxKept = 10_000
 const longestWaitMs = 2 ** 31 - 1
 
 export class Publications {
+  readonly kept = { all: new Map<string, Publication>() }
   readonly #clock: Clock
   readonly #settings: Settings
   readonly #people: People
   readonly #webhooks: Webhooks
   readonly #closing: AbortSignal
-  readonly #all = new Map<string, Publication>()
   #timer: NodeJS.Timeout | undefined
   #tellChanged: () => void = () => {}
 
@@ -42,30 +42,31 @@ export class Publications {
   }
 
   add(publication: Publication): void {
-    this.#all.set(publication.publish_id, publication)
-    const [oldest] = this.#all.keys()
-    if (this.#all.size > maxKept && oldest !== undefined) this.#all.delete(oldest)
+    this.kept.all.set(publication.publish_id, publication)
+    const [oldest] = this.kept.all.keys()
+    if (this.kept.all.size > maxKept && oldest !== undefined) this.kept.all.delete(oldest)
   }
 
-  /** Puts one back as another process knew it. A download ended with that process. */
-  recall(publication: Publication): void {
-    this.add(publication)
-    if (publication.status === 'PROCESSING_DOWNLOAD' && publication.arrived_at === null)
-      this.fail(publication, pullFailure(publication), 'the simulator was stopped while it pulled')
+  /** They are as another process or another hour knew them: what was due meanwhile happens, and downloads have ended. */
+  restored(): void {
+    for (const publication of this.kept.all.values()) {
+      if (publication.status === 'PROCESSING_DOWNLOAD' && publication.arrived_at === null)
+        this.fail(publication, pullFailure(publication), 'the simulator was stopped while it pulled')
+    }
     this.settle()
   }
 
   /** In order of arrival. */
   all(): IterableIterator<Publication> {
-    return this.#all.values()
+    return this.kept.all.values()
   }
 
   find(publishId: string): Publication | undefined {
-    return this.#all.get(publishId)
+    return this.kept.all.get(publishId)
   }
 
   findUpload(uploadId: string, uploadToken: string): Publication | undefined {
-    for (const publication of this.#all.values()) {
+    for (const publication of this.kept.all.values()) {
       const { upload } = publication
       if (upload?.upload_id === uploadId && upload.upload_token === uploadToken) return publication
     }
@@ -73,7 +74,7 @@ export class Publications {
   }
 
   *ofPerson({ id }: Person): Generator<Publication> {
-    for (const publication of this.#all.values()) if (publication.person === id) yield publication
+    for (const publication of this.kept.all.values()) if (publication.person === id) yield publication
   }
 
   /** Drafts of the last 24 hours that wait to be posted. One that was posted, or failed, makes room at once. */
@@ -91,7 +92,7 @@ export class Publications {
 
   /** Ids of the people whom the app published for in the last 24 hours. */
   activeUsers(): Set<string> {
-    const direct = [...this.#all.values()].filter((one) => one.mode === 'direct' && this.#isOfLastDay(one))
+    const direct = [...this.kept.all.values()].filter((one) => one.mode === 'direct' && this.#isOfLastDay(one))
     return new Set(direct.map(({ person }) => person))
   }
 
@@ -165,7 +166,7 @@ export class Publications {
   settle(): void {
     const now = this.#clock.now()
     let next = Number.POSITIVE_INFINITY
-    for (const publication of this.#all.values()) {
+    for (const publication of this.kept.all.values()) {
       if (isUnderway(publication) && publication.arrived_at !== null) {
         const dueAt = publication.arrived_at + this.#settings.processing_seconds * 1000
         if (dueAt <= now) this.#process(publication)

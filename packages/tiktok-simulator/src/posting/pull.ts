@@ -28,14 +28,16 @@ export function checkUrl({ verified_urls }: Settings, url: string): void {
 export function startPulling(world: World, publication: Publication, urls: readonly string[]): void {
   const { publications } = world
   pullAll(world, publication, urls).then(
-    () => isPulled(publication) && publications.arrive(publication),
+    () => isPulled(publication, world) && publications.arrive(publication),
     (error: Error) => {
-      if (isPulled(publication) && !world.closing.aborted) publications.fail(publication, pullFailure(publication), error.message)
+      if (isPulled(publication, world) && !world.closing.aborted)
+        publications.fail(publication, pullFailure(publication), error.message)
     },
   )
 }
 
-async function pullAll({ settings, closing }: World, publication: Publication, urls: readonly string[]): Promise<void> {
+async function pullAll(world: World, publication: Publication, urls: readonly string[]): Promise<void> {
+  const { settings, closing } = world
   const stranger = urls.map((url) => new URL(url).hostname).find((host) => !mayPull(settings, host))
   if (stranger !== undefined) throw new Error(`only this machine is pulled from: name ${stranger} in the setting pull_hosts`)
   const signal = AbortSignal.any([closing, AbortSignal.timeout(longestPullMs)])
@@ -43,14 +45,16 @@ async function pullAll({ settings, closing }: World, publication: Publication, u
     const response = await fetch(url, { redirect: 'manual', signal }) // a redirect could lead to where the URL may not
     if (response.status !== 200 || !response.body) throw new Error(`${url} answered ${response.status}`)
     for await (const piece of response.body) {
-      if (!isPulled(publication)) return
+      if (!isPulled(publication, world)) return
       publication.bytes += piece.length
     }
   }
 }
 
-function isPulled({ status, arrived_at }: Publication): boolean {
-  return status === 'PROCESSING_DOWNLOAD' && arrived_at === null
+/** Another world may have been put back, and know nothing of it. */
+function isPulled(publication: Publication, { publications }: World): boolean {
+  const { publish_id, status, arrived_at } = publication
+  return publications.find(publish_id) === publication && status === 'PROCESSING_DOWNLOAD' && arrived_at === null
 }
 
 function mayPull({ pull_hosts }: Settings, hostname: string): boolean {
