@@ -178,6 +178,7 @@ export const evidenceOfBehaviours: Readonly<Record<string, Evidence>> = {
     'https, no redirect, an hour at most; http for this machine is ours',
     '/doc/content-posting-api-media-transfer-guide, read Nov 2026',
   ),
+  'format of a pulled file': row('inferred', 'by its content type: `file_format_check_failed` for a page, or a PNG as photo'),
   photos: row(
     'documented',
     'up to 35, by URL only; title 90, description 4000',

@@ -1,5 +1,5 @@
 /** A small app at the simulated TikTok, written against TikTok's documentation as any team would, over real HTTP. */
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { type Simulator, type SimulatorOptions, startSimulator } from '../src/server.ts'
@@ -163,6 +163,17 @@ export async function receiverFor(t: Test, statuses: number[] = []) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => new Promise<void>((resolve) => server.close(() => resolve())))
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/webhooks`, received }
+}
+
+/** Where media is fetched from. @returns its address */
+export async function mediaServer(t: Test, serve: RequestListener) {
+  const server = createServer(serve)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 async function reply(answer: Promise<Response>): Promise<Reply> {

@@ -7,6 +7,7 @@ import {
   connectCreator,
   draftRoute,
   fileOf,
+  mediaServer,
   photoRoute,
   postRoute,
   putBytes,
@@ -257,7 +258,7 @@ t.test('a status is for a living token of the person who publishes', async (t) =
 
 t.test('photos are pulled, and posted or put into the inbox', async (t) => {
   const { simulator, token, notices } = await creatorAt(t, { settings: { init_per_minute: null } })
-  const photo = `${simulator.url}/`
+  const photo = `${await mediaServer(t, (_request, response) => response.writeHead(200, { 'content-type': 'image/jpeg' }).end('JPEG'))}/a.jpg`
   const init = (changes: object, as = token) =>
     api<Begun>(simulator, photoRoute, as, {
       media_type: 'PHOTO',

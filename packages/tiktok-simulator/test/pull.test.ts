@@ -1,19 +1,17 @@
 // Media that TikTok fetches itself: from where, how far, and what may go wrong.
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { Simulator } from '../src/server.ts'
-import { api, type Begun, connectCreator, draftRoute, receiverFor, simulatorFor, statusOf } from './app.ts'
-
-async function mediaServer(t: Test, serve: RequestListener) {
-  const server = createServer(serve)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
+import {
+  api,
+  type Begun,
+  connectCreator,
+  draftRoute,
+  mediaServer,
+  photoRoute,
+  receiverFor,
+  simulatorFor,
+  statusOf,
+} from './app.ts'
 
 function pulling(video_url: string) {
   return { source_info: { source: 'PULL_FROM_URL', video_url } }
@@ -71,6 +69,31 @@ t.test('what cannot be fetched fails, and no redirect is followed', async (t) =>
     received.map(({ body }) => JSON.parse(body).event),
     Array(urls.length).fill('post.publish.failed'),
   )
+})
+
+t.test('a page, or a picture that TikTok does not take, is no video and no photo', async (t) => {
+  const simulator = await simulatorFor(t, { settings: { status_per_minute: null, init_per_minute: null } })
+  const access_token = await connectCreator(simulator, 'mara')
+  const media = await mediaServer(t, ({ url = '' }, response) => {
+    response.writeHead(200, { 'content-type': decodeURIComponent(url.slice(1)) }).end('bytes')
+  })
+  const outcome = async (type: string, route: string, source: object) => {
+    const { data } = (await api<Begun>(simulator, route, access_token, source)).body
+    const { status, fail_reason = status } = await outcomeOf(simulator, access_token, data.publish_id)
+    return [type, fail_reason]
+  }
+  const video = (type: string) => outcome(type, draftRoute, pulling(`${media}/${encodeURIComponent(type)}`))
+  const photo = (type: string) => {
+    const source_info = { source: 'PULL_FROM_URL', photo_images: [`${media}/${encodeURIComponent(type)}`] }
+    return outcome(type, photoRoute, { media_type: 'PHOTO', post_mode: 'MEDIA_UPLOAD', post_info: {}, source_info })
+  }
+  const taken = 'SEND_TO_USER_INBOX'
+  const wrong = 'file_format_check_failed'
+  for (const type of ['video/mp4', 'video/quicktime', 'application/octet-stream']) t.strictSame(await video(type), [type, taken])
+  for (const type of ['text/html; charset=utf-8', 'image/jpeg', 'application/json'])
+    t.strictSame(await video(type), [type, wrong])
+  for (const type of ['image/jpeg', 'image/webp', 'application/octet-stream']) t.strictSame(await photo(type), [type, taken])
+  for (const type of ['image/png', 'text/html', 'video/mp4']) t.strictSame(await photo(type), [type, wrong])
 })
 
 t.test('only web addresses are pulled from, and only what the app owns', async (t) => {

@@ -136,7 +136,7 @@ export class Publications {
     post.is_public = isPublic
     post.moderated = true
     const person = this.#people.find(publication.person)
-    if (person) person.videoCount += isPublic ? 1 : -1
+    if (person) person.videoCount = Math.max(0, person.videoCount + (isPublic ? 1 : -1))
     const event = isPublic ? 'post.publish.publicly_available' : 'post.publish.no_longer_publicaly_available'
     this.#notify(publication, event, { post_id: post.post_id })
   }

@@ -10,6 +10,14 @@ import { pullFailure } from './publications.ts'
 
 const longestPullMs = 3_600_000
 
+class WrongFormat extends Error {}
+
+/** Only the type that the other side names is looked at: a page of HTML in the place of a video is a common mistake. */
+const notMedia = {
+  video: /^(text|image|audio)\/|^application\/json/i,
+  photo: /^(?!image\/(jpeg|webp)\b|application\/octet-stream)/i,
+}
+
 /** @throws Refusal: invalid_params for what is no https URL, url_ownership_unverified */
 export function checkUrl({ verified_urls }: Settings, url: string): void {
   const { protocol, hostname, username, href } = URL.canParse(url) ? new URL(url) : new URL('about:blank')
@@ -30,8 +38,9 @@ export function startPulling(world: World, publication: Publication, urls: reado
   pullAll(world, publication, urls).then(
     () => isPulled(publication, world) && publications.arrive(publication),
     (error: Error) => {
-      if (isPulled(publication, world) && !world.closing.aborted)
-        publications.fail(publication, pullFailure(publication), error.message)
+      if (!isPulled(publication, world) || world.closing.aborted) return
+      const reason = error instanceof WrongFormat ? 'file_format_check_failed' : pullFailure(publication)
+      publications.fail(publication, reason, error.message)
     },
   )
 }
@@ -44,6 +53,8 @@ async function pullAll(world: World, publication: Publication, urls: readonly st
   for (const url of urls) {
     const response = await fetch(url, { redirect: 'manual', signal }) // a redirect could lead to where the URL may not
     if (response.status !== 200 || !response.body) throw new Error(`${url} answered ${response.status}`)
+    const type = response.headers.get('content-type')
+    if (type !== null && notMedia[publication.media].test(type)) throw new WrongFormat(`${url} is ${type}`)
     for await (const piece of response.body) {
       if (!isPulled(publication, world)) return
       publication.bytes += piece.length
