@@ -8,6 +8,7 @@ import { eventually } from '../test/rig/eventually.ts'
 import { type Field, layOutField, missing, names } from '../test/rig/field.ts'
 import { startFieldLoad } from '../test/rig/field-load.ts'
 import { violations } from '../test/rig/invariants.ts'
+import { rotate } from '../test/rig/rotate.ts'
 import { alarms } from '../test/rig/soak.ts'
 
 const { values } = parseArgs({
@@ -114,12 +115,8 @@ try {
   const connected = await load.stop()
 
   for (const { id } of rig.accounts) {
-    const read = await rig.read({ url: field.haproxy.url }, id, 0)
-    const refreshed = await rig.call({ url: field.haproxy.url }, 'POST', `/accounts/${id}/token/rejected`, {
-      generation: read.generation,
-    })
-    if (refreshed.status !== 200 && !interrupted.has(id))
-      wrong.push(`${id} was answered ${read.status} and then ${refreshed.status} ${String(refreshed.body.code)}`)
+    const { read, status, code } = await rotate(rig, { url: field.haproxy.url }, id)
+    if (status !== 200 && !interrupted.has(id)) wrong.push(`${id} was answered ${read.status} and then ${status} ${code}`)
   }
   const down: Record<string, string> = {}
   for (const id of interrupted) {

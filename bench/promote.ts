@@ -7,6 +7,7 @@ import { eventually } from '../test/rig/eventually.ts'
 import { startProxy } from '../test/rig/proxy.ts'
 import type { Replica } from '../test/rig/replica.ts'
 import { startRig } from '../test/rig/rig.ts'
+import { rotate } from '../test/rig/rotate.ts'
 
 /** @returns the lines of its table, and what was not as it has to be */
 export async function promoteDrill(options: {
@@ -67,12 +68,11 @@ export async function promoteDrill(options: {
     let refreshed = 0
     for (const [n, { id }] of seeded.entries()) {
       const replica = replicas[n % 3] as Replica
-      const read = await rig.read(replica, id, 0)
+      const { read, status, code } = await rotate(rig, replica, id)
       if (read.status === 200 && !read.wrong) vend++
       else wrong.push(`${id} was answered ${read.status} ${read.code ?? read.wrong ?? ''}`)
-      const answer = await rig.call(replica, 'POST', `/accounts/${id}/token/rejected`, { generation: read.generation })
-      if (answer.status === 200) refreshed++
-      else wrong.push(`refresh of ${id} was answered ${answer.status} ${String(answer.body.code)}`)
+      if (status === 200) refreshed++
+      else wrong.push(`refresh of ${id} was answered ${status} ${code}`)
     }
     const [restored] = await rig.sql`select count(*)::int as n from timeline where kind = 'restored'`
     const [reasons] = await rig.sql`select string_agg(reason, ', ') as of from recoveries`

@@ -16,6 +16,7 @@ import { violations } from '../test/rig/invariants.ts'
 import { checkOut, makeNext, type Release, releaseBefore, thisRelease } from '../test/rig/release.ts'
 import type { Replica } from '../test/rig/replica.ts'
 import { type Rig, returnUrl, startRig } from '../test/rig/rig.ts'
+import { rotate } from '../test/rig/rotate.ts'
 import { makeAuthority, noOpenssl } from '../test/rig/tls-postgres.ts'
 import { startBrowser } from '../test/world.ts'
 import { startEmbeddedPostgres } from '../tools/embedded-postgres/embedded.ts'
@@ -131,11 +132,8 @@ try {
 
   const connected = await load.stop()
   for (const { id } of rig.accounts) {
-    const read = await rig.read({ url: haproxy.url }, id, 0)
-    const path = `/accounts/${id}/token/rejected`
-    const refreshed = await rig.call({ url: haproxy.url }, 'POST', path, { generation: read.generation })
-    if (refreshed.status !== 200)
-      wrong.push(`${id} was answered ${read.status} and then ${refreshed.status} ${String(refreshed.body.code)}`)
+    const { read, status, code } = await rotate(rig, { url: haproxy.url }, id)
+    if (status !== 200) wrong.push(`${id} was answered ${read.status} and then ${status} ${code}`)
   }
   wrong.push(...(await violations(rig)))
   const slots = await rig.sql<{ id: string }[]>`select id from uploads`

@@ -85,16 +85,17 @@ t.test(
       stopping: stopping.signal,
     }).catch((error: unknown) => error)
     t.match(first, { run: { endedAt: Date } })
-    const [early] = await watched.sql`select account_id as id from reconciled_accounts order by at limit 1`
+    // Attempts sort by when they began; their answers may overtake each other.
+    const [early] = await watched.sql`select account_id as id from token_sets order by saved_attempt_id limit 1`
     t.match(early, { id: wanted })
 
-    const again = reconcile({ ...world.parts }, { ...wish, again: true, perSecond: 10, stopping: stopping.signal }, (done) => {
-      if (done >= 3) stopping.abort()
+    const again = reconcile({ ...world.parts }, { ...wish, again: true, perSecond: 5, stopping: stopping.signal }, (done) => {
+      if (done >= 1) stopping.abort()
     })
     const { run: half } = await again
     t.equal(half.endedAt, null)
     const [tried] = await watched.sql`select count(*)::int as n from reconciled_accounts where reconciliation_id = ${half.id}`
-    t.ok(tried?.n >= 3 && tried?.n < 12, `${tried?.n} were tried`)
+    t.ok(tried?.n >= 1 && tried?.n < 12, `${tried?.n} were tried`)
     const left = await watched.sql<{ id: string; generation: number }[]>`
     select account_id as id, generation from token_sets where account_id not in (select account_id from reconciled_accounts where reconciliation_id = ${half.id})`
     const [someone] = left
@@ -146,18 +147,16 @@ t.test('while a recovery waits for its journals nothing is tried, and the senten
 })
 
 t.test('on the command line: progress, a table and JSON', async (t) => {
-  const { world, watched, count } = await restored(t, { spent: 3, alive: 5 })
+  const { world, count } = await restored(t, { spent: 3, alive: 5 })
   const env = environmentOf(world)
   t.match(await command(['accounts', 'reconcile', '--dry-run', '--notify'], env), { code: 1, stderr: /leave out --notify/ })
-  const running = command(['accounts', 'reconcile', '--per-second', '50'], env)
-  await eventually(
-    'all were tried',
-    async () => {
-      const [row] = await watched.sql`select count(*)::int as n from reconciled_accounts`
-      return row?.n === 8
-    },
-    20_000,
-  )
+  let said = ''
+  const running = command(['accounts', 'reconcile', '--per-second', '50'], env, ({ stderr }) => {
+    stderr?.on('data', (chunk) => {
+      said += chunk
+    })
+  })
+  await eventually('it waits', () => said.includes('a minute is waited before refusals are believed'))
   await world.timePasses(61)
   const { code, stdout, stderr } = await running
   t.equal(code, 0)
@@ -178,12 +177,10 @@ t.test('on the command line: progress, a table and JSON', async (t) => {
 
 t.test('SIGINT finishes what is in flight: no answer of TikTok’s is lost, and the same command goes on', async (t) => {
   const { world, watched } = await restored(t, { spent: 0, alive: 10 })
-  world.tiktok.changeSettings({ latency_ms: { refresh: 400 } })
+  world.tiktok.changeSettings({ latency_ms: { refresh: 700 } })
   const env = environmentOf(world)
-  const stopped = command(['accounts', 'reconcile', '--per-second', '10'], env, (child) => {
-    void eventually('some are in flight', () => world.tiktok.stats.report().requests >= 3, 20_000).then(() =>
-      child.kill('SIGINT'),
-    )
+  const stopped = command(['accounts', 'reconcile', '--per-second', '2'], env, (child) => {
+    void eventually('some are in flight', () => world.tiktok.stats.report().requests >= 2).then(() => child.kill('SIGINT'))
   })
   t.match(await stopped, { code: 1, stdout: /^untried +\d+$/m, stderr: /run the same command again/ })
   const { refreshes_processed: processed } = world.tiktok.stats.report()

@@ -7,6 +7,7 @@ import { startBrowser } from '../world.ts'
 import { eventually } from './eventually.ts'
 import type { Replica } from './replica.ts'
 import { publicUrl, type Rig, returnUrl } from './rig.ts'
+import { rotate } from './rotate.ts'
 
 export interface DrillSize {
   accounts: number
@@ -73,15 +74,15 @@ export async function restoreDrill(
       createApiKey(rig, { name: 'leaked', scopes: ['accounts:read'], expiresAt: null }),
     ),
   )
-  await rotate([...seeded, ...leaving].map(({ id }) => id))
+  await rotateAll([...seeded, ...leaving].map(({ id }) => id))
   await beats(rig)
   await copyDatabase(databaseUrl, 'backup')
   const { high: lastSeq } = await highestEvent()
   say(`backup taken: ${seeded.length + leaving.length} accounts`)
 
-  for (let n = 0; n < size.rotations; n++) await rotate([...seeded, ...leaving].map(({ id }) => id))
+  for (let n = 0; n < size.rotations; n++) await rotateAll([...seeded, ...leaving].map(({ id }) => id))
   const connected = await Promise.all(Array.from({ length: size.connects }, (_, n) => connect(replicaOf(n), `newcomer_${n}`)))
-  await rotate(connected)
+  await rotateAll(connected)
   const disconnected = [...seeded.slice(0, size.disconnects - 2).map(({ id }) => id), ...connected.slice(0, 2)]
   await each(disconnected, async (id, n) =>
     expect(`DELETE ${id}`, await rig.call(replicaOf(n), 'DELETE', `/accounts/${id}`), 200),
@@ -131,7 +132,7 @@ export async function restoreDrill(
     else wrong.push(`${id} was answered ${status} ${code ?? bad ?? ''}`)
   })
   const readySeconds = seconds()
-  const refreshAfterwards = await rotate(live)
+  const refreshAfterwards = await rotateAll(live)
   let disconnectedStay = 0
   await each(disconnected, async (id, n) => {
     if ((await rig.read(replicaOf(n), id)).status === 410) disconnectedStay++
@@ -171,15 +172,13 @@ export async function restoreDrill(
     ...{ recoverySeconds, readySeconds, wrong },
   }
 
-  /** Each account's token is said to be refused, so that it is refreshed. @returns how many were */
-  async function rotate(ids: readonly string[]): Promise<number> {
+  /** @returns how many were refreshed */
+  async function rotateAll(ids: readonly string[]): Promise<number> {
     let done = 0
     await each(ids, async (id, n) => {
-      const replica = replicaOf(n + Math.floor(Math.random() * 3))
-      const { generation } = await rig.read(replica, id, 0)
-      const answer = await rig.call(replica, 'POST', `/accounts/${id}/token/rejected`, { generation })
-      if (answer.status === 200 && answer.body.generation === (generation ?? 0) + 1) done++
-      else wrong.push(`refresh of ${id} was answered ${answer.status} ${String(answer.body.code ?? '')}`)
+      const { status, code } = await rotate(rig, replicaOf(n + Math.floor(Math.random() * 3)), id)
+      if (status === 200 && code === '') done++
+      else wrong.push(`refresh of ${id} was answered ${status} ${code}`)
     })
     return done
   }
