@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { createUploadService } from '../../examples/upload-service.ts'
 import type { UploadQuota } from '../../src/uploads/quota.ts'
+import { eventually } from '../rig/eventually.ts'
 import { startWorld } from '../world.ts'
 
 t.test('a file arrives once; a refused token is replaced; what TikTok refuses is told to the service', async (t) => {
@@ -33,4 +34,23 @@ t.test('a file arrives once; a refused token is replaced; what TikTok refuses is
   await t.rejects(upload(id, file('c.mp4')), { name: 'TikTokRefusal', code: 'spam_risk_too_many_pending_share' })
   t.match(await quota(), { used: 2, reserved: 0, closed_by: 'spam_risk_too_many_pending_share' })
   await t.rejects(upload(id, file('d.mp4')), { code: 'upload_quota_exhausted', mendedBy: 'time' })
+})
+
+t.test("TikTok's own cap of drafts closes the account, and a draft that the person posts opens it", async (t) => {
+  const world = await startWorld(t, { simulator: { settings: { pending_shares_per_day: 1 } } })
+  world.tiktok.changeSettings({ webhook_url: `${world.app.url}/webhooks/tiktok` })
+  const key = await world.key('tokens:read', 'quota:write')
+  const upload = createUploadService({ serviceUrl: world.app.url, key, tiktokApiUrl: world.tiktok.url })
+  const { id } = await world.connect({ person: 'mara' })
+  const closedBy = async () => (await world.call<UploadQuota>('GET', `/accounts/${id}/quota`)).body.closed_by
+  const folder = t.testdir({ 'a.mp4': 'a', 'b.mp4': 'b', 'c.mp4': 'c' })
+
+  await upload(id, join(folder, 'a.mp4'))
+  await t.rejects(upload(id, join(folder, 'b.mp4')), { name: 'TikTokRefusal', code: 'spam_risk_too_many_pending_share' })
+  t.equal(await closedBy(), 'spam_risk_too_many_pending_share')
+  await world.timePasses(60)
+  const [draft] = world.tiktok.publications.all()
+  t.ok(draft && world.tiktok.publications.advance(draft))
+  await eventually('the notice was acted upon', async () => (await closedBy()) === undefined)
+  t.match(await upload(id, join(folder, 'c.mp4')), { alreadyDone: false })
 })
