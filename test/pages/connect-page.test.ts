@@ -501,3 +501,47 @@ t.test('S73: a tier needs owners:write, also with a connect session', async (t) 
 const visitIn = (address: string) => new URL(address).searchParams.get('visit') ?? ''
 const aSecondBefore = (time: string) => (Number.parseInt(time, 36) - 1000).toString(36)
 const timelineKey = (timeline: Record<string, unknown>) => (timeline.entries as { via: { key_id: string } }[])[0]?.via.key_id
+
+t.test('a page that tells of a failure can be had in another language, which is remembered', async (t) => {
+  const { openSession, browser, config, tiktok } = await startWorld(t)
+  const nobodys = 'x'.repeat(43)
+  const linkIn = (text: string, language = 'de') =>
+    config.publicUrl +
+    (new RegExp(`<a href="([^"]+)" lang="${language}"`).exec(text)?.[1]?.replaceAll('&#38;', '&') ?? '/no-such-link')
+  const codeIn = (text: string) => /<p class="quiet small">[^<]*?\b([a-z]+_[a-z_]+)\b/.exec(text)?.[1]
+  for (const path of [
+    '/connect',
+    '/connect?lang=tlh',
+    '/connect/nowhere',
+    `/connect?session=${nobodys}`,
+    `/connect/accounts/acc_1/disconnect`,
+    `/connect/accounts/acc_1/avatar`,
+    `/authorize?session=${nobodys}`,
+    '/authorize/',
+    '/callback',
+    `/callback?code=*a%20b&state=${nobodys}&error=`,
+  ]) {
+    const person = browser()
+    const english = await person.get(config.publicUrl + path)
+    const german = await person.get(linkIn(english.text))
+    t.match(english, { text: '<html lang="en"', headers: { 'content-language': 'en' } }, path)
+    t.match(german, { text: '<html lang="de"' }, path)
+    if (!path.includes('tlh') && !path.includes('avatar'))
+      t.match(german, { status: english.status, text: codeIn(english.text) ?? 'no code' }, path)
+    t.match((await person.get(`${config.publicUrl}/connect`)).text, '<html lang="de"', `${path}: it is remembered`)
+  }
+
+  const person = browser()
+  const lost = await person.post(`${config.publicUrl}/connect`, { form_token: nobodys })
+  t.match(lost, { status: 400, text: /session_invalid/ })
+  t.match((await person.get(linkIn(lost.text))).text, '<html lang="de"', 'of a form: where it would be')
+
+  const entered = await person.get((await openSession(unasked)).connect_url)
+  const address = String(entered.headers.location)
+  const refused = await person.post(`${config.publicUrl}/connect/accounts/acc_1/disconnect`, { form_token: nobodys })
+  t.match(refused, { status: 400, text: '<html lang="de"' })
+  const french = await person.get(linkIn(refused.text, 'fr'))
+  t.match(french, { status: 200, text: '<html lang="fr"' }, 'and of one that is open, its page')
+  t.match((await person.get(address)).text, '<html lang="fr"')
+  t.equal(tiktok.stats.report().requests, 0)
+})
