@@ -168,6 +168,7 @@ function greeting({ url, localUrl, clientKey, clientSecret }: Simulator): string
   TIKTOK_CLIENT_SECRET=${clientSecret}
 
 People and what they connected: ${url}/
+Each request, what TikTok says to it and why: ${url}/_sim/inspector
 Try it without a browser; the answer says where TikTok would send Mara's:
 
   curl -s ${url}/_sim/authorize -H 'content-type: application/json' -d '{"person":"mara","authorize_url":"${url}/v2/auth/authorize/?${query}"}'

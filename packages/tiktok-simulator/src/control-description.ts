@@ -126,6 +126,28 @@ const DoubleSpend = z.strictObject({
   presented: count('How many times so far'),
 })
 
+const Exchange = z.strictObject({
+  id: count('Counts up'),
+  at: time("When it came, by the machine's clock"),
+  method: z.string().describe('As it was sent'),
+  path: z.string().describe('Without the query'),
+  query: z.string().describe('Secrets masked, as everywhere here'),
+  app: z.string().nullable().describe('The client key that was named, or is behind the token'),
+  person: z.string().nullable().describe('Whom it is about, where that is known'),
+  status: z.number().int().nullable().describe('What was sent; 0 when the connection broke, null while it is under way'),
+  milliseconds: z.number().int().nullable().describe('How long it took; null while it is under way'),
+  tiktok_status: z.number().int().nullable().describe('What TikTok would say; null where a fault kept it from being asked'),
+  error: z.string().nullable().describe("TikTok's word for what is wrong, or `ok`"),
+  message: z.string().nullable().describe('Its sentence'),
+  rule: z.string().nullable().describe('What decided: a row of the evidence'),
+  standing: z.enum(['documented', 'observed', 'inferred', 'ours']).nullable().describe('How well that is known'),
+  known: z.string().nullable().describe('What is known'),
+  source: z.string().nullable().describe('Where from'),
+  fault: z.string().nullable().describe('The one that met it'),
+  request: z.string().describe('Its telling headers and its body'),
+  answer: z.string().describe('What TikTok would say'),
+})
+
 const told = {
   Clock: z.strictObject({ now: time('What it shows'), offset_seconds: z.number().describe("Ahead of the machine's") }),
   Decided: z.strictObject({ redirect_to: z.string().describe('Where the browser would go') }),
@@ -134,6 +156,11 @@ const told = {
   Description: z.record(z.string(), z.unknown()),
   DoubleSpend,
   Failure: z.strictObject({ error: z.string().describe('What is wrong, and what to do') }),
+  Exchange,
+  Exchanges: z.strictObject({
+    revision: count('To ask for what is newer: `?after=`'),
+    requests: z.array(Exchange).describe('Newest first, five hundred at most'),
+  }),
   Fault,
   Faults: z.strictObject({ faults: z.array(Fault).describe('Oldest first, used up or not') }),
   Grant,
@@ -163,6 +190,7 @@ const told = {
   }),
   Removed: z.strictObject({ removed: count('How many grants ended') }),
   Settings,
+  Text: z.string(),
   Stats: z.strictObject({
     ...mapped(counters, (name) => count(name.replaceAll('_', ' '))),
     double_spends: z.array(DoubleSpend).describe('The first thousand'),
@@ -180,6 +208,8 @@ const words: Record<keyof typeof taken | keyof typeof told, string> = {
   Description: 'An OpenAPI document',
   DoubleSpend: 'A refresh token that came back after it had been processed',
   Failure: 'Why not',
+  Exchange: 'A request, and what TikTok says to it',
+  Exchanges: 'What was asked of TikTok, and what it said',
   Fault: 'A fault that was scripted, and what it met',
   Faults: 'Those that were scripted',
   FaultScript: 'A fault for the next calls',
@@ -207,6 +237,7 @@ const words: Record<keyof typeof taken | keyof typeof told, string> = {
   SettingsChange: 'Those that are to be different',
   Shrunk: 'What is left of a grant',
   Stats: 'What happened, counted',
+  Text: 'To be shown, or run, by a browser',
 }
 
 interface Described {
@@ -217,15 +248,38 @@ interface Described {
   readonly answers: Readonly<Record<number, keyof typeof told>>
   /** `?format=ndjson` sends a line for each of these. */
   readonly lines?: keyof typeof told
-  /** Who asks, and from where, does not matter. */
-  readonly open?: true
+  /** Text of this type, and no JSON. */
+  readonly type?: string
+  /** Who asks does not matter, or neither does from where. */
+  readonly open?: 'to all' | 'without a token'
 }
 
 const whose = { open_id: 'Only theirs', person: 'Only theirs, by id or open_id' }
 
 const routes = {
   'GET openapi.json': { summary: 'Describe /_sim, as OpenAPI', answers: { 200: 'Description' } },
-  'GET health': { summary: 'Say that it is there', answers: { 200: 'Health' }, open: true },
+  'GET health': { summary: 'Say that it is there', answers: { 200: 'Health' }, open: 'to all' },
+  'GET inspector': {
+    summary: 'Show each request and why it was answered so, on a page',
+    answers: { 200: 'Text' },
+    type: 'text/html',
+    open: 'without a token',
+  },
+  'GET inspector.js': {
+    summary: "Send the page's script",
+    answers: { 200: 'Text' },
+    type: 'text/javascript',
+    open: 'without a token',
+  },
+  'GET requests': {
+    summary: 'Show the last requests, and why they were answered so',
+    query: {
+      after: 'A revision: only what is newer',
+      app: 'Only of this client key',
+      path: 'Only where this is part of the path',
+    },
+    answers: { 200: 'Exchanges' },
+  },
   'GET clock': { summary: 'Show the simulated clock', answers: { 200: 'Clock' } },
   'POST clock': { summary: 'Step the simulated clock, or set it', body: 'ClockChange', answers: { 200: 'Clock' } },
   'GET settings': { summary: 'Show the settings', answers: { 200: 'Settings' } },
@@ -329,8 +383,13 @@ export function describeControl(origin: string) {
   }
 }
 
-function operation(method: string, path: string, { summary, query = {}, body, answers, lines, open }: Described): object {
-  const refused = [...(open ? [] : [401, 403]), ...(path.includes(':id') ? [404] : []), ...(body ? [400, 413, 415] : [])]
+function operation(method: string, path: string, { summary, query = {}, body, answers, lines, type, open }: Described): object {
+  const refused = [
+    ...(open ? [] : [401]),
+    ...(open === 'to all' ? [] : [403]),
+    ...(path.includes(':id') ? [404] : []),
+    ...(body ? [400, 413, 415] : []),
+  ]
   const all: Record<number, readonly (keyof typeof told)[]> = {}
   for (const status of refused) all[status] = ['Failure']
   for (const [status, name] of Object.entries(answers)) all[Number(status)] = [...new Set([name, ...(all[Number(status)] ?? [])])]
@@ -351,7 +410,7 @@ function operation(method: string, path: string, { summary, query = {}, body, an
         {
           description: reasons[Number(status)] ?? '',
           content: {
-            'application/json': {
+            [(Number(status) < 300 && type) || 'application/json']: {
               schema: names.length === 1 ? named(names[0] ?? '') : { description: 'Either', oneOf: names.map(named) },
             },
             ...(lines && Number(status) < 300 && { 'application/x-ndjson': { schema: named(lines) } }),

@@ -5,6 +5,7 @@ import { ClockChange } from './clock.ts'
 import { type ControlRoute, Crowd, describeControl, Removal, SettingsChange, Shrunk } from './control-description.ts'
 import { FaultScript } from './faults.ts'
 import { type Grant, type Grants, sha256, type TokenSet } from './grants.ts'
+import { describeExchanges, inspector, script } from './inspector.ts'
 import { list } from './listing.ts'
 import { NewPerson, type Person, PersonChange } from './person.ts'
 import { PublicationStep, takeStep } from './posting/steps.ts'
@@ -20,6 +21,9 @@ type Handler = (world: World, request: Request, id: string) => Answer
 
 const handlers: Record<ControlRoute, Handler> = {
   'GET openapi.json': (_world, request) => json(200, describeControl(request.origin)),
+  'GET inspector': () => inspector(),
+  'GET inspector.js': () => script(),
+  'GET requests': (world, request) => json(200, describeExchanges(world, request.query)),
   'GET health': () => json(200, { status: 'ok' }),
   'GET clock': ({ clock }) => json(200, clock.report()),
   'POST clock': ({ clock }, request) => {

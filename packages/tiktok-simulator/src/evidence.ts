@@ -91,7 +91,12 @@ export const evidenceOfSettings: Readonly<Record<keyof Settings, Evidence>> = {
   moderation_seconds: row('inferred', 'usually a minute, TikTok says; none here'),
 }
 
-export const evidenceOfBehaviours: Readonly<Record<string, Evidence>> = {
+export const evidenceOfBehaviours = {
+  consent: row(
+    'documented',
+    'a good request is shown to the person, who allows, declines scopes or says no',
+    '/doc/login-kit-web, read Nov 2026',
+  ),
   'token answers are flat': row('documented', 'success and failure alike', '/doc/oauth-error-handling, read Nov 2026'),
   'API answers are an envelope': row(
     'documented',
@@ -194,7 +199,7 @@ export const evidenceOfBehaviours: Readonly<Record<string, Evidence>> = {
     'ours',
     '501 for research and data portability; no Business API; one app; pictures are PNG; videos are counted, not looked at',
   ),
-}
+} satisfies Readonly<Record<string, Evidence>>
 
 export function evidenceTable(): string {
   const line = (what: string, { standing, known, source }: Evidence) => `| ${what} | ${standing} | ${known} | ${source} |`

@@ -26,6 +26,7 @@ export function home(world: World): Answer {
 <dt>Clock</dt><dd>${clock.report().now}</dd>
 <dt>Token lives</dt><dd>${settings.lifetimes} (access/refresh)</dd>
 <dt>Webhooks to</dt><dd>${settings.webhook_url ?? 'nowhere: no webhook URL is set'}</dd>
+<dt>Requests</dt><dd><a href="/_sim/inspector">what was asked, and why it was answered so</a></dd>
 <dt>Control</dt><dd><code>/_sim/stats</code>, <code>/_sim/faults</code>, <code>/_sim/clock</code> … described in docs/simulator.md</dd>
 </dl></section>`,
     ),

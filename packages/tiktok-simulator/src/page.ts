@@ -1,4 +1,4 @@
-/** The frame and look of every page a person sees here. No script, no third party, no logo of anybody's. */
+/** The frame and look of every page a person sees here. No third party, no logo of anybody's, and a script on the inspector only. */
 
 /** Text that is HTML already; everything else is escaped. */
 export class Markup {
@@ -15,7 +15,7 @@ export function markup(strings: TemplateStringsArray, ...values: readonly Value[
   return new Markup(String.raw({ raw: strings }, ...values.map(toText)))
 }
 
-export function page(title: string, main: Markup): string {
+export function page(title: string, main: Markup, width: 'narrow' | 'wide' = 'narrow'): string {
   return markup`<!doctype html>
 <html lang="en">
 <head>
@@ -25,8 +25,8 @@ export function page(title: string, main: Markup): string {
 <style>${style}</style>
 </head>
 <body>
-<p class="ribbon"><strong>TikTok simulator</strong> This is not TikTok. The people are invented and nothing leaves this machine.</p>
-<main>${main}</main>
+<header class="ribbon"><strong>TikTok simulator</strong> This is not TikTok. The people are invented and nothing leaves this machine.</header>
+<main class="${width}">${main}</main>
 </body>
 </html>
 `.text
@@ -82,5 +82,24 @@ button:hover { filter: brightness(.96) }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1rem; margin: .75rem 0 0 }
 dt { color: var(--quiet) } dd { margin: 0; overflow-wrap: anywhere }
 section { margin-top: 2rem }
+.wide { max-width: 80rem }
+.filter { display: flex; flex-wrap: wrap; gap: .75rem 1.25rem; align-items: center; margin: 1rem 0 }
+.filter[hidden] { display: none }
+.filter select, .filter input:not([type=checkbox]) { font: inherit; width: auto; height: auto; margin: 0 0 0 .4rem; padding: .35rem .6rem;
+  border: 2px solid var(--line); border-radius: .5rem; background: var(--card); color: var(--ink) }
+.filter .check { display: flex; gap: .4rem; align-items: center }
+.filter .check input { margin: 0 }
+.requests { list-style: none; margin: 0; padding: 0; display: grid; gap: .35rem }
+.requests li { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; min-width: 0 }
+.requests li[hidden] { display: none }
+.requests li[data-wrong=true] { border-left: .3rem solid var(--warn) }
+.requests summary { display: grid; grid-template-columns: 6.5rem minmax(12rem, 2fr) minmax(8rem, 1fr) minmax(6rem, 1fr) minmax(10rem, 1.5fr);
+  gap: .2rem .8rem; padding: .45rem .7rem; cursor: pointer; font-size: .875rem; overflow-wrap: anywhere }
+.requests .when, .requests .who { color: var(--quiet) }
+.requests .why .badge { margin-left: .4rem }
+.requests dl, .requests h2, .requests pre { margin: .5rem .9rem }
+.requests h2 { font-size: .9rem }
+.requests pre { padding: .6rem; background: var(--ground); border-radius: .4rem; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem }
+@media (max-width: 46rem) { .requests summary { grid-template-columns: 1fr } }
 .unseen { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden }
 `)

@@ -6,8 +6,10 @@ import { latencyMs } from './settings.ts'
 import { type Answer, apiFailure, json, oauthFailure, send } from './wire.ts'
 import type { World } from './world.ts'
 
-export async function perform(world: World, call: Call, response: ServerResponse): Promise<void> {
+/** @param met told of the fault, if there is one */
+export async function perform(world: World, call: Call, response: ServerResponse, met: (fault: Fault) => void): Promise<void> {
   const fault = world.faults.take(call)
+  if (fault) met(fault)
   const latency = latencyMs(world.settings, call.routes)
   if (latency > 0) await wait(world, latency)
   if (!fault) return send(response, call.process())

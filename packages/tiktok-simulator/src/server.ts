@@ -15,6 +15,7 @@ import type { Call, Faults } from './faults.ts'
 import type { Grants } from './grants.ts'
 import { home, removeAppByButton } from './home-page.ts'
 import { isAtAnotherHost } from './hosts.ts'
+import { type DescribedExchange, describeExchanges } from './inspector.ts'
 import type { People } from './people.ts'
 import { perform } from './perform.ts'
 import { chunkCall } from './posting/chunks.ts'
@@ -77,6 +78,8 @@ export interface Simulator {
   readonly webhooks: Webhooks
   readonly publications: Publications
   readonly settings: Readonly<Settings>
+  /** The last requests, newest first: what TikTok says to each, and why. Secrets are masked. */
+  requests(): DescribedExchange[]
   changeSettings(change: SettingsChange): void
   authorize(decision: ScriptedDecision): { redirect_to: string } | ParameterError
   issueGrants(crowd: Crowd): IssuedGrant[]
@@ -114,6 +117,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     asTikTok,
     clientKey: world.settings.client_key,
     clientSecret: world.settings.client_secret,
+    requests: () => describeExchanges(world).requests,
     changeSettings: (change) => void changeSettings(world, change),
     authorize: (decision) => decideByScript(world, decision),
     issueGrants: (crowd) => [...issueToCrowd(world, crowd)],
@@ -175,10 +179,18 @@ async function serve(
   // A proxy's request that needs no tunnel: TikTok speaks only TLS, and nobody else is here.
   if (/^https?:\/\//.test(request.path)) return send(response, text(403, whyRefused(new URL(request.path).hostname)))
   world.stats.count('requests')
-  if (isAtAnotherHost(request.headers.host, request.path)) return send(response, unsupportedPath())
+  if (isOwnPage(request)) return send(response, refusedAtPage(request, door) ?? remembering(() => pageFor(world, request))())
+
+  const exchange = world.exchanges.begin(request, response)
+  const answered = (answer: Answer) => world.exchanges.answered(exchange, answer)
+  if (isAtAnotherHost(request.headers.host, request.path)) return send(response, answered(unsupportedPath()))
   const call = callFor(world, request)
-  if (call) return perform(world, { ...call, process: remembering(call.process) }, response)
-  send(response, refusedPage(request, door) ?? remembering(() => pageFor(world, request))())
+  if (!call) return send(response, answered(refusedConsent(request) ?? remembering(() => pageFor(world, request))()))
+  exchange.call = call
+  const process = remembering(() => answered(call.process()))
+  await perform(world, { ...call, process }, response, (fault) => {
+    exchange.fault = fault
+  })
 }
 
 /** The routes that can be scripted to fail. */
@@ -205,9 +217,12 @@ function callFor(world: World, request: Request): Call | undefined {
   }
 }
 
-/** The consent page is TikTok's and has its name; what people look at and press buttons on is ours. */
-function refusedPage(request: Request, door: Door): Answer | undefined {
-  if (request.path === '/' || request.path.startsWith('/people/')) return refusedAtPage(request, door)
+/** What people look at and press buttons on is ours; the consent page is TikTok's and has its name. */
+function isOwnPage({ path }: Request): boolean {
+  return path === '/' || path.startsWith('/people/')
+}
+
+function refusedConsent(request: Request): Answer | undefined {
   return request.method === 'POST' && request.path.startsWith('/v2/auth/authorize') ? refusedForm(request) : undefined
 }
 

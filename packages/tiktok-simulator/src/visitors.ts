@@ -14,7 +14,9 @@ export interface Door {
 /** @returns why the control API is closed to this request; undefined when it is open */
 export function refusedAtControl(request: Request, { controlToken, publicUrl }: Door): Answer | undefined {
   if (request.path === '/_sim/health' && request.method === 'GET') return undefined
-  if (controlToken !== undefined && bearerOf(request) !== controlToken)
+  // The inspector asks its visitor for the token; by itself it shows nothing.
+  const isShell = request.method === 'GET' && /^\/_sim\/inspector(\.js)?$/.test(request.path)
+  if (!isShell && controlToken !== undefined && bearerOf(request) !== controlToken)
     return json(401, { error: 'send the control token as Authorization: Bearer' })
   const isStranger = controlToken === undefined && !isOurName(request.headers.host, publicUrl)
   if (isStranger || isForeignPage(request)) return refused('/_sim is for tools on this machine, not for web pages')

@@ -1,6 +1,7 @@
 /** Everything the simulated TikTok knows, handed to each of its rooms. */
 import { Clock } from './clock.ts'
 import { Codes } from './codes.ts'
+import { Exchanges } from './exchanges.ts'
 import { Faults } from './faults.ts'
 import { Grants } from './grants.ts'
 import { People } from './people.ts'
@@ -18,6 +19,7 @@ export interface World {
   readonly codes: Codes
   readonly grants: Grants
   readonly faults: Faults
+  readonly exchanges: Exchanges
   readonly webhooks: Webhooks
   readonly publications: Publications
   readonly rates: Rates
@@ -38,6 +40,7 @@ export function createWorld(settings: Settings, closing: AbortSignal): World {
     codes: new Codes(clock),
     grants: new Grants(clock, settings, stats),
     faults: new Faults(settings),
+    exchanges: new Exchanges(),
     webhooks,
     publications: new Publications(clock, settings, people, webhooks, closing),
     rates: new Rates(clock),

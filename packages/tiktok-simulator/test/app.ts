@@ -2,6 +2,7 @@
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
+import type { DescribedExchange } from '../src/inspector.ts'
 import { type Simulator, type SimulatorOptions, startSimulator } from '../src/server.ts'
 import { holdToDescription } from './described.ts'
 
@@ -17,8 +18,21 @@ export interface Reply {
 
 export async function simulatorFor(t: Test, options: SimulatorOptions = {}): Promise<Simulator> {
   const simulator = await startSimulator(options)
-  t.teardown(() => simulator.close())
+  t.teardown(async () => {
+    const requests = simulator.requests()
+    await simulator.close()
+    holdToReasons(simulator, requests)
+  })
   return simulator
+}
+
+/** Whatever a test asked: its answer has a reason, and nothing that opens anything is told of it. */
+function holdToReasons({ clientSecret }: Simulator, requests: DescribedExchange[]): void {
+  for (const one of requests) {
+    const text = JSON.stringify(one)
+    if (one.tiktok_status !== null && one.rule === null) throw new Error(`src/reasons.ts has no reason for ${text}`)
+    if (text.includes(clientSecret) || /\b(act|rft|clt)\.\w/.test(text)) throw new Error(`/_sim/requests tells a secret: ${text}`)
+  }
 }
 
 export function authorizeUrl(simulator: Simulator, changes: Record<string, string | undefined> = {}): string {

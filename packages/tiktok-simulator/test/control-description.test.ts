@@ -133,5 +133,6 @@ async function bare(
     headers: { ...(body !== null && { 'content-type': 'application/json' }), ...headers },
     body,
   })
-  return { status: answer.statusCode, body: (await answer.body.json()) as unknown }
+  const text = await answer.body.text()
+  return { status: answer.statusCode, body: (text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : text) as unknown }
 }

@@ -36,7 +36,8 @@ export function holdToDescription(method: string, path: string, answer: { status
   }
   const wrong: string[] = []
   const response = operation.responses[answer.status]
-  if (response) wrong.push(...misfits(response, answer.body))
+  const isText = response && !('application/json' in response.content)
+  if (response) wrong.push(...(isText ? [] : misfits(response, answer.body)))
   else wrong.push('the status is not described')
   if (answer.status < 300) {
     const known = operation.parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name)
@@ -54,8 +55,8 @@ export function operationOf(method: string, place: string): Operation | undefine
 }
 
 function misfits({ content }: Content, value: unknown): string[] {
-  const schema = content['application/json']?.schema
-  if (!schema) return ['there is no JSON to be']
+  const [schema] = Object.values(content).map((one) => one.schema)
+  if (!schema) return ['there is nothing to be']
   const validate = validators.get(schema) ?? ajv.compile(JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"control#/')))
   validators.set(schema, validate)
   return validate(value)

@@ -1,0 +1,79 @@
+/** What was asked of the simulated TikTok and what it said, for whoever wonders why. Only the last few hundred, and long bodies not at all. */
+import type { ServerResponse } from 'node:http'
+import type { Call, Fault } from './faults.ts'
+import type { Answer, Request } from './wire.ts'
+
+export interface Exchange {
+  readonly id: number
+  /** By the machine's clock, in milliseconds since 1970. */
+  readonly at: number
+  readonly request: Request
+  call: Call | undefined
+  /** What TikTok would say. A fault may keep it from being said, or change it. */
+  answer: Answer | undefined
+  fault: Fault | undefined
+  /** What was sent; 0 when the connection broke, undefined while it is under way. */
+  status: number | undefined
+  endedAt: number | undefined
+  /** Grows with every change of any exchange. */
+  revision: number
+}
+
+const kept = 500
+const maxBodyBytes = 16_384
+
+export class Exchanges {
+  #exchanges: Exchange[] = []
+  #count = 0
+  #revision = 0
+
+  begin(request: Request, response: ServerResponse): Exchange {
+    this.#count += 1
+    const body = request.body.length > maxBodyBytes ? Buffer.alloc(0) : request.body
+    const exchange: Exchange = {
+      id: this.#count,
+      at: Date.now(),
+      request: { ...request, body },
+      call: undefined,
+      answer: undefined,
+      fault: undefined,
+      status: undefined,
+      endedAt: undefined,
+      revision: 0,
+    }
+    this.#changed(exchange)
+    this.#exchanges.push(exchange)
+    if (this.#exchanges.length > kept) this.#exchanges.shift()
+    response.once('close', () => {
+      exchange.status = response.writableFinished ? response.statusCode : 0
+      exchange.endedAt = Date.now()
+      this.#changed(exchange)
+    })
+    return exchange
+  }
+
+  answered(exchange: Exchange, answer: Answer): Answer {
+    const long = typeof answer.body !== 'string' || answer.body.length > maxBodyBytes
+    exchange.answer = long ? { ...answer, body: '' } : answer
+    this.#changed(exchange)
+    return answer
+  }
+
+  /** Newest first. */
+  changedAfter(revision: number): Exchange[] {
+    return this.#exchanges.filter((exchange) => exchange.revision > revision).reverse()
+  }
+
+  get revision(): number {
+    return this.#revision
+  }
+
+  clear(): void {
+    this.#exchanges = []
+  }
+
+  #changed(exchange: Exchange): void {
+    this.#revision += 1
+    exchange.revision = this.#revision
+  }
+}
