@@ -177,6 +177,11 @@ export const evidenceOfBehaviours = {
     '/doc/content-posting-api-reference-query-creator-info, read Nov 2026',
   ),
   'a posted draft makes room': row('observed', 'at once', 'gitroomhq/postiz-app#1300, compiled 22 Nov 2026'),
+  'status of the cap of drafts': row(
+    'observed',
+    'documented as 403, which it is here; a 400 was seen',
+    'public code, 24 Sep 2026',
+  ),
   'order of refusals': row('inferred', 'token, scope, rate, body, caps, audit, privacy, ownership'),
   'pulling from a URL': row(
     'documented',

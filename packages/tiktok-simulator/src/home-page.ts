@@ -4,6 +4,7 @@ import { nameLines } from './consent-page.ts'
 import type { Grant } from './grants.ts'
 import { type Markup, markup, page } from './page.ts'
 import type { Person } from './person.ts'
+import { inboxes } from './posting/inbox.ts'
 import { removeApp } from './revoke.ts'
 import { type Answer, html, json, type Request, redirect } from './wire.ts'
 import type { World } from './world.ts'
@@ -20,6 +21,7 @@ export function home(world: World): Answer {
 <h1>People and the app they connected</h1>
 <p class="quiet">Removing the app ends its tokens at once, and the app is told by webhook.</p>
 <ul class="people">${Array.from(world.people.shown(), (person) => card(world, person))}</ul>
+${inboxes(world)}
 <section><h2>This simulator</h2>
 <dl>
 <dt>App</dt><dd>${settings.app_name} (<code>${settings.client_key}</code>)</dd>

@@ -20,6 +20,7 @@ import type { People } from './people.ts'
 import { perform } from './perform.ts'
 import { chunkCall } from './posting/chunks.ts'
 import { creatorInfoCall } from './posting/creator-info.ts'
+import { postByButton } from './posting/inbox.ts'
 import { initCall } from './posting/init.ts'
 import type { Publications } from './posting/publications.ts'
 import { cancelCall, statusCall } from './posting/status.ts'
@@ -219,7 +220,7 @@ function callFor(world: World, request: Request): Call | undefined {
 
 /** What people look at and press buttons on is ours; the consent page is TikTok's and has its name. */
 function isOwnPage({ path }: Request): boolean {
-  return path === '/' || path.startsWith('/people/')
+  return path === '/' || /^\/(people|publications)\//.test(path)
 }
 
 function refusedConsent(request: Request): Answer | undefined {
@@ -236,7 +237,7 @@ function pageFor(world: World, request: Request): Answer {
     case 'GET /':
       return home(world)
     default:
-      return removeAppByButton(world, request) ?? notFound(request)
+      return removeAppByButton(world, request) ?? postByButton(world, request) ?? notFound(request)
   }
 }
 

@@ -113,6 +113,21 @@ t.test('the person posts a draft from the inbox, and may do so again', async (t)
   for (const notice of told) t.match(notice, { publish_id, publish_type: 'INBOX_SHARE' })
 })
 
+t.test('the front page shows the drafts that wait, with the button of their person', async (t) => {
+  const { simulator, token } = await creatorAt(t)
+  const page = async () => (await fetch(`${simulator.url}/`)).text()
+  t.notMatch(await page(), 'Drafts in inboxes')
+  const publish_id = await upload(simulator, token, draftRoute)
+  const [, action = ''] = /<form method="post" action="(\/publications\/[^"]+)"/.exec(await page()) ?? []
+  t.match(action, publish_id)
+  const press = (headers = {}) => fetch(simulator.url + action, { method: 'POST', headers, redirect: 'manual' })
+  t.equal((await press({ origin: 'https://elsewhere.example' })).status, 403, 'not for the page of somebody else')
+  t.equal((await press()).status, 303)
+  t.match((await statusOf(simulator, token, publish_id)).body.data, { status: 'PUBLISH_COMPLETE' })
+  t.notMatch(await page(), 'Drafts in inboxes')
+  t.equal((await press()).status, 404)
+})
+
 t.test('a step at a time: every publication can be led from outside, and fails once', async (t) => {
   const { simulator, token, notices } = await creatorAt(t, { settings: { processing_seconds: 600, moderation_seconds: 600 } })
   const first = (await api<Begun>(simulator, draftRoute, token, fileOf(3))).body.data.publish_id
