@@ -24,12 +24,13 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
     )
 
   for (const size of ['desktop', 'phone'] as const) {
-    t.test(`on a ${size}`, async (t) => {
-      // What the page can do without a script, it does on the phone without one.
-      const javaScriptEnabled = size === 'desktop'
-      const view = { viewport: sizes[size] }
+    // What the page can do without a script, it does on the phone without one.
+    const javaScriptEnabled = size === 'desktop'
+    const view = { viewport: sizes[size] }
 
-      t.test(`${javaScriptEnabled ? 'with' : 'without'} JavaScript, a person connects and allows everything`, async (t) => {
+    t.test(
+      `on a ${size}, ${javaScriptEnabled ? 'with' : 'without'} JavaScript, a person connects and allows everything`,
+      async (t) => {
         const owner = `everything-${size}`
         const person = size === 'desktop' ? 'jonas' : 'mara'
         const { page } = await open(t, owner, { ...view, javaScriptEnabled })
@@ -48,192 +49,193 @@ t.test('the hosted page', { skip: noChromium }, async (t) => {
         )
         t.match(await card.textContent(), /followers \(seen now\).*Creator \(your own statement\).*20 of 20 uploads left/s)
         t.equal(await tooWide(after.page), 0)
-      })
-
-      t.test('whoever declines something optional is connected, and told what is missing', async (t) => {
-        const owner = `some-declined-${size}`
-        const person = someone(world, owner)
-        const { page } = await open(t, owner, view)
-        await answer(page, 'Business')
-        await allow(page, person, ['user.info.stats'])
-        t.equal(await page.locator('h1').textContent(), 'connected')
-        t.match(await accountsOf(owner), [{ account_type: { value: 'business' }, missing_scopes: ['user.info.stats'] }])
-        const after = await open(t, owner, view)
-        t.match(
-          await after.page.getByRole('article').textContent(),
-          /Followers unknown.*Not allowed at TikTok so far: “See how many followers you have”/s,
-        )
-        t.equal(await tooWide(after.page), 0)
-
-        await after.page.getByRole('button', { name: `Ask TikTok again for Person ${person}` }).click()
-        await allow(after.page, person)
-        t.equal(await after.page.locator('h1').textContent(), 'connected')
-        t.match(await accountsOf(owner), [{ account_type: { value: 'business' }, missing_scopes: [] }])
-      })
-
-      t.test('whoever declines what is needed is not connected', async (t) => {
-        const owner = `needed-declined-${size}`
-        const { page } = await open(t, owner, view)
-        await answer(page, 'Creator')
-        await allow(page, 'zsofia', ['video.upload'])
-        t.equal(await page.locator('h1').textContent(), 'scope_not_granted')
-        t.same(await accountsOf(owner), [])
-        await page.goto(`${world.config.publicUrl}/connect`)
-        t.equal(await page.locator('h1').textContent(), 'A permission that is needed was not given')
-        t.equal(await tooWide(page), 0)
-      })
-
-      t.test('whoever says no at TikTok is sent back with that', async (t) => {
-        const { page } = await open(t, `denied-${size}`, view)
-        await answer(page, 'Creator')
-        await page.getByRole('button', { name: 'Deny' }).click()
-        t.equal(await page.locator('h1').textContent(), 'failed access_denied')
-        await page.goto(`${world.config.publicUrl}/connect`)
-        t.equal(await page.locator('h1').textContent(), 'You did not allow it at TikTok')
-        t.equal(await tooWide(page), 0)
-        await page.getByRole('link', { name: /^Back to/ }).click()
-        t.match(page.url(), /\/tiktok\/return\?connect_session=cs_\w+&status=failed&error=access_denied$/)
-      })
-
-      t.test('where all places are used, the page says so instead of offering to connect', async (t) => {
-        const owner = `full-${size}`
-        await connect({ owner, person: someone(world, owner), session: { tier: 'free' } })
-        const { page } = await open(t, owner, view)
-        t.match(await page.locator('main').textContent(), /1 of 1 places used.*All places are used/s)
-        t.equal(await page.getByRole('link', { name: 'Connect another account' }).count(), 0, 'and no link promises it')
-        t.equal(await page.getByRole('button', { name: 'Connect TikTok' }).count(), 0)
-        t.equal(await tooWide(page), 0)
-      })
-
-      t.test('a place that was taken meanwhile is not connected twice', async (t) => {
-        const owner = `meanwhile-${size}`
-        const [quicker, slower] = [someone(world, `${owner}-1`), someone(world, `${owner}-2`)]
-        const { page } = await open(t, owner, view, { tier: 'free' })
-        await answer(page, 'Creator')
-        await connect({ owner, person: quicker })
-        await allow(page, slower)
-        t.equal(await page.locator('h1').textContent(), 'account_limit_reached')
-        t.equal((await accountsOf(owner)).length, 1)
-      })
-
-      t.test('whoever is neither is told what to do, and stays on the page', async (t) => {
-        const { page, id } = await open(t, `personal-${size}`, view)
-        await answer(page, 'Neither, or not sure')
-        t.match(
-          await page.getByRole('alert').textContent(),
-          /If you post as yourself, choose Creator: a personal account at TikTok is right for it.*Settings and privacy/s,
-        )
-        t.equal(await page.locator(':focus').getAttribute('role'), 'alert', 'a screen reader starts there')
-        await page.getByRole('alert').getByRole('link').click()
-        await page.keyboard.press('Tab')
-        t.match(await focused(page), /account_type/)
-        t.equal(await tooWide(page), 0)
-        t.match((await call('GET', `/connect-sessions/${id}`)).body, { status: 'pending' })
-      })
-
-      t.test('a link preview takes nothing, and many may look, but the first who acts keeps the link', async (t) => {
-        const opened = await link(`preview-${size}`)
-        for (const method of ['GET', 'HEAD', 'GET'])
-          await request(opened.connect_url, { method: method as 'GET', headers: { 'user-agent': 'Slackbot-LinkExpanding 1.0' } })
-        const [mine, theirs, late] = [await visitor(t, view), await visitor(t, view), await visitor(t, view)]
-        await mine.goto(opened.connect_url)
-        await theirs.goto(opened.connect_url)
-        t.equal(await theirs.locator('h1').textContent(), 'Connect a TikTok account')
-
-        await answer(mine, 'Creator')
-        t.match(mine.url(), world.tiktok.url)
-        await answer(theirs, 'Creator')
-        t.equal(await theirs.locator('h1').textContent(), 'This was started in another browser')
-        for (const url of [opened.connect_url, opened.authorize_url]) {
-          const answered = await late.goto(url)
-          t.equal(answered?.status(), 400)
-          t.match(await late.locator('main').textContent(), /This was started in another browser.*browser_mismatch/s)
-        }
-        t.equal(await tooWide(late), 0)
-        await picture(late, `another-browser-${size}`)
-        await mine.goto(opened.connect_url)
-        t.equal(await mine.locator('h1').textContent(), 'Connect a TikTok account', 'the first browser goes on')
-      })
-
-      t.test('a name is given, changed and taken away', async (t) => {
-        const owner = `named-${size}`
-        const { id } = await connect({ owner, person: someone(world, owner) })
-        const { page } = await open(t, owner, { ...view, javaScriptEnabled: false })
-        const rename = async (from: string, to: string) => {
-          await page.getByLabel(`Rename ${from}`).click()
-          await page.getByLabel('Name for this account').fill(to)
-          await page.getByRole('button', { name: 'Save' }).click()
-          return page.getByRole('status').textContent()
-        }
-        t.equal(await rename(`Person ${owner}`, '<b>Shop</b> & "Söhne"'), 'The name was saved.')
-        t.equal(await page.getByRole('article', { name: '<b>Shop</b> & "Söhne"' }).count(), 1)
-        t.equal(await tooWide(page), 0)
-        t.match(await accountsOf(owner), [{ label: '<b>Shop</b> & "Söhne"' }])
-        t.match(await rename('<b>Shop</b>', '  '), 'The name was removed')
-        t.match(await accountsOf(owner), [{ label: null }])
-        t.match((await call<{ entries: object[] }>('GET', `/accounts/${id}/timeline`)).body.entries, [
-          { kind: 'label_changed', actor: 'owner' },
-          { kind: 'label_changed', actor: 'owner' },
-          {},
-        ])
-      })
-
-      t.test('an account is disconnected after being asked, and TikTok is told', async (t) => {
-        const owner = `leaving-${size}`
-        const account = await connect({ owner, person: someone(world, owner), session: { label: 'Old shop' } })
-        const { page } = await open(t, owner, view)
-        await page.getByRole('link', { name: 'Disconnect Old shop' }).click()
-        t.equal(await tooWide(page), 0)
-        await page.getByRole('link', { name: 'Keep it connected' }).click()
-        t.equal((await accountsOf(owner)).length, 1)
-
-        await page.getByRole('link', { name: 'Disconnect Old shop' }).click()
-        await page.getByRole('button', { name: 'Disconnect' }).click()
-        t.match(await page.getByRole('status').textContent(), 'The account was disconnected, and TikTok has confirmed it.')
-        t.equal(await page.getByRole('article').count(), 0)
-        t.match((await call('GET', `/accounts/${account.id}`)).body, {
-          status: 'disconnected',
-          status_reason: 'disconnected_by_owner',
-        })
-        const { entries } = (
-          await call<{ entries: { kind: string; actor: string }[] }>('GET', `/accounts/${account.id}/timeline`)
-        ).body
-        t.match(
-          entries.find(({ kind }) => kind === 'disconnected'),
-          { actor: 'owner' },
-        )
-        await page.goBack()
-        await page.reload()
-        t.match(await page.getByRole('alert').textContent(), 'This account was disconnected already.')
-      })
-
-      t.test('an account that needs its person is reconnected by that TikTok account, and by no other', async (t) => {
-        const owner = `again-${size}`
-        const [person, somebodyElse] = [someone(world, `${owner}-1`), someone(world, `${owner}-2`)]
-        const account = await connect({ owner, person })
-        await parts.db.run(
-          'test',
-          (sql) =>
-            sql`update accounts set status = 'reauthorization_required', status_reason = 'refresh_token_rejected' where id = ${account.id}`,
-        )
-        const other = await open(t, owner, view)
-        t.equal(await tooWide(other.page), 0)
-        await other.page.getByRole('button', { name: `Reconnect Person ${person}` }).click()
-        await allow(other.page, somebodyElse)
-        t.equal(await other.page.locator('h1').textContent(), 'account_mismatch')
-
-        const { page } = await open(t, owner, view)
-        await page.getByRole('button', { name: `Reconnect Person ${person}` }).click()
-        await allow(page, person)
-        t.equal(await page.locator('h1').textContent(), 'connected')
-        t.match(await accountsOf(owner), [{ id: account.id, status: 'active', account_type: account.account_type }])
-        const { entries } = (
-          await call<{ entries: { kind: string; actor: string }[] }>('GET', `/accounts/${account.id}/timeline`)
-        ).body
-        t.equal(entries.filter(({ kind, actor }) => kind === 'reconnect_started' && actor === 'owner').length, 2)
-      })
-    })
+      },
+    )
   }
+
+  // How wide every page is on other screens, look.test.ts looks at.
+  const phone = { viewport: sizes.phone }
+
+  t.test('whoever declines something optional is connected, and told what is missing', async (t) => {
+    const owner = 'some-declined'
+    const person = someone(world, owner)
+    const { page } = await open(t, owner, phone)
+    await answer(page, 'Business')
+    await allow(page, person, ['user.info.stats'])
+    t.equal(await page.locator('h1').textContent(), 'connected')
+    t.match(await accountsOf(owner), [{ account_type: { value: 'business' }, missing_scopes: ['user.info.stats'] }])
+    const after = await open(t, owner, phone)
+    t.match(
+      await after.page.getByRole('article').textContent(),
+      /Followers unknown.*Not allowed at TikTok so far: “See how many followers you have”/s,
+    )
+    t.equal(await tooWide(after.page), 0)
+
+    await after.page.getByRole('button', { name: `Ask TikTok again for Person ${person}` }).click()
+    await allow(after.page, person)
+    t.equal(await after.page.locator('h1').textContent(), 'connected')
+    t.match(await accountsOf(owner), [{ account_type: { value: 'business' }, missing_scopes: [] }])
+  })
+
+  t.test('whoever declines what is needed is not connected', async (t) => {
+    const owner = 'needed-declined'
+    const { page } = await open(t, owner, phone)
+    await answer(page, 'Creator')
+    await allow(page, 'zsofia', ['video.upload'])
+    t.equal(await page.locator('h1').textContent(), 'scope_not_granted')
+    t.same(await accountsOf(owner), [])
+    await page.goto(`${world.config.publicUrl}/connect`)
+    t.equal(await page.locator('h1').textContent(), 'A permission that is needed was not given')
+    t.equal(await tooWide(page), 0)
+  })
+
+  t.test('whoever says no at TikTok is sent back with that', async (t) => {
+    const { page } = await open(t, 'denied', phone)
+    await answer(page, 'Creator')
+    await page.getByRole('button', { name: 'Deny' }).click()
+    t.equal(await page.locator('h1').textContent(), 'failed access_denied')
+    await page.goto(`${world.config.publicUrl}/connect`)
+    t.equal(await page.locator('h1').textContent(), 'You did not allow it at TikTok')
+    t.equal(await tooWide(page), 0)
+    await page.getByRole('link', { name: /^Back to/ }).click()
+    t.match(page.url(), /\/tiktok\/return\?connect_session=cs_\w+&status=failed&error=access_denied$/)
+  })
+
+  t.test('where all places are used, the page says so instead of offering to connect', async (t) => {
+    const owner = 'full'
+    await connect({ owner, person: someone(world, owner), session: { tier: 'free' } })
+    const { page } = await open(t, owner, phone)
+    t.match(await page.locator('main').textContent(), /1 of 1 places used.*All places are used/s)
+    t.equal(await page.getByRole('link', { name: 'Connect another account' }).count(), 0, 'and no link promises it')
+    t.equal(await page.getByRole('button', { name: 'Connect TikTok' }).count(), 0)
+    t.equal(await tooWide(page), 0)
+  })
+
+  t.test('a place that was taken meanwhile is not connected twice', async (t) => {
+    const owner = 'meanwhile'
+    const [quicker, slower] = [someone(world, `${owner}-1`), someone(world, `${owner}-2`)]
+    const { page } = await open(t, owner, phone, { tier: 'free' })
+    await answer(page, 'Creator')
+    await connect({ owner, person: quicker })
+    await allow(page, slower)
+    t.equal(await page.locator('h1').textContent(), 'account_limit_reached')
+    t.equal((await accountsOf(owner)).length, 1)
+  })
+
+  t.test('whoever is neither is told what to do, and stays on the page', async (t) => {
+    const { page, id } = await open(t, 'personal', phone)
+    await answer(page, 'Neither, or not sure')
+    t.match(
+      await page.getByRole('alert').textContent(),
+      /If you post as yourself, choose Creator: a personal account at TikTok is right for it.*Settings and privacy/s,
+    )
+    t.equal(await page.locator(':focus').getAttribute('role'), 'alert', 'a screen reader starts there')
+    await page.getByRole('alert').getByRole('link').click()
+    await page.keyboard.press('Tab')
+    t.match(await focused(page), /account_type/)
+    t.equal(await tooWide(page), 0)
+    t.match((await call('GET', `/connect-sessions/${id}`)).body, { status: 'pending' })
+  })
+
+  t.test('a link preview takes nothing, and many may look, but the first who acts keeps the link', async (t) => {
+    const opened = await link('preview')
+    for (const method of ['GET', 'HEAD', 'GET'])
+      await request(opened.connect_url, { method: method as 'GET', headers: { 'user-agent': 'Slackbot-LinkExpanding 1.0' } })
+    const [mine, theirs, late] = [await visitor(t, phone), await visitor(t, phone), await visitor(t, phone)]
+    await mine.goto(opened.connect_url)
+    await theirs.goto(opened.connect_url)
+    t.equal(await theirs.locator('h1').textContent(), 'Connect a TikTok account')
+
+    await answer(mine, 'Creator')
+    t.match(mine.url(), world.tiktok.url)
+    await answer(theirs, 'Creator')
+    t.equal(await theirs.locator('h1').textContent(), 'This was started in another browser')
+    for (const url of [opened.connect_url, opened.authorize_url]) {
+      const answered = await late.goto(url)
+      t.equal(answered?.status(), 400)
+      t.match(await late.locator('main').textContent(), /This was started in another browser.*browser_mismatch/s)
+    }
+    t.equal(await tooWide(late), 0)
+    await picture(late, 'another-browser')
+    await mine.goto(opened.connect_url)
+    t.equal(await mine.locator('h1').textContent(), 'Connect a TikTok account', 'the first browser goes on')
+  })
+
+  t.test('a name is given, changed and taken away', async (t) => {
+    const owner = 'named'
+    const { id } = await connect({ owner, person: someone(world, owner) })
+    const { page } = await open(t, owner, { ...phone, javaScriptEnabled: false })
+    const rename = async (from: string, to: string) => {
+      await page.getByLabel(`Rename ${from}`).click()
+      await page.getByLabel('Name for this account').fill(to)
+      await page.getByRole('button', { name: 'Save' }).click()
+      return page.getByRole('status').textContent()
+    }
+    t.equal(await rename(`Person ${owner}`, '<b>Shop</b> & "Söhne"'), 'The name was saved.')
+    t.equal(await page.getByRole('article', { name: '<b>Shop</b> & "Söhne"' }).count(), 1)
+    t.equal(await tooWide(page), 0)
+    t.match(await accountsOf(owner), [{ label: '<b>Shop</b> & "Söhne"' }])
+    t.match(await rename('<b>Shop</b>', '  '), 'The name was removed')
+    t.match(await accountsOf(owner), [{ label: null }])
+    t.match((await call<{ entries: object[] }>('GET', `/accounts/${id}/timeline`)).body.entries, [
+      { kind: 'label_changed', actor: 'owner' },
+      { kind: 'label_changed', actor: 'owner' },
+      {},
+    ])
+  })
+
+  t.test('an account is disconnected after being asked, and TikTok is told', async (t) => {
+    const owner = 'leaving'
+    const account = await connect({ owner, person: someone(world, owner), session: { label: 'Old shop' } })
+    const { page } = await open(t, owner, phone)
+    await page.getByRole('link', { name: 'Disconnect Old shop' }).click()
+    t.equal(await tooWide(page), 0)
+    await page.getByRole('link', { name: 'Keep it connected' }).click()
+    t.equal((await accountsOf(owner)).length, 1)
+
+    await page.getByRole('link', { name: 'Disconnect Old shop' }).click()
+    await page.getByRole('button', { name: 'Disconnect' }).click()
+    t.match(await page.getByRole('status').textContent(), 'The account was disconnected, and TikTok has confirmed it.')
+    t.equal(await page.getByRole('article').count(), 0)
+    t.match((await call('GET', `/accounts/${account.id}`)).body, {
+      status: 'disconnected',
+      status_reason: 'disconnected_by_owner',
+    })
+    const { entries } = (await call<{ entries: { kind: string; actor: string }[] }>('GET', `/accounts/${account.id}/timeline`))
+      .body
+    t.match(
+      entries.find(({ kind }) => kind === 'disconnected'),
+      { actor: 'owner' },
+    )
+    await page.goBack()
+    await page.reload()
+    t.match(await page.getByRole('alert').textContent(), 'This account was disconnected already.')
+  })
+
+  t.test('an account that needs its person is reconnected by that TikTok account, and by no other', async (t) => {
+    const owner = 'again'
+    const [person, somebodyElse] = [someone(world, `${owner}-1`), someone(world, `${owner}-2`)]
+    const account = await connect({ owner, person })
+    await parts.db.run(
+      'test',
+      (sql) =>
+        sql`update accounts set status = 'reauthorization_required', status_reason = 'refresh_token_rejected' where id = ${account.id}`,
+    )
+    const other = await open(t, owner, phone)
+    t.equal(await tooWide(other.page), 0)
+    await other.page.getByRole('button', { name: `Reconnect Person ${person}` }).click()
+    await allow(other.page, somebodyElse)
+    t.equal(await other.page.locator('h1').textContent(), 'account_mismatch')
+
+    const { page } = await open(t, owner, phone)
+    await page.getByRole('button', { name: `Reconnect Person ${person}` }).click()
+    await allow(page, person)
+    t.equal(await page.locator('h1').textContent(), 'connected')
+    t.match(await accountsOf(owner), [{ id: account.id, status: 'active', account_type: account.account_type }])
+    const { entries } = (await call<{ entries: { kind: string; actor: string }[] }>('GET', `/accounts/${account.id}/timeline`))
+      .body
+    t.equal(entries.filter(({ kind, actor }) => kind === 'reconnect_started' && actor === 'owner').length, 2)
+  })
 
   t.test('the age has to be confirmed', async (t) => {
     const { page } = await open(t, 'age')

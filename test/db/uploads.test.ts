@@ -311,7 +311,7 @@ t.test(
       },
     )
 
-    await fc.assert(history, { numRuns: 100 })
+    await fc.assert(history, { numRuns: 40 })
     t.ok(reservations > 100 && refusals > 100 && lateOnes > 10, 'the histories were eventful', {
       reservations,
       refusals,

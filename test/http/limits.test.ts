@@ -53,8 +53,8 @@ for (const { name, crowd, skip, redis } of [without, withRedis]) {
     t.equal(await call(), 429)
     for (let one = 0; one < crowd; one++) {
       const address = `10.1.${one >> 8}.${one & 255}`
-      await from(world, address, one % 2 === 0 ? '/docs/problems' : '/callback')
       await from(world, address, '/accounts')
+      if (one % 10 === 0) await from(world, address, one % 20 === 0 ? '/docs/problems' : '/callback')
     }
     t.equal(await call(), 429)
   })
@@ -110,23 +110,23 @@ t.test('S80: a hundred callers that come at once with good keys are all answered
   t.same(new Set(answers.map(({ statusCode }) => statusCode)), new Set([200]))
 })
 
-t.test('S80: two thousand refused requests are two lines of the log and a counter', async (t) => {
-  const world = await startLimited(t, { RATE_LIMIT_PER_MINUTE: '1000', LOG_LEVEL: 'info' })
-  for (let guess = 0; guess < 2000; guess++) await from(world, '192.0.2.1', '/accounts', 'GET', 'ttk_guess')
+t.test('S80: five hundred refused requests are two lines of the log and a counter', async (t) => {
+  const world = await startLimited(t, { RATE_LIMIT_PER_MINUTE: '1000' })
+  for (let guess = 0; guess < 500; guess++) await from(world, '192.0.2.1', '/accounts', 'GET', 'ttk_guess')
   const lines = () => parsed(world).filter(({ outcome }) => outcome === 'refused')
   t.match(lines(), [{ msg: 'authentication failed', address: '192.0.2.1', route: '/accounts', requestId: /^req_/ }])
   t.equal(lines().length, 1)
   world.parts.refusals.flush()
   t.equal(lines().length, 2)
-  t.match(lines()[1], { level: 'warn', reason: 'unauthenticated', count: 1999 })
+  t.match(lines()[1], { level: 'warn', reason: 'unauthenticated', count: 499 })
   const { text } = await world.call('GET', '/metrics')
-  t.match(text, 'security_refusals_total{kind="unauthenticated"} 2000')
+  t.match(text, 'security_refusals_total{kind="unauthenticated"} 500')
   await from(world, '192.0.2.1', '/accounts', 'GET', 'ttk_guess')
   t.equal(lines().length, 3, 'the next window has its own line')
 })
 
 t.test('S80: whoever owns many networks gets no line for each', async (t) => {
-  const world = await startLimited(t, { LOG_LEVEL: 'info' })
+  const world = await startLimited(t, {})
   for (let one = 0; one < 500; one++) await from(world, `2001:db8:0:${one.toString(16)}::1`, '/accounts')
   t.equal(parsed(world).filter(({ outcome }) => outcome === 'refused').length, 100)
 })
@@ -140,7 +140,7 @@ t.test('a start with a public https address and no trusted proxy warns, because 
 })
 
 async function startLimited(t: Test, env: Record<string, string>): Promise<World> {
-  const world = await startWorld(t, { env: { TRUSTED_PROXIES: '127.0.0.1', ...env } })
+  const world = await startWorld(t, { env: { TRUSTED_PROXIES: '127.0.0.1', LOG_LEVEL: 'info', ...env } })
   if (env.REDIS_URL !== undefined)
     await eventually('Redis is connected', () => world.logged().includes('rate limits are shared through Redis'))
   return world
