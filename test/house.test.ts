@@ -166,6 +166,15 @@ t.test('every file begins with what it is for', async (t) => {
   t.strictSame(silent, [])
 })
 
+t.test('a folder of a test goes with it', (t) => {
+  const makers = readdirSync(join(repository, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && /\bmkdtemp(Sync)?\(/.test(readFileSync(join(repository, 'test', path), 'utf8')))
+    .map((path) => path.replaceAll('\\', '/'))
+  // A browser is kept for the next run, and the keeper outlives those who asked for it.
+  t.strictSame(makers.sort(), ['folder.ts', 'rig/chromium.ts', 'rig/postgres-keeper.ts'])
+  t.end()
+})
+
 t.test('the service runs without development and optional packages', async (t) => {
   const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'))
   const packageOf = (name: string) => name.split('/', /^(@|\.)/.test(name) ? 2 : 1).join('/')

@@ -1,9 +1,8 @@
 // Real processes: ready by themselves, as many at once as anybody likes, and gone when they are asked to go.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { chmod, mkdtemp, readdir, writeFile } from 'node:fs/promises'
+import { chmod, readdir, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import t from 'tap'
@@ -12,6 +11,7 @@ import { tryDirectories } from '../src/replica/directories.ts'
 import { loadConfig } from '../src/settings/config.ts'
 import { createLog } from '../src/telemetry.ts'
 import { generateVaultKey } from '../src/vault/keyring.ts'
+import { ownFolder } from './folder.ts'
 import { emptyDatabase, freshDatabase } from './postgres.ts'
 import { eventually } from './rig/eventually.ts'
 import { type Replica, startReplica } from './rig/replica.ts'
@@ -183,7 +183,7 @@ t.test(
 )
 
 t.test('a DATA_DIR that cannot hold a database is told without its path', async (t) => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'tts-start-'))
+  const dataDir = await ownFolder(t, 'start')
   await writeFile(join(dataDir, 'postgres'), 'in the way')
   const replica = await start('', 'homeless', { ready: false, env: { DATA_DIR: dataDir } })
   t.equal(await replica.ended(), 1)
@@ -195,7 +195,7 @@ t.test(
   'a directory that cannot be written to ends the start with the name of its variable, before anything else is done',
   async (t) => {
     const { url } = await freshDatabase(t)
-    const home = await mkdtemp(join(tmpdir(), 'tts-start-'))
+    const home = await ownFolder(t, 'start')
     await writeFile(join(home, 'file'), 'in the way')
     const log = createLog('silent')
     for (const [env, sentence] of [
@@ -217,7 +217,7 @@ t.test(
 )
 
 t.test('a directory of somebody else is named, and one without room is an error in the log and no more', async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), 'tts-places-'))
+  const dir = await ownFolder(t, 'places')
   const config = loadConfig({ ...required, DATABASE_URL: 'postgres://127.0.0.1/x', SPILL_DIR: join(dir, 'spill') })
   const lines: string[] = []
   const log = createLog('info', { write: (line: string) => void lines.push(line) })
@@ -240,7 +240,7 @@ t.test('a directory of somebody else is named, and one without room is an error 
 
 t.test('with DATABASE_URL and SPILL_DIR set nothing is written to DATA_DIR', async (t) => {
   const { url } = await freshDatabase(t)
-  const home = await mkdtemp(join(tmpdir(), 'tts-start-'))
+  const home = await ownFolder(t, 'start')
   await writeFile(join(home, 'file'), 'in the way')
   const replica = await start(url, 'rootless', { env: { DATA_DIR: join(home, 'file', 'below'), SPILL_DIR: join(home, 'spill') } })
   t.equal(await statusOf(replica, '/health/ready'), 200)
@@ -280,7 +280,7 @@ async function start(
   name: string,
   { env: more = {}, ...options }: { ready?: boolean; env?: Record<string, string> } = {},
 ): Promise<Replica> {
-  const home = await mkdtemp(join(tmpdir(), 'tts-start-'))
+  const home = await ownFolder(t, 'start')
   const env = {
     PORT: '0',
     DATABASE_URL: databaseUrl,
@@ -289,7 +289,11 @@ async function start(
     ...more,
   }
   const replica = await startReplica({ name, logFile: join(home, 'log'), env, preloads: [], ...options })
-  t.teardown(() => replica.isRunning && replica.signal('SIGKILL'))
+  t.teardown(async () => {
+    if (!replica.isRunning) return
+    replica.signal('SIGKILL')
+    await replica.ended()
+  })
   return replica
 }
 

@@ -1,8 +1,5 @@
 // A world for a test: PostgreSQL of its own, the simulator as a real HTTP server, the service in this process on a port of its own,
 // keys, and a browser that remembers cookies. Time is stepped, never waited for.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { type Simulator, type SimulatorOptions, startSimulator } from 'tiktok-simulator'
 import { request } from 'undici'
@@ -13,6 +10,7 @@ import { type Config, loadConfig } from '../src/settings/config.ts'
 import { createLog } from '../src/telemetry.ts'
 import { generateVaultKey } from '../src/vault/keyring.ts'
 import { holdToDescription } from './described.ts'
+import { ownFolder } from './folder.ts'
 import { freshDatabase } from './postgres.ts'
 import { recede } from './rig/time.ts'
 
@@ -85,10 +83,9 @@ export interface Browser {
 export async function startWorld(t: Teardown, options: WorldOptions = {}): Promise<World> {
   const { url: databaseUrl } = await freshDatabase(t)
   const tiktok = await startSimulator(options.simulator ?? {})
-  const dataDir = await mkdtemp(join(tmpdir(), 'tts-test-'))
+  const dataDir = await ownFolder(t, 'test')
   t.teardown(async () => {
     await tiktok.close()
-    await rm(dataDir, { recursive: true, force: true })
   })
   const lines: string[] = []
   const config = loadConfig({

@@ -1,8 +1,8 @@
 // The first minute of somebody who has just installed: `npm run demo`, the URL it prints, and both ways to connect, in a real browser.
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { ownFolder } from '../folder.ts'
 import { sizes } from '../rig/browser-world.ts'
 import { noChromium, startChromium } from '../rig/chromium.ts'
 import { startDemo } from '../rig/demo.ts'
@@ -11,8 +11,7 @@ import { allow, findings, tooWide } from '../rig/page.ts'
 const pictures = join(import.meta.dirname, '../screenshots')
 
 t.test('the demo, clicked through', { skip: noChromium }, async (t) => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'tts-first-minute-'))
-  t.teardown(() => rm(dataDir, { recursive: true, force: true }))
+  const dataDir = await ownFolder(t, 'first-minute')
   const [demo, chromium] = await Promise.all([startDemo(t, dataDir), startChromium(t), mkdir(pictures, { recursive: true })])
   const context = await chromium.newContext({ viewport: sizes.desktop })
   context.setDefaultTimeout(10_000)

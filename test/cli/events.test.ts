@@ -1,8 +1,5 @@
 // What operators do about events and notices at the command line: list, look, send again, enable.
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import postgres from 'postgres'
@@ -10,6 +7,7 @@ import t from 'tap'
 import { events } from '../../src/cli/events.ts'
 import { notices } from '../../src/cli/notices.ts'
 import { UsageError } from '../../src/cli/terminal.ts'
+import { ownFolder } from '../folder.ts'
 import { freshDatabase } from '../postgres.ts'
 
 const cliFile = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
@@ -17,11 +15,10 @@ const cliFile = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 /** A database with an endpoint that answered 410, a dead letter, and two notices; and the command line on it. */
 async function startDesk(t: { teardown(work: () => unknown): unknown }) {
   const { url } = await freshDatabase(t)
-  const cwd = await mkdtemp(join(tmpdir(), 'tts-cli-'))
+  const cwd = await ownFolder(t, 'cli')
   const sql = postgres(url, { max: 1, onnotice: () => {} })
   t.teardown(async () => {
     await sql.end()
-    await rm(cwd, { recursive: true })
   })
   await sql`insert into event_endpoints (id, origin, fingerprint, xid, seq, disabled_at) values ('ep_1', 'https://app.example.com', 'f', '1', 0, now())`
   await sql`insert into events (id, type, account_id, data) values ('evt_1', 'account.recovered', 'acc_1', '{}'), ('evt_2', 'account.recovered', 'acc_1', '{}')`

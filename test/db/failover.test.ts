@@ -1,14 +1,14 @@
 // The ways to a server that DATABASE_URL can name: sockets, IPv6, and several hosts, of which the one that takes writes is found.
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { networkInterfaces, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { networkInterfaces } from 'node:os'
 import t from 'tap'
 import { type Db, openDb } from '../../src/db/client.ts'
 import { remedyOf } from '../../src/db/fault.ts'
 import { migrate } from '../../src/db/migrate.ts'
 import { ServiceError } from '../../src/errors.ts'
 import { startEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
+import { ownFolder } from '../folder.ts'
 import { eventually } from '../rig/eventually.ts'
 import { startServerPair } from '../rig/server-pair.ts'
 
@@ -77,8 +77,8 @@ t.test('a host that says nothing costs its share of the time, and once', async (
 })
 
 t.test('a server is reached by its socket, however that is written, and by its IPv6 address', async (t) => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'tts-sockets-'))
-  const sockets = await mkdtemp(join(tmpdir(), 'tts-run-'))
+  const dataDir = await ownFolder(t, 'sockets')
+  const sockets = await ownFolder(t, 'run')
   await chmod(sockets, 0o777)
   const settings = { unix_socket_directories: sockets, listen_addresses: '127.0.0.1,::1' }
   const server = await startEmbeddedPostgres({ dataDir, throwaway: true, settings })

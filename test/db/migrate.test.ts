@@ -1,9 +1,8 @@
 // Tables and functions are installed once, however many processes start, and a failure leaves nothing half done.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect as connectTo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +11,7 @@ import t, { type Test } from 'tap'
 import { openDb } from '../../src/db/client.ts'
 import { readRelease } from '../../src/db/install.ts'
 import { type MigrateOptions, migrate, migrationsApplied } from '../../src/db/migrate.ts'
+import { ownFolder } from '../folder.ts'
 import { emptyDatabase, freshDatabase } from '../postgres.ts'
 import { eventually } from '../rig/eventually.ts'
 import { ownNode } from '../rig/own-node.ts'
@@ -26,8 +26,7 @@ const nothing = { applied: 0, installed: 0 }
 
 /** Migrations of the test's own, each text one, and no functions. */
 async function migrations(t: Test, ...texts: string[]): Promise<MigrateOptions> {
-  const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
-  t.teardown(() => rm(folder, { recursive: true }))
+  const folder = await ownFolder(t, 'migrations')
   await cp(join(drizzleFolder, 'meta'), join(folder, 'meta'), { recursive: true })
   const entries = texts.map((_, idx) => ({ idx, version: '7', when: 1_700_000_000_000 + idx, tag: `${idx}`, breakpoints: true }))
   await writeFile(join(folder, 'meta', '_journal.json'), JSON.stringify({ version: '7', dialect: 'postgresql', entries }))

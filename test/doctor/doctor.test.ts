@@ -1,10 +1,9 @@
 // `cli doctor`: each mistake is named with what to do about it, in words without a secret; what is well is well; and nothing is changed.
 import { execFile, spawnSync } from 'node:child_process'
-import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { createServer as createWebServer } from 'node:http'
 import { createServer as createTlsWebServer } from 'node:https'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import postgres from 'postgres'
@@ -13,6 +12,7 @@ import { examine, type Report } from '../../src/doctor/examine.ts'
 import type { Finding } from '../../src/doctor/finding.ts'
 import { takeEnvFile } from '../../src/settings/env-file.ts'
 import { generateVaultKey } from '../../src/vault/keyring.ts'
+import { ownFolder } from '../folder.ts'
 import { emptyDatabase, freshDatabase } from '../postgres.ts'
 import { command, environmentOf } from '../rig/command.ts'
 import { eventually } from '../rig/eventually.ts'
@@ -58,8 +58,7 @@ async function port(t: { teardown(work: () => unknown): unknown }, server: Serve
 
 t.test('what is well has no fault, as text and as JSON, and nothing is changed anywhere', async (t) => {
   // A copy, because the running service writes to its own.
-  const dir = await mkdtemp(join(tmpdir(), 'tts-doctor-'))
-  t.teardown(() => rm(dir, { recursive: true }))
+  const dir = await ownFolder(t, 'doctor')
   await cp(world.config.dataDir, dir, { recursive: true, preserveTimestamps: true })
   const env = { ...well, DATA_DIR: dir }
   const before = await everything(dir)
@@ -75,8 +74,7 @@ t.test('what is well has no fault, as text and as JSON, and nothing is changed a
   })
   t.strictSame(await everything(dir), before)
 
-  const empty = await mkdtemp(join(tmpdir(), 'tts-doctor-'))
-  t.teardown(() => rm(empty, { recursive: true }))
+  const empty = await ownFolder(t, 'doctor')
   const { DATABASE_URL: _, VAULT_KEYS: __, ...rest } = owned
   const unset = await examine({ ...rest, DATA_DIR: join(empty, 'data') })
   t.strictSame(faultsOf(unset), [], 'neither an embedded database nor a key is made to look at them')
@@ -406,8 +404,7 @@ t.test("a variable that is nearly one of ours is named; those of Kubernetes and 
 })
 
 t.test('.env: what is cut or lost is named, and the rest of it counts', async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), 'tts-doctor-'))
-  t.teardown(() => rm(dir, { recursive: true }))
+  const dir = await ownFolder(t, 'doctor')
   await writeFile(join(dir, '.env'), 'DOCTOR_TEST_ONE=a#b\nDOCTOR_TEST_TWO=whole\nnothing here\n')
   const problems = takeEnvFile(join(dir, '.env'))
   t.match([process.env.DOCTOR_TEST_ONE, process.env.DOCTOR_TEST_TWO], [undefined, 'whole'])
@@ -635,8 +632,7 @@ t.test('whoever hangs or drips is told of, one by one, and nobody waits for them
 })
 
 t.test('a look-up or a disk that hangs does not keep the process: it leaves with the right code', async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), 'tts-doctor-'))
-  t.teardown(() => rm(dir, { recursive: true }))
+  const dir = await ownFolder(t, 'doctor')
   const pipe = join(dir, 'pipe')
   if (spawnSync('mkfifo', [pipe]).status !== 0) return t.comment('no mkfifo on this machine')
   const { VAULT_KEYS: _, ...rest } = well

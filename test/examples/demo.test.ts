@@ -1,12 +1,12 @@
 // `npm run demo` as somebody meets it who has just installed: real processes, the click path, the ways it can end, and the next start.
 import { once } from 'node:events'
-import { access, mkdtemp, realpath, rm } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { verifyEvent } from 'oauth-accounts-for-tiktok'
 import t from 'tap'
+import { ownFolder } from '../folder.ts'
 import { type Demo, startDemo } from '../rig/demo.ts'
 import { eventually } from '../rig/eventually.ts'
 
@@ -79,8 +79,7 @@ function someoneListens(url: string): Promise<boolean> {
 t.test(
   'one command, one click path; Ctrl-C ends all, the next start has the data, and a killed demo leaves nothing behind',
   async (t) => {
-    const dataDir = await realpath(await mkdtemp(join(tmpdir(), 'tts-demo-')))
-    t.teardown(() => rm(dataDir, { recursive: true, force: true }))
+    const dataDir = await ownFolder(t, 'demo')
 
     // What the machine has configured for a service is not the demo's.
     const pushed = await startReceiver(t)

@@ -1,13 +1,13 @@
 // The rules and the dashboard ask for metrics that there are; every alert has its page, fires when it should and is quiet when it should not.
 // What Prometheus itself thinks of it is asked of promtool where that is installed (Debian: apt-get install prometheus).
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { rows } from '../../ops/grafana/dashboard.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { ownFolder } from '../folder.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const rulesFile = join(root, 'ops/prometheus/rules.yaml')
@@ -16,8 +16,7 @@ const alerts = [...rules.matchAll(/- alert: (\w+)\n +expr: (.+)\n/g)].map(([, na
 const recorded = [...rules.matchAll(/- record: (\S+)\n +expr: (.+)\n/g)].map(([, name = '', query = '']) => ({ name, query }))
 const runbook = readFileSync(join(root, 'docs/runbook.md'), 'utf8')
 const { definitions, registry } = createMetrics()
-const folder = mkdtempSync(join(tmpdir(), 'tts-rules-'))
-t.teardown(() => rmSync(folder, { recursive: true }))
+const folder = await ownFolder(t, 'rules')
 const hasPromtool = (() => {
   try {
     return execFileSync('promtool', ['--version']).length >= 0

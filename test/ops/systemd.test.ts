@@ -1,12 +1,12 @@
 // The units for systemd: what they name is there, they fit the service's variables, and systemd itself finds nothing to say against them.
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { families } from '../../src/cli/commands.ts'
 import { variables } from '../../src/settings/variables.ts'
+import { ownFolder } from '../folder.ts'
 
 const root = join(import.meta.dirname, '../..')
 const unit = (name: string) => readFileSync(join(root, 'ops/systemd', name), 'utf8')
@@ -50,8 +50,7 @@ t.test('there is time to end, and what is run is there', async (t) => {
 })
 
 t.test('systemd finds no mistake in them, and little that they could do harm with', without, async (t) => {
-  const folder = mkdtempSync(join(tmpdir(), 'tts-units-'))
-  t.teardown(() => rmSync(folder, { recursive: true }))
+  const folder = await ownFolder(t, 'units')
   for (const [name, text] of Object.entries(units)) {
     const path = join(folder, name.replace('@', '@3001'))
     writeFileSync(path, text.replaceAll('/usr/bin/node', process.execPath)) // verify looks for the program

@@ -2,10 +2,10 @@
 // restarted in each mode, copied to a standby, promoted.
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { appendFile, chmod, chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { appendFile, chmod, chown, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freePort } from '../../examples/demo/ports.ts'
+import { ownFolder } from '../folder.ts'
 
 const programs = process.env.PG_BIN ?? newest('/usr/lib/postgresql')
 
@@ -28,9 +28,8 @@ export interface Cluster {
 
 /** @returns a folder that PostgreSQL's own user may write to; it goes with the scope */
 export async function makeHome(t: { teardown(work: () => unknown): unknown }, name: string): Promise<string> {
-  const home = await mkdtemp(join(tmpdir(), `tiktok-oauth-service-${name}-`))
+  const home = await ownFolder(t, name)
   await chmod(home, 0o777)
-  t.teardown(() => rm(home, { recursive: true, force: true }))
   return home
 }
 

@@ -1,11 +1,11 @@
 // Debian's HAProxy before several replicas, with TLS, as it stands in a deployment: it asks who is ready and sends calls to nobody else.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { request } from 'undici'
 import { freePort } from '../../examples/demo/ports.ts'
+import { ownFolder } from '../folder.ts'
 import type { Certificate } from './tls-postgres.ts'
 
 const program = 'haproxy'
@@ -29,7 +29,7 @@ export async function startHaproxy(
   { certFile, keyFile }: Certificate,
   places: number[],
 ): Promise<Haproxy> {
-  const dir = await mkdtemp(join(tmpdir(), 'tts-haproxy-'))
+  const dir = await ownFolder(t, 'haproxy')
   const [door, stats] = [await freePort(0), await freePort(0)]
   const servers = places.map((port) => `  server s${port} 127.0.0.1:${port} check inter 500ms fall 2 rise 1`)
   await writeFile(join(dir, 'door.pem'), [await readFile(certFile), await readFile(keyFile)].join(''), { mode: 0o600 })
@@ -63,7 +63,6 @@ listen stats
       master.kill('SIGTERM')
       await exit
     }
-    await rm(dir, { recursive: true })
   })
   return {
     url: `https://127.0.0.1:${door}`,

@@ -1,12 +1,12 @@
 // Debian's PgBouncer between the service and PostgreSQL, for tests of what changes behind one.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { freePort } from '../../examples/demo/ports.ts'
+import { ownFolder } from '../folder.ts'
 
 const program = 'pgbouncer'
 /** Where Debian keeps it, which is not on the way of every user. */
@@ -33,7 +33,7 @@ export async function startPgbouncer(
 ): Promise<Pgbouncer> {
   const server = new URL(url)
   const [user, password] = [server.username, server.password].map(decodeURIComponent) as [string, string]
-  const dir = await mkdtemp(join(tmpdir(), 'tts-pgbouncer-'))
+  const dir = await ownFolder(t, 'pgbouncer')
   const port = await freePort(0)
   const all = {
     listen_addr: '127.0.0.1',
@@ -74,7 +74,6 @@ export async function startPgbouncer(
   }
   t.teardown(async () => {
     await stop()
-    await rm(dir, { recursive: true })
   })
   return {
     url: Object.assign(new URL(url), { port: String(port) }).href,

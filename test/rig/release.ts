@@ -1,11 +1,11 @@
 // Another release of this service beside this one: a commit's files in a folder of their own, with the packages that it wants.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { ownFolder } from '../folder.ts'
 import { ownNode } from './own-node.ts'
 
 const run = promisify(execFile)
@@ -78,8 +78,7 @@ export async function makeNext(t: { teardown(work: () => unknown): unknown }): P
 }
 
 async function unpack(t: { teardown(work: () => unknown): unknown }, commit: string): Promise<Pick<Release, 'dir' | 'cli'>> {
-  const dir = await mkdtemp(join(tmpdir(), 'tiktok-oauth-service-release-'))
-  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  const dir = await ownFolder(t, 'release')
   await run('sh', ['-c', `git archive ${commit} | tar -x -C "$0"`, dir], { cwd: here })
   return { dir, cli: cliOf(dir) }
 }

@@ -1,7 +1,6 @@
 // The fault rig: several real processes of the service, one PostgreSQL behind a TCP proxy, the simulator in this process counting what
 // it did with every refresh token. What every reader was told is kept, for the invariants.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { type Simulator, type SimulatorOptions, startSimulator } from 'tiktok-simulator'
@@ -10,6 +9,7 @@ import { type Db, openDb } from '../../src/db/client.ts'
 import { createApiKey, keyScopes } from '../../src/http/api-keys.ts'
 import { generateVaultKey, parseKeyring } from '../../src/vault/keyring.ts'
 import { createVault, type Vault } from '../../src/vault/vault.ts'
+import { ownFolder } from '../folder.ts'
 import { startProxy, type TcpProxy } from './proxy.ts'
 import { type Replica, startReplica } from './replica.ts'
 import { type Seeded, type SeedOptions, type Several, seedAccounts } from './seed.ts'
@@ -97,7 +97,7 @@ export async function startRig(
   databaseUrl: string,
   options: { simulator?: SimulatorOptions; rootCertificate?: string; makeKey?: (rig: Rig) => Promise<string> } = {},
 ): Promise<Rig> {
-  const dir = await mkdtemp(join(tmpdir(), 'tts-rig-'))
+  const dir = await ownFolder(t, 'rig')
   const tiktok = await startSimulator(options.simulator ?? {})
   const proxy = await startProxy(undefined, databaseUrl)
   const operatorDoor = await startProxy(undefined, databaseUrl) // never cut

@@ -1,11 +1,11 @@
 // A primary and its standby, which follows it by streaming: for servers that take no writes, and for a promotion.
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { startEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
+import { ownFolder } from '../folder.ts'
 import { eventually } from './eventually.ts'
 
 export interface ServerPair {
@@ -19,8 +19,7 @@ export interface ServerPair {
 
 export async function startServerPair(t: { teardown(work: () => unknown): unknown }): Promise<ServerPair> {
   const directory = async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'tts-pair-'))
-    t.teardown(() => rm(dataDir, { recursive: true }))
+    const dataDir = await ownFolder(t, 'pair')
     return dataDir
   }
   const [primaryDir, standbyDir] = [await directory(), await directory()]

@@ -1,8 +1,8 @@
 // A clone of this repository in miniature: enough to start the embedded PostgreSQL from a folder of any rights and owner.
-import { chmod, copyFile, cp, lchown, link, mkdtemp, readdir, realpath, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, copyFile, cp, lchown, link, readdir, realpath, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { ownFolder } from '../folder.ts'
 
 interface Teardown {
   teardown(work: () => unknown): unknown
@@ -23,8 +23,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
  * @param account whom everything belongs to, when that is not us
  */
 export async function smallClone(t: Teardown, mode: number, account?: { uid: number; gid: number }): Promise<SmallClone> {
-  const top = await mkdtemp(join(tmpdir(), 'small-clone-'))
-  t.teardown(() => rm(top, { recursive: true, force: true }))
+  const top = await ownFolder(t, 'clone')
   const clone = join(top, 'Größe eins')
   const dataDir = join(clone, 'data')
   t.teardown(() => removeHome(dataDir))

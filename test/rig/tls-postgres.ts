@@ -1,13 +1,13 @@
 // A PostgreSQL with TLS and an authority of its own, and servers that only begin to be one: for the ways in which connecting fails.
 import { execFile } from 'node:child_process'
-import { chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chown, readFile, stat, writeFile } from 'node:fs/promises'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { startEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
+import { ownFolder } from '../folder.ts'
 
 interface Scope {
   teardown(work: () => unknown): unknown
@@ -33,8 +33,7 @@ export interface Authority {
 }
 
 export async function makeAuthority(t: Scope): Promise<Authority> {
-  const folder = await mkdtemp(join(tmpdir(), 'tts-authority-'))
-  t.teardown(() => rm(folder, { recursive: true }))
+  const folder = await ownFolder(t, 'authority')
   const newKey = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
   const [rootFile, rootKey] = [join(folder, 'root.crt'), join(folder, 'root.key')]
   await run('openssl', [...newKey, '-keyout', rootKey, '-out', rootFile, '-subj', '/CN=an authority for tests'])
@@ -77,7 +76,7 @@ export interface TlsPostgres {
 }
 
 export async function startTlsPostgres(t: Scope, certificate: Certificate, rootFile?: string): Promise<TlsPostgres> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'tts-tls-'))
+  const dataDir = await ownFolder(t, 'tls')
   const start = (settings: Record<string, string>) => startEmbeddedPostgres({ dataDir, throwaway: true, settings })
   let server = await start({})
   const data = join(dataDir, 'postgres', 'cluster', 'data')
@@ -102,7 +101,6 @@ export async function startTlsPostgres(t: Scope, certificate: Certificate, rootF
   }
   t.teardown(async () => {
     await server.stop()
-    await rm(dataDir, { recursive: true })
   })
   await restart()
 

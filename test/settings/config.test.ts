@@ -1,13 +1,13 @@
 // The environment: what is wrong is named, what is secret is never shown, and a start that cannot be does not happen.
 import { spawn } from 'node:child_process'
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { ConfigError, databaseLinks, loadConfig } from '../../src/settings/config.ts'
 import { envExample, secretVariables, variables } from '../../src/settings/variables.ts'
 import { generateVaultKey } from '../../src/vault/keyring.ts'
+import { ownFolder } from '../folder.ts'
 import { freshDatabase } from '../postgres.ts'
 import { ownNode } from '../rig/own-node.ts'
 
@@ -197,7 +197,7 @@ t.test('the example file names every variable with its sentence', (t) => {
 })
 
 t.test('a start with a bad or missing variable names it on standard error and ends with an exit code', async (t) => {
-  const nowhere = await mkdtemp(join(tmpdir(), 'tts-config-'))
+  const nowhere = await ownFolder(t, 'config')
   const { url } = await freshDatabase(t)
   const secret = 'K3yBytesThatMustNeverBeShown0042'
   const cases: [Record<string, string>, RegExp][] = [
@@ -217,7 +217,7 @@ t.test('a start with a bad or missing variable names it on standard error and en
 })
 
 t.test('.env is read where the service starts, the environment wins, and keys may be in a file', async (t) => {
-  const home = await mkdtemp(join(tmpdir(), 'tts-config-'))
+  const home = await ownFolder(t, 'config')
   const { url } = await freshDatabase(t)
   await writeFile(join(home, 'keys'), `${generateVaultKey('k2')},${generateVaultKey('k1')}\n`)
   const lines = { ...enough, DATABASE_URL: url, VAULT_KEYS_FILE: join(home, 'keys'), LOG_LEVEL: 'verbose', PORT: '0' }

@@ -1,8 +1,7 @@
 // The PostgreSQL for machines that have none: from whatever folder it is started, under whatever account, and however it is ended.
 import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
@@ -10,15 +9,15 @@ import t, { type Test } from 'tap'
 import { type EmbeddedPostgres, runningEmbeddedPostgres, startEmbeddedPostgres } from '../../tools/embedded-postgres/embedded.ts'
 import type { Account } from '../../tools/embedded-postgres/home.ts'
 import { isPostgres } from '../../tools/embedded-postgres/server.ts'
+import { ownFolder } from '../folder.ts'
 import { eventually } from '../rig/eventually.ts'
 import { ownNode } from '../rig/own-node.ts'
 import { removeHome, type SmallClone, smallClone } from '../rig/small-clone.ts'
 
 async function temporaryDirectory(t: Test): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'embedded-test-'))
+  const directory = await ownFolder(t, 'embedded')
   t.teardown(async () => {
     await removeHome(directory)
-    await rm(directory, { recursive: true, force: true })
   })
   return directory
 }
