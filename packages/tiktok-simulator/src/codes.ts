@@ -1,4 +1,4 @@
-/** Authorization codes: what each stands for, used once, within ten minutes. */
+/** Authorization codes: what each stands for, used once, within `code_seconds`. */
 import { hash } from 'node:crypto'
 import type { Clock } from './clock.ts'
 import { newCode } from './opaque.ts'
@@ -13,20 +13,19 @@ export interface Authorization {
   readonly codeChallenge: string | undefined
 }
 
-/** TikTok does not say how long its codes live; ten minutes is what its Business API says. */
-const lifeMs = 10 * 60_000
-
 export class Codes {
   readonly #clock: Clock
+  readonly #settings: Settings
   readonly #codes = new Map<string, { authorization: Authorization; expiresAt: number; used: boolean }>()
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, settings: Settings) {
     this.#clock = clock
+    this.#settings = settings
   }
 
   issue(authorization: Authorization): string {
     const code = newCode()
-    this.#codes.set(code, { authorization, expiresAt: this.#clock.now() + lifeMs, used: false })
+    this.#codes.set(code, { authorization, expiresAt: this.#clock.now() + this.#settings.code_seconds * 1000, used: false })
     return code
   }
 

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { whyRefused } from './as-tiktok.ts'
+import { SettingsChange } from './control-description.ts'
 import { type Simulator, startSimulator } from './server.ts'
 import { defaultSettings, type Lifetimes, type Scope, type Settings } from './settings.ts'
 
@@ -21,6 +22,7 @@ const usage = `tiktok-simulator: TikTok's login, token endpoint, user info, post
   --app-scopes LIST     scopes enabled on the app, with commas; all without it. A new app of TikTok's has no user.info.profile or .stats
   --scope-refusal HOW   page (default): another scope ends on TikTok's own page; callback: the app hears invalid_scope
   --pkce MODE           what the app demands: off (default), s256, s256-hex
+  --settings JSON       any others, as POST /_sim/settings takes them: '{"rotation":"overlap"}'
   --webhook-url URL     where TikTok's notices go
   --latency-ms N        answer this much later
   --as-tiktok           also as www.tiktok.com, open.tiktokapis.com and so on: a proxy and TLS, with the lines to start a client with
@@ -30,6 +32,8 @@ const usage = `tiktok-simulator: TikTok's login, token endpoint, user info, post
   --control-token TEXT  bearer token that /_sim asks for; open without it
   --state FILE          grants outlive the process in it; without it everything is forgotten
   --help
+
+tiktok-simulator probe --help: ask the real TikTok how it answers what its documentation leaves open
 `
 
 const options = {
@@ -44,6 +48,7 @@ const options = {
   'app-scopes': { type: 'string' },
   'scope-refusal': { type: 'string' },
   pkce: { type: 'string' },
+  settings: { type: 'string', default: '{}' },
   'webhook-url': { type: 'string' },
   'latency-ms': { type: 'string', default: '0' },
   'as-tiktok': { type: 'boolean', default: false },
@@ -72,6 +77,10 @@ const remedies: Record<string, string> = {
  * @throws TypeError for an unknown option, Error for a value that does not fit
  */
 export async function runSimulator(argv: string[]): Promise<void> {
+  if (argv[0] === 'probe') {
+    const { runProbe } = await import('./probe/command.ts')
+    return runProbe(argv.slice(1))
+  }
   const { values } = parseArgs({ args: argv, options })
   if (values.help) {
     process.stdout.write(usage)
@@ -96,6 +105,7 @@ export async function runSimulator(argv: string[]): Promise<void> {
       asTikTok: { tlsPort: Number(values['tls-port']), allowHosts: values['allow-host'], onRefused: toldOnce() },
     }),
     settings: {
+      ...parsedSettings(values.settings),
       ...(appName !== undefined && { app_name: appName }),
       ...(values['app-scopes'] !== undefined && { app_scopes: values['app-scopes'].split(',') as Scope[] }),
       ...(values['scope-refusal'] !== undefined && { scope_refusal: values['scope-refusal'] as Settings['scope_refusal'] }),
@@ -117,6 +127,15 @@ export async function runSimulator(argv: string[]): Promise<void> {
   })
   certificate?.forget()
   await simulator.close()
+}
+
+function parsedSettings(text: string): SettingsChange {
+  try {
+    return SettingsChange.parse(JSON.parse(text))
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new Error(`--settings is not JSON: ${text}`, { cause: error })
+    throw error
+  }
 }
 
 /** @returns where it is, and how to be rid of it if nobody chose the place */

@@ -18,6 +18,7 @@ export const evidenceOfSettings: Readonly<Record<keyof Settings, Evidence>> = {
   app_name: row('ours', 'as the consent page names the app'),
   client_key: row('documented', 'names the app in every request', '/doc/login-kit-web, read Nov 2026'),
   client_secret: row('documented', 'signs notices too', '/doc/webhooks-verification, read Nov 2026'),
+  code_seconds: row('inferred', "ten minutes, as TikTok's Business API says"),
   lifetimes: row(
     'documented',
     '2 h and 180 d; older pages say 24 h and 365 d',
@@ -129,7 +130,7 @@ export const evidenceOfBehaviours = {
     'public threads, compiled 22 Nov 2026',
   ),
   'errCode 10004 for a scope': row('inferred', 'and that the page is a 400'),
-  'life of a code': row('inferred', 'ten minutes, spent by its first presentation; its reuse revokes nothing'),
+  'life of a code': row('inferred', 'spent by its first presentation; its reuse revokes nothing'),
   'end of a refresh token': row('inferred', 'fixed at the grant, counts down; a second grant leaves the first alone'),
   'a person who may not connect': row('inferred', 'access_denied at the callback'),
   '429 of the token endpoint': row('inferred', 'its shape'),

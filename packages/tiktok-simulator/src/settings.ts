@@ -44,6 +44,8 @@ export const Settings = z.strictObject({
   app_name: z.string().min(1),
   client_key: z.string().min(1),
   client_secret: z.string().min(1),
+  /** TikTok does not say how long its codes live; ten minutes is what its Business API says. */
+  code_seconds: z.number().int().min(1).max(86_400),
   /** Access and refresh token. TikTok's pages of November 2026 say 2h/180d, everything before 24h/365d. */
   lifetimes: z
     .custom<Lifetimes>((value) => typeof value === 'string' && span.test(value), 'must look like 2h/180d')
@@ -111,6 +113,7 @@ export const defaultSettings: Settings = {
   app_name: 'An app under test',
   client_key: 'awsimulator00001',
   client_secret: 'SimulatorSecretNotForProduction1',
+  code_seconds: 600,
   lifetimes: '2h/180d',
   app_scopes: [...scopes],
   require_state: false,

@@ -37,7 +37,7 @@ export function createWorld(settings: Settings, closing: AbortSignal): World {
     clock,
     stats,
     people,
-    codes: new Codes(clock),
+    codes: new Codes(clock, settings),
     grants: new Grants(clock, settings, stats),
     faults: new Faults(settings),
     exchanges: new Exchanges(),
