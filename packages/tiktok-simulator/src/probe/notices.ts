@@ -15,7 +15,7 @@ export interface Arrival {
 export interface Notices {
   readonly port: number
   clear(): void
-  /** @returns the first delivery and one at least two seconds younger; undefined where none comes in time */
+  /** @returns the first delivery and one at least a second younger; undefined where none comes in time */
   repeated(event: string): Promise<[Arrival | undefined, Arrival | undefined]>
   close(): Promise<void>
 }
@@ -49,9 +49,9 @@ export async function receiveNotices(clientSecret: string, port: number, patienc
     },
     repeated: (event) =>
       new Promise((resolve) => {
-        const pair = () => {
+        const pair = (): [Arrival | undefined, Arrival | undefined] => {
           const [first, ...rest] = arrivals.filter((one) => one.event === event)
-          return [first, first && rest.findLast(({ at }) => at - first.at > apart)] as [Arrival | undefined, Arrival | undefined]
+          return [first, rest.filter(({ at }) => first && at - first.at > apart).at(-1)]
         }
         const timer = setTimeout(() => resolve(pair()), patienceMs)
         heard = () => {

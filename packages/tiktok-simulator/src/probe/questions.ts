@@ -152,7 +152,7 @@ async function afterRefresh(tiktok: TikTok, first: Tokens, notes: string[], { wa
 async function lifeOfCodes(tiktok: TikTok, way: Consent, means: Means, notes: string[]) {
   const { codeSeconds, now, wait, say } = means
   const codes: { code: string; asked: Asked; at: number; seconds: number }[] = []
-  for (const seconds of codeSeconds.toSorted((one, other) => one - other)) {
+  for (const seconds of [...codeSeconds].sort((one, other) => one - other)) {
     const got = await way.code(`a code to be kept for ${seconds} s`)
     codes.push({ ...got, at: now(), seconds })
   }
