@@ -9,7 +9,7 @@ async function run(argv: string[]): Promise<void> {
   const [command = 'help', ...rest] = argv
   if (asksForHelp(argv)) {
     const words = command === 'help' || command.startsWith('-') ? rest : argv
-    if (words[0] === 'simulator') return call('simulator', ['--help'])
+    if (words[0] === 'simulator') return call('simulator', [...(words[1] === 'probe' ? ['probe'] : []), '--help'])
     print(usage(words))
     return
   }

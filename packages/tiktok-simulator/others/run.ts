@@ -1,12 +1,12 @@
 // `npm run others`: TikTok clients that others wrote, as they come from npm, against the simulator under TikTok's own names. Writes what
 // came of it into docs/simulator.md; with `--check` it only says whether that is still so, as .ci/run asks. Without a registry it is not made.
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startSimulator } from '../src/server.ts'
+import { install } from './registry.ts'
 
 const page = join(import.meta.dirname, '../../../docs/simulator.md')
 const steps = ['connect', 'user info', 'refresh', 'revoke', 'wrong code', 'dead refresh token']
@@ -28,7 +28,7 @@ const patienceMs = 180_000
 const { dependencies } = JSON.parse(await readFile(join(import.meta.dirname, 'package.json'), 'utf8')) as {
   dependencies: Record<string, string>
 }
-const notThere = existsSync(join(import.meta.dirname, 'node_modules')) ? undefined : await install()
+const notThere = await clientsInstalled()
 if (notThere === undefined) await record(await rows())
 else console.log(`NOT MADE: ${notThere}\nothers: 0 passed, 0 failed, ${clients.length} not made`)
 
@@ -45,35 +45,13 @@ async function rows(): Promise<string[]> {
   }
 }
 
-/**
- * @returns why they are not to be had, when the registry does not answer or has not got one of them
- * @throws Error for what is wrong here, such as a lockfile that does not fit
- */
-async function install(): Promise<string | undefined> {
-  const patience = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000', '--fetch-timeout=30000']
-  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', ...patience]
-  const npm = spawn('npm', args, {
-    cwd: import.meta.dirname,
-    stdio: ['ignore', 'inherit', 'pipe'],
-    timeout: patienceMs,
-    shell: process.platform === 'win32',
-  })
-  let said = ''
-  npm.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said += text
-  })
-  const [code] = await once(npm, 'close')
-  if (code === 0) return undefined
+async function clientsInstalled(): Promise<string | undefined> {
+  const folder = join(import.meta.dirname, 'node_modules')
+  if (existsSync(folder)) return undefined
+  const reason = await install(import.meta.dirname, 'ci')
   // A folder that is half full would pass for a full one.
-  await rm(join(import.meta.dirname, 'node_modules'), { recursive: true, force: true })
-  if (code === null) return 'npm did not come to an end: is the registry there?'
-  const [, reason] = /npm error code (\S+)/.exec(said) ?? []
-  if (
-    reason &&
-    /^(E[45]\d\d|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ECONN\w+|ETIMEDOUT|ERR_SOCKET\w*|FETCH_ERROR)$/.test(reason)
-  )
-    return `the registry does not have them, or does not answer (${reason})`
-  throw new Error(`The clients of others could not be installed: ${said}`)
+  if (reason !== undefined) await rm(folder, { recursive: true, force: true })
+  return reason
 }
 
 /** Each has a TikTok of its own. */

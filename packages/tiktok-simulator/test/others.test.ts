@@ -13,7 +13,7 @@ function layout(t: Test, { installed, text = page }: { installed: boolean; text?
   const home = t.testdir({ docs: { 'simulator.md': text }, packages: { 'tiktok-simulator': {} } })
   const room = join(home, 'packages/tiktok-simulator')
   symlinkSync(join(source, 'src'), join(room, 'src'))
-  for (const file of ['run.ts', 'package.json', 'package-lock.json'])
+  for (const file of ['run.ts', 'registry.ts', 'package.json', 'package-lock.json'])
     cpSync(join(source, 'others', file), join(room, 'others', file))
   if (installed) mkdirSync(join(room, 'others/node_modules'))
   mkdirSync(join(room, 'others/clients'))
@@ -43,7 +43,7 @@ async function check(script: string) {
 
 t.test('without a registry it is not made, and fails nothing', async (t) => {
   const { code, said } = await check(layout(t, { installed: false }))
-  t.match(said, /NOT MADE: the registry does not have them, or does not answer \(ECONNREFUSED\)/)
+  t.match(said, /NOT MADE: the registry does not have it, or does not answer \(ECONNREFUSED\)/)
   t.match(said, /others: 0 passed, 0 failed, \d+ not made\n$/)
   t.equal(code, 0)
 })
