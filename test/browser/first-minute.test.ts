@@ -14,7 +14,7 @@ t.test('the demo, clicked through', { skip: noChromium }, async (t) => {
   const dataDir = await ownFolder(t, 'first-minute')
   const [demo, chromium] = await Promise.all([startDemo(t, dataDir), startChromium(t), mkdir(pictures, { recursive: true })])
   const context = await chromium.newContext({ viewport: sizes.desktop })
-  context.setDefaultTimeout(10_000)
+  context.setDefaultTimeout(60_000)
   const page = await context.newPage()
   const troubles: string[] = []
   page.on('pageerror', (error) => troubles.push(error.message))

@@ -76,7 +76,7 @@ t.test("F29: replicas whose clocks are ten minutes off follow the database's clo
   for (const { id } of [expired, leased]) {
     const [row] =
       await rig.sql`select extract(epoch from access_expires_at - now())::int as seconds from token_sets where account_id = ${id}`
-    t.ok(Math.abs(row?.seconds - 7200) < 15, `dated by the database: ${row?.seconds} s left`)
+    t.ok(Math.abs(row?.seconds - 7200) < 300, `dated by the database: ${row?.seconds} s left`)
   }
   t.equal(rig.tiktok.stats.report().refreshes_processed, 2)
   t.same(await violations(rig), [])

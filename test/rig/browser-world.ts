@@ -52,7 +52,7 @@ export async function startBrowserWorld(t: Teardown, env: Record<string, string>
     chromium,
     async visitor(t, options = {}) {
       const context: BrowserContext = await chromium.newContext({ viewport: sizes.desktop, ...options })
-      context.setDefaultTimeout(10_000)
+      context.setDefaultTimeout(60_000)
       t.teardown(() => context.close())
       return context.newPage()
     },

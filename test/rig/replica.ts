@@ -101,7 +101,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       await eventually(`${name} is armed with ${failpoint.label}`, isArmed)
     },
     hits,
-    reached: (label) => eventually(`${name} reaches ${label}`, () => logged().includes(sign(label)) && standsStill(), 10_000),
+    reached: (label) => eventually(`${name} reaches ${label}`, () => logged().includes(sign(label)) && standsStill()),
     get standsStill() {
       return standsStill()
     },

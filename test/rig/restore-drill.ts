@@ -215,10 +215,8 @@ export async function restoreDrill(
 async function beats(rig: Rig): Promise<void> {
   const marks = async () => rig.sql<{ id: string; mark: number }[]>`select id, mark::int as mark from journals order by id`
   const before = new Map((await marks()).map(({ id, mark }) => [id, mark]))
-  await eventually(
-    'every replica beats twice',
-    async () => (await marks()).every(({ id, mark }) => mark >= (before.get(id) ?? 0) + 2),
-    30_000,
+  await eventually('every replica beats twice', async () =>
+    (await marks()).every(({ id, mark }) => mark >= (before.get(id) ?? 0) + 2),
   )
 }
 

@@ -32,7 +32,7 @@ t.test('the clock is stepped, set back and shown', async (t) => {
   t.equal((await userInfo(simulator, access_token)).status, 200)
   const { body } = await sim(simulator, 'GET', 'clock')
   t.equal(body.offset_seconds, 0)
-  t.ok(Math.abs(Date.parse(String(body.now)) - Date.now()) < 5000)
+  t.ok(Math.abs(Date.parse(String(body.now)) - Date.now()) < 60_000)
   t.equal((await sim(simulator, 'POST', 'clock', {})).status, 400)
 })
 
