@@ -75,7 +75,9 @@ function openDescription() {
   const { paths, components } = description
   // Answers are open for what comes later; what is there today is described.
   for (const schema of Object.values(components.schemas)) if (schema.properties) schema.unevaluatedProperties = false
-  const ajv = new Ajv2020({ strict: false, allErrors: false, validateFormats: true })
+  // The description itself is checked elsewhere, and what is compiled here is used a few times only.
+  const hasty = { meta: false, validateSchema: false, inlineRefs: false, code: { optimize: false } }
+  const ajv = new Ajv2020({ strict: false, allErrors: false, validateFormats: true, ...hasty })
   formats.default(ajv)
   ajv.addSchema(description as unknown as AnySchema, 'description')
   const compiled = new Map<string, ValidateFunction>()

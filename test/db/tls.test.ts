@@ -47,14 +47,29 @@ function surprisesOf(t: Test): unknown[] {
   return surprises
 }
 
-t.test('a server is believed as psql would believe it', { skip: noOpenssl }, async (t) => {
+let one: ReturnType<typeof startServer> | undefined
+
+async function startServer() {
   const authority = await makeAuthority(t)
+  const certificate = await authority.issue('x', ['IP:127.0.0.1'])
+  return { authority, certificate, server: await startTlsPostgres(t, certificate, authority.rootFile) }
+}
+
+/** The server of this file, as a start costs more than all that a test asks of it. A test that changes it changes it back. */
+function theServer(): ReturnType<typeof startServer> {
+  one ??= startServer()
+  return one
+}
+
+t.test('a server is believed as psql would believe it', { skip: noOpenssl }, async (t) => {
+  const { authority, certificate, server } = await theServer()
   const stranger = await makeAuthority(t)
   const byName = await authority.issue('whatever', ['DNS:localhost'])
   const byAddress = await authority.issue('whatever', ['IP:127.0.0.1'])
   const byCommonName = await authority.issue('127.0.0.1', [])
   const forOthers = await authority.issue('db.example.com', ['DNS:db.example.com', 'IP:127.0.0.2'])
-  const server = await startTlsPostgres(t, byName)
+  await server.present(byName)
+  t.teardown(() => server.present(certificate))
   const root = { sslrootcert: authority.rootFile }
   const [name, address] = ['localhost', '127.0.0.1'].map((host) => withHost(server.url, host)) as [string, string]
   const encrypted = { encrypted: true }
@@ -97,8 +112,8 @@ t.test('a server is believed as psql would believe it', { skip: noOpenssl }, asy
 })
 
 t.test('a file that was renewed counts from the next connection on', { skip: noOpenssl }, async (t) => {
-  const [authority, next] = [await makeAuthority(t), await makeAuthority(t)]
-  const server = await startTlsPostgres(t, await authority.issue('x', ['IP:127.0.0.1']))
+  const { authority, certificate, server } = await theServer()
+  const next = await makeAuthority(t)
   const file = `${authority.rootFile}.believed`
   await copyFile(authority.rootFile, file)
   const url = new URL(server.url)
@@ -107,6 +122,7 @@ t.test('a file that was renewed counts from the next connection on', { skip: noO
   t.teardown(() => db.close())
   await db.run('one', (sql) => sql`select 1`)
   await server.present(await next.issue('x', ['IP:127.0.0.1']))
+  t.teardown(() => server.present(certificate))
   await copyFile(next.rootFile, file)
   await server.operate(
     (sql) => sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tiktok-oauth-service'`,
@@ -117,10 +133,10 @@ t.test('a file that was renewed counts from the next connection on', { skip: noO
 })
 
 t.test('a client certificate is shown where the server wants one', { skip: noOpenssl }, async (t) => {
-  const authority = await makeAuthority(t)
-  const server = await startTlsPostgres(t, await authority.issue('x', ['IP:127.0.0.1']), authority.rootFile)
+  const { authority, server } = await theServer()
   await server.operate((sql) => sql.unsafe('create role robot login'))
   await server.admit(['hostssl all robot 127.0.0.1/32 cert'])
+  t.teardown(() => server.admit(['host all all 127.0.0.1/32 scram-sha-256']))
   const robot = withHost(server.url, '127.0.0.1', { username: 'robot', password: '' })
   const { certFile, keyFile } = await authority.issue('robot', [])
   const believed = { sslmode: 'verify-full', sslrootcert: authority.rootFile }
@@ -135,9 +151,7 @@ t.test('a client certificate is shown where the server wants one', { skip: noOpe
 
 t.test('whatever a server refuses is said in words, and none of it ends the process', { skip: noOpenssl }, async (t) => {
   const surprises = surprisesOf(t)
-  const authority = await makeAuthority(t)
-  const certificate = await authority.issue('x', ['IP:127.0.0.1'])
-  const server = await startTlsPostgres(t, certificate)
+  const { authority, certificate, server } = await theServer()
   await server.operate((sql) => sql.unsafe(`create role crowded login password 'crowded' connection limit 0`))
   const url = server.url
   for (const tls of [{}, { sslmode: 'require' }, { sslmode: 'verify-full', sslrootcert: authority.rootFile }]) {
@@ -187,8 +201,7 @@ t.test('whatever a server refuses is said in words, and none of it ends the proc
 
 t.test('a restart of the server costs errors while it lasts, and no process', { skip: noOpenssl }, async (t) => {
   const surprises = surprisesOf(t)
-  const authority = await makeAuthority(t)
-  const server = await startTlsPostgres(t, await authority.issue('x', ['IP:127.0.0.1']))
+  const { authority, server } = await theServer()
   const proxy = await startProxy(t, server.url)
   const url = new URL(proxy.url)
   url.search = new URLSearchParams({ sslmode: 'verify-full', sslrootcert: authority.rootFile }).toString()
@@ -219,8 +232,7 @@ t.test('a restart of the server costs errors while it lasts, and no process', { 
 })
 
 t.test('a command that is refused over TLS ends with a sentence, not with a stack', { skip: noOpenssl }, async (t) => {
-  const authority = await makeAuthority(t)
-  const server = await startTlsPostgres(t, await authority.issue('x', ['IP:127.0.0.1']))
+  const { server } = await theServer()
   const wrong = withHost(server.url, '127.0.0.1', { password: 'wrong' })
   const { code, stderr } = await command(['migrate'], { DATABASE_URL: `${wrong}?sslmode=require` })
   t.equal(code, 1)

@@ -75,7 +75,8 @@ export interface TlsPostgres {
   restart(): Promise<void>
 }
 
-export async function startTlsPostgres(t: Scope, certificate: Certificate, rootFile?: string): Promise<TlsPostgres> {
+/** @param rootFile of the authority whose client certificates it believes */
+export async function startTlsPostgres(t: Scope, certificate: Certificate, rootFile: string): Promise<TlsPostgres> {
   const dataDir = await ownFolder(t, 'tls')
   const start = (settings: Record<string, string>) => startEmbeddedPostgres({ dataDir, throwaway: true, settings })
   let server = await start({})
@@ -90,11 +91,8 @@ export async function startTlsPostgres(t: Scope, certificate: Certificate, rootF
     await put('server.key', await readFile(keyFile, 'utf8'))
   }
   await putCertificate(certificate)
-  const settings: Record<string, string> = { ssl: 'on' }
-  if (rootFile !== undefined) {
-    await put('root.crt', await readFile(rootFile, 'utf8'))
-    settings.ssl_ca_file = 'root.crt'
-  }
+  await put('root.crt', await readFile(rootFile, 'utf8'))
+  const settings = { ssl: 'on', ssl_ca_file: 'root.crt' }
   const restart = async () => {
     await server.stop()
     server = await start(settings)
