@@ -69,7 +69,7 @@ t.test(
       accountIds: world.accounts.map(({ id }) => id),
       oldKey,
       newKey,
-      callsPerSecond: 100,
+      callsPerSecond: 50,
     })
     t.same(change.failed, [])
     t.ok(change.calls > 0 && change.refreshesAsked > 0 && change.callsDuringReseal > 0, JSON.stringify(change))
