@@ -76,6 +76,7 @@ t.test('every variable has its sentence, and no page speaks of one that is not t
     'UV_THREADPOOL_SIZE',
     'NODE_EXTRA_CA_CERTS',
     'TIKTOK_OAUTH_SERVICE',
+    'TIKTOK_SIMULATOR_COMMAND',
     // TikTok's own words.
     'PULL_FROM_URL',
     'SELF_ONLY',
