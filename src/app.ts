@@ -247,9 +247,10 @@ export async function openParts(
     },
   })
   metrics.watchJournal(journal)
-  const tiktok = measured(createTikTok(config.tiktok), metrics)
+  const tiktok = measured(createTikTok({ ...config.tiktok, proxy: config.proxy }), metrics)
   const { serviceUrl, serviceToken } = config.tiers
-  const tierService = serviceUrl === undefined ? undefined : openTierService({ url: serviceUrl, token: serviceToken })
+  const tierService =
+    serviceUrl === undefined ? undefined : openTierService({ url: serviceUrl, token: serviceToken, proxy: config.proxy })
   const leaving = new AbortController()
   const stopping = new AbortController()
   const parts = compose({

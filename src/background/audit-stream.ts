@@ -22,9 +22,10 @@ export interface AuditStreamDeps {
 export function createAuditStream(
   { db, metrics, replicaId }: AuditStreamDeps,
   target: NonNullable<Config['auditStream']>,
+  proxy?: Config['proxy'],
 ): () => Promise<number> {
   const id = digest(target.href).slice(0, 32)
-  const write = linesTo(target)
+  const write = linesTo(target, proxy)
 
   return async () => {
     const after = await holdAuditStream(db, id, replicaId)

@@ -37,7 +37,7 @@ type BackgroundDeps = RefreshAheadDeps &
   ReadinessDeps & {
     db: Db
     metrics: FleetMetrics & LoopMetrics & DeliveryMetrics & ConnectMetrics & JournalMetrics & ReadinessMetrics & ReplicaMetrics
-    config: Pick<Config, 'auditStream' | 'eventWebhooks' | 'journal'>
+    config: Pick<Config, 'auditStream' | 'eventWebhooks' | 'journal' | 'proxy'>
     keyring: KeyringCheck
     revocations: Pick<Revocations, 'attemptDue'>
     replicaId: string
@@ -54,7 +54,7 @@ export function startBackground(deps: BackgroundDeps): Background {
     await work()
     return restMs
   }
-  const dispatchers = deps.config.eventWebhooks.map((target) => createDispatcher(deps, target))
+  const dispatchers = deps.config.eventWebhooks.map((target) => createDispatcher(deps, target, { proxy: deps.config.proxy }))
   const loops = [
     loopWithKeys('refresher', createRefreshAhead(deps)),
     // What the process that took them could not settle itself.
@@ -125,7 +125,9 @@ export function startBackground(deps: BackgroundDeps): Background {
       'audit',
       then(600_000, () => closeAuditDays(deps)),
     ),
-    ...(deps.config.auditStream === undefined ? [] : [loop('audit-stream', createAuditStream(deps, deps.config.auditStream))]),
+    ...(deps.config.auditStream === undefined
+      ? []
+      : [loop('audit-stream', createAuditStream(deps, deps.config.auditStream, deps.config.proxy))]),
   ]
   return {
     async stop() {

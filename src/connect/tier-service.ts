@@ -4,6 +4,7 @@ import { Agent, type Dispatcher } from 'undici'
 import { z } from 'zod'
 import { type CallOutcome, call, headerOf } from '../outbound/call.ts'
 import { textOf } from '../outbound/coding.ts'
+import { type ForwardProxy, wayOut } from '../outbound/proxy.ts'
 
 /** Somebody else's word on what an owner may have. */
 export interface TierService {
@@ -35,6 +36,7 @@ const Said = z
 export interface TierServiceOptions {
   url: string
   token?: string | undefined
+  proxy?: ForwardProxy | undefined
   timeoutMs?: number
   /** instead of our own pool, for tests */
   dispatcher?: Dispatcher
@@ -44,8 +46,9 @@ export interface TierServiceOptions {
 
 /** @returns a client that remembers answers for half a minute; a failure is never remembered, and never hidden by an old answer */
 export function openTierService(options: TierServiceOptions): TierService {
-  const { url, token, timeoutMs = deadlineMs, now = () => performance.now() } = options
-  const dispatcher = options.dispatcher ?? new Agent({ connections: 16, pipelining: 1, connect: { timeout: timeoutMs } })
+  const { url, token, proxy, timeoutMs = deadlineMs, now = () => performance.now() } = options
+  const dispatcher =
+    options.dispatcher ?? new Agent({ connections: 16, pipelining: 1, connect: wayOut(proxy, { timeout: timeoutMs }) })
   const remembered = new Map<string, { answer: TierAnswer; untilMs: number }>()
   const asking = new Map<string, Promise<TierAnswer>>()
 

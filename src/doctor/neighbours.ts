@@ -6,6 +6,7 @@ import { headerOf } from '../outbound/call.ts'
 import { textOf } from '../outbound/coding.ts'
 import { noAnswer, probe } from '../outbound/probe.ts'
 import { isLoopback } from '../outbound/public-address.ts'
+import type { Config } from '../settings/config.ts'
 import type { DatabaseObservation } from './database.ts'
 import { type Finding, fault, type Level, nothing, type Observation, type Patient, skipped, warning } from './finding.ts'
 
@@ -103,6 +104,7 @@ export async function examineTierService(
     method: 'GET',
     ...(serviceToken !== undefined && { headers: { authorization: `Bearer ${serviceToken}` } }),
     timeoutMs: tierDeadlineMs,
+    proxy: config.proxy,
   })
   const found = (what: string, remedy: string, make = fault): Observation => ({
     findings: [make(what, why, remedy)],
@@ -144,7 +146,7 @@ export async function examineTierService(
 /** Their doors are looked at with HEAD: whatever it answers, it is there, and it has been told nothing. */
 export async function examineReceivers({ config, isBad }: Patient): Promise<Observation> {
   const { eventWebhooks, auditStream, traceEndpoint } = config
-  const targets: { url: URL; variable: string; level: Level; why: string; publicOnly: boolean }[] = []
+  const targets: Target[] = []
   if (!isBad('EVENT_WEBHOOKS'))
     for (const { url } of eventWebhooks)
       targets.push({
@@ -153,6 +155,7 @@ export async function examineReceivers({ config, isBad }: Patient): Promise<Obse
         level: 'fault',
         why: 'Events wait for it and are given up after days; the feed has them still.',
         publicOnly: !isLoopback(new URL(url).hostname),
+        proxy: config.proxy,
       })
   if (auditStream && auditStream.protocol !== 'file:' && !isBad('AUDIT_STREAM'))
     targets.push({
@@ -161,6 +164,7 @@ export async function examineReceivers({ config, isBad }: Patient): Promise<Obse
       level: 'fault',
       why: 'The audit waits in the database until it is there.',
       publicOnly: false,
+      proxy: config.proxy,
     })
   if (traceEndpoint !== undefined && !isBad('OTEL_EXPORTER_OTLP_ENDPOINT'))
     targets.push({
@@ -175,21 +179,19 @@ export async function examineReceivers({ config, isBad }: Patient): Promise<Obse
   return { findings: findings.flat(), seen: [...new Set(targets.map(({ url }) => url.host))].join(', ') }
 }
 
-async function examineTarget({
-  url,
-  variable,
-  level,
-  why,
-  publicOnly,
-}: {
+interface Target {
   url: URL
   variable: string
   level: Level
   why: string
   publicOnly: boolean
-}): Promise<Finding[]> {
+  /** left out for what is reached without it */
+  proxy?: Config['proxy']
+}
+
+async function examineTarget({ url, variable, level, why, publicOnly, proxy }: Target): Promise<Finding[]> {
   const where = `${url.host} (${variable})`
-  const outcome = await probe({ url, method: 'HEAD', publicOnly })
+  const outcome = await probe({ url, method: 'HEAD', publicOnly, proxy })
   if (outcome.kind !== 'answered') return [{ level, why, ...noAnswer(outcome, where) }]
   if (outcome.status >= 500)
     return [warning(`${where} answers ${outcome.status}.`, why, 'Look into its log, and at the proxy before it.')]

@@ -11,7 +11,8 @@ export async function examinePublicAddress({ config, isBad }: Patient): Promise<
   if (isBad('PUBLIC_URL')) return skipped
   const { host, hostname } = new URL(config.publicUrl)
   const why = 'TikTok delivers its notices there, and people come back there from allowing the access.'
-  const ask = (path: string) => probe({ url: new URL(path, config.publicUrl), method: 'GET', publicOnly: !isLoopback(hostname) })
+  const ask = (path: string) =>
+    probe({ url: new URL(path, config.publicUrl), method: 'GET', publicOnly: !isLoopback(hostname), proxy: config.proxy })
   const [alive, door] = await Promise.all([ask('/health/live'), ask(notices)])
   const seen = `${config.publicUrl}${notices}`
   if (alive.kind !== 'answered' || door.kind !== 'answered') {

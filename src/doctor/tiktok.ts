@@ -3,6 +3,7 @@
 import { headerOf } from '../outbound/call.ts'
 import { noAnswer, probe } from '../outbound/probe.ts'
 import { isLoopback } from '../outbound/public-address.ts'
+import type { Config } from '../settings/config.ts'
 import { clientRequest, judgeClient } from '../tiktok/oauth.ts'
 import { ofClock } from './clock.ts'
 import type { DatabaseObservation } from './database.ts'
@@ -13,7 +14,7 @@ export async function examineTikTok(patient: Patient, database: Promise<Database
   const { config, isBad } = patient
   const { authBaseUrl, apiBaseUrl } = config.tiktok
   const [page, api] = await Promise.all([
-    isBad('TIKTOK_AUTH_BASE_URL') ? [] : examinePage(authBaseUrl),
+    isBad('TIKTOK_AUTH_BASE_URL') ? [] : examinePage(authBaseUrl, config.proxy),
     isBad('TIKTOK_API_BASE_URL') ? [] : examineApi(patient),
   ])
   const isSimulated = isLoopback(new URL(apiBaseUrl).hostname) // the simulator's app has them all, unless it is told otherwise
@@ -24,8 +25,8 @@ export async function examineTikTok(patient: Patient, database: Promise<Database
 }
 
 /** Any answer will do: what it says to a request without parameters is a page for people. */
-async function examinePage(authBaseUrl: string): Promise<Finding[]> {
-  const outcome = await probe({ url: new URL('/v2/auth/authorize/', authBaseUrl), method: 'HEAD' })
+async function examinePage(authBaseUrl: string, proxy: Config['proxy']): Promise<Finding[]> {
+  const outcome = await probe({ url: new URL('/v2/auth/authorize/', authBaseUrl), method: 'HEAD', proxy })
   if (outcome.kind === 'answered') return []
   const { what, remedy } = noAnswer(outcome, `${new URL(authBaseUrl).host} (TIKTOK_AUTH_BASE_URL)`)
   // People's browsers go there, and not this machine: in many networks only they can.
@@ -37,9 +38,8 @@ async function examineApi({ config, isBad }: Patient): Promise<Finding[]> {
   const where = `${new URL(app.apiBaseUrl).host} (TIKTOK_API_BASE_URL)`
   const areUsable = !isBad('TIKTOK_CLIENT_KEY', 'TIKTOK_CLIENT_SECRET')
   const askedAtMs = Date.now()
-  const outcome = await probe(
-    areUsable ? clientRequest(app) : { url: new URL('/v2/oauth/token/', app.apiBaseUrl), method: 'HEAD' },
-  )
+  const request = areUsable ? clientRequest(app) : { url: new URL('/v2/oauth/token/', app.apiBaseUrl), method: 'HEAD' as const }
+  const outcome = await probe({ ...request, proxy: config.proxy })
   const answeredAtMs = Date.now()
   if (outcome.kind !== 'answered') {
     const { what, remedy } = noAnswer(outcome, where)

@@ -17,7 +17,7 @@ import type { Log } from '../telemetry.ts'
 import { digest } from '../vault/digest.ts'
 import { serviceEvent } from './events.ts'
 import type { DeliveryMetrics } from './metrics.ts'
-import { openReceiver, type Receipt } from './receiver.ts'
+import { openReceiver, type Receipt, type ReceiverOptions } from './receiver.ts'
 import { signEvent } from './signature.ts'
 
 /** What a receiver has from us at once, per replica. */
@@ -49,7 +49,7 @@ export interface Dispatcher {
 export function createDispatcher(
   { db, log, metrics }: { db: Db; log: Log; metrics: DeliveryMetrics },
   target: Target,
-  options: { timeoutMs?: number } = {},
+  options: Pick<ReceiverOptions, 'timeoutMs' | 'proxy'> = {},
 ): Dispatcher {
   const endpoint = {
     id: endpointIdOf(target.url),

@@ -1,7 +1,9 @@
 // One receiver of events, as the network has it: a pool of connections of its own, so that a slow one holds up nobody else; no
 // redirects, a deadline, and no address inside our own network, looked at after resolution (S57).
 import { Agent, request } from 'undici'
-import { AddressNotAllowed, isLoopback, isPrivateLiteral, lookupPublic } from '../outbound/public-address.ts'
+import { type ForwardProxy, wayOut } from '../outbound/proxy.ts'
+import { ProxyFailed } from '../outbound/proxy-failed.ts'
+import { AddressNotAllowed, isLoopback, isPrivateLiteral } from '../outbound/public-address.ts'
 import type { SignedEvent } from './signature.ts'
 
 /** What became of one POST. `code` is ours: nothing the receiver said is kept. */
@@ -19,6 +21,7 @@ export interface Receiver {
 
 export interface ReceiverOptions {
   connections: number
+  proxy?: ForwardProxy | undefined
   timeoutMs?: number
 }
 
@@ -28,7 +31,7 @@ const usualTimeoutMs = 15_000
 const readBytes = 16 * 1024
 
 /** @param target https, or a loopback host that was configured literally */
-export function openReceiver(target: string, { connections, timeoutMs = usualTimeoutMs }: ReceiverOptions): Receiver {
+export function openReceiver(target: string, { connections, proxy, timeoutMs = usualTimeoutMs }: ReceiverOptions): Receiver {
   const url = new URL(target)
   const isOwnMachine = isLoopback(url.hostname)
   const mayPost = isOwnMachine || (url.protocol === 'https:' && !isPrivateLiteral(url))
@@ -36,7 +39,7 @@ export function openReceiver(target: string, { connections, timeoutMs = usualTim
     connections,
     pipelining: 1,
     allowH2: false,
-    connect: { timeout: 3000, ...(!isOwnMachine && { lookup: lookupPublic }) },
+    connect: wayOut(proxy, { timeout: 3000, publicOnly: !isOwnMachine }),
     keepAliveTimeout: 4000,
     keepAliveMaxTimeout: 15_000,
   })
@@ -69,6 +72,7 @@ function receiptOf(status: number, retryAfter: string | string[] | undefined): R
 function codeOf(error: unknown, stopping: AbortSignal): string {
   if (stopping.aborted) return 'stopped'
   if (error instanceof AddressNotAllowed) return 'address_not_allowed'
+  if (error instanceof ProxyFailed) return 'proxy'
   if (!(error instanceof Error)) return 'unreachable'
   if (error.name === 'TimeoutError') return 'timeout'
   const code = 'code' in error ? String(error.code) : ''

@@ -17,7 +17,15 @@ export interface CallRequest {
 /** How the rooms of this folder reach TikTok: the client has filled in the bounds. */
 export type Send = (request: Omit<CallRequest, 'maxBytes' | 'totalMs'>) => Promise<CallOutcome>
 
-export type NotSentReason = 'dns' | 'refused' | 'connect_timeout' | 'tls' | 'no_free_connection' | 'closed' | 'unreachable'
+export type NotSentReason =
+  | 'dns'
+  | 'refused'
+  | 'connect_timeout'
+  | 'tls'
+  | 'no_free_connection'
+  | 'closed'
+  | 'proxy'
+  | 'unreachable'
 export type BrokenReason = 'timeout' | 'reset' | 'cut_body' | 'foreign_body' | 'too_large'
 
 /**
@@ -116,6 +124,7 @@ export function headerOf(headers: Headers, name: string): string | undefined {
 function notSentReason(error: unknown): NotSentReason {
   const code = codeOf(error)
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EAI_FAIL' || code === 'ENODATA') return 'dns'
+  if (code === 'PROXY_FAILED') return 'proxy'
   if (code === 'ECONNREFUSED') return 'refused'
   if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return 'connect_timeout'
   if (code === 'UND_ERR_CLOSED' || code === 'UND_ERR_DESTROYED') return 'closed'

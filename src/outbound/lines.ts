@@ -1,12 +1,13 @@
 // JSON lines to a place of the operator's choice: a file on disk, or a collector over HTTP.
 import { open } from 'node:fs/promises'
 import { Agent, request } from 'undici'
+import { type ForwardProxy, wayOut } from './proxy.ts'
 
 const deadlineMs = 15_000
 
 /** @returns what takes a batch of lines, and has kept them when it resolves; it repeats nothing */
-export function linesTo(target: URL): (lines: string) => Promise<void> {
-  return target.protocol === 'file:' ? toFile(target) : toCollector(target)
+export function linesTo(target: URL, proxy?: ForwardProxy): (lines: string) => Promise<void> {
+  return target.protocol === 'file:' ? toFile(target) : toCollector(target, proxy)
 }
 
 /** On disk when it returns. */
@@ -22,12 +23,12 @@ function toFile(target: URL): (lines: string) => Promise<void> {
   }
 }
 
-function toCollector(target: URL): (lines: string) => Promise<void> {
+function toCollector(target: URL, proxy: ForwardProxy | undefined): (lines: string) => Promise<void> {
   const url = new URL(target)
   const credentials = url.username === '' ? undefined : `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
   url.username = ''
   url.password = ''
-  const dispatcher = new Agent({ connections: 1, connect: { timeout: deadlineMs } })
+  const dispatcher = new Agent({ connections: 1, connect: wayOut(proxy, { timeout: deadlineMs }) })
   return async (lines) => {
     const answer = await request(url, {
       method: 'POST',

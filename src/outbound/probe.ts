@@ -2,11 +2,14 @@
 // and in words, why there was no answer.
 import { Agent } from 'undici'
 import { type CallOutcome, type CallRequest, call } from './call.ts'
-import { AddressNotAllowed, lookupPublic } from './public-address.ts'
+import { type ForwardProxy, wayOut } from './proxy.ts'
+import { ProxyFailed } from './proxy-failed.ts'
+import { AddressNotAllowed } from './public-address.ts'
 
 export interface ProbeRequest extends Pick<CallRequest, 'url' | 'method' | 'headers' | 'form'> {
   /** a name that leads into a private network is not followed */
   publicOnly?: boolean
+  proxy?: ForwardProxy | undefined
   timeoutMs?: number
 }
 
@@ -14,12 +17,17 @@ const usualTimeoutMs = 4_000
 const maxBytes = 256 * 1024
 
 /** Never throws, and always ends by its deadline. */
-export async function probe({ publicOnly = false, timeoutMs = usualTimeoutMs, ...request }: ProbeRequest): Promise<CallOutcome> {
+export async function probe({
+  publicOnly = false,
+  proxy,
+  timeoutMs = usualTimeoutMs,
+  ...request
+}: ProbeRequest): Promise<CallOutcome> {
   const agent = new Agent({
     connections: 1,
     pipelining: 1,
     allowH2: false,
-    connect: { timeout: timeoutMs - 500, ...(publicOnly && { lookup: lookupPublic }) },
+    connect: wayOut(proxy, { timeout: timeoutMs - 500, publicOnly }),
   })
   try {
     return await call(agent, { ...request, maxBytes, totalMs: timeoutMs })
@@ -55,6 +63,11 @@ export function noAnswer(outcome: Exclude<CallOutcome, { kind: 'answered' }>, wh
       what: `${where} resolves to an address inside a private network.`,
       remedy: 'Use a public name: the service sends nothing to private addresses.',
     }
+  if (outcome.cause instanceof ProxyFailed)
+    return {
+      what: `The proxy of HTTPS_PROXY ${outcome.cause.what} when it is asked for ${where}.`,
+      remedy: 'Correct HTTPS_PROXY, have the proxy let it through, or name its host in NO_PROXY if it is reached directly.',
+    }
   if (outcome.reason === 'dns')
     return {
       what: `The host of ${where} is not known.`,
@@ -64,7 +77,7 @@ export function noAnswer(outcome: Exclude<CallOutcome, { kind: 'answered' }>, wh
   if (outcome.reason === 'connect_timeout' || outcome.reason === 'no_free_connection')
     return {
       what: `${where} does not answer.`,
-      remedy: 'Look at the address, and at the firewall or proxy between; the service does not read HTTPS_PROXY.',
+      remedy: 'Look at the address, and at the firewall between; where only a proxy leads out, name it in HTTPS_PROXY.',
     }
   const tls = certificateTroubles[code]
   if (tls) return { what: `${tls.what.replace('{where}', where)}`, remedy: tls.remedy }

@@ -43,7 +43,9 @@ export function readConfig(env: Record<string, string | undefined>) {
   const problems = new Map<string, string>()
   const given = withSecretFiles(
     Object.fromEntries(
-      Object.entries(env).filter(([name, value]) => name in variables.shape && value !== undefined && value !== ''),
+      Object.entries({ HTTPS_PROXY: env.https_proxy, NO_PROXY: env.no_proxy, ...env }).filter(
+        ([name, value]) => name in variables.shape && value !== undefined && value !== '',
+      ),
     ),
     problems,
   )
@@ -151,6 +153,8 @@ export function readConfig(env: Record<string, string | undefined>) {
     allowedCompletions: v.ALLOWED_COMPLETIONS as readonly ('confirm' | 'callback')[],
     docs: v.DOCS === 'on',
     auditStream: v.AUDIT_STREAM,
+    /** the way out for https, where it is not a direct one */
+    proxy: v.HTTPS_PROXY === undefined ? undefined : { url: v.HTTPS_PROXY, except: v.NO_PROXY as readonly string[] },
     securityContact: v.SECURITY_CONTACT as readonly string[],
     /** whose the pages are */
     brand: {

@@ -162,6 +162,7 @@ export const secretVariables = [
   'EVENT_WEBHOOKS',
   'METRICS_TOKEN',
   'AUDIT_STREAM',
+  'HTTPS_PROXY',
 ] as const
 const secretFiles = Object.fromEntries(
   secretVariables.map((name) => [`${name}_FILE`, z.string().min(1).optional().describe(`A file that holds what ${name} would`)]),
@@ -273,6 +274,24 @@ export const variables = z.object({
     .optional()
     .describe(
       'Optional: where the audit goes too, as JSON lines, at least once: file:/PATH or https://COLLECTOR. One replica writes it',
+    ),
+  HTTPS_PROXY: z
+    .string()
+    .refine(
+      (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
+      'must read http://[USER:PASSWORD@]HOST:PORT',
+    )
+    .transform((text) => new URL(text))
+    .optional()
+    .describe(
+      'Optional: the forward proxy that https leaves by, to TikTok, receivers of events, the tier service and AUDIT_STREAM. Also read as https_proxy',
+    ),
+  NO_PROXY: z
+    .string()
+    .default('')
+    .transform((text) => text.split(/[,\s]+/).filter((entry) => entry !== ''))
+    .describe(
+      'Hosts that are reached past HTTPS_PROXY: names with all below them, addresses, each with or without :PORT; `*` for all',
     ),
   DOCS: z.enum(['on', 'off']).default('on').describe('off: no /docs and no /openapi.json'),
   SECURITY_CONTACT: list

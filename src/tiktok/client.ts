@@ -1,7 +1,8 @@
 // The door to TikTok: one app's credentials, one pool of connections, and every question the service asks.
 import { Agent, type Dispatcher } from 'undici'
 import { call, type Send } from '../outbound/call.ts'
-import { isLoopback, lookupPublic } from '../outbound/public-address.ts'
+import { type ForwardProxy, wayOut } from '../outbound/proxy.ts'
+import { isLoopback } from '../outbound/public-address.ts'
 import { type AvatarAnswer, avatar } from './avatar.ts'
 import {
   type App,
@@ -48,18 +49,21 @@ const connections = 256
  * @param options.dispatcher instead of our own pools, for tests; whoever gives it closes it
  */
 export function createTikTok(
-  options: App & { dispatcher?: Dispatcher; timeouts?: Partial<{ connectMs: number; totalMs: number }> },
+  options: App & {
+    proxy?: ForwardProxy | undefined
+    dispatcher?: Dispatcher
+    timeouts?: Partial<{ connectMs: number; totalMs: number }>
+  },
 ): TikTok {
-  const { authBaseUrl, apiBaseUrl, clientKey, clientSecret, dispatcher, timeouts } = options
+  const { authBaseUrl, apiBaseUrl, clientKey, clientSecret, proxy, dispatcher, timeouts } = options
   const app = { authBaseUrl, apiBaseUrl, clientKey, clientSecret }
   const connectMs = timeouts?.connectMs ?? 3000
   const totalMs = timeouts?.totalMs ?? 10_000
   const trustsLoopback = isLoopback(new URL(apiBaseUrl).hostname)
 
-  const api = dispatcher ?? createPool({ connections, connect: { timeout: connectMs } })
+  const api = dispatcher ?? createPool({ connections, connect: wayOut(proxy, { timeout: connectMs }) })
   const pictures =
-    dispatcher ??
-    createPool({ connections: 16, connect: { timeout: connectMs, ...(!trustsLoopback && { lookup: lookupPublic }) } })
+    dispatcher ?? createPool({ connections: 16, connect: wayOut(proxy, { timeout: connectMs, publicOnly: !trustsLoopback }) })
   let closing: Promise<void> | undefined // undici's own close refuses to be repeated
   const send: Send = (request) => call(api, { ...request, maxBytes, totalMs })
 

@@ -280,6 +280,20 @@ t.test('every variable that holds a secret can be read from a file', async (t) =
   }
 })
 
+t.test('the proxy is read as other programs read it', async (t) => {
+  const { proxy } = loadConfig({
+    ...enough,
+    https_proxy: 'http://proxy.example.com:3128',
+    no_proxy: 'a.example, .b.example  ::1,',
+  })
+  t.match(proxy, { url: new URL('http://proxy.example.com:3128'), except: ['a.example', '.b.example', '::1'] })
+  const upper = { HTTPS_PROXY: 'http://u:p@127.0.0.1:1', https_proxy: 'http://127.0.0.1:2' }
+  t.match(loadConfig({ ...enough, ...upper }).proxy, { url: new URL('http://u:p@127.0.0.1:1'), except: [] }, 'ours goes first')
+  t.equal(loadConfig({ ...enough, NO_PROXY: '*' }).proxy, undefined)
+  for (const bad of ['proxy.example.com:3128', 'socks5://127.0.0.1:1', 'S3cret'])
+    t.match(refused({ ...enough, HTTPS_PROXY: bad }).message, /^HTTPS_PROXY must read http:\/\/\[USER:PASSWORD@\]HOST:PORT$/)
+})
+
 t.test('the tier service is asked in the clear on loopback only, or when it is said so', async (t) => {
   const start =
     (url: string, more = {}) =>
