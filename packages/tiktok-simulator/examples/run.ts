@@ -2,7 +2,7 @@
 // and its examples, each with its own runner. What is not on this machine, or not to be had, is not made.
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,24 +43,23 @@ async function installAll(): Promise<string | undefined> {
   const tarball = `${name}-${version}.tgz`
   const without = await install(folder, 'install', `./${tarball}`)
   if (without !== undefined) return without
-  console.log(`tarball ${kilobytes(statSync(join(folder, tarball)).size)} kB, installed ${await installed()}`)
+  console.log(`tarball ${kilobytes(statSync(join(folder, tarball)).size)} kB, installed ${installed()}`)
   return install(folder, 'install', `vitest@${devDependencies.vitest}`)
 }
 
-async function installed(): Promise<string> {
-  const { stdout } = await promisify(execFile)('du', [
-    '-sk',
-    '--apparent-size',
-    ...['tiktok-simulator', 'zod'].map((one) => join(folder, 'node_modules', one)),
-  ])
-  const [own = '', zod = ''] = [...stdout.matchAll(/^\d+/gm)].map(([size]) => size)
+function installed(): string {
+  const [own, zod] = [name, 'zod'].map((one) => {
+    const place = join(folder, 'node_modules', one)
+    const files = readdirSync(place, { recursive: true, encoding: 'utf8' }).map((file) => statSync(join(place, file)))
+    return kilobytes(files.reduce((bytes, file) => bytes + (file.isFile() ? file.size : 0), 0))
+  })
   return `${own} kB, and zod with ${zod} kB`
 }
 
 /** Of five, the one in the middle. */
 async function measure(): Promise<void> {
   const times: number[] = []
-  let resident = 0
+  let resident = 'an unknown size'
   for (let count = 0; count < 5; count += 1) {
     const startedAt = performance.now()
     const child = spawn(process.execPath, [join(folder, `node_modules/${name}/dist/bin.js`), '--port', '0'])
@@ -68,14 +67,13 @@ async function measure(): Promise<void> {
     const [, url] = /TikTok simulator at (\S+)/.exec(String(said)) ?? []
     await (await fetch(`${url}/_sim/health`)).text()
     times.push(performance.now() - startedAt)
-    resident = Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1])
+    const status = `/proc/${child.pid}/status`
+    if (existsSync(status)) resident = `${Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(status, 'utf8'))?.[1]) / 1024)} MB`
     child.kill('SIGTERM')
     await once(child, 'exit')
   }
   const [, , middle = 0] = times.toSorted((one, other) => one - other)
-  console.log(
-    `up and answering in ${Math.round(middle)} ms, with ${Math.round(resident / 1024)} MB resident (Node ${process.versions.node})`,
-  )
+  console.log(`up and answering in ${Math.round(middle)} ms, with ${resident} resident (Node ${process.versions.node})`)
 }
 
 function runExamples(): void {

@@ -2,7 +2,7 @@
 import type { Exchange } from './exchanges.ts'
 import { inspectorScript } from './inspector-script.ts'
 import { maskedFields, maskedText, maskedUrl } from './masking.ts'
-import { markup, page } from './page.ts'
+import { markup, page, styleSource } from './page.ts'
 import { evidenceOf, ruleFor, type Said } from './reasons.ts'
 import { type Answer, html, type Request } from './wire.ts'
 import type { World } from './world.ts'
@@ -30,8 +30,15 @@ export function inspector(): Answer {
   )
 }
 
-const contentSecurityPolicy =
-  "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "connect-src 'self'",
+  `style-src ${styleSource}`,
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
 
 export function script(): Answer {
   const headers = { 'content-type': 'text/javascript; charset=utf-8', 'cache-control': 'no-store' }

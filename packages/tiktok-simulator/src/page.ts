@@ -1,4 +1,5 @@
 /** The frame and look of every page a person sees here. No third party, no logo of anybody's, and a script on the inspector only. */
+import { createHash } from 'node:crypto'
 
 /** Text that is HTML already; everything else is escaped. */
 export class Markup {
@@ -103,3 +104,6 @@ section { margin-top: 2rem }
 @media (max-width: 46rem) { .requests summary { grid-template-columns: 1fr } }
 .unseen { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden }
 `)
+
+/** For a page's policy: this style and no other. */
+export const styleSource = `'sha256-${createHash('sha256').update(style.text).digest('base64')}'`

@@ -5,6 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { isTikTokHost } from './hosts.ts'
+import { styleSource } from './page.ts'
 import type { Settings } from './settings.ts'
 
 export interface Request {
@@ -70,7 +71,7 @@ export function html(status: number, body: string, headers: Answer['headers'] = 
       'content-type': 'text/html; charset=utf-8',
       'cache-control': 'no-store',
       'referrer-policy': 'no-referrer',
-      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; frame-ancestors 'none'",
+      'content-security-policy': `default-src 'none'; style-src ${styleSource}; img-src 'self'; frame-ancestors 'none'`,
       ...headers,
     },
     body,

@@ -12,7 +12,7 @@ const page = readFileSync(join(source, '../../docs/simulator.md'), 'utf8')
 function layout(t: Test, { installed, text = page }: { installed: boolean; text?: string }): string {
   const home = t.testdir({ docs: { 'simulator.md': text }, packages: { 'tiktok-simulator': {} } })
   const room = join(home, 'packages/tiktok-simulator')
-  symlinkSync(join(source, 'src'), join(room, 'src'))
+  symlinkSync(join(source, 'src'), join(room, 'src'), 'junction')
   for (const file of ['run.ts', 'registry.ts', 'package.json', 'package-lock.json'])
     cpSync(join(source, 'others', file), join(room, 'others', file))
   if (installed) mkdirSync(join(room, 'others/node_modules'))

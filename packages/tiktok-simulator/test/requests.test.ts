@@ -159,5 +159,5 @@ t.test('the inspector shows nothing by itself, and asks for the control token', 
   t.equal((await sim(simulator, 'GET', 'requests')).status, 401)
   const policy = (await sim(simulator, 'GET', 'inspector')).headers.get('content-security-policy') ?? ''
   t.match(policy, "default-src 'none'; script-src 'self'; connect-src 'self'")
-  t.notMatch(policy, /https?:|script-src[^;]*unsafe/)
+  t.notMatch(policy, /https?:|unsafe/)
 })
