@@ -21,7 +21,7 @@ const checks: { name: string; remedy: string; check: Check }[] = [
     check: () => program('@biomejs/biome', 'biome', ['ci', '--colors=off', '.']),
   },
   {
-    name: 'the API description by the rules of Redocly, Spectral and IBM',
+    name: 'the API descriptions by the rules of Redocly, Spectral and IBM',
     remedy: 'mend the route, or give the reason in openapi/lint.ts',
     check: lintDescription,
   },
