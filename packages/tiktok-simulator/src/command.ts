@@ -133,8 +133,8 @@ function parsedSettings(text: string): SettingsChange {
   try {
     return SettingsChange.parse(JSON.parse(text))
   } catch (error) {
-    if (error instanceof SyntaxError) throw new Error(`--settings is not JSON: ${text}`, { cause: error })
-    throw error
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : 'it is not JSON'
+    throw new Error(`--settings does not fit: ${why}`, { cause: error })
   }
 }
 

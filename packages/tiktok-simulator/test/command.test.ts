@@ -43,4 +43,6 @@ t.test('the command explains itself, and refuses what it does not know', async (
   await t.rejects(runSimulator(['--lifetimes', 'long']), /must look like 2h/)
   await t.rejects(runSimulator(['--pkce', 'plain']), /s256-hex/)
   await t.rejects(runSimulator(['--latency-ms', 'slow']), /latency_ms/)
+  await t.rejects(runSimulator(['--settings', '{']), /--settings does not fit: it is not JSON/)
+  await t.rejects(runSimulator(['--settings', '{"pkse":1}']), /--settings does not fit: .*"pkse"/)
 })

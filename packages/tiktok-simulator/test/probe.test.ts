@@ -89,6 +89,7 @@ async function withNotices(t: Test, settings: Partial<Settings>, patienceMs: num
 
 t.test('a wrong secret, and a page that it knows nothing to do about, end it with a sentence', async (t) => {
   const simulator = await simulatorFor(t, { redirectUris: ['https://another.example/callback'] })
+  await t.rejects(ask({ ...appAt(simulator), apiUrl: 'http://127.0.0.1:9' }, meansFor(simulator)), /could not be reached/)
   await t.rejects(ask({ ...appAt(simulator), clientSecret: 'wrong' }, meansFor(simulator)), /does not know this client key/)
   await t.rejects(ask(appAt(simulator), meansFor(simulator)), /There is no code in it.*error_type=redirect_uri/)
 })

@@ -82,7 +82,10 @@ export function errorOf({ body }: Heard): string | undefined {
 const patience = () => AbortSignal.timeout(60_000)
 
 async function heard(answer: Promise<Response>): Promise<Heard> {
-  const response = await answer
+  const response = await answer.catch((cause: Error) => {
+    const reason = cause.cause instanceof Error ? cause.cause.message : cause.message
+    throw new Error(`TikTok could not be reached: ${reason}`, { cause })
+  })
   const text = await response.text()
   try {
     const body: unknown = JSON.parse(text)
