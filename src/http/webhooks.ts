@@ -65,7 +65,6 @@ export const webhookRoutes: FastifyPluginAsyncZod<WebhookRouteDeps & { forgeries
             'invalid_signature',
             'payload_too_large',
             'rate_limited',
-            'internal_error',
             'storage_unavailable',
             'overloaded',
             'keyring_mismatch',

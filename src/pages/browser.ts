@@ -18,7 +18,6 @@ import type { Config } from '../settings/config.ts'
 import { readAuthorizationResponse } from '../tiktok/oauth.ts'
 import { digest } from '../vault/digest.ts'
 import { cookiesOf, keepCookie } from './cookies.ts'
-import { ChosenLanguage, rememberLanguage } from './languages.ts'
 import { type PageDeps, redirect } from './page.ts'
 import { LinkSecret, passOfLink } from './visitor.ts'
 
@@ -41,7 +40,7 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
           summary: 'Send a browser to TikTok',
           description:
             'The `authorize_url` of a connect session. Without account type or age confirmation, in `callback` mode and with `prompt` it goes to the connect page first. A prefetch changes nothing and gets 503.',
-          querystring: z.strictObject({ session: LinkSecret, lang: ChosenLanguage }),
+          querystring: z.strictObject({ session: LinkSecret }),
           response: {
             303: z.null().describe('To TikTok, or to the connect page'),
             ...pagesOf(['session_invalid', 'session_expired']),
@@ -49,7 +48,6 @@ export const browserRoutes: FastifyPluginAsyncZod<BrowserRouteDeps> = async (app
         },
       },
       async (request, reply) => {
-        rememberLanguage(deps, reply, request.query.lang)
         const session = await sessionOfLink(deps, request.query.session)
         const pass = passOfLink(deps, request, request.query.session)
         checkBrowser(deps, session, pass)

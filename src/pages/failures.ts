@@ -5,7 +5,7 @@ import { failures } from '../failures.ts'
 import { prepareFailure } from '../http/failures.ts'
 import type { Log } from '../telemetry.ts'
 import { brandOf } from './brand.ts'
-import { chosenIn, languageOf, rememberLanguage } from './languages.ts'
+import { languageCodes, languageOf } from './languages.ts'
 import { failurePage, type PageDeps, sendPage } from './page.ts'
 import { tongueOf } from './tongue.ts'
 import { addressOfPage, passOfFailure } from './visitor.ts'
@@ -18,23 +18,16 @@ export async function answerFailureOnPage(
 ): Promise<FastifyReply> {
   const failure = prepareFailure(deps, error, request, reply)
   const brand = brandOf(deps.config, failure.look?.branding ?? null)
-  const tongue = await tongueOf(languageOf(deps, request, failure.look?.locale))
-  rememberLanguage(deps, reply, chosenIn(request))
-  const setting = { brand, tongue, here: whereAskedAgain(deps, request) }
-  const content = failurePage(failure, setting, { requestId: request.id, ...waysOn(deps, failure, request) })
+  const language = languageOf(deps, request, failure.look?.locale)
+  const tongue = await tongueOf(language)
+  const others = await Promise.all(languageCodes.filter((other) => other !== language).map(tongueOf))
+  const content = failurePage(failure, { brand, tongue }, { requestId: request.id, others, ...waysOn(deps, failure, request) })
   return sendPage(deps, reply.code(failures[failure.code].status), content)
 }
 
 /** For every method: people come here, so a missing route is reported on a page too. */
 export function isForPeople({ url }: FastifyRequest): boolean {
   return /^\/(authorize|callback|connect)(\/|\?|$)/.test(url)
-}
-
-/** Asking again is reloading, and fails alike. What a form was to do is not done again for another language: its page is shown. */
-function whereAskedAgain(deps: PageDeps, request: FastifyRequest): string {
-  if (request.method === 'GET') return request.url
-  const pass = passOfFailure(deps, request)
-  return pass ? addressOfPage(pass) : '/connect'
 }
 
 /** The way back to the connect page for whoever has it open, unless that page itself failed. */

@@ -25,17 +25,15 @@ export const ChosenLanguage = z
 
 /** @param locale as the connect session has it */
 export function languageOf(deps: CookieDeps, request: FastifyRequest, locale: string | null | undefined): Language {
+  const { lang } = request.query as { lang?: unknown }
   return (
-    chosenIn(request) ??
+    known(lang) ??
     known(request.cookies?.[nameOf(deps)]) ??
     (locale == null ? undefined : closest(locale)) ??
     accepted(request.headers['accept-language']) ??
     'en'
   )
 }
-
-/** What the address asks for, where the route itself has not come to read it. */
-export const chosenIn = (request: FastifyRequest): Language | undefined => known((request.query as { lang?: unknown }).lang)
 
 /** A choice holds for every page of this browser, and through TikTok and back, until the browser is closed. */
 export function rememberLanguage(deps: CookieDeps, reply: FastifyReply, chosen: Language | undefined): void {

@@ -46,6 +46,16 @@ export interface Setting {
   here?: string | undefined
 }
 
+/** The same in other languages, where asking again would not say the same: a form is not sent twice, and what was sent is not echoed. */
+const inOtherLanguages = (tongues: readonly Tongue[], words: (tongue: Tongue) => Words): Html => {
+  const items = tongues.map((tongue) => {
+    const { language, dir } = tongue
+    const { title, text } = words(tongue)
+    return html`<li><details name="language"><summary lang="${language}" class="link">${languages[language]}</summary><div lang="${language}" dir="${dir}"><h2>${title}</h2><p>${text}</p></div></details></li>`
+  })
+  return html`<ul class="languages">${items}</ul>`
+}
+
 /**
  * A whole page.
  *
@@ -55,7 +65,13 @@ export interface Setting {
 export function page(
   title: string,
   { brand, tongue, here }: Setting,
-  { header, content, wide = false, back }: { header?: Html; content: Html; wide?: boolean; back?: Back | undefined },
+  {
+    header,
+    content,
+    wide = false,
+    back,
+    translations = nothing,
+  }: { header?: Html; content: Html; wide?: boolean; back?: Back | undefined; translations?: Html },
 ): Page {
   const { language, dir, say } = tongue
   const top = [brandBar(brand), header].filter((part) => part !== undefined)
@@ -67,7 +83,7 @@ export function page(
 <div class="wrap${wide ? ' wide' : ''}">
 ${top.length === 0 ? nothing : html`<header>${top}</header>`}
 <main id="content" tabindex="-1">${content}</main>
-<footer class="quiet">${back ? html`<p><a href="${back.url}">${say('frame.back', { host: back.host })}</a></p>` : nothing}${links(brand, tongue)}<p>${say('frame.independent')}</p>${here === undefined ? nothing : languageLinks(tongue, here)}</footer>
+<footer class="quiet">${back ? html`<p><a href="${back.url}">${say('frame.back', { host: back.host })}</a></p>` : nothing}${links(brand, tongue)}<p>${say('frame.independent')}</p>${here === undefined ? translations : languageLinks(tongue, here)}</footer>
 </div>
 </body>
 </html>
@@ -119,12 +135,13 @@ export const backTo = (url: string): Back => ({ url, host: new URL(url).host })
 /**
  * Says what went wrong and what to do next, in words for people; the failure's `detail` is for callers.
  *
+ * @param options.others the languages in which the same is said at its foot
  * @param options.again where the person can go on here; otherwise they go back to where they came from, if the failure knows
  */
 export function failurePage(
   failure: ServiceError,
   setting: Setting,
-  { requestId, again }: { requestId: string; again?: string | undefined },
+  { requestId, again, others = [] }: { requestId: string; again?: string | undefined; others?: readonly Tongue[] },
 ): Page {
   const { say } = setting.tongue
   const back = failure.back === undefined ? undefined : backTo(failure.back)
@@ -134,6 +151,7 @@ export function failurePage(
     way: again === undefined ? goBack : { url: again, words: say('frame.again') },
     back: again === undefined ? undefined : back,
     reference: say('frame.reference', { code: failure.code, request: requestId }),
+    translations: others.length === 0 ? nothing : inOtherLanguages(others, (tongue) => failureInWords(tongue, failure.code)),
   })
 }
 
@@ -146,11 +164,13 @@ export function messagePage(
     way,
     back,
     reference,
+    translations = nothing,
   }: {
     tone: 'good' | 'bad'
     way?: { url: string; words: string } | undefined
     back?: Back | undefined
     reference?: string
+    translations?: Html
   },
 ): Page {
   const content = html`<section class="panel" ${tone === 'bad' ? html`role="alert"` : html`role="status"`}>
@@ -159,7 +179,7 @@ export function messagePage(
 ${way ? html`<div class="actions"><a class="button primary" href="${way.url}">${way.words}</a></div>` : nothing}
 ${reference === undefined ? nothing : html`<p class="quiet small">${reference}</p>`}
 </section>`
-  return page(said.title, setting, { content, back })
+  return page(said.title, setting, { content, back, translations })
 }
 
 export interface PageDeps {

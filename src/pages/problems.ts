@@ -13,6 +13,9 @@ const whoMends: Record<MendedBy, string> = {
   operator: 'an operator',
 }
 
+// It takes nothing, so nothing can be wrong with what it is sent.
+const { 400: _, ...failed } = pagesOf([])
+
 export const problemRoutes: FastifyPluginAsyncZod<PageDeps> = async (app, deps) => {
   let problemsPage: Page | undefined
   app.get(
@@ -24,7 +27,7 @@ export const problemRoutes: FastifyPluginAsyncZod<PageDeps> = async (app, deps) 
         operationId: 'listProblems',
         summary: 'What each failure code means, and what to do',
         description: 'Where the `type` of a problem points to.',
-        response: { 200: answerAs('A page', 'text/html'), ...pagesOf([]) },
+        response: { 200: answerAs('A page', 'text/html'), ...failed },
       },
     },
     async (_request, reply) => {

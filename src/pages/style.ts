@@ -47,6 +47,8 @@ footer p { margin: 0; display: flex; flex-wrap: wrap; gap: 0 1rem; overflow-wrap
 footer nav { flex-basis: 100%; margin-top: .75rem }
 .languages { list-style: none; display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin: 0; padding: 0 }
 .languages > li > * { display: inline-block; padding: .3rem 0 }
+.languages summary { display: inline-block; padding: .3rem 0; color: var(--accent); text-decoration: underline; cursor: pointer }
+.languages > li:has([open]) { flex: 1 1 100% } .languages h2 { font-size: 1.05rem; margin: .35rem 0 .2rem }
 .languages [aria-current] { color: var(--ink); font-weight: 600 }
 .part + .part::before { content: "· " }
 .bar p { margin: 0 } .bar .jump { flex-basis: 100% }

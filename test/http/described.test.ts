@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { ServiceError } from '../../src/errors.ts'
+import { sendNotice } from '../rig/notice.ts'
 import { startWorld, type World } from '../world.ts'
 
 interface Schema {
@@ -82,4 +83,48 @@ t.test('a fault of ours, and a database that is away', async (t) => {
     }
   }
   db.run = run
+})
+
+t.test('pages and notices: a fault of ours, a database that is away, a session that is over', async (t) => {
+  const world = await startWorld(t)
+  const { db } = world.parts
+  const { publicUrl } = world.config
+  const opened = await world.openSession({ account_type: undefined, age_confirmed: undefined })
+  const person = world.browser()
+  const address = String((await person.get(opened.connect_url)).headers.location)
+  const form_token = /name="form_token" value="([^"]+)"/.exec((await person.get(address)).text)?.[1] ?? ''
+  const post = () => person.post(`${publicUrl}/connect`, { form_token, account_type: 'creator', age_confirmed: 'yes' })
+  const { run } = db
+  for (const [status, failure] of [
+    [500, new Error('a fault')],
+    [503, new ServiceError('storage_unavailable', 'The database cannot be reached.')],
+  ] as const) {
+    db.run = async () => Promise.reject(failure)
+    for (const answer of [
+      await person.get(address),
+      await post(),
+      await person.get(`${publicUrl}/callback?state=${'x'.repeat(43)}`),
+      await person.get(opened.authorize_url),
+    ])
+      t.equal(answer.status, status)
+    t.equal((await sendNotice(world, {})).status, 503, 'whatever went wrong, TikTok sends it again')
+    db.run = run
+  }
+  await world.timePasses(86_400)
+  t.match(await post(), { status: 410, text: /session_expired/ })
+})
+
+t.test('the page of problems: a query, a prefetch, a fault of ours', async (t) => {
+  const world = await startWorld(t)
+  const ask = (path: string, headers: Record<string, string> = {}) => world.call('GET', path, { key: null, headers })
+  t.equal((await ask('/docs/problems', { 'sec-purpose': 'prefetch' })).status, 503)
+  const { brand } = world.config
+  let asked = 0
+  const get = () => {
+    if (asked++ === 0) throw new Error('a fault')
+    return brand
+  }
+  Object.defineProperty(world.config, 'brand', { get })
+  t.equal((await ask('/docs/problems')).status, 500)
+  t.equal((await ask('/docs/problems?page=2')).status, 200, 'nothing is read of what it is sent')
 })
