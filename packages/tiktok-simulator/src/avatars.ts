@@ -17,7 +17,7 @@ const drawn = new Map<string, Buffer>()
 export function avatarUrl(world: World, origin: string, person: Person, size: AvatarSize): string {
   const path = `/avatars/${person.id}/${size}.png`
   const expires = String(Math.floor(world.clock.now() / 1000) + world.settings.avatar_seconds)
-  return `${origin}${path}?x-expires=${expires}&x-signature=${sign(path, expires)}`
+  return `${origin}${path}?client_key=${world.settings.client_key}&x-expires=${expires}&x-signature=${sign(path, expires)}`
 }
 
 export function avatarCall(world: World, request: Request): Call | undefined {

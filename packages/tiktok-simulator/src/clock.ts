@@ -15,12 +15,12 @@ export const ClockChange = z
 export type ClockChange = z.infer<typeof ClockChange>
 
 export class Clock {
-  #offsetMs = 0
+  readonly kept = { offsetMs: 0 }
   readonly #listeners: (() => void)[] = []
 
   /** Milliseconds since 1970, as the simulator sees it. */
   now(): number {
-    return Date.now() + this.#offsetMs
+    return Date.now() + this.kept.offsetMs
   }
 
   /** @param listener called after every step, for what has become due by it */
@@ -29,7 +29,7 @@ export class Clock {
   }
 
   advance(seconds: number): void {
-    this.#step(this.#offsetMs + seconds * 1000)
+    this.#step(this.kept.offsetMs + seconds * 1000)
   }
 
   /** How far ahead of the machine's clock; 0 brings the present back. */
@@ -43,11 +43,11 @@ export class Clock {
   }
 
   #step(offsetMs: number): void {
-    this.#offsetMs = offsetMs
+    this.kept.offsetMs = offsetMs
     for (const tell of this.#listeners) tell()
   }
 
   report() {
-    return { now: new Date(this.now()).toISOString(), offset_seconds: this.#offsetMs / 1000 }
+    return { now: new Date(this.now()).toISOString(), offset_seconds: this.kept.offsetMs / 1000 }
   }
 }

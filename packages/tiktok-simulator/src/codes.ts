@@ -14,9 +14,9 @@ export interface Authorization {
 }
 
 export class Codes {
+  readonly kept = { codes: new Map<string, { authorization: Authorization; expiresAt: number; used: boolean }>() }
   readonly #clock: Clock
   readonly #settings: Settings
-  readonly #codes = new Map<string, { authorization: Authorization; expiresAt: number; used: boolean }>()
 
   constructor(clock: Clock, settings: Settings) {
     this.#clock = clock
@@ -25,13 +25,13 @@ export class Codes {
 
   issue(authorization: Authorization): string {
     const code = newCode()
-    this.#codes.set(code, { authorization, expiresAt: this.#clock.now() + this.#settings.code_seconds * 1000, used: false })
+    this.kept.codes.set(code, { authorization, expiresAt: this.#clock.now() + this.#settings.code_seconds * 1000, used: false })
     return code
   }
 
   /** @returns what the code stands for, the first time; the code is spent then, whatever becomes of the exchange */
   spend(code: string): Authorization | undefined {
-    const record = this.#codes.get(code)
+    const record = this.kept.codes.get(code)
     if (!record || record.used) return undefined
     record.used = true
     return this.#clock.now() < record.expiresAt ? record.authorization : undefined
@@ -39,7 +39,7 @@ export class Codes {
 
   /** Whose code it is, without spending it. */
   personOf(code: string): Person | undefined {
-    return this.#codes.get(code)?.authorization.person
+    return this.kept.codes.get(code)?.authorization.person
   }
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { NewApp } from './apps.ts'
 import { whyRefused } from './as-tiktok.ts'
 import { SettingsChange } from './control-description.ts'
 import { type Simulator, startSimulator } from './server.ts'
@@ -22,6 +23,7 @@ const usage = `tiktok-simulator: TikTok's login, token endpoint, user info, post
   --app-scopes LIST     scopes enabled on the app, with commas; all without it. A new app of TikTok's has no user.info.profile or .stats
   --scope-refusal HOW   page (default): another scope ends on TikTok's own page; callback: the app hears invalid_scope
   --pkce MODE           what the app demands: off (default), s256, s256-hex
+  --app JSON            another app, may be repeated: '{"developer":"default","client_key":"sbmine","sandbox_targets":["mara"]}'
   --settings JSON       any others, as POST /_sim/settings takes them: '{"rotation":"overlap"}'
   --webhook-url URL     where TikTok's notices go
   --latency-ms N        answer this much later
@@ -49,6 +51,7 @@ const options = {
   'scope-refusal': { type: 'string' },
   pkce: { type: 'string' },
   settings: { type: 'string', default: '{}' },
+  app: { type: 'string', multiple: true },
   'webhook-url': { type: 'string' },
   'latency-ms': { type: 'string', default: '0' },
   'as-tiktok': { type: 'boolean', default: false },
@@ -101,11 +104,12 @@ export async function runSimulator(argv: string[]): Promise<void> {
     latencyMs: Number(values['latency-ms']),
     controlToken: values['control-token'],
     stateFile: values.state,
+    apps: values.app?.map((text) => parsed('--app', NewApp, text)),
     ...(values['as-tiktok'] && {
       asTikTok: { tlsPort: Number(values['tls-port']), allowHosts: values['allow-host'], onRefused: toldOnce() },
     }),
     settings: {
-      ...parsedSettings(values.settings),
+      ...parsed('--settings', SettingsChange, values.settings),
       ...(appName !== undefined && { app_name: appName }),
       ...(values['app-scopes'] !== undefined && { app_scopes: values['app-scopes'].split(',') as Scope[] }),
       ...(values['scope-refusal'] !== undefined && { scope_refusal: values['scope-refusal'] as Settings['scope_refusal'] }),
@@ -129,12 +133,12 @@ export async function runSimulator(argv: string[]): Promise<void> {
   await simulator.close()
 }
 
-function parsedSettings(text: string): SettingsChange {
+function parsed<Schema extends z.ZodType>(option: string, schema: Schema, text: string): z.output<Schema> {
   try {
-    return SettingsChange.parse(JSON.parse(text))
+    return schema.parse(JSON.parse(text))
   } catch (error) {
     const why = error instanceof z.ZodError ? z.prettifyError(error) : 'it is not JSON'
-    throw new Error(`--settings does not fit: ${why}`, { cause: error })
+    throw new Error(`${option} does not fit: ${why}`, { cause: error })
   }
 }
 

@@ -3,6 +3,7 @@
  * that a test gets is held to it.
  */
 import { z } from 'zod'
+import { NewApp } from './apps.ts'
 import { ScriptedDecision } from './authorize.ts'
 import { ClockChange } from './clock.ts'
 import { evidenceOfSettings } from './evidence.ts'
@@ -48,6 +49,7 @@ const taken = {
   ClockChange,
   Crowd,
   FaultScript,
+  NewApp,
   NewPerson,
   Notice,
   PersonChange,
@@ -148,7 +150,15 @@ const Exchange = z.strictObject({
   answer: z.string().describe('What TikTok would say'),
 })
 
+const App = z.strictObject({
+  ...Settings.shape,
+  developer: z.string().describe('Whose it is; `default` for the first'),
+  control: z.string().describe('/_sim of this app alone'),
+})
+
 const told = {
+  App,
+  Apps: z.strictObject({ apps: z.array(App).describe('The one that the simulator started with first') }),
   Clock: z.strictObject({ now: time('What it shows'), offset_seconds: z.number().describe("Ahead of the machine's") }),
   Decided: z.strictObject({ redirect_to: z.string().describe('Where the browser would go') }),
   Deliveries: z.strictObject({ deliveries: z.array(Delivery).describe('The last thousand, oldest first') }),
@@ -190,6 +200,7 @@ const told = {
   }),
   Removed: z.strictObject({ removed: count('How many grants ended') }),
   Settings,
+  Snapshots: z.strictObject({ snapshots: z.array(z.string()).describe('Their names') }),
   Text: z.string(),
   Stats: z.strictObject({
     ...mapped(counters, (name) => count(name.replaceAll('_', ' '))),
@@ -199,6 +210,8 @@ const told = {
 
 /** Of each schema, in a few words. */
 const words: Record<keyof typeof taken | keyof typeof told, string> = {
+  App: 'An app at TikTok, with its settings',
+  Apps: 'Those that there are',
   Clock: 'The simulated clock',
   ClockChange: 'A step, or a place',
   Crowd: 'People to be made, each with a grant',
@@ -218,6 +231,7 @@ const words: Record<keyof typeof taken | keyof typeof told, string> = {
   Health: 'A sign of life',
   IssuedGrant: 'A new person with a token set',
   IssuedGrants: 'A crowd',
+  NewApp: 'An app to be added; what is left out is as the simulator was started, or made up',
   NewPerson: 'Somebody to be added',
   Nothing: 'Nothing more to say',
   NotFromHere: 'A step that cannot be taken as things are',
@@ -236,6 +250,7 @@ const words: Record<keyof typeof taken | keyof typeof told, string> = {
   Settings: "What the app's page in TikTok's portal would say, and how TikTok behaves",
   SettingsChange: 'Those that are to be different',
   Shrunk: 'What is left of a grant',
+  Snapshots: 'Worlds that were saved',
   Stats: 'What happened, counted',
   Text: 'To be shown, or run, by a browser',
 }
@@ -280,6 +295,15 @@ const routes = {
     },
     answers: { 200: 'Exchanges' },
   },
+  'GET apps': { summary: 'Show the apps', answers: { 200: 'Apps' } },
+  'POST apps': { summary: 'Add an app', body: 'NewApp', answers: { 201: 'App', 409: 'Failure' } },
+  'GET apps/:id': { summary: 'Show an app', answers: { 200: 'App' } },
+  'DELETE apps/:id': { summary: 'Remove an app with all that belongs to it', answers: { 200: 'Nothing', 409: 'Failure' } },
+  'POST reset': { summary: 'Put the world back to the start', answers: { 200: 'Nothing' } },
+  'GET snapshots': { summary: 'Show the saved worlds', answers: { 200: 'Snapshots' } },
+  'POST snapshots/:id': { summary: 'Save the world by this name', answers: { 201: 'Snapshots' } },
+  'POST snapshots/:id/load': { summary: 'Put the world back as it was saved', answers: { 200: 'Nothing' } },
+  'DELETE snapshots/:id': { summary: 'Forget a saved world', answers: { 200: 'Nothing' } },
   'GET clock': { summary: 'Show the simulated clock', answers: { 200: 'Clock' } },
   'POST clock': { summary: 'Step the simulated clock, or set it', body: 'ClockChange', answers: { 200: 'Clock' } },
   'GET settings': { summary: 'Show the settings', answers: { 200: 'Settings' } },
@@ -368,7 +392,9 @@ export function describeControl(origin: string) {
       version: '1',
       contact: { name: 'Whoever runs this simulator' },
       license: { name: 'Proprietary', identifier: 'LicenseRef-Proprietary' },
-      description: 'What tests and tools tell the simulator and ask of it. What TikTok has is described by TikTok.',
+      description:
+        'What tests and tools tell the simulator and ask of it. What TikTok has is described by TikTok. ' +
+        'Behind /_sim/apps/{client_key}/ stands the same for that app alone; without it the app is meant that the simulator started with.',
     },
     servers: [{ url: origin }],
     security: [{}, { controlToken: [] }],
@@ -400,7 +426,15 @@ function operation(method: string, path: string, { summary, query = {}, body, an
     description: `${summary}.`,
     ...(open && { security: [] }),
     parameters: [
-      ...(path.includes(':id') ? [{ ...parameter('id', 'An id, or an open_id'), in: 'path', required: true }] : []),
+      ...(path.includes(':id')
+        ? [
+            {
+              ...parameter('id', 'An id or an open_id, the client key of an app, the name of a snapshot'),
+              in: 'path',
+              required: true,
+            },
+          ]
+        : []),
       ...Object.entries(query).map(([name, description]) => parameter(name, description)),
     ],
     ...(body && { requestBody: { required: true, content: { 'application/json': { schema: named(body) } } } }),
@@ -431,10 +465,11 @@ function named(name: string): object {
 
 function schemas(): Record<string, object> {
   const made = { ...jsonSchemas(taken, 'input'), ...jsonSchemas(told, 'output') }
-  for (const name of ['Settings', 'SettingsChange']) {
+  for (const name of ['App', 'NewApp', 'Settings', 'SettingsChange']) {
     const { properties = {} } = made[name] ?? {}
     for (const [setting, schema] of Object.entries(properties))
-      schema.description = evidenceOfSettings[setting as keyof typeof defaultSettings].known
+      if (Object.hasOwn(evidenceOfSettings, setting))
+        schema.description = evidenceOfSettings[setting as keyof typeof defaultSettings].known
   }
   return made
 }

@@ -1,29 +1,32 @@
 /** `/_sim`: everything a test or a bench can ask of the simulator and tell it, over HTTP. */
 import { z } from 'zod'
+import { appHandlers } from './app-control.ts'
+import type { Apps } from './apps.ts'
 import { decideByScript, ScriptedDecision } from './authorize.ts'
 import { ClockChange } from './clock.ts'
 import { type ControlRoute, Crowd, describeControl, Removal, SettingsChange, Shrunk } from './control-description.ts'
 import { FaultScript } from './faults.ts'
 import { type Grant, type Grants, sha256, type TokenSet } from './grants.ts'
+import { type Handler, nothingHere, read } from './handler.ts'
 import { describeExchanges, inspector, script } from './inspector.ts'
 import { list } from './listing.ts'
 import { NewPerson, type Person, PersonChange } from './person.ts'
 import { PublicationStep, takeStep } from './posting/steps.ts'
 import { removeApp } from './revoke.ts'
-import type { Settings } from './settings.ts'
+import { definedOf, type Settings } from './settings.ts'
 import { Notice } from './webhooks.ts'
 import { type Answer, json, type Request } from './wire.ts'
 import type { World } from './world.ts'
 
 export type IssuedGrant = TokenSet & { person: string }
 
-type Handler = (world: World, request: Request, id: string) => Answer
-
 const handlers: Record<ControlRoute, Handler> = {
+  ...appHandlers,
   'GET openapi.json': (_world, request) => json(200, describeControl(request.origin)),
   'GET inspector': () => inspector(),
   'GET inspector.js': () => script(),
-  'GET requests': (world, request) => json(200, describeExchanges(world, request.query)),
+  'GET requests': (world, request, _id, apps) =>
+    json(200, describeExchanges(request.path === '/_sim/requests' ? apps.all() : [world], request.query)),
   'GET health': () => json(200, { status: 'ok' }),
   'GET clock': ({ clock }) => json(200, clock.report()),
   'POST clock': ({ clock }, request) => {
@@ -105,14 +108,18 @@ const handlers: Record<ControlRoute, Handler> = {
 
 const byRoute: Readonly<Partial<Record<string, Handler>>> = handlers
 
-export function control(world: World, request: Request): Answer {
-  const [resource = '', id = '', action] = request.path.slice('/_sim/'.length).split('/')
+/** What stands behind `/_sim/apps/KEY/` is asked of that app, the rest of the first. */
+export function control(apps: Apps, request: Request): Answer {
+  const [, key, ofApp] = /^\/_sim\/apps\/([^/]+)\/(.*)$/.exec(request.path) ?? []
+  const world = key === undefined ? apps.first : apps.find(key)
+  if (!world) return nothingHere()
+  const [resource = '', id = '', action] = (ofApp ?? request.path.slice('/_sim/'.length)).split('/')
   const exact = byRoute[`${request.method} ${[resource, id].filter(Boolean).join('/')}`]
   const withId = byRoute[`${request.method} ${[resource, ':id', action].filter(Boolean).join('/')}`]
   const handler = action === undefined && exact ? exact : id !== '' ? withId : undefined
   if (!handler) return nothingHere()
   try {
-    return handler(world, request, id)
+    return handler(world, request, id, apps)
   } catch (error) {
     if (error instanceof z.ZodError) return json(400, { error: z.prettifyError(error) })
     if (error instanceof SyntaxError) return json(400, { error: 'the body is not JSON' })
@@ -121,8 +128,7 @@ export function control(world: World, request: Request): Answer {
 }
 
 export function changeSettings(world: World, change: SettingsChange): Settings {
-  const given = Object.entries(SettingsChange.parse(change)).filter(([, value]) => value !== undefined)
-  const settings = Object.assign(world.settings, Object.fromEntries(given))
+  const settings = Object.assign(world.settings, definedOf(SettingsChange.parse(change)))
   world.publications.settle()
   return settings
 }
@@ -169,17 +175,9 @@ function describeRefreshToken({ grants }: World, refreshToken: string): Answer {
   return json(200, { open_id: grant.openId, live: grants.isLive(refreshToken), presented, processed })
 }
 
-function read<Schema extends z.ZodType>(schema: Schema, request: Request): z.output<Schema> {
-  return schema.parse(request.body.length === 0 ? {} : JSON.parse(request.body.toString()))
-}
-
 function withPerson(world: World, id: string, describe: (person: Person) => object): Answer {
   const person = world.people.findByEither(id)
   return person ? json(200, describe(person)) : nothingHere()
-}
-
-function nothingHere(): Answer {
-  return json(404, { error: 'nothing here; the control API is described in docs/simulator.md' })
 }
 
 function* mapped<From, To>(items: Iterable<From>, change: (item: From) => To): Generator<To> {

@@ -201,9 +201,25 @@ export const evidenceOfBehaviours = {
     '/doc/tiktok-api-v2-video-list and -query, read Nov 2026',
   ),
   'older videos': row('ours', 'made up, as many as the profile counts'),
+  'open_id and union_id': row(
+    'documented',
+    "an open_id for each app, one union_id over a developer's apps",
+    '/doc/tiktok-api-v2-get-user-info, read Nov 2026',
+  ),
+  'sandbox and production': row(
+    'observed',
+    'each with its own key, secret, redirect list and target users; keys of sandboxes begin with `sb`',
+    'public notes, compiled 22 Nov 2026',
+  ),
+  'codes and tokens of another app': row(
+    'inferred',
+    'are not known: `invalid_grant`; a revocation ends the grants of its own app alone',
+  ),
+  'a scope that the app has no more': row('inferred', '`scope_not_authorized`, though the person allowed it'),
+  'apps and snapshots': row('ours', 'apps made by a call, worlds put back, saved and loaded'),
   'not simulated': row(
     'ours',
-    '501 for research and data portability; no Business API; one app; pictures are PNG; videos are counted, not looked at',
+    '501 for research and data portability; no Business API; pictures are PNG; videos are counted, not looked at',
   ),
 } satisfies Readonly<Record<string, Evidence>>
 

@@ -24,14 +24,18 @@ const maxBodyBytes = 16_384
 
 export class Exchanges {
   #exchanges: Exchange[] = []
-  #count = 0
-  #revision = 0
+  readonly #numbers: { count: number; revision: number }
+
+  /** @param countedWith another app's, so that both can be shown in one list */
+  constructor(countedWith?: Exchanges) {
+    this.#numbers = countedWith ? countedWith.#numbers : { count: 0, revision: 0 }
+  }
 
   begin(request: Request, response: ServerResponse): Exchange {
-    this.#count += 1
+    this.#numbers.count += 1
     const body = request.body.length > maxBodyBytes ? Buffer.alloc(0) : request.body
     const exchange: Exchange = {
-      id: this.#count,
+      id: this.#numbers.count,
       at: Date.now(),
       request: { ...request, body },
       call: undefined,
@@ -65,15 +69,16 @@ export class Exchanges {
   }
 
   get revision(): number {
-    return this.#revision
+    return this.#numbers.revision
   }
 
-  clear(): void {
+  /** A list of what happened belongs to no moment: it is begun anew, and not part of what is saved. */
+  forget(): void {
     this.#exchanges = []
   }
 
   #changed(exchange: Exchange): void {
-    this.#revision += 1
-    exchange.revision = this.#revision
+    this.#numbers.revision += 1
+    exchange.revision = this.#numbers.revision
   }
 }

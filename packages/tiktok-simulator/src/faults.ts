@@ -75,8 +75,7 @@ export interface Fault extends z.output<typeof FaultScript> {
 
 export class Faults {
   readonly #settings: Settings
-  #faults: Fault[] = []
-  #count = 0
+  readonly kept = { faults: [] as Fault[], count: 0 }
 
   constructor(settings: Settings) {
     this.#settings = settings
@@ -84,30 +83,30 @@ export class Faults {
 
   add(script: FaultScript): Fault {
     const parsed = FaultScript.parse(script)
-    this.#count += 1
-    const fault = { ...parsed, process: parsed.process ?? !isRefusal(parsed), id: `fault-${this.#count}`, hits: 0 }
-    this.#faults.push(fault)
+    this.kept.count += 1
+    const fault = { ...parsed, process: parsed.process ?? !isRefusal(parsed), id: `fault-${this.kept.count}`, hits: 0 }
+    this.kept.faults.push(fault)
     return fault
   }
 
   list(): readonly Fault[] {
-    return this.#faults
+    return this.kept.faults
   }
 
   remove(id: string): boolean {
-    const before = this.#faults.length
-    this.#faults = this.#faults.filter((fault) => fault.id !== id)
-    return this.#faults.length < before
+    const before = this.kept.faults.length
+    this.kept.faults = this.kept.faults.filter((fault) => fault.id !== id)
+    return this.kept.faults.length < before
   }
 
   clear(): void {
-    this.#faults = []
+    this.kept.faults = []
   }
 
   /** @returns the oldest fault meant for this call, one use of it spent */
   take(call: Call): Fault | undefined {
-    if (this.#faults.length === 0) return undefined
-    const fault = this.#faults.find((candidate) => hasUsesLeft(candidate) && this.#isMeantFor(candidate, call))
+    if (this.kept.faults.length === 0) return undefined
+    const fault = this.kept.faults.find((candidate) => hasUsesLeft(candidate) && this.#isMeantFor(candidate, call))
     if (fault) fault.hits += 1
     return fault
   }

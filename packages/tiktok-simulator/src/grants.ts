@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto'
 import type { Clock } from './clock.ts'
-import { newAccessToken, newRefreshToken } from './opaque.ts'
+import { appMarkOf, newAccessToken, newRefreshToken } from './opaque.ts'
 import { openIdOf, type Person } from './person.ts'
 import { lifetimesInSeconds, type Settings } from './settings.ts'
 import type { Stats } from './stats.ts'
@@ -57,14 +57,18 @@ export interface TokenSet {
 }
 
 export class Grants {
+  readonly #appMark: string
   readonly #clock: Clock
   readonly #settings: Settings
   readonly #stats: Stats
-  readonly #live = new Map<Person, Set<Grant>>()
-  readonly #refreshTokens = new Map<string, RefreshTokenRecord>()
-  readonly #accessTokens = new Map<string, AccessTokenRecord>()
+  readonly kept = {
+    live: new Map<Person, Set<Grant>>(),
+    refreshTokens: new Map<string, RefreshTokenRecord>(),
+    accessTokens: new Map<string, AccessTokenRecord>(),
+  }
 
   constructor(clock: Clock, settings: Settings, stats: Stats) {
+    this.#appMark = appMarkOf(settings.client_key)
     this.#clock = clock
     this.#settings = settings
     this.#stats = stats
@@ -90,8 +94,8 @@ export class Grants {
       rotations: 0,
       ended: false,
     }
-    const grants = this.#live.get(person) ?? new Set()
-    this.#live.set(person, grants.add(grant))
+    const grants = this.kept.live.get(person) ?? new Set()
+    this.kept.live.set(person, grants.add(grant))
     this.#giveRefreshToken(grant)
     return this.#answer(grant, options.accessExpiresIn ?? lifetimes.access, now)
   }
@@ -101,15 +105,15 @@ export class Grants {
     const openId = openIdOf(this.#settings.client_key, person.id)
     const accessTokens = kept.accessTokens.map(({ token }) => token)
     const grant: Grant = { ...kept, person, openId, accessTokens, ended: false }
-    const grants = this.#live.get(person) ?? new Set()
-    this.#live.set(person, grants.add(grant))
-    this.#refreshTokens.set(grant.refreshToken, newRecord(grant))
-    for (const { token, expiresAt } of kept.accessTokens) this.#accessTokens.set(token, { grant, expiresAt })
+    const grants = this.kept.live.get(person) ?? new Set()
+    this.kept.live.set(person, grants.add(grant))
+    this.kept.refreshTokens.set(grant.refreshToken, newRecord(grant))
+    for (const { token, expiresAt } of kept.accessTokens) this.kept.accessTokens.set(token, { grant, expiresAt })
   }
 
   /** @returns the new pair, or undefined for a refresh token that is unknown, replaced, revoked or expired */
   refresh(refreshToken: string): TokenSet | undefined {
-    const record = this.#refreshTokens.get(refreshToken)
+    const record = this.kept.refreshTokens.get(refreshToken)
     if (record) this.#countPresented(refreshToken, record)
     if (!record || !this.isLive(refreshToken)) {
       this.#stats.count('refreshes_refused')
@@ -132,26 +136,26 @@ export class Grants {
 
   /** @returns the grant behind a working access token */
   byAccessToken(accessToken: string | undefined): Grant | undefined {
-    const record = accessToken === undefined ? undefined : this.#accessTokens.get(accessToken)
+    const record = accessToken === undefined ? undefined : this.kept.accessTokens.get(accessToken)
     return record && this.#clock.now() < record.expiresAt ? record.grant : undefined
   }
 
   /** Whether TikTok would still exchange this refresh token for a new pair. */
   isLive(refreshToken: string): boolean {
-    const record = this.#refreshTokens.get(refreshToken)
+    const record = this.kept.refreshTokens.get(refreshToken)
     return record?.live === true && !record.grant.ended && this.#clock.now() < record.grant.refreshExpiresAt
   }
 
   refreshTokenRecord(refreshToken: string): RefreshTokenRecord | undefined {
-    return this.#refreshTokens.get(refreshToken)
+    return this.kept.refreshTokens.get(refreshToken)
   }
 
   ofPerson(person: Person): Grant[] {
-    return [...(this.#live.get(person) ?? [])]
+    return [...(this.kept.live.get(person) ?? [])]
   }
 
   *all(): Generator<Grant> {
-    for (const grants of this.#live.values()) yield* grants
+    for (const grants of this.kept.live.values()) yield* grants
   }
 
   /** Ends every grant of this person: at TikTok an app is allowed or not, there are no single connections. */
@@ -161,7 +165,7 @@ export class Grants {
       grant.ended = true
       this.#forgetAccessTokens(grant, true, this.#clock.now())
     }
-    this.#live.delete(person)
+    this.kept.live.delete(person)
     return grants.length
   }
 
@@ -171,18 +175,18 @@ export class Grants {
 
   /** In milliseconds since 1970, by the simulator's clock; 0 for one that is not known. */
   expiresAt(accessToken: string): number {
-    return this.#accessTokens.get(accessToken)?.expiresAt ?? 0
+    return this.kept.accessTokens.get(accessToken)?.expiresAt ?? 0
   }
 
   #giveRefreshToken(grant: Grant): void {
     grant.refreshToken = newRefreshToken()
-    this.#refreshTokens.set(grant.refreshToken, newRecord(grant))
+    this.kept.refreshTokens.set(grant.refreshToken, newRecord(grant))
   }
 
   #answer(grant: Grant, expiresIn: number, now: number): TokenSet {
-    const accessToken = newAccessToken()
+    const accessToken = newAccessToken(this.#appMark)
     grant.accessTokens.push(accessToken)
-    this.#accessTokens.set(accessToken, { grant, expiresAt: now + expiresIn * 1000 })
+    this.kept.accessTokens.set(accessToken, { grant, expiresAt: now + expiresIn * 1000 })
     return {
       access_token: accessToken,
       expires_in: expiresIn,
@@ -196,8 +200,8 @@ export class Grants {
 
   #forgetAccessTokens(grant: Grant, livingToo: boolean, now: number): void {
     grant.accessTokens = grant.accessTokens.filter((accessToken) => {
-      const stays = !livingToo && now < (this.#accessTokens.get(accessToken)?.expiresAt ?? 0)
-      if (!stays) this.#accessTokens.delete(accessToken)
+      const stays = !livingToo && now < (this.kept.accessTokens.get(accessToken)?.expiresAt ?? 0)
+      if (!stays) this.kept.accessTokens.delete(accessToken)
       return stays
     })
   }
@@ -216,6 +220,12 @@ export class Grants {
       presented,
     }))
   }
+}
+
+/** What a grant opens: of what the person allowed, that which the app still has. */
+export function openScopes({ app_scopes }: Settings, { scopes }: Grant): readonly string[] {
+  const enabled: readonly string[] = app_scopes
+  return scopes.filter((scope) => enabled.includes(scope))
 }
 
 function newRecord(grant: Grant): RefreshTokenRecord {

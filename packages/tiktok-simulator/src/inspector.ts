@@ -46,14 +46,16 @@ export function script(): Answer {
 }
 
 /** What is new since the revision that the question names, or all there is. */
-export function describeExchanges(world: World, query = new URLSearchParams()) {
-  const { exchanges } = world
+export function describeExchanges(worlds: readonly World[], query = new URLSearchParams()) {
   const path = query.get('path') ?? ''
   const app = query.get('app') ?? ''
-  const described = exchanges.changedAfter(Number(query.get('after') ?? 0)).map((one) => describeExchange(world, one))
+  const after = Number(query.get('after') ?? 0)
+  const described = worlds.flatMap((world) => world.exchanges.changedAfter(after).map((one) => describeExchange(world, one)))
   return {
-    revision: exchanges.revision,
-    requests: described.filter((one) => one.path.includes(path) && (app === '' || one.app === app)),
+    revision: Math.max(...worlds.map(({ exchanges }) => exchanges.revision)),
+    requests: described
+      .sort((one, other) => other.id - one.id)
+      .filter((one) => one.path.includes(path) && (app === '' || one.app === app)),
   }
 }
 export type DescribedExchange = ReturnType<typeof describeExchange>

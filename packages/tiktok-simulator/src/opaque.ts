@@ -2,15 +2,25 @@
  * Codes and tokens as TikTok's look: a prefix, a long random middle, and an exclamation mark with a number and a region.
  * A client that mangles such a string on its way should find out here.
  */
-import { randomBytes, randomFillSync } from 'node:crypto'
+import { hash, randomBytes, randomFillSync } from 'node:crypto'
 
 const randomBytesPerString = 42
 /** Filled in one go: asking the system for every string takes longer than all the rest of a refresh. */
 const pool = Buffer.alloc(randomBytesPerString * 1024)
 let used = pool.length
 
-export function newAccessToken(): string {
-  return `act.${opaque()}!6431.u1`
+/** It says whose it is, because nothing else in a call of the API does. */
+export function newAccessToken(appMark: string): string {
+  return `act.${appMark}${opaque().slice(appMark.length)}!6431.u1`
+}
+
+export function appMarkOf(clientKey: string): string {
+  return hash('sha256', clientKey, 'base64url').slice(0, 8)
+}
+
+/** @returns undefined for what has not the shape of an access token */
+export function appMarkIn(accessToken = ''): string | undefined {
+  return /^act\.([\w-]{8})/.exec(accessToken)?.[1]
 }
 
 export function newRefreshToken(): string {

@@ -3,23 +3,26 @@ import { cast, type Part } from './cast.ts'
 import { Creator, type NewPerson, openIdOf, type Person, type PersonChange, unionIdOf } from './person.ts'
 
 export class People {
+  readonly kept: { readonly byId: Map<string, Person>; readonly crowdSizes: Map<string, number> }
   readonly #clientKey: string
-  readonly #byId = new Map<string, Person>()
-  readonly #byOpenId = new Map<string, Person>()
-  readonly #crowdSizes = new Map<string, number>()
+  readonly #developer: string
+  readonly #idsByOpenId = new Map<string, string>()
 
-  constructor(clientKey: string) {
+  /** @param sameAs as another app of the same developer knows them */
+  constructor(clientKey: string, developer: string, sameAs?: People) {
     this.#clientKey = clientKey
-    for (const [id, part] of Object.entries(cast)) this.#admit(id, part)
+    this.#developer = developer
+    this.kept = sameAs?.kept ?? { byId: new Map(), crowdSizes: new Map() }
+    if (!sameAs) for (const [id, part] of Object.entries(cast)) this.#admit(id, part)
   }
 
   /** Everyone with a face on the pages, in order of arrival. */
   *shown(): Generator<Person> {
-    for (const person of this.#byId.values()) if (!person.inCrowd) yield person
+    for (const person of this.kept.byId.values()) if (!person.inCrowd) yield person
   }
 
   find(id: string): Person | undefined {
-    return this.#byId.get(id)
+    return this.kept.byId.get(id)
   }
 
   /** Who the person is to this app. */
@@ -28,11 +31,12 @@ export class People {
   }
 
   findByOpenId(openId: string): Person | undefined {
-    return this.#byOpenId.get(openId)
+    if (!this.#idsByOpenId.has(openId)) this.#learn()
+    return this.find(this.#idsByOpenId.get(openId) ?? '')
   }
 
   findByEither(idOrOpenId: string): Person | undefined {
-    return this.#byId.get(idOrOpenId) ?? this.#byOpenId.get(idOrOpenId)
+    return this.find(idOrOpenId) ?? this.findByOpenId(idOrOpenId)
   }
 
   add({ id, ...change }: NewPerson): Person {
@@ -55,15 +59,21 @@ export class People {
 
   /** The next of a crowd: `prefix-1`, `prefix-2`, … counted on from call to call. */
   addToCrowd(prefix: string): Person {
-    const number = (this.#crowdSizes.get(prefix) ?? 0) + 1
-    this.#crowdSizes.set(prefix, number)
+    const number = (this.kept.crowdSizes.get(prefix) ?? 0) + 1
+    this.kept.crowdSizes.set(prefix, number)
     return this.#admit(`${prefix}-${number}`, { about: 'One of a crowd.', inCrowd: true, followerCount: number })
+  }
+
+  /** Whoever came by another app, or with a world that was put back. */
+  #learn(): void {
+    this.#idsByOpenId.clear()
+    for (const person of this.kept.byId.values()) this.#idsByOpenId.set(this.openIdOf(person), person.id)
   }
 
   #admit(id: string, part: Part): Person {
     const person: Person = {
       id,
-      unionId: unionIdOf(id),
+      unionId: unionIdOf(this.#developer, id),
       displayName: id,
       username: id,
       bio: '',
@@ -86,8 +96,8 @@ export class People {
       },
       ...part,
     }
-    this.#byId.set(id, person)
-    this.#byOpenId.set(this.openIdOf(person), person)
+    this.kept.byId.set(id, person)
+    this.#idsByOpenId.set(this.openIdOf(person), id)
     return person
   }
 }

@@ -64,8 +64,11 @@ export function openIdOf(clientKey: string, personId: string): string {
   return uuidFrom(`open_id:${clientKey}:${personId}`)
 }
 
-export function unionIdOf(personId: string): string {
-  return uuidFrom(`union_id:${personId}`)
+/** Whose the app is that the simulator starts with. */
+export const defaultDeveloper = 'default'
+
+export function unionIdOf(developer: string, personId: string): string {
+  return uuidFrom(developer === defaultDeveloper ? `union_id:${personId}` : `union_id:${developer}:${personId}`)
 }
 
 function uuidFrom(text: string): string {

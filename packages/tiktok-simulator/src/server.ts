@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Apps, type NewApp } from './apps.ts'
 import { type AsTikTok, type AsTikTokOptions, serveAsTikTok, whyRefused } from './as-tiktok.ts'
 import type { ParameterError } from './authorization-request.ts'
 import { decideByScript, type ScriptedDecision, showConsent, takeConsent } from './authorize.ts'
@@ -26,7 +27,8 @@ import type { Publications } from './posting/publications.ts'
 import { cancelCall, statusCall } from './posting/status.ts'
 import { videoListCall, videoQueryCall } from './posting/videos.ts'
 import { type RemovalReason, removeApp, revokeCall } from './revoke.ts'
-import { defaultSettings, type Lifetimes, Settings } from './settings.ts'
+import { defaultSettings, definedOf, type Lifetimes, Settings } from './settings.ts'
+import { Snapshots } from './snapshots.ts'
 import { rememberIn } from './state.ts'
 import type { Stats } from './stats.ts'
 import { tokenCall } from './token.ts'
@@ -34,7 +36,7 @@ import { userInfoCall } from './user-info.ts'
 import { type Door, refusedAtControl, refusedAtPage, refusedForm } from './visitors.ts'
 import type { Webhooks } from './webhooks.ts'
 import { type Answer, BodyTooLarge, CallerGone, json, type Request, readRequest, send, text } from './wire.ts'
-import { createWorld, type World } from './world.ts'
+import type { World } from './world.ts'
 
 export interface SimulatorOptions {
   host?: string | undefined
@@ -59,16 +61,14 @@ export interface SimulatorOptions {
   asTikTok?: AsTikTokOptions | undefined
   /** Anything else that can be set, by its name at `POST /_sim/settings`. */
   settings?: SettingsChange | undefined
+  /** Others beside the first, such as its sandbox. */
+  apps?: readonly NewApp[] | undefined
 }
 
-/** A running simulator; the handles do what the control API does, without the way through HTTP. */
-export interface Simulator {
+/** An app; the handles do what the control API does, without the way through HTTP. */
+export interface App {
   /** For TIKTOK_AUTH_BASE_URL and TIKTOK_API_BASE_URL alike: the public address if there is one. */
   readonly url: string
-  /** Where it listens. */
-  readonly localUrl: string
-  /** Only when it was asked for; the proxy is at `localUrl`. */
-  readonly asTikTok: Omit<AsTikTok, 'close'> | undefined
   readonly clientKey: string
   readonly clientSecret: string
   readonly clock: Clock
@@ -86,22 +86,42 @@ export interface Simulator {
   issueGrants(crowd: Crowd): IssuedGrant[]
   /** By the person's id or open_id. @returns how many grants ended */
   removeApp(person: string, reason?: RemovalReason): number
+  /** Everything as at the start: for this app and the others of its developer, if there are any. */
+  reset(): void
+  saveSnapshot(name: string): void
+  /** @returns false when there is none by this name */
+  loadSnapshot(name: string): boolean
+}
+
+/** A running simulator, and the app that it started with. */
+export interface Simulator extends App {
+  /** Where it listens. */
+  readonly localUrl: string
+  /** Only when it was asked for; the proxy is at `localUrl`. */
+  readonly asTikTok: Omit<AsTikTok, 'close'> | undefined
+  /** @throws Error when there is an app by this client key already */
+  addApp(app?: NewApp): App
   close(): Promise<void>
 }
 
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const closing = new AbortController()
-  const world = createWorld(settingsFrom(options), closing.signal)
-  changeSettings(world, options.settings ?? {})
-  const remember = options.stateFile === undefined ? () => {} : rememberIn(options.stateFile, world)
+  const apps = new Apps(settingsFrom(options), new Snapshots(options.stateFile), closing.signal)
+  const addApp = (wanted: NewApp) => {
+    const world = apps.add(wanted)
+    if (!world) throw new Error(`There are two apps by the client key ${wanted.client_key}: give one of them another.`)
+    return world
+  }
+  for (const app of options.apps ?? []) addApp(app)
+  const remember = options.stateFile === undefined ? () => {} : rememberIn(options.stateFile, apps)
   const door: Door = {
     controlToken: options.controlToken,
     publicUrl: options.publicUrl === undefined ? undefined : originAlone(options.publicUrl),
   }
   const listener: RequestListener = (incoming, response) => {
-    serve(world, door, remember, incoming, response).catch((error) => apologise(response, error))
+    serve(apps, door, remember, incoming, response).catch((error) => apologise(response, error))
   }
-  world.publications.onChange(remember)
+  apps.onChange(remember)
   const server = createServer({ keepAliveTimeout: 65_000 }, listener)
   const { host = '127.0.0.1' } = options
   await new Promise<void>((resolve, reject) => {
@@ -111,14 +131,31 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const { port } = server.address() as AddressInfo
   const asTikTok = options.asTikTok && (await serveAsTikTok(server, host, options.asTikTok, listener))
   const localUrl = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const url = door.publicUrl ?? localUrl
   return {
-    ...world,
-    url: door.publicUrl ?? localUrl,
+    ...handlesOf(apps, apps.first, url),
     localUrl,
     asTikTok,
+    addApp: (app = {}) => handlesOf(apps, addApp(app), url),
+    close: async () => {
+      closing.abort()
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeAllConnections()
+      await closed
+      await asTikTok?.close()
+      for (const world of apps.all()) await world.webhooks.settled()
+      remember()
+    },
+  }
+}
+
+function handlesOf(apps: Apps, world: World, url: string): App {
+  return {
+    ...world,
+    url,
     clientKey: world.settings.client_key,
     clientSecret: world.settings.client_secret,
-    requests: () => describeExchanges(world).requests,
+    requests: () => describeExchanges([world]).requests,
     changeSettings: (change) => void changeSettings(world, change),
     authorize: (decision) => decideByScript(world, decision),
     issueGrants: (crowd) => [...issueToCrowd(world, crowd)],
@@ -126,15 +163,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       const person = world.people.findByEither(id)
       return person ? removeApp(world, person, reason) : 0
     },
-    close: async () => {
-      closing.abort()
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeAllConnections()
-      await closed
-      await asTikTok?.close()
-      await world.webhooks.settled()
-      remember()
-    },
+    reset: () => apps.reset(world),
+    saveSnapshot: (name) => apps.saveSnapshot(world, name),
+    loadSnapshot: (name) => apps.loadSnapshot(world, name),
   }
 }
 
@@ -157,11 +188,12 @@ function settingsFrom(options: SimulatorOptions): Settings {
     pkce: options.pkce ?? defaultSettings.pkce,
     webhook_url: options.webhookUrl ?? null,
     latency_ms: options.latencyMs ?? defaultSettings.latency_ms,
+    ...definedOf(options.settings ?? {}),
   })
 }
 
 async function serve(
-  world: World,
+  apps: Apps,
   door: Door,
   remember: () => void,
   incoming: IncomingMessage,
@@ -175,18 +207,20 @@ async function serve(
   const request = await readRequest(incoming, door.publicUrl)
   if (request.path.startsWith('/_sim/')) {
     const refusal = refusedAtControl(request, door)
-    return send(response, refusal ?? remembering(() => control(world, request))())
+    return send(response, refusal ?? remembering(() => control(apps, request))())
   }
   // A proxy's request that needs no tunnel: TikTok speaks only TLS, and nobody else is here.
   if (/^https?:\/\//.test(request.path)) return send(response, text(403, whyRefused(new URL(request.path).hostname)))
+  const world = apps.of(request)
   world.stats.count('requests')
-  if (isOwnPage(request)) return send(response, refusedAtPage(request, door) ?? remembering(() => pageFor(world, request))())
+  if (isOwnPage(request))
+    return send(response, refusedAtPage(request, door) ?? remembering(() => pageFor(apps, world, request))())
 
   const exchange = world.exchanges.begin(request, response)
   const answered = (answer: Answer) => world.exchanges.answered(exchange, answer)
   if (isAtAnotherHost(request.headers.host, request.path)) return send(response, answered(unsupportedPath()))
   const call = callFor(world, request)
-  if (!call) return send(response, answered(refusedConsent(request) ?? remembering(() => pageFor(world, request))()))
+  if (!call) return send(response, answered(refusedConsent(request) ?? remembering(() => pageFor(apps, world, request))()))
   exchange.call = call
   const process = remembering(() => answered(call.process()))
   await perform(world, { ...call, process }, response, (fault) => {
@@ -227,7 +261,7 @@ function refusedConsent(request: Request): Answer | undefined {
   return request.method === 'POST' && request.path.startsWith('/v2/auth/authorize') ? refusedForm(request) : undefined
 }
 
-function pageFor(world: World, request: Request): Answer {
+function pageFor(apps: Apps, world: World, request: Request): Answer {
   switch (`${request.method} ${request.path}`) {
     case 'GET /v2/auth/authorize/':
     case 'GET /v2/auth/authorize':
@@ -235,7 +269,7 @@ function pageFor(world: World, request: Request): Answer {
     case 'POST /v2/auth/authorize/':
       return takeConsent(world, request)
     case 'GET /':
-      return home(world)
+      return home(world, apps.besides(world))
     default:
       return removeAppByButton(world, request) ?? postByButton(world, request) ?? notFound(request)
   }

@@ -42,7 +42,8 @@ export type Lifetimes = `${number}${'s' | 'm' | 'h' | 'd'}/${number}${'s' | 'm' 
 export const Settings = z.strictObject({
   /** As the consent page names it. */
   app_name: z.string().min(1),
-  client_key: z.string().min(1),
+  /** Safe in an address. */
+  client_key: z.string().regex(/^[\w-]{1,64}$/),
   client_secret: z.string().min(1),
   /** TikTok does not say how long its codes live; ten minutes is what its Business API says. */
   code_seconds: z.number().int().min(1).max(86_400),
@@ -63,7 +64,7 @@ export const Settings = z.strictObject({
   /** Registered redirect URIs, compared byte by byte. null: any. */
   redirect_uris: z.array(z.string()).max(10).nullable(),
   /** Ids of the people a sandbox app may connect; anyone else sees an error page. null: not a sandbox. */
-  sandbox_targets: z.array(z.string()).nullable(),
+  sandbox_targets: z.array(z.string()).max(10).nullable(),
   /** What the app demands. A challenge that is sent is verified in any mode. */
   pkce: z.enum(['off', 's256', 's256-hex']),
   /** `strict` as documented; `overlap`: the old refresh token goes on working; `none`: the same one comes back. */
@@ -145,6 +146,11 @@ export const defaultSettings: Settings = {
   pull_hosts: [],
   processing_seconds: 0,
   moderation_seconds: 0,
+}
+
+/** @returns without the names whose value is undefined, which would hide what they are laid over */
+export function definedOf(change: object): object {
+  return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
 }
 
 /** @returns seconds of life for a new access token and for a new grant's refresh token */

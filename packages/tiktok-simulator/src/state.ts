@@ -7,17 +7,13 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
+import { type Apps, NewApp } from './apps.ts'
 import { People } from './people.ts'
 import { NewPerson, type Person } from './person.ts'
 import { Publication } from './posting/publication.ts'
 import type { World } from './world.ts'
 
-const State = z.strictObject({
-  version: z.literal(1),
-  /** An open_id is made from it, so another app's grants would belong to nobody. */
-  client_key: z.string(),
-  offset_seconds: z.number(),
-  people: z.array(NewPerson),
+const ofApp = {
   grants: z.array(
     z.strictObject({
       person: z.string(),
@@ -31,8 +27,20 @@ const State = z.strictObject({
     }),
   ),
   publications: z.array(Publication).default([]),
+}
+
+const State = z.strictObject({
+  version: z.literal(1),
+  /** An open_id is made from it, so another app's grants would belong to nobody. */
+  client_key: z.string(),
+  offset_seconds: z.number(),
+  people: z.array(NewPerson),
+  ...ofApp,
+  /** The others of the same developer. */
+  apps: z.array(z.strictObject({ app: NewApp, ...ofApp })).default([]),
 })
 type State = z.infer<typeof State>
+type OfApp = Pick<State, keyof typeof ofApp>
 
 /**
  * Takes up what the file remembers, and keeps it up to date from there.
@@ -41,15 +49,15 @@ type State = z.infer<typeof State>
  *   file knows
  * @throws Error when the file is there and is not one of these, or belongs to another client key
  */
-export function rememberIn(file: string, world: World): () => void {
+export function rememberIn(file: string, apps: Apps): () => void {
   const text = readIfThere(file)
-  if (text !== undefined) recall(world, parse(file, text, world.settings.client_key))
+  if (text !== undefined) recall(apps, parse(file, text, apps.first.settings.client_key))
   let written = text
   return function remember() {
-    const now = `${JSON.stringify(describe(world), null, 1)}\n`
+    const now = `${JSON.stringify(describe(apps), null, 1)}\n`
     if (now === written) return
     written = now
-    replace(file, now)
+    replaceFile(file, now)
   }
 }
 
@@ -65,13 +73,19 @@ function parse(file: string, text: string, clientKey: string): State {
   return state
 }
 
-function recall({ clock, people, grants, publications }: World, state: State): void {
+function recall(apps: Apps, state: State): void {
+  const { clock, people } = apps.first
   clock.setOffset(state.offset_seconds)
   for (const { id, ...change } of state.people) {
     const person = people.find(id)
     if (person) people.change(person, change)
     else people.add({ id, ...change })
   }
+  recallApp(apps.first, state)
+  for (const { app, ...kept } of state.apps) recallApp(apps.add(app) ?? apps.find(app.client_key ?? '') ?? apps.first, kept)
+}
+
+function recallApp({ people, grants, publications }: World, state: OfApp): void {
   for (const kept of state.grants) {
     const person = people.find(kept.person)
     if (person) {
@@ -90,8 +104,10 @@ function recall({ clock, people, grants, publications }: World, state: State): v
   publications.restored()
 }
 
-function describe({ settings, clock, people, grants, publications }: World): State {
-  const asBefore = new People(settings.client_key)
+function describe(apps: Apps): State {
+  const { settings, clock, people, developer } = apps.first
+  const [, ...others] = apps.besides(apps.first)
+  const asBefore = new People(settings.client_key, developer)
   return {
     version: 1,
     client_key: settings.client_key,
@@ -100,6 +116,13 @@ function describe({ settings, clock, people, grants, publications }: World): Sta
       const known = asBefore.find(described.id)
       return !known || !isDeepStrictEqual(describePerson(known), described)
     }),
+    ...describeApp(apps.first),
+    apps: others.map((world) => ({ app: { ...world.settings, developer }, ...describeApp(world) })),
+  }
+}
+
+function describeApp({ grants, publications, people }: World): OfApp {
+  return {
     grants: Array.from(grants.all())
       .filter(({ person }) => !person.inCrowd)
       .map((grant) => ({
@@ -141,9 +164,9 @@ function readIfThere(file: string): string | undefined {
 }
 
 /** Written aside and renamed, so that a killed simulator leaves the old file or the new one, never half of one. */
-function replace(file: string, text: string): void {
+export function replaceFile(file: string, content: string | Buffer): void {
   mkdirSync(dirname(file), { recursive: true })
   const draft = `${file}.new`
-  writeFileSync(draft, text, { mode: 0o600 })
+  writeFileSync(draft, content, { mode: 0o600 })
   renameSync(draft, file)
 }

@@ -45,29 +45,28 @@ export interface DoubleSpend {
 const maxDoubleSpendsKept = 1000
 
 export class Stats {
-  #counts = { ...counters }
-  #doubleSpends: DoubleSpend[] = []
+  readonly kept = { counts: { ...counters }, doubleSpends: [] as DoubleSpend[] }
 
   count(counter: Counter): void {
-    this.#counts[counter] += 1
+    this.kept.counts[counter] += 1
   }
 
   atLeast(counter: Counter, value: number): void {
-    if (value > this.#counts[counter]) this.#counts[counter] = value
+    if (value > this.kept.counts[counter]) this.kept.counts[counter] = value
   }
 
   /** A refresh token came back after it had been exchanged for a new pair. `describe` is called only while details are kept. */
   doubleSpend(describe: () => DoubleSpend): void {
-    this.#counts.double_spend_count += 1
-    if (this.#doubleSpends.length < maxDoubleSpendsKept) this.#doubleSpends.push(describe())
+    this.kept.counts.double_spend_count += 1
+    if (this.kept.doubleSpends.length < maxDoubleSpendsKept) this.kept.doubleSpends.push(describe())
   }
 
   report() {
-    return { ...this.#counts, double_spends: [...this.#doubleSpends] }
+    return { ...this.kept.counts, double_spends: [...this.kept.doubleSpends] }
   }
 
   reset(): void {
-    this.#counts = { ...counters }
-    this.#doubleSpends = []
+    this.kept.counts = { ...counters }
+    this.kept.doubleSpends = []
   }
 }

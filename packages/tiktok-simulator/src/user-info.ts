@@ -1,7 +1,7 @@
 /** `GET /v2/user/info/`: the fields asked for, if the person allowed every one of them. */
 import { avatarUrl } from './avatars.ts'
 import type { Call } from './faults.ts'
-import type { Grant } from './grants.ts'
+import { type Grant, openScopes } from './grants.ts'
 import type { Person } from './person.ts'
 import { type Answer, apiFailure, apiSuccess, bearerOf, type Request } from './wire.ts'
 import type { World } from './world.ts'
@@ -50,7 +50,8 @@ function userInfo(world: World, request: Request, grant: Grant | undefined): Out
   if (!fields.every((field) => Object.hasOwn(scopeOfField, field))) {
     return refuse('invalid_params', 'One or more fields specified in the request are invalid.')
   }
-  const open: readonly string[] = world.settings.basic_implied ? ['user.info.basic', ...grant.scopes] : grant.scopes
+  const scopes = openScopes(world.settings, grant)
+  const open = world.settings.basic_implied ? ['user.info.basic', ...scopes] : scopes
   if (!fields.every((field) => open.includes(scopeOfField[field] ?? ''))) {
     return refuse('scope_not_authorized', 'The user did not authorize the scope required for completing this request.')
   }

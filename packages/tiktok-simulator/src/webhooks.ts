@@ -45,8 +45,10 @@ const maxDeliveriesKept = 1000
 export class Webhooks {
   readonly #settings: Settings
   readonly #closing: AbortSignal
-  readonly #deliveries: Delivery[] = []
+  readonly kept = { deliveries: [] as Delivery[] }
   readonly #underway = new Set<Promise<void>>()
+  /** One more with every world that was put back: what was under way in the one before is not sent again. */
+  #era = 0
 
   constructor(settings: Settings, closing: AbortSignal) {
     this.#settings = settings
@@ -70,7 +72,7 @@ export class Webhooks {
   }
 
   deliveries(): readonly Delivery[] {
-    return this.#deliveries
+    return this.kept.deliveries
   }
 
   /** Resolves when nothing is on its way any more, delivered or given up. */
@@ -78,11 +80,16 @@ export class Webhooks {
     while (this.#underway.size > 0) await Promise.all(this.#underway)
   }
 
+  restored(): void {
+    this.#era += 1
+    for (const delivery of this.kept.deliveries) if (delivery.state === 'sending') delivery.state = 'given_up'
+  }
+
   #start(event: string, body: string, sign: Sign, nowSeconds: number): Delivery {
     const url = this.#settings.webhook_url
     const delivery: Delivery = { event, body, signature: sign(nowSeconds), statuses: [], state: url ? 'sending' : 'no_url' }
-    this.#deliveries.push(delivery)
-    if (this.#deliveries.length > maxDeliveriesKept) this.#deliveries.shift()
+    this.kept.deliveries.push(delivery)
+    if (this.kept.deliveries.length > maxDeliveriesKept) this.kept.deliveries.shift()
     if (!url) return delivery
     const sending = this.#deliver(url, delivery, sign).finally(() => this.#underway.delete(sending))
     this.#underway.add(sending)
@@ -91,7 +98,8 @@ export class Webhooks {
 
   async #deliver(url: string, delivery: Delivery, sign: Sign): Promise<void> {
     let waitMs = this.#settings.webhook_retry_ms
-    while (!this.#closing.aborted) {
+    const era = this.#era
+    while (!this.#closing.aborted && era === this.#era) {
       const status = await this.#post(url, delivery)
       delivery.statuses.push(status)
       if (status === 200) delivery.state = 'delivered'

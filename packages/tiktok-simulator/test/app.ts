@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type RequestListener } from 'no
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import type { DescribedExchange } from '../src/inspector.ts'
-import { type Simulator, type SimulatorOptions, startSimulator } from '../src/server.ts'
+import { type App, type Simulator, type SimulatorOptions, startSimulator } from '../src/server.ts'
 import { holdToDescription } from './described.ts'
 
 export const redirectUri = 'http://127.0.0.1:3000/callback'
@@ -35,7 +35,7 @@ function holdToReasons({ clientSecret }: Simulator, requests: DescribedExchange[
   }
 }
 
-export function authorizeUrl(simulator: Simulator, changes: Record<string, string | undefined> = {}): string {
+export function authorizeUrl(simulator: App, changes: Record<string, string | undefined> = {}): string {
   const parameters = {
     client_key: simulator.clientKey,
     response_type: 'code',
@@ -49,18 +49,13 @@ export function authorizeUrl(simulator: Simulator, changes: Record<string, strin
 }
 
 /** Consents by script. @returns the parameters that come back to the app */
-export function consent(simulator: Simulator, person: string, changes: Record<string, string> = {}, decline: string[] = []) {
+export function consent(simulator: App, person: string, changes: Record<string, string> = {}, decline: string[] = []) {
   const decided = simulator.authorize({ authorize_url: authorizeUrl(simulator, changes), person, decline })
   if (!('redirect_to' in decided)) throw new Error(`the error page came up: ${decided.errorType}`)
   return new URL(decided.redirect_to).searchParams
 }
 
-export function postForm(
-  simulator: Simulator,
-  path: string,
-  fields: Record<string, string>,
-  signal?: AbortSignal,
-): Promise<Reply> {
+export function postForm(simulator: App, path: string, fields: Record<string, string>, signal?: AbortSignal): Promise<Reply> {
   const form = { client_key: simulator.clientKey, client_secret: simulator.clientSecret, ...fields }
   return reply(
     fetch(simulator.url + path, {
@@ -73,33 +68,33 @@ export function postForm(
   )
 }
 
-export function exchange(simulator: Simulator, code: string, fields: Record<string, string> = {}): Promise<Reply> {
+export function exchange(simulator: App, code: string, fields: Record<string, string> = {}): Promise<Reply> {
   const form = { grant_type: 'authorization_code', code, redirect_uri: redirectUri, ...fields }
   return postForm(simulator, '/v2/oauth/token/', form)
 }
 
-export function refresh(simulator: Simulator, refreshToken: unknown, signal?: AbortSignal): Promise<Reply> {
+export function refresh(simulator: App, refreshToken: unknown, signal?: AbortSignal): Promise<Reply> {
   const form = { grant_type: 'refresh_token', refresh_token: String(refreshToken) }
   return postForm(simulator, '/v2/oauth/token/', form, signal)
 }
 
-export function revoke(simulator: Simulator, accessToken: unknown): Promise<Reply> {
+export function revoke(simulator: App, accessToken: unknown): Promise<Reply> {
   return postForm(simulator, '/v2/oauth/revoke/', { token: String(accessToken) })
 }
 
 /** Consent and exchange. @returns the token set */
-export async function connect(simulator: Simulator, person: string): Promise<Record<string, unknown>> {
+export async function connect(simulator: App, person: string): Promise<Record<string, unknown>> {
   const code = consent(simulator, person).get('code') ?? ''
   return (await exchange(simulator, code)).body
 }
 
 /** @returns the access token of a person who allowed everything that posts and lists, but what they declined */
-export async function connectCreator(simulator: Simulator, person: string, decline: string[] = []): Promise<unknown> {
+export async function connectCreator(simulator: App, person: string, decline: string[] = []): Promise<unknown> {
   const code = consent(simulator, person, { scope: creatorScopes }, decline).get('code') ?? ''
   return (await exchange(simulator, code)).body.access_token
 }
 
-export function userInfo(simulator: Simulator, accessToken: unknown, fields = 'open_id,display_name'): Promise<Reply> {
+export function userInfo(simulator: App, accessToken: unknown, fields = 'open_id,display_name'): Promise<Reply> {
   const headers = { authorization: `Bearer ${accessToken}` }
   return reply(fetch(`${simulator.url}/v2/user/info/?fields=${fields}`, { headers }))
 }
@@ -111,7 +106,7 @@ export interface ApiReply<Data = Record<string, unknown>> {
 
 /** One call of the posting or video API. */
 export async function api<Data = Record<string, unknown>>(
-  simulator: Simulator,
+  simulator: App,
   path: string,
   accessToken: unknown,
   body?: object,
@@ -136,7 +131,7 @@ export const draftRoute = '/v2/post/publish/inbox/video/init/'
 export const postRoute = '/v2/post/publish/video/init/'
 export const photoRoute = '/v2/post/publish/content/init/'
 
-export function statusOf(simulator: Simulator, accessToken: unknown, publish_id: string) {
+export function statusOf(simulator: App, accessToken: unknown, publish_id: string) {
   return api(simulator, '/v2/post/publish/status/fetch/', accessToken, { publish_id })
 }
 
@@ -150,7 +145,7 @@ export function putBytes(url: string, first: number, last: number, total: number
 }
 
 /** Every answer is held to the description. */
-export async function sim(simulator: Simulator, method: string, path: string, body?: object): Promise<Reply> {
+export async function sim(simulator: App, method: string, path: string, body?: object): Promise<Reply> {
   const answer = await reply(
     fetch(`${simulator.url}/_sim/${path}`, {
       method,

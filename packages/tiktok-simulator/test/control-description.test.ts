@@ -75,6 +75,17 @@ t.test('each status that is described is one that is answered', async (t) => {
   await see('DELETE', `faults/${fault.id}`)
   await see('DELETE', 'faults')
   await see('POST', 'webhooks', { event: 'authorization.removed' })
+  await see('POST', 'apps', { client_key: 'sbanother' })
+  await see('POST', 'apps', { client_key: 'sbanother' })
+  await see('GET', 'apps/sbanother')
+  await see('DELETE', 'apps/sbanother')
+  await see('DELETE', `apps/${simulator.clientKey}`)
+  await see('POST', 'snapshots/first')
+  await see('POST', 'snapshots/no.name')
+  await see('POST', 'snapshots/first/load')
+  await see('DELETE', 'snapshots/first')
+  await see('DELETE', 'snapshots/first')
+  await see('POST', 'reset')
 
   for (const { method, path, operation } of operations) {
     const place = path.replace('{id}', 'nobody')

@@ -1,5 +1,5 @@
 /** What every route of posting and of videos asks first: a living token, its scope, and not too often. */
-import type { Grant } from '../grants.ts'
+import { type Grant, openScopes } from '../grants.ts'
 import type { Scope } from '../settings.ts'
 import { type Answer, apiFailure, bearerOf, type Request } from '../wire.ts'
 import type { World } from '../world.ts'
@@ -38,15 +38,16 @@ export function admit(world: World, request: Request, scopes: readonly Scope[], 
   const token = bearerOf(request)
   const grant = world.grants.byAccessToken(token)
   if (!grant) throw new Refusal('access_token_invalid', 'The access token is invalid or not found in the request.')
-  if (scopes.length > 0) demandScope(grant, scopes)
+  if (scopes.length > 0) demandScope(world, grant, scopes)
   if (world.rates.exceeded(`${what} ${token}`, perMinute))
     throw new Refusal('rate_limit_exceeded', 'The API rate limit was exceeded. Please try again later.')
   return grant
 }
 
 /** @throws Refusal scope_not_authorized when the grant has none of them */
-export function demandScope({ scopes: granted }: Grant, scopes: readonly Scope[]): void {
-  if (!scopes.some((scope) => granted.includes(scope)))
+export function demandScope({ settings }: World, grant: Grant, scopes: readonly Scope[]): void {
+  const open = openScopes(settings, grant)
+  if (!scopes.some((scope) => open.includes(scope)))
     throw new Refusal('scope_not_authorized', 'The user did not authorize the scope required for completing this request.')
 }
 

@@ -77,7 +77,7 @@ function beginPhotos(world: World, request: Request): Answer {
   const mode = postMode === 'DIRECT_POST' ? 'direct' : 'inbox'
   if (mediaType !== 'PHOTO' || (postMode !== 'DIRECT_POST' && postMode !== 'MEDIA_UPLOAD'))
     throw new Refusal('invalid_params', 'Invalid media_type or post_mode')
-  demandScope(grant, [mode === 'direct' ? 'video.publish' : 'video.upload'])
+  demandScope(world, grant, [mode === 'direct' ? 'video.publish' : 'video.upload'])
   const info = readPostInfo(body, longest.photoTitle, longest.photoDescription)
   const urls = readPhotoUrls(body)
   if (mode === 'inbox') checkDrafts(world, person)
@@ -117,7 +117,7 @@ function beginVideo(world: World, request: Request, body: Record<string, unknown
     chunk_size,
     total_chunk_count,
   })
-  const upload_url = `${uploadOriginOf(request.origin)}/video/?${new URLSearchParams(upload)}`
+  const upload_url = `${uploadOriginOf(request.origin)}/video/?${new URLSearchParams({ ...upload, client_key: world.settings.client_key })}`
   return apiSuccess({ publish_id, upload_url })
 }
 
