@@ -116,8 +116,9 @@ export async function restoreDrill(
       if (options.stepped)
         await rig.sql`update recoveries set began_at = began_at - interval '1 minute' where began_at > now() - interval '1 minute'`
       const [row] = await rig.sql<{ n: number }[]>`select count(*)::int as n from recoveries where ended_at is not null`
+      if (row?.n !== 1) return false
       const rewound = await Promise.all(replicas.map((replica) => rig.metric(replica, 'database_rewound')))
-      return row?.n === 1 && rewound.every((value) => value === 0)
+      return rewound.every((value) => value === 0)
     },
     180_000,
   )
