@@ -71,6 +71,9 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
   const ours = session(pooler, { ...options, applicationName: address.applicationName ?? options.applicationName })
   let allowedMs = options.statementTimeoutMs
   let broken = false
+  const markBroken = () => {
+    broken = true
+  }
 
   const open = async () => {
     const client = openClient(await line.ready, options, ours.startParameters)
@@ -88,12 +91,24 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
     return { ...client, run }
   }
 
-  async function inSession<T>(sql: Sql, work: (sql: Sql) => PromiseLike<T>, statementTimeoutMs: number): Promise<T> {
+  async function inSession<T>(
+    sql: Sql,
+    work: (sql: Sql) => PromiseLike<T>,
+    statementTimeoutMs: number,
+    onFailure: (error: unknown) => void,
+  ): Promise<T> {
     if (statementTimeoutMs > allowedMs) {
       await sql.unsafe(`set statement_timeout = ${Math.ceil(statementTimeoutMs)}`)
       allowedMs = statementTimeoutMs
     }
-    return work(sql)
+    try {
+      return await work(sql)
+    } catch (error) {
+      onFailure(error)
+      // Rows that came before the failure would be missing at the head of the next result (postgres.js 3.4): any command ends that.
+      if (isPostgresError(error)) await sql.unsafe('select where false').catch(markBroken)
+      throw error
+    }
   }
 
   // Not postgres.js's own `begin`, which can end the process when the connection dies in it.
@@ -113,10 +128,7 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
     } catch (error) {
       onFailure(error)
       // The failure took our settings with it, so the database's own idle timeout may end the session before the rollback arrives.
-      if (isPostgresError(error))
-        await sql.unsafe('rollback').catch(() => {
-          broken = true
-        })
+      if (isPostgresError(error)) await sql.unsafe('rollback').catch(markBroken)
       throw error
     }
   }

@@ -87,6 +87,16 @@ t.test('what is about the statement passes through as PostgreSQL said it, withou
   t.equal(db.state.idleConnections, 1, 'and the connection is kept')
 })
 
+t.test('a statement that fails after its first rows leaves none of them out of the next one', async (t) => {
+  const { db } = await world(t, { poolSize: 1 })
+  const threeOf = (divisor: number) =>
+    db.run('three', (sql) => sql<{ n: number }[]>`select 6 / (${divisor}::int - n) as n from generate_series(0, 2) n`)
+  const [backend] = await db.run('pid', (sql) => sql`select pg_backend_pid() as pid`)
+  await t.rejects(threeOf(2), { code: '22012' })
+  t.same([...(await threeOf(3))], [{ n: 2 }, { n: 3 }, { n: 6 }])
+  t.same(await db.run('pid', (sql) => sql`select pg_backend_pid() as pid`), [backend], 'on the same connection')
+})
+
 t.test('a mistake in the code does not poison the connection for the next statement', async (t) => {
   const { db } = await world(t, { poolSize: 1 })
   await t.rejects(
