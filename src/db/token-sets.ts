@@ -2,6 +2,7 @@
 // time in them is the database's. Locks are taken in one order everywhere: token set, then account.
 import { type Reach, reachAsJson } from '../access/reach.ts'
 import type { Db, StatementOptions } from './client.ts'
+import { isPostgresError } from './fault.ts'
 import type { accounts, OuterRow, Row, tokenReads, tokenSets } from './schema.ts'
 import { snakeCased } from './wire-types.ts'
 
@@ -44,7 +45,7 @@ export function vendTokenSet(db: Db, read: VendRead): Promise<Vended | undefined
 export async function vendTokenSets(db: Db, reads: VendRead[], options: StatementOptions = {}): Promise<(Vended | undefined)[]> {
   const rows = await db.run(
     'vend_token_sets',
-    (sql) => sql<(Vended & { place: number })[]>`
+    (sql) => sql<(Vended & { place: number; cold: boolean | null })[]>`
       with wanted as (
         select * from unnest(${reads.map((read) => read.accountId)}::text[], ${reads.map((read) => String(read.minTtlSeconds))}::text[],
           ${reads.map((read) => read.keyId)}::text[], ${reads.map((read) => read.requestId)}::text[], ${reads.map((read) => (read.degraded ? 't' : 'f'))}::text[],
@@ -53,37 +54,48 @@ export async function vendTokenSets(db: Db, reads: VendRead[], options: Statemen
       ), found as (
         select w.place, w.key_id, w.request_id, w.degraded::bool, a.id, a.status, a.status_reason, a.open_id, a.owner_id, a.sealed_identity, a.scopes, t.generation,
           t.sealed_access_token, t.sealed_expiry,
-          t.access_expires_at, t.last_read_at, ${sql.unsafe(secondsLeft)},
+          t.access_expires_at, t.last_read_at < now() - interval '1 hour' as cold, ${sql.unsafe(secondsLeft)},
           least(w.min_ttl::float8, t.lifetime_seconds / 2.0)::float8 as needed_seconds,
           set_config('synchronous_commit', 'off', true) as asynchronous
-        from wanted w join accounts a on a.id = w.account_id and (w.reach = '' or in_reach(w.reach::jsonb, a.owner_id, a.id)) left join token_sets t on t.account_id = a.id
+        from wanted w cross join lateral (
+          select * from accounts a where a.id = w.account_id and (w.reach = '' or in_reach(w.reach::jsonb, a.owner_id, a.id)) limit 1
+        ) a left join lateral (select * from token_sets t where t.account_id = a.id limit 1) t on true
       ), audit as (
         insert into token_reads (account_id, key_id, generation, degraded, request_id)
         select id, key_id, generation, degraded, request_id from found
         where generation is not null and seconds_left > 0 and seconds_left >= needed_seconds
           and (status = 'active' or (degraded and status_reason = 'refresh_outcome_unknown'))
         returning account_id, request_id
-      ), warmed as (
-        -- At most once an hour: a cold account that is read becomes one that is refreshed ahead. Rows that are locked are left for the next
-        -- read: a read never waits, and two of these can never wait for each other.
-        update token_sets t set last_read_at = now(),
-          due_at = case when t.due_at is null then null else least(t.due_at, refresh_due_at(t.access_expires_at, t.lifetime_seconds, now())) end
-        where t.account_id in (
-          select c.account_id from token_sets c
-          where c.account_id in (select f.id from found f where f.last_read_at < now() - interval '1 hour') and c.last_read_at < now() - interval '1 hour'
-            and c.rejected_at is null -- its due time is the end of its grace (S45)
-          for update skip locked
-        )
       )
       select place::int as place, status, status_reason, open_id, owner_id, sealed_identity, scopes, generation, sealed_access_token, sealed_expiry,
-        access_expires_at, seconds_left,
+        access_expires_at, seconds_left, cold,
         exists (select 1 from audit r where r.request_id = found.request_id and r.account_id = found.id) as audited
       from found`,
     options,
   )
   const answers = new Array<Vended | undefined>(reads.length).fill(undefined)
   for (const row of rows) answers[row.place - 1] = row
+  const cold = rows.filter((row) => row.cold).map(({ place }) => reads[place - 1]?.accountId ?? '')
+  if (cold.length > 0) warmTokenSets(db, cold).catch(() => {}) // the next read finds them cold again
   return answers
+}
+
+/**
+ * Remembers that they are read, at most once an hour each: a cold account that is read becomes one that is refreshed ahead. Rows that are locked
+ * are left for the next read, so that two of these never wait for each other.
+ */
+async function warmTokenSets(db: Db, accountIds: string[]): Promise<void> {
+  await db.run(
+    'warm_token_sets',
+    (sql) => sql`
+      update token_sets t set last_read_at = now(),
+        due_at = case when t.due_at is null then null else least(t.due_at, refresh_due_at(t.access_expires_at, t.lifetime_seconds, now())) end
+      where t.account_id in (
+        select account_id from token_sets where account_id = any(${accountIds}) and last_read_at < now() - interval '1 hour'
+          and rejected_at is null -- its due time is the end of its grace (S45)
+        for update skip locked
+      )`,
+  )
 }
 
 /** The present generation of an account, together with all that are asked about at the same moment; null for one without a token set. */
@@ -142,32 +154,50 @@ export type SealedTokenSet = Row<
 > &
   Row<typeof accounts, 'scopes'>
 
+/** What was answered to the token of `spentGeneration`. */
+export type Save = SealedTokenSet & { accountId: string; spentGeneration: number; attemptId: string; lostRequiredScope: boolean }
+
 export type SaveOutcome = 'saved' | 'recovered' | 'double_spend' | 'replaced' | 'gone' | 'behind'
 
 /**
- * Records a refresh: journal row, token set, scopes, status and event in one transaction, guarded by the generation that was
+ * Records a refresh: timeline row, token set, scopes, status and event in one transaction, guarded by the generation that was
  * spent and not by the lease. A holder that was paused past its lease may hold the only live refresh token, and its late save
  * has to win, even over a mark of reauthorization_required.
  *
+ * @param alone in a transaction of its own; otherwise together with all that are recorded at the same moment, in one commit
  * @returns 'saved', also when this very attempt had been saved before its answer was lost; 'recovered' when the save undid a mark;
  *   'replaced' when the person connected again meanwhile; 'double_spend' when another refresh of the same generation was recorded, which must
  *   never happen; 'gone' when the account was disconnected; 'behind' when the database went back to before the token that was spent
  * @see functions/save_token_set.sql
  */
-export async function saveTokenSet(
+export async function saveTokenSet(db: Db, save: Save, { alone = false } = {}): Promise<SaveOutcome> {
+  const [saved] = alone ? await saveTokenSets(db, [save]) : [await db.batched(saveTokenSets, save)]
+  if (saved?.status !== 'fulfilled') throw saved?.reason
+  return saved.value
+}
+
+async function saveTokenSets(
   db: Db,
-  spent: { accountId: string; generation: number; attemptId: string },
-  next: SealedTokenSet & { lostRequiredScope: boolean },
-): Promise<SaveOutcome> {
-  const { accountId, generation: spentGeneration, attemptId } = spent
-  const save = { accountId, spentGeneration, attemptId, ...next }
-  const rows = await db.run(
-    'save_token_set',
-    (sql) => sql<{ outcome: SaveOutcome }[]>`select save_token_set(${sql.json(snakeCased(save))}) as outcome`,
-  )
-  const [row] = rows
-  if (!row) throw new Error('save_token_set answered nothing')
-  return row.outcome
+  saves: Save[],
+  options: StatementOptions = {},
+): Promise<PromiseSettledResult<SaveOutcome>[]> {
+  // Account by account in one order, so that two of these never wait for each other.
+  const ordered = [...saves.entries()].toSorted(([, a], [, b]) => (a.accountId < b.accountId ? -1 : 1))
+  const saved = new Array<PromiseSettledResult<SaveOutcome>>(saves.length)
+  try {
+    const rows = await db.run(
+      'save_token_set',
+      (sql) => sql<{ outcome: SaveOutcome }[]>`
+        select save_token_set(save) as outcome from jsonb_array_elements(${sql.json(ordered.map(([, save]) => snakeCased(save)))}) save`,
+      options,
+    )
+    for (const [index, { outcome }] of rows.entries()) saved[ordered[index]?.[0] ?? -1] = { status: 'fulfilled', value: outcome }
+    return saved
+  } catch (error) {
+    if (!isPostgresError(error) || saves.length === 1) throw error
+    // Nothing of it counts. Apart, the one that cannot be recorded does not hold up the others.
+    return Promise.allSettled(saves.map((save) => saveTokenSet(db, save, { alone: true })))
+  }
 }
 
 /** How much is due, counted up to a bound, and how long the oldest has waited. */

@@ -44,7 +44,7 @@ export function keep(deps: RecordDeps, answer: AnsweredRefresh): Promise<'refres
     const written = await journal.write({ kind: 'refresh', subject: accountId, generation, body: answer })
     step('refresh.journalled', accountId)
     const about = { subject: accountId, attemptId, inJournal: written.durable }
-    const outcome = await recording.untilSaved(about, () => save(deps, answer))
+    const outcome = await recording.untilSaved(about, (again) => save(deps, answer, again))
     step('refresh.saved', accountId)
     journal.recorded(written, { accountId, generation })
     return outcome === 'saved' || outcome === 'recovered' ? 'refreshed' : 'discarded'
@@ -58,12 +58,13 @@ export function keep(deps: RecordDeps, answer: AnsweredRefresh): Promise<'refres
  */
 export async function replayRefresh(deps: RecordDeps, entry: StoredEntry): Promise<void> {
   const answer = AnsweredRefresh.parse(entry.body)
-  const outcome = await save(deps, answer)
+  const outcome = await save(deps, answer, true)
   deps.log.warn('journalled refresh was replayed', { accountId: answer.accountId, generation: answer.generation, outcome })
   deps.journal.settled(entry)
 }
 
-async function save(deps: RecordDeps, answer: AnsweredRefresh): Promise<SaveOutcome> {
+/** @param alone what failed once in company is tried by itself: a row that somebody holds must not hold up the others */
+async function save(deps: RecordDeps, answer: AnsweredRefresh, alone: boolean): Promise<SaveOutcome> {
   const { db, vault, log, metrics, config, revocations } = deps
   const place = { subject: answer.accountId, generation: answer.generation + 1 }
   const next = {
@@ -76,8 +77,8 @@ async function save(deps: RecordDeps, answer: AnsweredRefresh): Promise<SaveOutc
     scopes: answer.scopes,
     lostRequiredScope: config.tiktok.requiredScopes.some((scope) => !answer.scopes.includes(scope)),
   }
-  const spent = { accountId: answer.accountId, generation: answer.generation, attemptId: answer.attemptId }
-  const outcome = await saveTokenSet(db, spent, next)
+  const { accountId, attemptId } = answer
+  const outcome = await saveTokenSet(db, { accountId, spentGeneration: answer.generation, attemptId, ...next }, { alone })
   const about = { accountId: answer.accountId, generation: answer.generation + 1 }
   switch (outcome) {
     case 'double_spend':
@@ -106,7 +107,9 @@ async function save(deps: RecordDeps, answer: AnsweredRefresh): Promise<SaveOutc
     case 'behind': {
       // The database went back while TikTok was answering. What we hold is newer than whatever it has.
       await deps.epoch.metOlderRow(answer.accountId)
-      const [restored] = await restoreTokenSets(db, [{ ...spent, ...next, generation: place.generation, actor: 'service' }])
+      const [restored] = await restoreTokenSets(db, [
+        { accountId, attemptId, ...next, generation: place.generation, actor: 'service' },
+      ])
       if (restored?.outcome === 'unknown') throw databaseRewound() // its connect is in a journal: this entry waits for it
       return 'saved'
     }

@@ -21,7 +21,10 @@ export interface Recording {
    * @param about.inJournal false: it is nowhere but in this memory, so it is tried even while the process ends
    * @throws ServiceError storage_unavailable when the process is asked to end first
    */
-  untilSaved<T>(about: { subject: string; attemptId: string; inJournal?: boolean }, save: () => Promise<T>): Promise<T>
+  untilSaved<T>(
+    about: { subject: string; attemptId: string; inJournal?: boolean },
+    save: (again: boolean) => Promise<T>,
+  ): Promise<T>
   /** Counts work that must be done before the process may end. */
   track<T>(work: Promise<T>): Promise<T>
   /** The database has refused to take the answer about this subject so far. */
@@ -59,7 +62,7 @@ export function createRecording(options: { log: Log; metrics: TokenMetrics; stop
       let told = false
       for (let tries = 1; ; tries++) {
         try {
-          const outcome = await save()
+          const outcome = await save(tries > 1)
           if (tries > 1) {
             mark(subject, false)
             rememberSavedLate(subject)

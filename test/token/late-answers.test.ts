@@ -205,7 +205,7 @@ async function spentAccount(t: Test, { secondsLeft = 7200 } = {}) {
     scopes: claim.scopes,
     lostRequiredScope: false,
   }
-  const save = () => saveTokenSet(db, { accountId: id, generation: 1, attemptId }, next)
+  const save = () => saveTokenSet(db, { accountId: id, spentGeneration: 1, attemptId, ...next })
   /** Runs `work` in a transaction that holds the token set, and ends it once `then` waits for it. */
   async function whileHeld<T>(
     work: (sql: postgres.TransactionSql, id: string) => Promise<void>,
