@@ -71,7 +71,7 @@ function describeExchange(world: World, exchange: Exchange) {
     method: request.method,
     path: request.path,
     query: maskedFields(request.query, '&'),
-    app: appOf(world, request),
+    app: appOf(world, exchange),
     person: call?.subject.person?.id ?? null,
     status: status ?? null,
     milliseconds: endedAt === undefined ? null : endedAt - at,
@@ -88,11 +88,13 @@ function describeExchange(world: World, exchange: Exchange) {
   }
 }
 
-/** Whoever names no key is known by the token. */
-function appOf({ settings }: World, { query, headers, body }: Request): string | null {
+/** Whoever names no key is known by the token, or by the upload. */
+function appOf({ settings }: World, { request, call }: Exchange): string | null {
+  const { query, headers, body } = request
   const isForm = headers['content-type']?.startsWith('application/x-www-form-urlencoded')
   const named = query.get('client_key') ?? (isForm ? new URLSearchParams(body.toString()).get('client_key') : null)
-  return named ?? (headers.authorization === undefined ? null : settings.client_key)
+  const isUpload = call?.routes.includes('chunk') && call.subject.person !== undefined
+  return named ?? (isUpload || headers.authorization !== undefined ? settings.client_key : null)
 }
 
 function whatIsSaid({ status, headers, body }: Answer, { path }: Request): Said {

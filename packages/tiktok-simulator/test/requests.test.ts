@@ -8,6 +8,7 @@ import {
   authorizeUrl,
   type Begun,
   connect,
+  connectCreator,
   consent,
   draftRoute,
   exchange,
@@ -142,6 +143,24 @@ t.test('what is newer, and only of one app or path', async (t) => {
   t.match((await sim(simulator, 'GET', 'requests?path=authorize')).body.requests, [{ app: 'another' }])
   simulator.authorize({ authorize_url: authorizeUrl(simulator), person: 'mara' })
   t.equal(simulator.requests().length, 2, 'what a script decides was never asked')
+})
+
+t.test('of several apps, each has what it asked, and /_sim shows all in one list', async (t) => {
+  const simulator = await simulatorFor(t)
+  const sandbox = simulator.addApp({ client_key: 'sbsandbox' })
+  for (const app of [simulator, sandbox]) {
+    const one = { ...simulator, ...app }
+    const token = await connectCreator(one, 'mara')
+    const { body } = await api<Begun>(one, draftRoute, token, fileOf(5))
+    await putBytes(body.data.upload_url, 0, 4, 5)
+    await userInfo(one, token)
+  }
+  const paths = ['/v2/user/info/', '/video/', draftRoute, '/v2/oauth/token/']
+  const asked = (app: string) => paths.map((path) => ({ app, path }))
+  t.match((await sim(simulator, 'GET', 'requests')).body.requests, [...asked('sbsandbox'), ...asked(simulator.clientKey)])
+  t.match((await sim(simulator, 'GET', 'requests?app=sbsandbox')).body.requests, asked('sbsandbox'))
+  t.equal(sandbox.requests().length, 4)
+  t.match(simulator.requests(), asked(simulator.clientKey))
 })
 
 t.test('only so many are kept, and no long body', async (t) => {

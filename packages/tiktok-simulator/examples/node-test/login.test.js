@@ -8,7 +8,7 @@ const redirectUri = 'https://app.example.com/callback'
 const tiktok = await startSimulator({ redirectUris: [redirectUri] })
 const login = loginWith({ authUrl: tiktok.url, apiUrl: tiktok.url, redirectUri, ...tiktok })
 after(() => tiktok.close())
-beforeEach(() => tiktok.faults.clear())
+beforeEach(() => tiktok.reset())
 
 /** Where TikTok sends the browser when this person has decided. */
 const decided = (person, decision = {}) =>

@@ -26,8 +26,7 @@ final class LoginTest extends TestCase
 
     protected function setUp(): void
     {
-        self::sim('DELETE', 'faults');
-        self::sim('POST', 'clock', ['offset_seconds' => 0]);
+        self::sim('POST', 'reset');
     }
 
     public function testMaraLogsIn(): void

@@ -36,5 +36,4 @@ def simulator():
 @pytest.fixture
 def tiktok(simulator):
     yield simulator
-    simulator.sim("DELETE", "faults")
-    simulator.sim("POST", "clock", {"offset_seconds": 0})
+    simulator.sim("POST", "reset")
