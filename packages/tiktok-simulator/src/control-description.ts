@@ -8,6 +8,7 @@ import { ScriptedDecision } from './authorize.ts'
 import { ClockChange } from './clock.ts'
 import { evidenceOfSettings } from './evidence.ts'
 import { FaultScript } from './faults.ts'
+import { NamedFault } from './named-faults.ts'
 import { NewPerson, PersonChange } from './person.ts'
 import { Publication } from './posting/publication.ts'
 import { PublicationStep } from './posting/steps.ts'
@@ -49,6 +50,7 @@ const taken = {
   ClockChange,
   Crowd,
   FaultScript,
+  NamedFault,
   NewApp,
   NewPerson,
   Notice,
@@ -231,6 +233,7 @@ const words: Record<keyof typeof taken | keyof typeof told, string> = {
   Health: 'A sign of life',
   IssuedGrant: 'A new person with a token set',
   IssuedGrants: 'A crowd',
+  NamedFault: 'How often a fault with a name is met, and whom',
   NewApp: 'An app to be added; what is left out is as the simulator was started, or made up',
   NewPerson: 'Somebody to be added',
   Nothing: 'Nothing more to say',
@@ -357,6 +360,7 @@ const routes = {
   'POST stats/reset': { summary: 'Start counting over', answers: { 200: 'Stats' } },
   'GET faults': { summary: 'Show the scripted faults', answers: { 200: 'Faults' } },
   'POST faults': { summary: 'Script a fault', body: 'FaultScript', answers: { 201: 'Fault' } },
+  'POST faults/:id': { summary: 'Script a fault that has a name', body: 'NamedFault', answers: { 201: 'Fault' } },
   'DELETE faults': { summary: 'Forget all faults', answers: { 200: 'Faults' } },
   'DELETE faults/:id': { summary: 'Forget a fault', answers: { 200: 'Nothing' } },
   'GET webhooks': { summary: 'Show the notices that were sent', answers: { 200: 'Deliveries' } },
@@ -429,7 +433,7 @@ function operation(method: string, path: string, { summary, query = {}, body, an
       ...(path.includes(':id')
         ? [
             {
-              ...parameter('id', 'An id or an open_id, the client key of an app, the name of a snapshot'),
+              ...parameter('id', 'An id or an open_id, the client key of an app, the name of a snapshot or fault'),
               in: 'path',
               required: true,
             },

@@ -10,6 +10,7 @@ import { type Grant, type Grants, sha256, type TokenSet } from './grants.ts'
 import { type Handler, nothingHere, read } from './handler.ts'
 import { describeExchanges, inspector, script } from './inspector.ts'
 import { list } from './listing.ts'
+import { NamedFault, scriptOf } from './named-faults.ts'
 import { NewPerson, type Person, PersonChange } from './person.ts'
 import { PublicationStep, takeStep } from './posting/steps.ts'
 import { removeApp } from './revoke.ts'
@@ -97,6 +98,10 @@ const handlers: Record<ControlRoute, Handler> = {
   },
   'GET faults': ({ faults }) => json(200, { faults: faults.list() }),
   'POST faults': ({ faults }, request) => json(201, faults.add(read(FaultScript, request))),
+  'POST faults/:id': ({ faults }, request, name) => {
+    const script = scriptOf(name, read(NamedFault, request))
+    return script ? json(201, faults.add(script)) : nothingHere()
+  },
   'DELETE faults': ({ faults }) => {
     faults.clear()
     return json(200, { faults: [] })

@@ -72,6 +72,7 @@ t.test('each status that is described is one that is answered', async (t) => {
   await see('POST', 'people/mara/remove-app', {})
   await see('POST', 'grants', { count: 1 })
   await see('POST', 'stats/reset')
+  await see('POST', 'faults/timeout', {})
   await see('DELETE', `faults/${fault.id}`)
   await see('DELETE', 'faults')
   await see('POST', 'webhooks', { event: 'authorization.removed' })

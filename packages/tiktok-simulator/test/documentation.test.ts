@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { evidenceOfBehaviours, evidenceOfSettings } from '../src/evidence.ts'
+import { namedFaults } from '../src/named-faults.ts'
 import { Settings } from '../src/settings.ts'
 import { sim, simulatorFor } from './app.ts'
 import { operations } from './described.ts'
@@ -13,6 +14,9 @@ t.test('every fault on the page is one the simulator takes', async (t) => {
   const scripts = [...page.matchAll(/`(\{"route".*\})`/g)].map(([, script]) => script ?? '')
   t.ok(scripts.length > 10)
   for (const script of scripts) t.equal((await sim(simulator, 'POST', 'faults', JSON.parse(script))).status, 201, script)
+
+  const named = [...page.matchAll(/^\| `(\w+)` \|.*`(\{"route".*\})` \|$/gm)]
+  t.strictSame(Object.fromEntries(named.map(([, name, script = '']) => [name, JSON.parse(script)])), namedFaults)
 })
 
 t.test('every route of /_sim is on the page', async (t) => {

@@ -165,6 +165,18 @@ t.test('faults are scripted, listed and removed over HTTP, and a typo is refused
   }
 })
 
+t.test('a fault is scripted by its name and a count, for whom it is meant', async (t) => {
+  const simulator = await simulatorFor(t)
+  const [mara, jonas] = [await connect(simulator, 'mara'), await connect(simulator, 'jonas')]
+  const added = await sim(simulator, 'POST', 'faults/refused', { times: 2, match: { person: 'mara' } })
+  t.match(added, { status: 201, body: { id: 'fault-1', route: 'refresh', error: 'invalid_grant', times: 2 } })
+  t.match((await refresh(simulator, jonas.refresh_token)).body, { access_token: /^act/ })
+  for (let call = 0; call < 2; call += 1) t.match((await refresh(simulator, mara.refresh_token)).body, { error: 'invalid_grant' })
+  t.match((await refresh(simulator, mara.refresh_token)).body, { access_token: /^act/ })
+  t.match((await sim(simulator, 'POST', 'faults/bad_gateway', { route: 'user_info' })).body, { route: 'user_info', status: 502 })
+  for (const name of ['no_such', 'toString']) t.equal((await sim(simulator, 'POST', `faults/${name}`, {})).status, 404, name)
+})
+
 t.test('every route can be slow without being scripted', async (t) => {
   const simulator = await simulatorFor(t, { latencyMs: 30 })
   const { access_token } = await connect(simulator, 'mara')
