@@ -180,16 +180,17 @@ function linesAsTikTok(proxy: string, tlsPort: number, file: string): string {
 `
 }
 
-function greeting({ url, localUrl, clientKey, clientSecret }: Simulator): string {
+function greeting({ url, localUrl, clientKey, clientSecret, apps }: Simulator): string {
   const redirectUri = encodeURIComponent('http://127.0.0.1:3000/callback')
   const query = `client_key=${clientKey}&response_type=code&scope=user.info.basic,video.upload&redirect_uri=${redirectUri}&state=abc`
+  const [, ...others] = apps()
   return `TikTok simulator at ${url}${url === localUrl ? '' : `, listening at ${localUrl}`}
 
   TIKTOK_AUTH_BASE_URL=${url}
   TIKTOK_API_BASE_URL=${url}
   TIKTOK_CLIENT_KEY=${clientKey}
   TIKTOK_CLIENT_SECRET=${clientSecret}
-
+${others.map((app) => `\nAnother app, with /_sim/apps/${app.clientKey}/ as its control: key ${app.clientKey}, secret ${app.clientSecret}\n`).join('')}
 People and what they connected: ${url}/
 Each request, what TikTok says to it and why: ${url}/_sim/inspector
 Try it without a browser; the answer says where TikTok would send Mara's:

@@ -101,6 +101,8 @@ export interface Simulator extends App {
   readonly asTikTok: Omit<AsTikTok, 'close'> | undefined
   /** @throws Error when there is an app by this client key already */
   addApp(app?: NewApp): App
+  /** All there are, the one that it started with first. */
+  apps(): App[]
   close(): Promise<void>
 }
 
@@ -137,6 +139,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     localUrl,
     asTikTok,
     addApp: (app = {}) => handlesOf(apps, addApp(app), url),
+    apps: () => apps.all().map((world) => handlesOf(apps, world, url)),
     close: async () => {
       closing.abort()
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))

@@ -178,6 +178,10 @@ t.test('apps are defined by options, and one client key names one app', async (t
   const { body } = await sim(simulator, 'GET', 'apps')
   t.match(body.apps, [{ developer: 'default' }, { client_key: 'sbsandbox', lifetimes: '90s/1h', redirect_uris: null }])
   t.equal((await sim(simulator, 'POST', 'apps', { client_key: 'sbsandbox' })).status, 409)
+  t.strictSame(
+    simulator.apps().map(({ clientKey }) => clientKey),
+    [simulator.clientKey, 'sbsandbox'],
+  )
   t.throws(() => simulator.addApp({ client_key: 'sbsandbox' }), /two apps/)
   const made = await sim(simulator, 'POST', 'apps', { sandbox_targets: ['mara'] })
   t.match(made.body, { client_key: /^sb/, client_secret: /./, developer: made.body.client_key })

@@ -22,10 +22,11 @@ async function textOf(child: ChildProcess, until: RegExp): Promise<string> {
 }
 
 t.test('the command says where it is and what to try, and ends on SIGTERM', async (t) => {
-  const child = start('--port', '0', '--lifetimes', '24h/365d', '--client-key', 'awmine')
+  const child = start('--port', '0', '--lifetimes', '24h/365d', '--client-key', 'awmine', '--app', '{"client_key":"sbmine"}')
   const text = await textOf(child, /curl .*\n/)
   t.match(text, /TIKTOK_API_BASE_URL=http:\/\/127\.0\.0\.1:\d+/)
   t.match(text, 'TIKTOK_CLIENT_KEY=awmine')
+  t.match(text, /key sbmine, secret \w+\n/)
 
   const [, url, body] = /curl -s (\S+) -H 'content-type: application\/json' -d '(.*)'/.exec(text) ?? []
   const tried = await (
@@ -43,6 +44,7 @@ t.test('the command explains itself, and refuses what it does not know', async (
   await t.rejects(runSimulator(['--lifetimes', 'long']), /must look like 2h/)
   await t.rejects(runSimulator(['--pkce', 'plain']), /s256-hex/)
   await t.rejects(runSimulator(['--latency-ms', 'slow']), /latency_ms/)
+  await t.rejects(runSimulator(['--app', '{"pkse":1}']), /--app does not fit: .*"pkse"/)
   await t.rejects(runSimulator(['--settings', '{']), /--settings does not fit: it is not JSON/)
   await t.rejects(runSimulator(['--settings', '{"pkse":1}']), /--settings does not fit: .*"pkse"/)
 })
