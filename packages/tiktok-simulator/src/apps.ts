@@ -44,7 +44,7 @@ export class Apps {
   }
 
   /** This app and the others of its developer. */
-  besides({ developer }: World): readonly World[] {
+  ofSameDeveloper({ developer }: World): readonly World[] {
     return this.all().filter((world) => world.developer === developer)
   }
 
@@ -75,20 +75,20 @@ export class Apps {
     this.#worlds.delete(world.settings.client_key)
     this.#byMark.delete(appMarkOf(world.settings.client_key))
     load([world], save([this.#fresh(world)]), ['people', 'clock']) // notices and posts that are on their way end with it
-    if (this.besides(world).length === 0) this.#snapshots.forget(world.developer)
+    if (this.ofSameDeveloper(world).length === 0) this.#snapshots.forget(world.developer)
     return true
   }
 
-  /** Whose request to TikTok it is: by its client key, wherever a client may have put it, else by its access token. */
+  /** Whose request to TikTok it is: by the access token, or the client key wherever a client may have put it. */
   of(request: Request): World {
     if (this.#worlds.size === 1) return this.first
-    const key = request.query.get('client_key') ?? clientKeyIn(request)
-    return this.find(key ?? '') ?? this.#byMark.get(appMarkIn(bearerOf(request)) ?? '') ?? this.first
+    const byToken = this.#byMark.get(appMarkIn(bearerOf(request)) ?? '')
+    return byToken ?? this.find(request.query.get('client_key') ?? clientKeyIn(request) ?? '') ?? this.first
   }
 
   /** Back to the start: the apps of this developer stay, and forget everything that happened and was set since. */
   reset(world: World): void {
-    const worlds = this.besides(world)
+    const worlds = this.ofSameDeveloper(world)
     let sister: World | undefined
     const fresh = worlds.map((before) => {
       sister = this.#fresh(before, sister)
@@ -109,7 +109,7 @@ export class Apps {
   }
 
   saveSnapshot(world: World, name: string): void {
-    this.#snapshots.keep(world.developer, name, save(this.besides(world)))
+    this.#snapshots.keep(world.developer, name, save(this.ofSameDeveloper(world)))
   }
 
   /** @returns false when there is none by this name */
@@ -117,7 +117,7 @@ export class Apps {
     const saved = this.#snapshots.find(world.developer, name)
     if (!saved) return false
     this.reset(world) // an app that came later has no part in it
-    load(this.besides(world), saved)
+    load(this.ofSameDeveloper(world), saved)
     return true
   }
 

@@ -272,7 +272,7 @@ function pageFor(apps: Apps, world: World, request: Request): Answer {
     case 'POST /v2/auth/authorize/':
       return takeConsent(world, request)
     case 'GET /':
-      return home(world, apps.besides(world))
+      return home(world, apps.ofSameDeveloper(world))
     default:
       return removeAppByButton(world, request) ?? postByButton(world, request) ?? notFound(request)
   }

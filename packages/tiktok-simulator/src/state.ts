@@ -106,7 +106,7 @@ function recallApp({ people, grants, publications }: World, state: OfApp): void 
 
 function describe(apps: Apps): State {
   const { settings, clock, people, developer } = apps.first
-  const [, ...others] = apps.besides(apps.first)
+  const [, ...others] = apps.ofSameDeveloper(apps.first)
   const asBefore = new People(settings.client_key, developer)
   return {
     version: 1,

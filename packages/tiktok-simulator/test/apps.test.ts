@@ -1,4 +1,5 @@
 // Several apps on one simulator: what one developer's have in common, and what a test that runs beside others has to itself.
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { type App, startSimulator } from '../src/server.ts'
@@ -214,4 +215,8 @@ t.test('apps of the first developer, their grants and their snapshots outlive th
   t.equal((await userInfo(again, current.access_token)).status, 401)
   await sim(second, 'DELETE', 'snapshots/connected')
   t.notOk(second.loadSnapshot('connected'))
+
+  second.saveSnapshot('broken')
+  writeFileSync(`${stateFile}.snapshots/broken.snapshot`, 'not one')
+  await t.rejects(startSimulator({ stateFile }), /broken\.snapshot is not a snapshot/)
 })
