@@ -19,7 +19,7 @@ export async function findings(page: Page): Promise<string[]> {
 
 export async function offences(page: Page): Promise<{ rule: string; impact: string; place: string }[]> {
   await page.evaluate(axe)
-  const found = (await page.evaluate('axe.run()')) as {
+  const found = (await page.evaluate(`axe.run({ resultTypes: ['violations'] })`)) as {
     violations: { id: string; impact: string; nodes: { html: string }[] }[]
   }
   return found.violations.flatMap(({ id, impact, nodes }) =>
