@@ -18,7 +18,7 @@ export function evidenceOf(rule: Rule): Evidence {
   return setting === undefined ? evidenceOfBehaviours[rule as Behaviour] : evidenceOfSettings[setting as keyof Settings]
 }
 
-/** By path, the first that fits: what decides, unless a failure says otherwise. */
+/** By path, the first that fits: what decides that TikTok agrees. */
 const routes: readonly [path: RegExp, rule: Rule][] = [
   [/^\/v2\/auth\/authorize/, 'consent'],
   [/^\/v2\/oauth\/revoke\//, 'notices are signed'],
@@ -74,19 +74,24 @@ const failures: readonly [code: RegExp, where: RegExp | ((request: Request) => b
   [/./, /This field is not available/, 'setting refused_fields'],
   [/./, /chunk size/, 'a single chunk is the whole video'],
   [/^invalid_params$/, /^\/v2\/post\//, 'posting says invalid_params'],
+  [/^(invalid_params|scope_not_authorized|scope_permission_missed)$/, /^\/v2\/user\/info\//, 'fields need their scopes'],
+  [/^(invalid_params|scope_not_authorized)$/, /^\/v2\/video\//, 'lists of videos'],
+  [/^(scope_not_authorized|privacy_level_option_mismatch)$/, /^\/v2\/post\//, 'order of refusals'],
+  [/^spam_risk_user_banned_from_posting$/, /./, 'creator info says no with a 200'],
+  [/publish_id$|^publish_not_cancellable$/, /^\/v2\/post\//, 'life of a publication'],
+  [/^403$/, /^\/avatars\//, 'setting avatar_seconds'],
+  [/^400$/, /^\/video\//, 'a PUT without a Content-Range'],
+  [/^40[34]$/, /^\/video\//, 'chunks of a video'],
   [/^416$/, ({ headers }) => headers['content-range'] === undefined, 'a PUT without a Content-Range'],
   [/^416$/, /./, 'a chunk of another size'],
 ]
 
 /** @returns undefined for an answer that nothing here explains, which is a mistake of this file */
 export function ruleFor(request: Request, { code, message }: Said): Rule | undefined {
-  if (code !== 'ok') {
-    const fits = (where: (typeof failures)[number][1]) =>
-      typeof where === 'function' ? where(request) : where.test(`${request.path} ${message}`)
-    const found = failures.find(([word, where]) => word.test(code) && fits(where))
-    if (found) return found[2]
-  }
-  return routes.find(([path]) => path.test(request.path))?.[1]
+  if (code === 'ok') return routes.find(([path]) => path.test(request.path))?.[1]
+  const fits = (where: (typeof failures)[number][1]) =>
+    typeof where === 'function' ? where(request) : where.test(`${request.path} ${message}`)
+  return failures.find(([word, where]) => word.test(code) && fits(where))?.[2]
 }
 
 function isPlainFormWithoutGrant({ path, headers, body }: Request): boolean {
