@@ -1,7 +1,7 @@
 /** A small app at the simulated TikTok, written against TikTok's documentation as any team would, over real HTTP. */
 import { createServer, type IncomingHttpHeaders, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Test } from 'tap'
+import root, { type Test } from 'tap'
 import type { DescribedExchange } from '../src/inspector.ts'
 import { type App, type Simulator, type SimulatorOptions, startSimulator } from '../src/server.ts'
 import { holdToDescription } from './described.ts'
@@ -19,21 +19,25 @@ export interface Reply {
 export async function simulatorFor(t: Test, options: SimulatorOptions = {}): Promise<Simulator> {
   const simulator = await startSimulator(options)
   t.teardown(async () => {
-    const requests = simulator.requests()
+    requests.push([simulator.clientSecret, simulator.requests()])
     await simulator.close()
-    holdToReasons(simulator, requests)
   })
   return simulator
 }
 
-/** Whatever a test asked: its answer has a reason, and nothing that opens anything is told of it. */
-function holdToReasons({ clientSecret }: Simulator, requests: DescribedExchange[]): void {
-  for (const one of requests) {
-    const text = JSON.stringify(one)
-    if (one.tiktok_status !== null && one.rule === null) throw new Error(`src/reasons.ts has no reason for ${text}`)
-    if (text.includes(clientSecret) || /\b(act|rft|clt)\.\w/.test(text)) throw new Error(`/_sim/requests tells a secret: ${text}`)
+const requests: [clientSecret: string, DescribedExchange[]][] = []
+
+/** Whatever the tests asked: its answer has a reason, and nothing that opens anything is told of it. At the end, so that all is closed by then. */
+root.teardown(() => {
+  for (const [clientSecret, told] of requests) {
+    for (const one of told) {
+      const text = JSON.stringify(one)
+      if (one.tiktok_status !== null && one.rule === null) throw new Error(`src/reasons.ts has no reason for ${text}`)
+      if (text.includes(clientSecret) || /\b(act|rft|clt)\.\w/.test(text))
+        throw new Error(`/_sim/requests tells a secret: ${text}`)
+    }
   }
-}
+})
 
 export function authorizeUrl(simulator: App, changes: Record<string, string | undefined> = {}): string {
   const parameters = {
