@@ -68,6 +68,10 @@ export type ServerDeps = ConnectSessionRouteDeps &
   OwnAccountRouteDeps &
   GuardDeps & { config: Config; metrics: HttpMetrics }
 
+const neverAsked = (): never => {
+  throw new Error('schemas are compiled by zod')
+}
+
 /** @returns the service over HTTP, not listening yet */
 export async function buildServer(deps: ServerDeps, options: { patience?: Patience | undefined } = {}): Promise<FastifyInstance> {
   const { config, metrics, log } = deps
@@ -88,6 +92,8 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
     return503OnClosing: false, // what a kept connection brings in that moment is answered like everything else
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
+    // Given here, Fastify does not load compilers of its own that nobody uses.
+    schemaController: { compilersFactory: { buildValidator: neverAsked, buildSerializer: neverAsked } },
     routerOptions: { maxParamLength: 256 }, // an owner's 128 characters may be two units each
     frameworkErrors: (error, request, reply) =>
       answerFailure(deps, error, request, (reply as unknown as FastifyReply).headers(everywhere(config, request.id))),
@@ -110,7 +116,7 @@ export async function buildServer(deps: ServerDeps, options: { patience?: Patien
   await app.register(cookie)
   const limits = await limitRequests(app, deps)
   openDocs(app)
-  guardRoutes(app, deps, { apiKeys: openApiKeys(deps), failures: limits.failures })
+  await guardRoutes(app, deps, { apiKeys: openApiKeys(deps), failures: limits.failures })
   spendNothingOnHead(app)
   await describeApi(app, config.docs)
 

@@ -1,4 +1,6 @@
 // The door: who may come in, what may be brought, and how it says no.
+
+import { execFile } from 'node:child_process'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import { promisify } from 'node:util'
@@ -27,11 +29,22 @@ const guarded = operations.filter((operation): operation is Operation & { scope:
 
 const here = '127.0.0.1'
 
+t.test('what a whole server does not use is not loaded', async (t) => {
+  const script = `import { registerHooks } from 'node:module'
+    registerHooks({ resolve: (name, context, next) => { const found = next(name, context); console.log(found.url); return found } })
+    const { openApiFile } = await import('./src/describe.ts')
+    await openApiFile()`
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { maxBuffer: 64 << 20 })
+  t.match(stdout, /node_modules\/fastify-type-provider-zod\//, 'the look is worth something')
+  for (const unused of ['ajv', 'fast-json-stringify-compiler', 'jose', 'ioredis'])
+    t.notMatch(stdout, new RegExp(`node_modules/(@fastify/)?${unused}[-/]`), unused)
+})
+
 t.test('S31: a route that names no scope and is not public fails the start', async (t) => {
   const app = Fastify()
   const { failures } = await limitRequests(app, world.parts)
   handleFailures(app, world.parts)
-  guardRoutes(app, world.parts, { apiKeys: openApiKeys(world.parts), failures })
+  await guardRoutes(app, world.parts, { apiKeys: openApiKeys(world.parts), failures })
   t.throws(() => app.get('/forgotten', async () => 'open'), /names no scope/)
   t.throws(() => app.get('/misspelt', { config: { scope: 'accounts:raed' as KeyScope } }, async () => 'open'), /names no scope/)
   t.throws(() => app.get('/all', { config: { scope: 'accounts:read' } }, async () => 'open'), /narrowed caller/, 'S74')

@@ -143,11 +143,6 @@ export function openJwtCallers(
   }
 }
 
-/** Three parts in base64url: all that is looked at before jose. */
-export function looksLikeJwt(credential: string): boolean {
-  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(credential)
-}
-
 /** One caller, or the roles and groups of one. */
 function textsOf(value: unknown): string[] {
   return (Array.isArray(value) ? value : [value]).filter((text) => typeof text === 'string')
