@@ -126,8 +126,7 @@ export async function reserveUploads(
           ${reservations.map((r) => String(r.limit))}::text[], ${reservations.map((r) => r.actor.keyId)}::text[],
           ${reservations.map((r) => r.actor.name)}::text[])
           with ordinality as w (account_id, upload_id, key, ttl_seconds, upload_limit, key_id, caller, place)
-          left join accounts a on a.id = w.account_id
-        order by hashtext(a.open_id), w.place
+        order by (select hashtext(a.open_id) from accounts a where a.id = w.account_id), w.place
       ) w cross join lateral reserve_upload(p_account => w.account_id, p_upload => w.upload_id, p_key => w.key,
         p_ttl_seconds => w.ttl_seconds::int, p_limit => w.upload_limit::int, p_actor => w.key_id, p_caller => w.caller) d`,
     options,

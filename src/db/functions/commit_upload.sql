@@ -1,7 +1,7 @@
 -- The video is at TikTok: its slot stays taken for 24 hours from now. reserve_upload.sql says why the counting holds.
 -- outcome: committed | repeated | released | publish_id_differs | upload_not_found | account_not_found | account_disconnected
 CREATE OR REPLACE FUNCTION commit_upload(p_account text, p_upload text, p_publish_id text, p_limit integer, p_actor text, p_request text)
-RETURNS upload_decision LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+RETURNS upload_decision LANGUAGE plpgsql AS $$
 DECLARE
 	decided upload_decision;
 	person record;

@@ -8,7 +8,7 @@
 -- An error that is told only after the release is believed as well, once.
 -- outcome: released (now, or with its error now) | repeated | committed | upload_not_found | account_not_found | account_disconnected
 CREATE OR REPLACE FUNCTION release_upload(p_release jsonb)
-RETURNS upload_decision LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+RETURNS upload_decision LANGUAGE plpgsql AS $$
 DECLARE
 	decided upload_decision;
 	told record;

@@ -16,15 +16,14 @@
 -- Why an advisory lock. A refusal writes nothing then, so a caller that insists costs no flush. It is per person at TikTok
 -- (7214002 is ours alone); two people who share a hash wait for each other, nothing worse.
 --
--- The clock is read once the lock is held, so that the times of one person never run backwards. Plans are the generic ones: every
--- look-up is by key, and planning it anew would cost more than doing it.
+-- The clock is read once the lock is held, so that the times of one person never run backwards.
 --
 -- An idempotency key belongs to whoever chose it: two callers that both say `job-1` get a slot each.
 --
 -- An exhaustion is announced by whoever takes the last slot, once per next_slot_at however often that slot goes back and forth;
 -- or by the first refusal, when nobody took the last one because the limit was lowered.
 CREATE OR REPLACE FUNCTION reserve_upload(p_account text, p_upload text, p_key text, p_ttl_seconds integer, p_limit integer, p_actor text, p_caller text)
-RETURNS upload_decision LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+RETURNS upload_decision LANGUAGE plpgsql AS $$
 DECLARE
 	decided upload_decision;
 	person record;
