@@ -95,4 +95,13 @@ t.test('the inspector', { skip: noChromium }, async (t) => {
     await page.screenshot({ path: join(pictures, 'inspector-phone.png') })
     t.same(wrong, [])
   })
+
+  t.test('forgets with the simulator', async (t) => {
+    simulator.reset()
+    await page.locator('#state', { hasText: 'Waiting' }).waitFor()
+    t.equal(await entries.count(), 0)
+    await token({ client_key: clientKey })
+    await until(1)
+    t.match(await page.locator('#state').innerText(), '1 of 1')
+  })
 })

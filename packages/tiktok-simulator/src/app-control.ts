@@ -1,6 +1,6 @@
 /** `/_sim/apps`, `/_sim/reset` and `/_sim/snapshots`: which apps there are, and their worlds as a whole. */
 import { NewApp } from './apps.ts'
-import { type Handler, nothingHere, read } from './handler.ts'
+import { type Handler, noApp, nothingHere, read } from './handler.ts'
 import { SnapshotName } from './snapshots.ts'
 import { json } from './wire.ts'
 import type { World } from './world.ts'
@@ -15,11 +15,11 @@ export const appHandlers = {
   },
   'GET apps/:id': (_world, request, key, apps) => {
     const world = apps.find(key)
-    return world ? json(200, describeApp(world, request.origin)) : nothingHere()
+    return world ? json(200, describeApp(world, request.origin)) : noApp()
   },
   'DELETE apps/:id': (_world, _request, key, apps) => {
     const world = apps.find(key)
-    if (!world) return nothingHere()
+    if (!world) return noApp()
     return apps.remove(world) ? json(200, {}) : json(409, { error: 'the app that the simulator started with stays' })
   },
   'POST reset': (world, _request, _id, apps) => {
@@ -28,13 +28,15 @@ export const appHandlers = {
   },
   'GET snapshots': (world, _request, _id, apps) => json(200, { snapshots: apps.snapshotsOf(world) }),
   'POST snapshots/:id': (world, _request, name, apps) => {
-    if (!SnapshotName.safeParse(name).success) return nothingHere()
+    if (!SnapshotName.safeParse(name).success) return nothingHere('a name has 1 to 64 letters, digits, _ and -')
     apps.saveSnapshot(world, name)
     return json(201, { snapshots: apps.snapshotsOf(world) })
   },
-  'POST snapshots/:id/load': (world, _request, name, apps) => (apps.loadSnapshot(world, name) ? json(200, {}) : nothingHere()),
-  'DELETE snapshots/:id': (world, _request, name, apps) => (apps.removeSnapshot(world, name) ? json(200, {}) : nothingHere()),
+  'POST snapshots/:id/load': (world, _request, name, apps) => (apps.loadSnapshot(world, name) ? json(200, {}) : noSnapshot()),
+  'DELETE snapshots/:id': (world, _request, name, apps) => (apps.removeSnapshot(world, name) ? json(200, {}) : noSnapshot()),
 } satisfies Record<string, Handler>
+
+const noSnapshot = () => nothingHere('no snapshot by this name')
 
 /** `control` is the address of `/_sim` for this app alone. */
 function describeApp({ settings, developer }: World, origin: string) {

@@ -4,10 +4,14 @@
  */
 import { z } from 'zod'
 
+/** A thousand years: every moment that is reckoned with stays one that can be written down. */
+export const longestSeconds = 1000 * 365 * 86_400
+export const Offset = z.number().min(-longestSeconds).max(longestSeconds)
+
 export const ClockChange = z
   .strictObject({
-    advance_seconds: z.number().optional().describe('From where it is now'),
-    offset_seconds: z.number().optional().describe("From the machine's clock; 0 is the present"),
+    advance_seconds: Offset.optional().describe('From where it is now'),
+    offset_seconds: Offset.optional().describe("From the machine's clock; 0 is the present"),
   })
   .refine((change) => (change.advance_seconds === undefined) !== (change.offset_seconds === undefined), {
     message: 'give either advance_seconds or offset_seconds',
@@ -28,13 +32,14 @@ export class Clock {
     this.#listeners.push(listener)
   }
 
+  /** @throws ZodError when it would leave the thousand years */
   advance(seconds: number): void {
-    this.#step(this.kept.offsetMs + seconds * 1000)
+    this.#step(this.kept.offsetMs / 1000 + seconds)
   }
 
   /** How far ahead of the machine's clock; 0 brings the present back. */
   setOffset(seconds: number): void {
-    this.#step(seconds * 1000)
+    this.#step(seconds)
   }
 
   change(change: ClockChange): void {
@@ -42,8 +47,8 @@ export class Clock {
     else this.setOffset(change.offset_seconds ?? 0)
   }
 
-  #step(offsetMs: number): void {
-    this.kept.offsetMs = offsetMs
+  #step(offsetSeconds: number): void {
+    this.kept.offsetMs = Offset.parse(offsetSeconds) * 1000
     for (const tell of this.#listeners) tell()
   }
 

@@ -5,7 +5,7 @@
 import { z } from 'zod'
 import { NewApp } from './apps.ts'
 import { ScriptedDecision } from './authorize.ts'
-import { ClockChange } from './clock.ts'
+import { ClockChange, longestSeconds } from './clock.ts'
 import { evidenceOfSettings } from './evidence.ts'
 import { FaultScript } from './faults.ts'
 import { NamedFault } from './named-faults.ts'
@@ -35,6 +35,7 @@ export const Crowd = z.strictObject({
     .number()
     .int()
     .min(0)
+    .max(longestSeconds)
     .optional()
     .describe('Seconds of life of the first access token, when it should differ from the rest'),
 })
@@ -171,6 +172,7 @@ const told = {
   Exchange,
   Exchanges: z.strictObject({
     revision: count('To ask for what is newer: `?after=`'),
+    anew: z.boolean().describe('true: what was told by that revision is forgotten, and these are all there are'),
     requests: z.array(Exchange).describe('Newest first, five hundred at most'),
   }),
   Fault,

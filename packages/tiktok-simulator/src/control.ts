@@ -7,10 +7,10 @@ import { ClockChange } from './clock.ts'
 import { type ControlRoute, Crowd, describeControl, Removal, SettingsChange, Shrunk } from './control-description.ts'
 import { FaultScript } from './faults.ts'
 import { type Grant, type Grants, sha256, type TokenSet } from './grants.ts'
-import { type Handler, nothingHere, read } from './handler.ts'
+import { type Handler, noApp, nothingHere, read } from './handler.ts'
 import { describeExchanges, inspector, script } from './inspector.ts'
 import { list } from './listing.ts'
-import { NamedFault, scriptOf } from './named-faults.ts'
+import { NamedFault, namedFaults, scriptOf } from './named-faults.ts'
 import { NewPerson, type Person, PersonChange } from './person.ts'
 import { PublicationStep, takeStep } from './posting/steps.ts'
 import { removeApp } from './revoke.ts'
@@ -100,7 +100,9 @@ const handlers: Record<ControlRoute, Handler> = {
   'POST faults': ({ faults }, request) => json(201, faults.add(read(FaultScript, request))),
   'POST faults/:id': ({ faults }, request, name) => {
     const script = scriptOf(name, read(NamedFault, request))
-    return script ? json(201, faults.add(script)) : nothingHere()
+    return script
+      ? json(201, faults.add(script))
+      : nothingHere(`no fault by this name, but ${Object.keys(namedFaults).join(', ')}`)
   },
   'DELETE faults': ({ faults }) => {
     faults.clear()
@@ -117,7 +119,7 @@ const byRoute: Readonly<Partial<Record<string, Handler>>> = handlers
 export function control(apps: Apps, request: Request): Answer {
   const [, key, ofApp] = /^\/_sim\/apps\/([^/]+)\/(.*)$/.exec(request.path) ?? []
   const world = key === undefined ? apps.first : apps.find(key)
-  if (!world) return nothingHere()
+  if (!world) return noApp()
   const [resource = '', id = '', action] = (ofApp ?? request.path.slice('/_sim/'.length)).split('/')
   const exact = byRoute[`${request.method} ${[resource, id].filter(Boolean).join('/')}`]
   const withId = byRoute[`${request.method} ${[resource, ':id', action].filter(Boolean).join('/')}`]
@@ -182,7 +184,7 @@ function describeRefreshToken({ grants }: World, refreshToken: string): Answer {
 
 function withPerson(world: World, id: string, describe: (person: Person) => object): Answer {
   const person = world.people.findByEither(id)
-  return person ? json(200, describe(person)) : nothingHere()
+  return person ? json(200, describe(person)) : nothingHere('nobody by this id')
 }
 
 function* mapped<From, To>(items: Iterable<From>, change: (item: From) => To): Generator<To> {

@@ -24,11 +24,11 @@ const maxBodyBytes = 16_384
 
 export class Exchanges {
   #exchanges: Exchange[] = []
-  readonly #numbers: { count: number; revision: number }
+  readonly #numbers: { count: number; revision: number; forgottenAt: number }
 
   /** @param countedWith another app's, so that both can be shown in one list */
   constructor(countedWith?: Exchanges) {
-    this.#numbers = countedWith ? countedWith.#numbers : { count: 0, revision: 0 }
+    this.#numbers = countedWith ? countedWith.#numbers : { count: 0, revision: 0, forgottenAt: 0 }
   }
 
   begin(request: Request, response: ServerResponse): Exchange {
@@ -68,6 +68,11 @@ export class Exchanges {
     return this.#exchanges.filter((exchange) => exchange.revision > revision).reverse()
   }
 
+  /** Whether who knows all up to this revision knows what is no more: it was forgotten since, or is another process's. */
+  isOutdated(revision: number): boolean {
+    return revision < this.#numbers.forgottenAt || revision > this.#numbers.revision
+  }
+
   get revision(): number {
     return this.#numbers.revision
   }
@@ -75,6 +80,8 @@ export class Exchanges {
   /** A list of what happened belongs to no moment: it is begun anew, and not part of what is saved. */
   forget(): void {
     this.#exchanges = []
+    this.#numbers.revision += 1
+    this.#numbers.forgottenAt = this.#numbers.revision
   }
 
   #changed(exchange: Exchange): void {

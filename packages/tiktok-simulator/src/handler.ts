@@ -11,6 +11,9 @@ export function read<Schema extends z.ZodType>(schema: Schema, request: Request)
   return schema.parse(request.body.length === 0 ? {} : JSON.parse(request.body.toString()))
 }
 
-export function nothingHere(): Answer {
-  return json(404, { error: 'nothing here; the control API is described in docs/simulator.md' })
+export const noApp = () => nothingHere('no app by this client key')
+
+/** @param what there is none of */
+export function nothingHere(what = 'nothing here'): Answer {
+  return json(404, { error: `${what}; /_sim/openapi.json describes what there is` })
 }

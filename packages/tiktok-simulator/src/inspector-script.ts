@@ -56,8 +56,8 @@ function fits(one) {
   return (app === '' || one.app === app) && one.path.includes(byId('path').value.trim()) && (!byId('wrong').checked || isWrong(one))
 }
 
-function take({ revision: latest, requests }) {
-  if (latest < revision) { shown.clear(); list.replaceChildren() }
+function take({ revision: latest, anew, requests }) {
+  if (anew) { shown.clear(); list.replaceChildren() }
   revision = latest
   for (const one of requests.reverse()) {
     let entry = shown.get(one.id)

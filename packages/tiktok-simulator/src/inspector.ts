@@ -49,10 +49,13 @@ export function script(): Answer {
 export function describeExchanges(worlds: readonly World[], query = new URLSearchParams()) {
   const path = query.get('path') ?? ''
   const app = query.get('app') ?? ''
-  const after = Number(query.get('after') ?? 0)
+  const told = Number(query.get('after') ?? 0)
+  const anew = worlds.some(({ exchanges }) => exchanges.isOutdated(told))
+  const after = anew ? 0 : told
   const described = worlds.flatMap((world) => world.exchanges.changedAfter(after).map((one) => describeExchange(world, one)))
   return {
     revision: Math.max(...worlds.map(({ exchanges }) => exchanges.revision)),
+    anew,
     requests: described
       .sort((one, other) => other.id - one.id)
       .filter((one) => one.path.includes(path) && (app === '' || one.app === app)),

@@ -3,6 +3,7 @@
  * Everything here can be changed while the simulator runs.
  */
 import { z } from 'zod'
+import { longestSeconds } from './clock.ts'
 
 export const scopes = [
   'user.info.basic',
@@ -49,7 +50,7 @@ export const Settings = z.strictObject({
   code_seconds: z.number().int().min(1).max(86_400),
   /** Access and refresh token. TikTok's pages of November 2026 say 2h/180d, everything before 24h/365d. */
   lifetimes: z
-    .custom<Lifetimes>((value) => typeof value === 'string' && span.test(value), 'must look like 2h/180d')
+    .custom<Lifetimes>(isLifetimes, 'must look like 2h/180d, and be a thousand years at most')
     .meta({ type: 'string', pattern: span.source }),
   /** Scopes enabled on the app. A new one has no Display API: `user.info.basic` and what was added, such as `video.upload`. */
   app_scopes: z.array(z.enum(scopes)),
@@ -82,7 +83,7 @@ export const Settings = z.strictObject({
   resign_retries: z.boolean(),
   /** Answer this much later: everywhere, or per route. */
   latency_ms: z.union([milliseconds, z.partialRecord(z.enum(faultRoutes), milliseconds)]),
-  avatar_seconds: z.number().int().min(1),
+  avatar_seconds: z.number().int().min(1).max(longestSeconds),
   /** TikTok documents 600 in a sliding minute; off unless set, so that a benchmark can run. */
   user_info_per_minute: z.number().int().min(1).nullable(),
   /** TikTok documents 5 in any 24 hours; off unless set. */
@@ -151,6 +152,12 @@ export const defaultSettings: Settings = {
 /** @returns without the names whose value is undefined, which would hide what they are laid over */
 export function definedOf(change: object): object {
   return Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined))
+}
+
+function isLifetimes(value: unknown): boolean {
+  if (typeof value !== 'string' || !span.test(value)) return false
+  const { access, refresh } = lifetimesInSeconds(value as Lifetimes)
+  return Math.max(access, refresh) <= longestSeconds
 }
 
 /** @returns seconds of life for a new access token and for a new grant's refresh token */

@@ -8,6 +8,7 @@ import { dirname } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { type Apps, NewApp } from './apps.ts'
+import { Offset } from './clock.ts'
 import { People } from './people.ts'
 import { NewPerson, type Person } from './person.ts'
 import { Publication } from './posting/publication.ts'
@@ -33,7 +34,7 @@ const State = z.strictObject({
   version: z.literal(1),
   /** An open_id is made from it, so another app's grants would belong to nobody. */
   client_key: z.string(),
-  offset_seconds: z.number(),
+  offset_seconds: Offset,
   people: z.array(NewPerson),
   ...ofApp,
   /** The others of the same developer. */

@@ -1,5 +1,6 @@
 // What scripts and tests may do to the simulator: decide, step its clock, look inside.
 import { createHash } from 'node:crypto'
+import { join } from 'node:path'
 import t from 'tap'
 import { request } from 'undici'
 import { authorizeUrl, connect, exchange, postForm, refresh, sim, simulatorFor, userInfo } from './app.ts'
@@ -34,6 +35,44 @@ t.test('the clock is stepped, set back and shown', async (t) => {
   t.equal(body.offset_seconds, 0)
   t.ok(Math.abs(Date.parse(String(body.now)) - Date.now()) < 60_000)
   t.equal((await sim(simulator, 'POST', 'clock', {})).status, 400)
+})
+
+t.test('no moment is so far away that it cannot be written down', async (t) => {
+  const simulator = await simulatorFor(t, { stateFile: join(t.testdir(), 'state.json') })
+  const thousandYears = 1000 * 365 * 86_400
+  const tooLong: [string, object][] = [
+    ['clock', { advance_seconds: 1e300 }],
+    ['clock', { offset_seconds: -1e300 }],
+    ['settings', { avatar_seconds: Number.MAX_SAFE_INTEGER }],
+    ['settings', { lifetimes: '2h/999999999d' }],
+    ['settings', { lifetimes: '999999999d/2h' }],
+    ['grants', { count: 1, access_expires_in: Number.MAX_SAFE_INTEGER }],
+  ]
+  for (const [route, body] of tooLong) t.equal((await sim(simulator, 'POST', route, body)).status, 400, JSON.stringify(body))
+  await sim(simulator, 'POST', 'settings', { avatar_seconds: thousandYears, lifetimes: '365000d/365000d' })
+  t.equal((await sim(simulator, 'POST', 'clock', { advance_seconds: thousandYears })).status, 200)
+  t.equal((await sim(simulator, 'POST', 'clock', { advance_seconds: 3600 })).status, 400, 'nor in several steps')
+  t.throws(() => simulator.clock.advance(Number.NaN))
+  await connect(simulator, 'mara')
+  t.match((await sim(simulator, 'GET', 'grants')).body, { grants: [{ person: 'mara' }] })
+  t.equal((await sim(simulator, 'POST', 'reset')).status, 200)
+})
+
+t.test('what there is none of is named, with where to look', async (t) => {
+  const simulator = await simulatorFor(t)
+  const unknown: [string, string, RegExp][] = [
+    ['GET', 'nothing', /^nothing here; .*openapi/],
+    ['POST', 'faults/nothing', /^no fault by this name, but refused, .*openapi/],
+    ['POST', 'snapshots/..%2F..%2Fetc', /^a name has 1 to 64 letters/],
+    ['POST', `snapshots/${'a'.repeat(65)}`, /^a name has 1 to 64 letters/],
+    ['POST', 'snapshots/nothing/load', /^no snapshot by this name/],
+    ['DELETE', 'snapshots/nothing', /^no snapshot by this name/],
+    ['GET', 'apps/nothing', /^no app by this client key/],
+    ['DELETE', 'apps/nothing', /^no app by this client key/],
+    ['GET', 'apps/nothing/clock', /^no app by this client key/],
+    ['GET', 'people/nothing', /^nobody by this id/],
+  ]
+  for (const [method, path, error] of unknown) t.match(await sim(simulator, method, path), { status: 404, body: { error } }, path)
 })
 
 t.test('grants show which refresh token is the live one, by hash, or itself when asked to reveal', async (t) => {

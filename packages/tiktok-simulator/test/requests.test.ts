@@ -134,7 +134,11 @@ t.test('what is newer, and only of one app or path', async (t) => {
   await connect(simulator, 'mara')
   const { body } = await sim(simulator, 'GET', 'requests')
   t.match(body.requests, [{ path: '/v2/oauth/token/', milliseconds: Number }])
-  t.strictSame((await sim(simulator, 'GET', `requests?after=${body.revision}`)).body, { revision: body.revision, requests: [] })
+  t.strictSame((await sim(simulator, 'GET', `requests?after=${body.revision}`)).body, {
+    revision: body.revision,
+    anew: false,
+    requests: [],
+  })
   await fetch(authorizeUrl(simulator, { client_key: 'another' }))
   t.match((await sim(simulator, 'GET', `requests?after=${body.revision}`)).body.requests, [
     { app: 'another', error: 'client_key' },
@@ -143,6 +147,34 @@ t.test('what is newer, and only of one app or path', async (t) => {
   t.match((await sim(simulator, 'GET', 'requests?path=authorize')).body.requests, [{ app: 'another' }])
   simulator.authorize({ authorize_url: authorizeUrl(simulator), person: 'mara' })
   t.equal(simulator.requests().length, 2, 'what a script decides was never asked')
+})
+
+t.test('who was told what is forgotten since is told to begin anew, with all there is', async (t) => {
+  const simulator = await simulatorFor(t)
+  const other = simulator.addApp()
+  const told = async () => Number((await sim(simulator, 'GET', 'requests')).body.revision)
+  const newer = async (after: number) => (await sim(simulator, 'GET', `requests?after=${after}`)).body
+  const forgetting: Record<string, () => unknown> = {
+    'a reset': () => simulator.reset(),
+    'a snapshot that is put back': () => simulator.saveSnapshot('now') ?? simulator.loadSnapshot('now'),
+    'an app that is removed': () => sim(simulator, 'DELETE', `apps/${other.clientKey}`),
+  }
+  await exchange(other, 'wrong')
+  for (const [what, forget] of Object.entries(forgetting)) {
+    await exchange(simulator, 'wrong')
+    const before = await told()
+    t.match(await newer(before), { anew: false, requests: [] })
+    await forget()
+    const after = await newer(before)
+    t.match(after, { anew: true }, what)
+    t.strictSame(
+      after.requests,
+      simulator.apps().flatMap((app) => app.requests()),
+      what,
+    )
+    t.match(await newer(Number(after.revision)), { anew: false, requests: [] }, 'told once')
+  }
+  t.match(await newer((await told()) + 1), { anew: true, requests: [{}] }, 'a revision of a process that was there before')
 })
 
 t.test('of several apps, each has what it asked, and /_sim shows all in one list', async (t) => {
