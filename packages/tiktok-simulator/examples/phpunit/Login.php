@@ -4,17 +4,16 @@ declare(strict_types=1);
 
 final class Login
 {
-    private const APP = ['client_key' => 'awsimulator00001', 'client_secret' => 'SimulatorSecretNotForProduction1'];
-    private const REDIRECT_URI = 'https://app.example.com/callback';
+    public const REDIRECT_URI = 'https://app.example.com/callback';
 
-    public function __construct(private string $tiktok)
+    public function __construct(private string $tiktok, private string $clientKey, private string $clientSecret)
     {
     }
 
     public function authorizeUrl(): string
     {
         return "$this->tiktok/v2/auth/authorize/?" . http_build_query([
-            'client_key' => self::APP['client_key'],
+            'client_key' => $this->clientKey,
             'response_type' => 'code',
             'scope' => 'user.info.basic',
             'redirect_uri' => self::REDIRECT_URI,
@@ -46,7 +45,7 @@ final class Login
         $tokens = $this->ask('/v2/oauth/token/', [
             'method' => 'POST',
             'header' => 'content-type: application/x-www-form-urlencoded',
-            'content' => http_build_query(self::APP + $fields),
+            'content' => http_build_query(['client_key' => $this->clientKey, 'client_secret' => $this->clientSecret] + $fields),
         ]);
         if (isset($tokens['error'])) { // in a 200
             throw new RuntimeException($tokens['error']);

@@ -1,5 +1,5 @@
 <?php
-// A TikTok for the whole class, on a free port. What the tests say to it goes over HTTP.
+// A TikTok for the whole class, on a free port, and in it an app for each test. What the tests say to it goes over HTTP.
 declare(strict_types=1);
 
 use PHPUnit\Framework\TestCase;
@@ -10,6 +10,9 @@ final class LoginTest extends TestCase
 {
     private static $process;
     private static string $url;
+    private Login $login;
+    /** Where this app is controlled: its people, clock, faults and requests are its own. */
+    private string $control;
 
     public static function setUpBeforeClass(): void
     {
@@ -26,56 +29,51 @@ final class LoginTest extends TestCase
 
     protected function setUp(): void
     {
-        self::sim('POST', 'reset');
+        $app = self::post(self::$url . '/_sim/apps', ['redirect_uris' => [Login::REDIRECT_URI]]);
+        $this->control = $app['control'];
+        $this->login = new Login(self::$url, $app['client_key'], $app['client_secret']);
     }
 
     public function testMaraLogsIn(): void
     {
-        $login = new Login(self::$url);
-        $tokens = $login->exchange($this->codeOf($login, 'mara'));
-        self::assertSame('Mara Cooks', $login->nameOf($tokens['access_token']));
+        $tokens = $this->login->exchange($this->codeOf('mara'));
+        self::assertSame('Mara Cooks', $this->login->nameOf($tokens['access_token']));
     }
 
     public function testARefreshTokenIsGoodForOne(): void
     {
-        $login = new Login(self::$url);
-        $tokens = $login->exchange($this->codeOf($login, 'jonas'));
-        $login->refresh($tokens['refresh_token']);
+        $tokens = $this->login->exchange($this->codeOf('jonas'));
+        $this->login->refresh($tokens['refresh_token']);
         $this->expectExceptionMessage('invalid_grant');
-        $login->refresh($tokens['refresh_token']);
+        $this->login->refresh($tokens['refresh_token']);
     }
 
     public function testHalfAYearPasses(): void
     {
-        $login = new Login(self::$url);
-        $tokens = $login->exchange($this->codeOf($login, 'mara'));
-        self::sim('POST', 'clock', ['advance_seconds' => 181 * 86_400]);
+        $tokens = $this->login->exchange($this->codeOf('mara'));
+        self::post("$this->control/clock", ['advance_seconds' => 181 * 86_400]);
         $this->expectExceptionMessage('invalid_grant');
-        $login->refresh($tokens['refresh_token']);
+        $this->login->refresh($tokens['refresh_token']);
     }
 
     public function testMaraMayNotBeKnownByHerUsername(): void
     {
-        $login = new Login(self::$url);
-        $tokens = $login->exchange($this->codeOf($login, 'mara'));
-        self::sim('POST', 'faults', ['route' => 'user_info', 'error' => 'scope_not_authorized']);
+        $tokens = $this->login->exchange($this->codeOf('mara'));
+        self::post("$this->control/faults", ['route' => 'user_info', 'error' => 'scope_not_authorized']);
         $this->expectExceptionMessage('scope_not_authorized');
-        $login->nameOf($tokens['access_token']);
+        $this->login->nameOf($tokens['access_token']);
     }
 
-    private function codeOf(Login $login, string $person): string
+    private function codeOf(string $person): string
     {
-        $decided = self::sim('POST', 'authorize', ['authorize_url' => $login->authorizeUrl(), 'person' => $person]);
+        $decided = self::post("$this->control/authorize", ['authorize_url' => $this->login->authorizeUrl(), 'person' => $person]);
         parse_str((string) parse_url($decided['redirect_to'], PHP_URL_QUERY), $back);
         return $back['code'];
     }
 
-    private static function sim(string $method, string $path, ?array $body = null): array
+    private static function post(string $address, array $body): array
     {
-        $context = ['method' => $method, 'header' => 'content-type: application/json'];
-        if ($body !== null) {
-            $context['content'] = json_encode($body);
-        }
-        return json_decode(file_get_contents(self::$url . "/_sim/$path", false, stream_context_create(['http' => $context])), true);
+        $context = ['method' => 'POST', 'header' => 'content-type: application/json', 'content' => json_encode($body)];
+        return json_decode(file_get_contents($address, false, stream_context_create(['http' => $context])), true);
     }
 }

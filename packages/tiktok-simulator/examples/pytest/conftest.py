@@ -1,4 +1,4 @@
-"""A TikTok for the whole run, on a free port. What tests say to it goes over HTTP."""
+"""A TikTok for the whole run, on a free port, and in it an app for each test. What tests say to it goes over HTTP."""
 import json
 import os
 import re
@@ -6,34 +6,40 @@ import subprocess
 import urllib.request
 
 import pytest
+from login import REDIRECT_URI, Login
 
 
-class TikTok:
+def post(address, body):
+    request = urllib.request.Request(address, json.dumps(body).encode(), {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+class App:
+    """People, clock, faults and requests of this app are its own: a test cannot disturb another."""
+
     def __init__(self, url):
-        self.url = url
+        made = post(f"{url}/_sim/apps", {"redirect_uris": [REDIRECT_URI]})
+        self.login = Login(url, made["client_key"], made["client_secret"])
+        self.control = made["control"]
 
-    def sim(self, method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_sim/{path}", data, {"content-type": "application/json"}, method=method)
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
+    def sim(self, path, body):
+        return post(f"{self.control}/{path}", body)
 
-    def decide(self, authorize_url, person, **decision):
+    def decide(self, person, **decision):
         """Where TikTok sends the browser when this person has decided."""
-        return self.sim("POST", "authorize", {"authorize_url": authorize_url, "person": person, **decision})["redirect_to"]
+        return self.sim("authorize", {"authorize_url": self.login.authorize_url(), "person": person, **decision})["redirect_to"]
 
 
 @pytest.fixture(scope="session")
-def simulator():
+def tiktok():
     command = os.environ.get("TIKTOK_SIMULATOR_COMMAND", "npx tiktok-simulator").split()
     process = subprocess.Popen([*command, "--port", "0"], stdout=subprocess.PIPE, text=True)
-    url = re.search(r"TikTok simulator at (\S+)", process.stdout.readline()).group(1)
-    yield TikTok(url)
+    yield re.search(r"TikTok simulator at (\S+)", process.stdout.readline()).group(1)
     process.terminate()
     process.wait()
 
 
 @pytest.fixture
-def tiktok(simulator):
-    yield simulator
-    simulator.sim("POST", "reset")
+def app(tiktok):
+    return App(tiktok)

@@ -1,37 +1,43 @@
-"""The code under test: log in with TikTok, as your app would."""
+"""The code under test: log in with TikTok, as your app would. It knows TikTok by an address and nothing of a simulator."""
 import json
 import urllib.error
 import urllib.parse
 import urllib.request
 
-KEY, SECRET, REDIRECT_URI = "awsimulator00001", "SimulatorSecretNotForProduction1", "https://app.example.com/callback"
+REDIRECT_URI = "https://app.example.com/callback"
 
 
-def authorize_url(base):
-    query = {"client_key": KEY, "response_type": "code", "scope": "user.info.basic", "redirect_uri": REDIRECT_URI, "state": "s"}
-    return f"{base}/v2/auth/authorize/?{urllib.parse.urlencode(query)}"
+class Login:
+    def __init__(self, url, client_key, client_secret):
+        self.url, self.client_key, self.client_secret = url, client_key, client_secret
 
+    def authorize_url(self):
+        query = {
+            "client_key": self.client_key,
+            "response_type": "code",
+            "scope": "user.info.basic",
+            "redirect_uri": REDIRECT_URI,
+            "state": "s",
+        }
+        return f"{self.url}/v2/auth/authorize/?{urllib.parse.urlencode(query)}"
 
-def token(base, **fields):
-    form = urllib.parse.urlencode({"client_key": KEY, "client_secret": SECRET, **fields}).encode()
-    answer = urllib.request.urlopen(f"{base}/v2/oauth/token/", form)
-    tokens = json.load(answer)
-    if "error" in tokens:  # in a 200
-        raise PermissionError(tokens["error"])
-    return tokens
+    def exchange(self, code):
+        return self._token(grant_type="authorization_code", code=code, redirect_uri=REDIRECT_URI)
 
+    def refresh(self, refresh_token):
+        return self._token(grant_type="refresh_token", refresh_token=refresh_token)
 
-def exchange(base, code):
-    return token(base, grant_type="authorization_code", code=code, redirect_uri=REDIRECT_URI)
+    def name_of(self, access_token):
+        headers = {"authorization": f"Bearer {access_token}"}
+        request = urllib.request.Request(f"{self.url}/v2/user/info/?fields=display_name", headers=headers)
+        try:
+            return json.load(urllib.request.urlopen(request))["data"]["user"]["display_name"]
+        except urllib.error.HTTPError as refusal:
+            raise PermissionError(json.load(refusal)["error"]["code"]) from refusal
 
-
-def refresh(base, refresh_token):
-    return token(base, grant_type="refresh_token", refresh_token=refresh_token)
-
-
-def name_of(base, access_token):
-    request = urllib.request.Request(f"{base}/v2/user/info/?fields=display_name", headers={"authorization": f"Bearer {access_token}"})
-    try:
-        return json.load(urllib.request.urlopen(request))["data"]["user"]["display_name"]
-    except urllib.error.HTTPError as refusal:
-        raise PermissionError(json.load(refusal)["error"]["code"]) from refusal
+    def _token(self, **fields):
+        form = {"client_key": self.client_key, "client_secret": self.client_secret, **fields}
+        tokens = json.load(urllib.request.urlopen(f"{self.url}/v2/oauth/token/", urllib.parse.urlencode(form).encode()))
+        if "error" in tokens:  # in a 200
+            raise PermissionError(tokens["error"])
+        return tokens
