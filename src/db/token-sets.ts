@@ -54,7 +54,7 @@ export async function vendTokenSets(db: Db, reads: VendRead[], options: Statemen
       ), found as (
         select w.place, w.key_id, w.request_id, w.degraded::bool, a.id, a.status, a.status_reason, a.open_id, a.owner_id, a.sealed_identity, a.scopes, t.generation,
           t.sealed_access_token, t.sealed_expiry,
-          t.access_expires_at, t.last_read_at < now() - interval '1 hour' as cold, ${sql.unsafe(secondsLeft)},
+          t.access_expires_at, t.last_read_at < now() - interval '1 hour' and t.rejected_at is null as cold, ${sql.unsafe(secondsLeft)},
           least(w.min_ttl::float8, t.lifetime_seconds / 2.0)::float8 as needed_seconds,
           set_config('synchronous_commit', 'off', true) as asynchronous
         from wanted w cross join lateral (
@@ -82,7 +82,7 @@ export async function vendTokenSets(db: Db, reads: VendRead[], options: Statemen
 
 /**
  * Remembers that they are read, at most once an hour each: a cold account that is read becomes one that is refreshed ahead. Rows that are locked
- * are left for the next read, so that two of these never wait for each other.
+ * are left for the next read, so that two of these never wait for each other. The commit is asynchronous: a read never costs a flush.
  */
 async function warmTokenSets(db: Db, accountIds: string[]): Promise<void> {
   await db.run(
@@ -90,6 +90,7 @@ async function warmTokenSets(db: Db, accountIds: string[]): Promise<void> {
     (sql) => sql`
       update token_sets t set last_read_at = now(),
         due_at = case when t.due_at is null then null else least(t.due_at, refresh_due_at(t.access_expires_at, t.lifetime_seconds, now())) end
+      from (select set_config('synchronous_commit', 'off', true)) as asynchronous
       where t.account_id in (
         select account_id from token_sets where account_id = any(${accountIds}) and last_read_at < now() - interval '1 hour'
           and rejected_at is null -- its due time is the end of its grace (S45)

@@ -1,8 +1,9 @@
 // Answers that TikTok gave at the same moment are recorded in one commit, and none of them at another's expense.
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
+import { everything } from '../../src/access/reach.ts'
 import { openDb } from '../../src/db/client.ts'
-import { type Save, saveTokenSet } from '../../src/db/token-sets.ts'
+import { type Save, saveTokenSet, vendTokenSets } from '../../src/db/token-sets.ts'
 import { freshDatabase } from '../postgres.ts'
 
 const ids = ['acc_c', 'acc_a', 'acc_d', 'acc_b']
@@ -29,7 +30,7 @@ async function fourAccounts(t: Test, { deadlineMs = 5_000 } = {}) {
     )
   const saveAll = (change: (id: string) => Partial<Save> = () => ({})) =>
     Promise.allSettled(ids.map((id) => saveTokenSet(db, { ...answered(id), ...change(id) })))
-  return { url, sql, statements, generations, saveAll }
+  return { url, db, sql, statements, generations, saveAll }
 }
 
 const answered = (accountId: string): Save => ({
@@ -80,3 +81,23 @@ t.test('a row that somebody holds stands in the way of the others once; alone th
   t.equal(await saveTokenSet(patient, answered('acc_b'), { alone: true }), 'saved')
   t.same(await generations(), { acc_a: 2, acc_b: 2, acc_c: 2, acc_d: 2 })
 })
+
+t.test(
+  'a cold account that is read is remembered without a flush, and one that waits for its person costs nothing more',
+  async (t) => {
+    const { db, sql, statements } = await fourAccounts(t)
+    await sql`update token_sets set last_read_at = now() - interval '3 hours', rejected_at = case when account_id = 'acc_b' then now() end`
+    await sql`create table seen (commit text)`
+    await sql.unsafe(`create function see() returns trigger language plpgsql as $$ begin
+    insert into seen select current_setting('synchronous_commit'); return new; end $$;
+    create trigger see before update on token_sets for each row execute function see()`)
+    const read = (accountId: string) =>
+      vendTokenSets(db, [{ accountId, keyId: 'key_1', requestId: 'req_1', degraded: false, minTtlSeconds: 0, reach: everything }])
+    await read('acc_b')
+    await read('acc_a')
+    await db.close()
+    t.same(statements.toSorted(), ['vend_token_sets', 'vend_token_sets', 'warm_token_sets'])
+    t.same(await sql`select account_id from token_sets where last_read_at > now() - interval '1 hour'`, [{ account_id: 'acc_a' }])
+    t.same([...(await sql`select commit from seen`)], [{ commit: 'off' }])
+  },
+)
