@@ -15,6 +15,7 @@ export function dropStartUpGarbage(): void {
   setTimeout(() => {
     setFlagsFromString('--expose-gc')
     const collect: NodeJS.GCFunction = runInNewContext('gc')
+    setFlagsFromString('--no-expose-gc') // compiled code is read back under the flags it was kept with, also what is loaded later
     collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   }, settledAfterMs).unref()
 }
