@@ -25,7 +25,8 @@ function toFile(target: URL): (lines: string) => Promise<void> {
 
 function toCollector(target: URL, proxy: ForwardProxy | undefined): (lines: string) => Promise<void> {
   const url = new URL(target)
-  const credentials = url.username === '' ? undefined : `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  const credentials =
+    url.username + url.password === '' ? undefined : `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
   url.username = ''
   url.password = ''
   const dispatcher = new Agent({ connections: 1, connect: wayOut(proxy, { timeout: deadlineMs }) })

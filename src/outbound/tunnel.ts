@@ -14,7 +14,7 @@ export function tunnelTo(proxy: URL, authority: string, timeoutMs: number): Prom
     method: 'CONNECT',
     path: authority,
     agent: false,
-    headers: { host: authority, ...(username === '' ? {} : { 'proxy-authorization': `Basic ${credentials}` }) },
+    headers: { host: authority, ...(username + password === '' ? {} : { 'proxy-authorization': `Basic ${credentials}` }) },
   }
   return new Promise((resolve, reject) => {
     const asking = protocol === 'https:' ? requestOverTls(options) : request(options)

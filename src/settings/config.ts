@@ -43,7 +43,7 @@ export function readConfig(env: Record<string, string | undefined>) {
   const problems = new Map<string, string>()
   const given = withSecretFiles(
     Object.fromEntries(
-      Object.entries({ HTTPS_PROXY: env.https_proxy, NO_PROXY: env.no_proxy, ...env }).filter(
+      Object.entries({ ...env, HTTPS_PROXY: env.HTTPS_PROXY || env.https_proxy, NO_PROXY: env.NO_PROXY || env.no_proxy }).filter(
         ([name, value]) => name in variables.shape && value !== undefined && value !== '',
       ),
     ),

@@ -60,6 +60,17 @@ const webhookTargets = list
     'must read URL|SECRET[|OLD_SECRET] with base64 secrets of 24 to 64 random bytes',
   )
 
+/** Whether the user and the password in a URL can be read: a % that stands for itself is written %25. */
+function isDecodable(text: string): boolean {
+  try {
+    const { username, password } = new URL(text)
+    return decodeURIComponent(username + password) !== undefined
+  } catch {
+    return false
+  }
+}
+const undecodable = 'must have %25 for each % in its user and password'
+
 /** A collector may well be inside the network; a file has no host. */
 const mayBeStream = ({ protocol, hostname, pathname }: URL): boolean =>
   protocol === 'https:' ||
@@ -270,6 +281,7 @@ export const variables = z.object({
   AUDIT_STREAM: z
     .string()
     .refine((text) => URL.canParse(text) && mayBeStream(new URL(text)), 'must be file:/PATH or an https URL (http on loopback)')
+    .refine(isDecodable, undecodable)
     .transform((text) => new URL(text))
     .optional()
     .describe(
@@ -281,6 +293,7 @@ export const variables = z.object({
       (text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol),
       'must read http://[USER:PASSWORD@]HOST:PORT',
     )
+    .refine(isDecodable, undecodable)
     .transform((text) => new URL(text))
     .optional()
     .describe(

@@ -289,9 +289,22 @@ t.test('the proxy is read as other programs read it', async (t) => {
   t.match(proxy, { url: new URL('http://proxy.example.com:3128'), except: ['a.example', '.b.example', '::1'] })
   const upper = { HTTPS_PROXY: 'http://u:p@127.0.0.1:1', https_proxy: 'http://127.0.0.1:2' }
   t.match(loadConfig({ ...enough, ...upper }).proxy, { url: new URL('http://u:p@127.0.0.1:1'), except: [] }, 'ours goes first')
+  const empty = { HTTPS_PROXY: '', NO_PROXY: '', https_proxy: 'http://127.0.0.1:2', no_proxy: 'a.example' }
+  t.match(loadConfig({ ...enough, ...empty }).proxy, { url: new URL('http://127.0.0.1:2'), except: ['a.example'] })
   t.equal(loadConfig({ ...enough, NO_PROXY: '*' }).proxy, undefined)
   for (const bad of ['proxy.example.com:3128', 'socks5://127.0.0.1:1', 'S3cret'])
     t.match(refused({ ...enough, HTTPS_PROXY: bad }).message, /^HTTPS_PROXY must read http:\/\/\[USER:PASSWORD@\]HOST:PORT$/)
+})
+
+t.test('a user or a password in a URL that cannot be decoded is refused at the start, and not at every call', async (t) => {
+  for (const [name, at] of [
+    ['HTTPS_PROXY', 'http://u:S3%cret@127.0.0.1:1'],
+    ['HTTPS_PROXY', 'http://u%:S3cret@127.0.0.1:1'],
+    ['HTTPS_PROXY', 'http://u:S3%ffcret@127.0.0.1:1'],
+    ['AUDIT_STREAM', 'https://u:S3%cret@logs.example.com/'],
+  ] as const)
+    t.equal(refused({ ...enough, [name]: at }).message, `${name} must have %25 for each % in its user and password`)
+  t.match(loadConfig({ ...enough, HTTPS_PROXY: 'http://u:S3%25cret@127.0.0.1:1' }).proxy?.url, { password: 'S3%25cret' })
 })
 
 t.test('the tier service is asked in the clear on loopback only, or when it is said so', async (t) => {
