@@ -109,7 +109,9 @@ function callbackUrl(
   const query = Object.entries({ ...parameters, ...(state !== undefined && { state }) }).map(
     ([name, value]) => `${name}=${percentEncoded(value)}`,
   )
-  return `${redirectUri}${redirectUri.includes('?') ? '&' : '?'}${query.join('&')}`
+  // As a header can hold it.
+  const back = redirectUri.replace(/[^\u{21}-\u{7e}]/gu, encodeURIComponent)
+  return `${back}${back.includes('?') ? '&' : '?'}${query.join('&')}`
 }
 
 /** TikTok encodes the star and the exclamation mark of its codes as well. */

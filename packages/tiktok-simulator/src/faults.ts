@@ -19,6 +19,10 @@ export interface Call {
 
 const milliseconds = z.number().int().min(0).max(600_000)
 
+/** What HTTP lets a header be: anything else cannot be sent. */
+const headerName = z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/)
+const headerText = z.string().regex(/^[\t\u{20}-\u{7e}\u{80}-\u{ff}]*$/u)
+
 export const FaultScript = z.strictObject({
   route: z.enum(faultRoutes).describe('Which calls it meets'),
   times: z
@@ -42,9 +46,9 @@ export const FaultScript = z.strictObject({
   error: z.string().optional().describe('A failure in the words of the route'),
   status: z.number().int().min(200).max(599).optional().describe('Replaces that of the answer'),
   body: z.unknown().optional().describe('Replaces the answer; anything but a string is sent as JSON'),
-  headers: z.record(z.string(), z.string()).default({}).describe('More headers of the answer, or others'),
-  content_type: z.string().optional().describe('Replaces that of the answer'),
-  redirect: z.string().optional().describe('Answer 307 to here'),
+  headers: z.record(headerName, headerText).default({}).describe('More headers of the answer, or others'),
+  content_type: headerText.optional().describe('Replaces that of the answer'),
+  redirect: headerText.optional().describe('Answer 307 to here'),
   omit: z
     .array(z.string())
     .default([])

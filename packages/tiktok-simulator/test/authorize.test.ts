@@ -19,6 +19,16 @@ t.test('consent brings a code, the granted scopes and the state back to the app'
   t.equal(back.get('state'), 'state-1')
 })
 
+t.test('whatever characters a redirect URI has, the browser is sent there', async (t) => {
+  const simulator = await simulatorFor(t)
+  for (const uri of ['http://127.0.0.1/☃', 'http://127.0.0.1/two\nlines', 'http://127.0.0.1/ä b']) {
+    const url = authorizeUrl(simulator, { redirect_uri: uri })
+    const answer = await fetch(url, { method: 'POST', body: 'person=mara', redirect: 'manual' })
+    t.equal(answer.status, 303, uri)
+    t.ok(decodeURIComponent(answer.headers.get('location') ?? '').startsWith(`${uri}?code=`), uri)
+  }
+})
+
 t.test('a person can untick every scope but the basics', async (t) => {
   const simulator = await simulatorFor(t)
   const ticked = 'boxes=shown&person=mara&allow=video.upload'

@@ -160,7 +160,18 @@ t.test('faults are scripted, listed and removed over HTTP, and a typo is refused
   t.strictSame((await sim(simulator, 'DELETE', 'faults')).body, { faults: [] })
   t.equal(simulator.faults.list().length, 0)
 
-  for (const wrong of [{ route: 'refesh' }, { route: 'refresh', befor_ms: 5 }, { route: 'refresh', times: 0 }, {}]) {
+  const wrongs = [
+    { route: 'refesh' },
+    { route: 'refresh', befor_ms: 5 },
+    { route: 'refresh', times: 0 },
+    { route: 'refresh', headers: { 'no name': 'x' } },
+    { route: 'refresh', headers: { '': 'x' } },
+    { route: 'refresh', headers: { name: 'two\nlines' } },
+    { route: 'refresh', content_type: 'text/plain\n' },
+    { route: 'refresh', redirect: 'http://127.0.0.1/☃' },
+    {},
+  ]
+  for (const wrong of wrongs) {
     t.match(await sim(simulator, 'POST', 'faults', wrong), { status: 400, body: { error: /./ } })
   }
 })
