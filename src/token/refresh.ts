@@ -15,6 +15,7 @@ import {
 } from '../db/claims.ts'
 import type { Db } from '../db/client.ts'
 import { recordExpiry, settleRejections, suspectRejection } from '../db/rejections.ts'
+import { presentGeneration } from '../db/token-sets.ts'
 import { newId } from '../ids.ts'
 import type { Epoch } from '../journal/epoch.ts'
 import type { Log } from '../telemetry.ts'
@@ -148,7 +149,14 @@ export function createRefresher(deps: RefresherDeps): Refresher {
   /** Whether the claimed token may be sent, and the token itself. */
   async function check(claim: Claim, heldSince: number): Promise<{ refreshToken: string } | { outcome: RefreshOutcome }> {
     const { accountId, generation } = claim
-    if (journal.known.of(accountId) > generation && (await epoch.metOlderRow(accountId))) return { outcome: rewound }
+    const known = journal.known.of(accountId)
+    if (known > generation) {
+      // The claim may be from just before that was recorded: only a row that is older even now is one that somebody put back.
+      const present = await presentGeneration(db, accountId)
+      if (present === null) return { outcome: { kind: 'discarded' } }
+      if (present >= known) return { outcome: { kind: 'sibling_won' } }
+      if (await epoch.metOlderRow(accountId)) return { outcome: rewound }
+    }
     if (claim.leaseRanOut) {
       metrics.leasesRunOut.inc()
       log.warn('refresh lease had run out', { accountId, generation, count: claim.unsettledAttempts })

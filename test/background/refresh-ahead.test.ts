@@ -79,6 +79,35 @@ t.test('a reader who came first does not cost the background its claim', async (
   t.same(await violations(watched), [])
 })
 
+t.test('F28: a claim whose answer comes after the refresh before it was recorded is no database that went back', async (t) => {
+  const { world, watched, seedOne, statusOf } = await startWatchedWorld(t)
+  const { id } = await seedOne({ secondsLeft: -60, dueInSeconds: -60 })
+  const { db, journal, epoch, refresher } = world.parts
+  const { run } = db
+  const [claimed, recorded] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const late: typeof run = async (name, work, options) => {
+    const answer = await run(name, work, options)
+    if (name === 'claim_due_token_sets') {
+      claimed.resolve()
+      await recorded.promise
+    }
+    return answer
+  }
+  Object.assign(db, { run: late })
+  const round = createRefreshAhead(world.parts)()
+  await claimed.promise
+  // The holder before it had lost its lease, not its answer: a save is guarded by the generation.
+  await watched.sql`update token_sets set generation = 2, attempt_id = null, lease_until = null where account_id = ${id}`
+  journal.recorded({ sequence: 0 }, { accountId: id, generation: 2 })
+  recorded.resolve()
+  await round
+  await refresher.landed()
+  t.equal(epoch.rewound, false)
+  t.match(await watched.sql`select count(*)::int as n from recoveries`, [{ n: 0 }])
+  t.equal(world.tiktok.stats.report().refreshes_processed, 0, 'the spent token is not sent')
+  t.match(await statusOf(id), { status: 'active', generation: 2 })
+})
+
 t.test('while TikTok is down one account is tried at a time, and everything follows when it is back', async (t) => {
   const { world, watched, seed } = await startWatchedWorld(t)
   await seed({ count: 30, secondsLeft: 600, dueInSeconds: -60 })
