@@ -25,7 +25,7 @@ export async function recede(sql: Sender, seconds: number, only?: Record<string,
   const named = Object.keys(only ?? {}).map((table) => `'${table}'`)
   const rows = Object.entries(only ?? {}).map(([table, condition]) => `when '${table}' then $where$ where ${condition}$where$`)
   // A moment that is part of a key goes by way of another century: row by row it would meet the next one's old place.
-  await sql.unsafe(`do $do$
+  const text = `do $do$
     declare each record;
     declare step interval;
     begin
@@ -43,5 +43,15 @@ export async function recede(sql: Sender, seconds: number, only?: Record<string,
           execute format('update %I set %s', each.name, each.changes) || ${only ? `case each.name ${rows.join(' ')} end` : "''"} using step;
         end loop;
       end loop;
-    end $do$`)
+    end $do$`
+  for (let done = false; !done; ) {
+    // The service locks rows in another order. Whoever PostgreSQL ends for that has changed nothing, and goes again.
+    done = await sql.unsafe(text).then(
+      () => true,
+      (error) => {
+        if ((error as { code?: string }).code !== '40P01') throw error
+        return false
+      },
+    )
+  }
 }
