@@ -2,7 +2,6 @@
 // makes the first start a second one.
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import { boundHeap } from './replica/heap.ts'
 
 /**
  * Beside the packages, where whoever may write can change our code anyway, and not in a shared directory: what is kept here is run. Where nothing can
@@ -13,7 +12,6 @@ export function keepCompiled(): void {
 }
 
 if (import.meta.main) {
-  boundHeap() // what was compiled under other flags of V8 is not read back
   keepCompiled()
   const { openApiFile } = await import('./describe.ts')
   await openApiFile() // puts the whole server together: what is only loaded would be compiled again when it is called

@@ -3,7 +3,7 @@ import closeWithGrace from 'close-with-grace'
 import { keepCompiled } from './compile-cache.ts'
 import { ServiceError } from './errors.ts'
 import { newId } from './ids.ts'
-import { boundHeap, dropStartUpGarbage } from './replica/heap.ts'
+import { dropStartUpGarbage } from './replica/heap.ts'
 import { ConfigError, loadConfig } from './settings/config.ts'
 import { readEnvFile } from './settings/env-file.ts'
 import { createLog, type ProcessLog } from './telemetry.ts'
@@ -21,7 +21,6 @@ process.on('SIGUSR1', () => {})
 // Before anything uses the pool: a refresh waits for its answer to be on disk, and with Node's four threads hundreds a second would queue.
 process.env.UV_THREADPOOL_SIZE ??= '16'
 
-boundHeap()
 keepCompiled()
 
 const origin = { replicaId: newId('rep'), version }

@@ -1,14 +1,9 @@
-// How much memory V8 may keep for later. Left alone it takes what it can get: a burst of refreshes held three times what lives.
+// What a start has left in memory, given back. Flags that let V8 keep less altogether cost the hot path 5 % (docs/scaling.md).
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** After the probes have found the process ready, and before it has much to do. */
 const settledAfterMs = 1_000
-
-/** The old generation is collected when it has grown by so much, and not several times over: in a service it is garbage by then. */
-export function boundHeap(): void {
-  setFlagsFromString('--heap-growing-percent=40')
-}
 
 /** Gives back what the start has left, which an idle process would keep. It takes some 50 ms, once. */
 export function dropStartUpGarbage(): void {
