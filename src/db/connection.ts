@@ -105,7 +105,7 @@ async function openAt(target: Target, options: ConnectionOptions, timeoutMs: num
       return await work(sql)
     } catch (error) {
       onFailure(error)
-      // Rows that came before the failure would be missing at the head of the next result (postgres.js 3.4): any command ends that.
+      // postgres.js 3.4 goes on counting from the rows of a failed statement, so the next result would begin with holes. Any command resets it.
       if (isPostgresError(error)) await sql.unsafe('select where false').catch(markBroken)
       throw error
     }
